@@ -1,0 +1,29 @@
+"""Grids in, graphs out: horizontal grids, remapping weights, icosahedral meshes and edges.
+
+NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` alone.
+"""
+
+from meshes.coarsen import coarsen
+from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
+from meshes.grid import Grid
+from meshes.icosphere import Mesh, build_mesh, icosphere
+from meshes.remap import bilinear, conservative, nearest
+from meshes.sphere import EARTH_RADIUS_KM
+from meshes.weights import SparseWeights
+
+__all__ = [
+    "EARTH_RADIUS_KM",
+    "DownscalingGraph",
+    "EdgeSet",
+    "GraphSpec",
+    "Grid",
+    "Mesh",
+    "SparseWeights",
+    "bilinear",
+    "build_graph",
+    "build_mesh",
+    "coarsen",
+    "conservative",
+    "icosphere",
+    "nearest",
+]

@@ -1,0 +1,241 @@
+"""DownscalingGraph: source grid, mesh and target grid with the edges between them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshes import connect
+from meshes.grid import Grid
+from meshes.icosphere import Mesh, build_mesh
+from meshes.remap import bilinear, bilinear_to_points
+from meshes.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
+from meshes.triangulation import merge_coincident
+from meshes.weights import SparseWeights
+
+POSITION_FEATURES = ("east", "north", "up", "distance")
+SPACING_SCALE_KM = 100.0
+DECODE_REACH = 2.0
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """How to build a graph.
+
+    Attributes:
+        mesh_level: finest level of the icosahedral mesh; 6 has nodes about 110 km apart.
+        coarsest_level: coarsest level whose edges are kept.
+        margin_km: mesh nodes farther than this from every target point are left out.
+        encode_radius_km: source points within this distance of a mesh node feed it.
+        decode_neighbours: mesh nodes that feed each target point.
+    """
+
+    mesh_level: int = 6
+    coarsest_level: int = 3
+    margin_km: float = 400.0
+    encode_radius_km: float = 350.0
+    decode_neighbours: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that are not positive."""
+        if not self.encode_radius_km > 0:
+            raise ValueError(f"encode_radius_km must be positive, got {self.encode_radius_km}.")
+        if self.decode_neighbours < 1:
+            raise ValueError(
+                f"decode_neighbours must be at least 1, got {self.decode_neighbours}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeSet:
+    """Edges from senders to receivers, sorted by receiver, then sender.
+
+    Attributes:
+        senders, receivers: node indices, int32 [E].
+        features: float32 [E, F], named by feature_names.
+        weights: float32 [E], summing to 1 per receiver.
+        feature_names: east, north and up of the sender seen from the receiver and the distance,
+            in units of a fixed length; then what the edge set adds.
+    """
+
+    senders: np.ndarray
+    receivers: np.ndarray
+    features: np.ndarray
+    weights: np.ndarray
+    feature_names: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of edges."""
+        return len(self.senders)
+
+
+@dataclass(frozen=True, eq=False)
+class DownscalingGraph:
+    """The graph from a source grid over the mesh to a target grid.
+
+    Attributes:
+        source, target: the two grids.
+        mesh: the icosahedral mesh between them.
+        spec: how the graph was built.
+        encode, process, decode: edges source -> mesh, mesh -> mesh, mesh -> target. `decode` has
+            exactly spec.decode_neighbours edges per target point, in the order of the targets.
+        to_target, to_mesh: bilinear weights from the source.
+    """
+
+    source: Grid
+    target: Grid
+    mesh: Mesh
+    spec: GraphSpec
+    encode: EdgeSet
+    process: EdgeSet
+    decode: EdgeSet
+    to_target: SparseWeights
+    to_mesh: SparseWeights
+
+    def validate(self) -> None:
+        """Check that the graph is whole.
+
+        Raises:
+            ValueError: a mesh or target node lacks its edges, weights do not sum to 1, or an
+                edge is longer than the specification allows.
+        """
+        from meshes.validation import validate_graph
+
+        validate_graph(self)
+
+    def describe(self) -> str:
+        """Return a few lines about the grids, the mesh, the edges and their lengths."""
+        from meshes.validation import describe_graph
+
+        return describe_graph(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the graph to an .npz file without pickle; `load_graph` reads it."""
+        from meshes.storage import save_graph
+
+        save_graph(self, path)
+
+    def to_jraph(self) -> dict[str, Any]:
+        """Return {"encode", "process", "decode"}: a jraph.GraphsTuple each.
+
+        The nodes of a bipartite edge set are its senders' nodes followed by its receivers'; the
+        node features are their unit vectors, the edges hold "features" and "weights".
+        """
+        from meshes.exchange import graph_to_jraph
+
+        return graph_to_jraph(self)
+
+
+def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> DownscalingGraph:
+    """Return the graph from source to target.
+
+    Raises:
+        ValueError: a grid without used points, or a specification that gives no mesh.
+    """
+    spec = spec or GraphSpec()
+    for name, grid in (("source", source), ("target", target)):
+        if not grid.mask.any():
+            raise ValueError(f"The {name} grid has no used point: its mask is False everywhere.")
+    mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
+    return DownscalingGraph(
+        source=source,
+        target=target,
+        mesh=mesh,
+        spec=spec,
+        encode=encode_edges(source, mesh, spec.encode_radius_km),
+        process=process_edges(mesh),
+        decode=decode_edges(mesh, target, spec.decode_neighbours),
+        to_target=bilinear(source, target),
+        to_mesh=bilinear_to_points(source, mesh.xyz),
+    )
+
+
+def encode_edges(source: Grid, mesh: Mesh, radius_km: float) -> EdgeSet:
+    """Link the used source points within a radius to the mesh nodes.
+
+    The weight of source point j for node i is area_j * kernel(distance / radius_i), made to sum
+    to 1; the radius of a node with few source points around it is enlarged. Features are in
+    units of radius_km; log_spacing is log(sqrt(cell area) / 100 km).
+    """
+    used = np.flatnonzero(source.mask)
+    xyz = source.xyz[used]
+    radius = connect.enlarged_radius_km(xyz, mesh.xyz, radius_km)
+    senders, receivers = connect.within_radius(xyz, mesh.xyz, radius)
+    position, distance = relative_position(xyz[senders], mesh.xyz[receivers], radius_km)
+    raw = source.area[used][senders] * kernel(distance * radius_km / radius[receivers])
+    spacing = np.sqrt(_area_at_position(source, used)) * EARTH_RADIUS_KM / SPACING_SCALE_KM
+    features = np.concatenate([position, np.log(spacing)[senders, None]], axis=1)
+    return _edge_set(used[senders], receivers, features, raw, (*POSITION_FEATURES, "log_spacing"))
+
+
+def process_edges(mesh: Mesh) -> EdgeSet:
+    """Link the mesh nodes along the edges of all levels, both ways, with equal weights.
+
+    Features are in units of the finest level's nominal spacing; level is log2 of the level's
+    nominal spacing in that unit.
+    """
+    senders, receivers, level = connect.mesh_links(mesh)
+    position, _ = relative_position(mesh.xyz[senders], mesh.xyz[receivers], mesh.spacing_km)
+    features = np.concatenate([position, (mesh.finest - level)[:, None]], axis=1)
+    return _edge_set(
+        senders, receivers, features, np.ones(len(senders)), (*POSITION_FEATURES, "level")
+    )
+
+
+def decode_edges(mesh: Mesh, target: Grid, neighbours: int) -> EdgeSet:
+    """Link the nearest mesh nodes to every target point, used or not.
+
+    Weights fall off with the distance in units of twice the finest level's nominal spacing;
+    features are in units of that spacing.
+    """
+    senders, receivers = connect.k_nearest(mesh.xyz, target.xyz, neighbours)
+    position, distance = relative_position(
+        mesh.xyz[senders], target.xyz[receivers], mesh.spacing_km
+    )
+    farthest = distance.reshape(-1, neighbours).max(axis=1).repeat(neighbours)
+    raw = kernel(distance / np.maximum(DECODE_REACH, connect.ENLARGED * farthest))
+    return _edge_set(senders, receivers, position, raw, POSITION_FEATURES)
+
+
+def kernel(x: np.ndarray) -> np.ndarray:
+    """Return (1 - x^2)^2 for x below 1, else 0: smooth, 1 at 0."""
+    return np.maximum(1.0 - x**2, 0.0) ** 2
+
+
+def relative_position(
+    senders: np.ndarray, receivers: np.ndarray, unit_km: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return east, north, up and distance [E, 4] of senders seen from receivers, and distance [E].
+
+    The frame is the receiver's tangent frame; east, north and up are components of the straight
+    difference, distance is along the great circle; all in units of unit_km.
+    """
+    frame = tangent_frame(receivers)
+    chord = np.einsum("eij,ej->ei", frame, senders - receivers) * (EARTH_RADIUS_KM / unit_km)
+    distance = distance_km(senders, receivers) / unit_km
+    return np.concatenate([chord, distance[:, None]], axis=1), distance
+
+
+def _area_at_position(source: Grid, used: np.ndarray) -> np.ndarray:
+    """Return the area [n] of each used point, coincident points taken together."""
+    _, site = merge_coincident(source.xyz[used])
+    return np.bincount(site, source.area[used])[site]
+
+
+def _edge_set(
+    senders: np.ndarray,
+    receivers: np.ndarray,
+    features: np.ndarray,
+    raw: np.ndarray,
+    names: tuple[str, ...],
+) -> EdgeSet:
+    total = np.bincount(receivers, raw)
+    return EdgeSet(
+        senders.astype(np.int32),
+        receivers.astype(np.int32),
+        features.astype(np.float32),
+        (raw / total[receivers]).astype(np.float32),
+        names,
+    )

@@ -1,0 +1,152 @@
+"""The icosahedral mesh: nested levels of refinement, limited to a region and its margin."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from meshes.grid import Grid
+from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, normalise, xyz_to_lonlat
+
+MAX_LEVEL = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Nodes of an icosahedral mesh and the faces of each of its levels.
+
+    Attributes:
+        xyz: unit vectors [M, 3]; the nodes of a level come before those that the next one adds.
+        level_of_node: level that added each node, int [M].
+        faces: per level from coarsest to finest, the node indices [F, 3] of its triangles,
+            counter-clockwise, those with all three nodes in the mesh.
+        edges: per level from coarsest to finest, the node indices [E, 2] of its edges, each once
+            with the lower index first.
+        coarsest, finest: first and last level.
+    """
+
+    xyz: np.ndarray
+    level_of_node: np.ndarray
+    faces: tuple[np.ndarray, ...]
+    edges: tuple[np.ndarray, ...]
+    coarsest: int
+    finest: int
+
+    @property
+    def size(self) -> int:
+        """Number of nodes M."""
+        return len(self.xyz)
+
+    @cached_property
+    def lon(self) -> np.ndarray:
+        """Longitudes [M] in degrees, in [-180, 180)."""
+        return xyz_to_lonlat(self.xyz)[0]
+
+    @cached_property
+    def lat(self) -> np.ndarray:
+        """Latitudes [M] in degrees."""
+        return xyz_to_lonlat(self.xyz)[1]
+
+    @property
+    def spacing_km(self) -> float:
+        """Nominal edge length of the finest level in km."""
+        return nominal_spacing_km(self.finest)
+
+
+def nominal_spacing_km(level: int) -> float:
+    """Return the edge of the icosahedron, arctan 2, halved level times, in km.
+
+    The real edges of a level lie within about 20 % of it.
+    """
+    return float(EARTH_RADIUS_KM * np.arctan(2.0) / 2**level)
+
+
+def icosphere(level: int, coarsest_level: int = 0) -> Mesh:
+    """Return the global mesh of levels coarsest_level to level: 10 * 4**level + 2 nodes.
+
+    Each level halves the edges of the one before and lifts the midpoints to the sphere. A vertex
+    lies on each pole, so the mesh is symmetric about the Earth's axis.
+
+    Raises:
+        ValueError: the levels are not 0 <= coarsest_level <= level <= 10.
+    """
+    _check_levels(level, coarsest_level)
+    xyz, faces = _icosahedron()
+    levels, per_level = [np.zeros(len(xyz), dtype=np.int32)], [faces]
+    for step in range(1, level + 1):
+        n = len(xyz)
+        xyz, faces = _refine(xyz, faces)
+        levels.append(np.full(len(xyz) - n, step, dtype=np.int32))
+        per_level.append(faces)
+    kept = tuple(per_level[coarsest_level:])
+    edges = tuple(_edges(faces) for faces in kept)
+    return Mesh(xyz, np.concatenate(levels), kept, edges, coarsest_level, level)
+
+
+def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) -> Mesh:
+    """Return the mesh around a grid: the nodes within margin_km of a used target point.
+
+    Edges and faces of each level are those whose nodes are all kept.
+
+    Raises:
+        ValueError: wrong levels, a negative margin, or no node within the margin.
+    """
+    if not margin_km >= 0:
+        raise ValueError(f"margin_km must not be negative, got {margin_km}.")
+    whole = icosphere(level, coarsest_level)
+    tree = cKDTree(target.xyz[target.mask])
+    reach = angle_to_chord(margin_km / EARTH_RADIUS_KM)
+    keep = np.isfinite(tree.query(whole.xyz, distance_upper_bound=reach * (1 + 1e-12))[0])
+    if not keep.any():
+        raise ValueError(
+            f"No mesh node of level {level} (about {nominal_spacing_km(level):.0f} km) lies within "
+            f"{margin_km:g} km of the target; raise margin_km or mesh_level."
+        )
+    number = np.cumsum(keep) - 1
+    faces = tuple(number[f[keep[f].all(axis=1)]] for f in whole.faces)
+    edges = tuple(number[e[keep[e].all(axis=1)]] for e in whole.edges)
+    return Mesh(whole.xyz[keep], whole.level_of_node[keep], faces, edges, coarsest_level, level)
+
+
+def _check_levels(level: int, coarsest_level: int) -> None:
+    if not 0 <= coarsest_level <= level <= MAX_LEVEL:
+        raise ValueError(
+            f"Mesh levels must satisfy 0 <= coarsest_level <= mesh_level <= {MAX_LEVEL}, "
+            f"got {coarsest_level} and {level}."
+        )
+
+
+def _icosahedron() -> tuple[np.ndarray, np.ndarray]:
+    """Return the 12 vertices with one on each pole, and the 20 faces."""
+    turn = np.radians(72.0 * np.arange(5))
+    z, r = 1 / np.sqrt(5.0), 2 / np.sqrt(5.0)
+    upper = np.stack([r * np.cos(turn), r * np.sin(turn), np.full(5, z)], axis=1)
+    half = turn + np.radians(36.0)
+    lower = np.stack([r * np.cos(half), r * np.sin(half), np.full(5, -z)], axis=1)
+    xyz = np.concatenate([[(0.0, 0.0, 1.0)], upper, lower, [(0.0, 0.0, -1.0)]])
+    i = np.arange(5)
+    up, next_up, low, next_low = 1 + i, 1 + (i + 1) % 5, 6 + i, 6 + (i + 1) % 5
+    north, south = np.zeros(5, dtype=int), np.full(5, 11)
+    blocks = [(north, up, next_up), (up, low, next_up), (low, next_low, next_up),
+              (low, south, next_low)]
+    return xyz, np.concatenate([np.stack(block, axis=1) for block in blocks])
+
+
+def _refine(xyz: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vertices with the edge midpoints added, and the four times as many faces."""
+    sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2)
+    key = np.sort(sides, axis=2).reshape(-1, 2)
+    unique, inverse = np.unique(key[:, 0] * len(xyz) + key[:, 1], return_inverse=True)
+    a, b = unique // len(xyz), unique % len(xyz)
+    middle = len(xyz) + inverse.reshape(-1, 3)
+    v0, v1, v2 = faces.T
+    m0, m1, m2 = middle.T
+    children = [(v0, m0, m2), (v1, m1, m0), (v2, m2, m1), (m0, m1, m2)]
+    stacked = np.stack([np.stack(child, axis=1) for child in children], axis=1)
+    return np.concatenate([xyz, normalise(xyz[a] + xyz[b])]), stacked.reshape(-1, 3)
+
+
+def _edges(faces: np.ndarray) -> np.ndarray:
+    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    return np.unique(sides, axis=0)

@@ -1,0 +1,221 @@
+"""Weights from any grid to any other: nearest, bilinear and conservative."""
+
+import numpy as np
+from scipy.spatial import cKDTree, QhullError
+
+from meshes.grid import Grid
+from meshes.overlap import overlap_areas
+from meshes.sphere import normalise
+from meshes.triangulation import (
+    Triangulation,
+    cross2,
+    gnomonic,
+    merge_coincident,
+    polygons_by_size,
+)
+from meshes.weights import SparseWeights
+
+
+def nearest(source: Grid, target: Grid) -> SparseWeights:
+    """Return weights that give each target point the value of the nearest used source point.
+
+    Coincident source points share the weight by area. Equally near points are chosen by their
+    position, not by their order.
+    """
+    sites = _Sites.of(source)
+    chosen = sites.nearest(target.xyz)
+    return sites.spread(np.arange(target.size), chosen, np.ones(target.size), target.size)
+
+
+def bilinear(source: Grid, target: Grid) -> SparseWeights:
+    """Return interpolation weights, one method for every kind of source grid.
+
+    The used source points are triangulated on the sphere; triangles with a common circumcircle
+    make one polygon, so the cells of longitude-latitude and rotated-pole grids are
+    quadrilaterals. Inside a polygon the weights are Wachspress coordinates in the gnomonic plane
+    (Wachspress 1975; Meyer et al. 2002, J. Graphics Tools 7), which are bilinear on a rectangle
+    and reproduce linear functions on any polygon. A target outside the covered region, or in a
+    hole much larger than the spacing around it, takes the value at the nearest point of the
+    region's rim. Coincident points act as one, their values averaged by area.
+    """
+    return bilinear_to_points(source, target.xyz)
+
+
+def bilinear_to_points(source: Grid, xyz: np.ndarray) -> SparseWeights:
+    """Return `bilinear` weights to unit vectors [N, 3]."""
+    sites = _Sites.of(source)
+    rows, cols, values = _interpolate(sites.points, xyz)
+    return sites.spread(rows, cols, values, len(xyz))
+
+
+def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> SparseWeights:
+    """Return first-order conservative weights: overlaps of cells, divided by the covered area.
+
+    Args:
+        source: grid with the values; masked cells take no part.
+        target: grid to fill.
+        min_fraction: a target cell of which used source cells cover a smaller fraction gets no
+            weights, that is NaN.
+
+    Raises:
+        ValueError: min_fraction is not in [0, 1].
+    """
+    if not 0.0 <= min_fraction <= 1.0:
+        raise ValueError(f"min_fraction must lie between 0 and 1, not be {min_fraction}.")
+    rows, cols, areas = overlap_areas(source, target)
+    used = source.mask[cols]
+    rows, cols, areas = rows[used], cols[used], areas[used]
+    covered = np.bincount(rows, areas, minlength=target.size)
+    keep = covered[rows] >= max(min_fraction, 1e-12) * target.area[rows]
+    rows, cols, areas = rows[keep], cols[keep], areas[keep]
+    return SparseWeights.collect(rows, cols, areas / covered[rows], (target.size, source.size))
+
+
+class _Sites:
+    """The distinct positions of a grid's used points, and how they share their values."""
+
+    def __init__(self, points: np.ndarray, used: np.ndarray, site: np.ndarray, area: np.ndarray):
+        self.points = points
+        self._n_source = len(area)
+        total = np.bincount(site, area[used])
+        order = np.argsort(site, kind="stable")
+        self._member = used[order]
+        self._share = (area[used] / total[site])[order]
+        self._count = np.bincount(site)
+        self._begin = np.concatenate([[0], np.cumsum(self._count)[:-1]])
+
+    @classmethod
+    def of(cls, grid: Grid) -> "_Sites":
+        used = np.flatnonzero(grid.mask)
+        if not used.size:
+            raise ValueError("The source grid has no used point: its mask is False everywhere.")
+        points, site = merge_coincident(grid.xyz[used])
+        return cls(points, used, site, grid.area)
+
+    def nearest(self, xyz: np.ndarray) -> np.ndarray:
+        """Return the index of the nearest position [N]; the first of equally near ones."""
+        k = min(4, len(self.points))
+        distance, index = cKDTree(self.points).query(xyz, k=[*range(1, k + 1)])
+        tied = distance <= distance[:, :1] + 1e-12
+        return np.where(tied, index, len(self.points)).min(axis=1)
+
+    def spread(
+        self, rows: np.ndarray, cols: np.ndarray, values: np.ndarray, n_target: int
+    ) -> SparseWeights:
+        """Return weights on the grid's points from weights on the distinct positions."""
+        count = self._count[cols]
+        entry = np.repeat(np.arange(len(cols)), count)
+        within = np.arange(len(entry)) - np.repeat(np.cumsum(count) - count, count)
+        member = self._begin[cols[entry]] + within
+        return SparseWeights.collect(
+            rows[entry],
+            self._member[member],
+            values[entry] * self._share[member],
+            (n_target, self._n_source),
+        )
+
+
+_Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _interpolate(points: np.ndarray, xyz: np.ndarray) -> _Entries:
+    """Return (target, point, weight) entries from distinct unit vectors to others [N, 3]."""
+    start = cKDTree(points).query(xyz)[1]
+    try:
+        mesh = Triangulation.of(points)
+    except QhullError:
+        return np.arange(len(xyz)), start, np.ones(len(xyz))
+    triangle = mesh.locate(xyz, start)
+    inside = mesh.inside[triangle]
+    parts = [_within(mesh, triangle, xyz, np.flatnonzero(inside))]
+    outside = np.flatnonzero(~inside)
+    if outside.size:
+        parts.append(_on_rim(mesh, xyz, outside, start))
+    rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return rows, cols, values
+
+
+def _within(
+    mesh: Triangulation, triangle: np.ndarray, xyz: np.ndarray, targets: np.ndarray
+) -> _Entries:
+    label = mesh.polygon_of_triangle
+    of_target = label[triangle[targets]]
+    rows, cols, values = [], [], []
+    slot = np.full(label.max() + 1, -1)
+    for members, vertices in polygons_by_size(label, mesh.triangles):
+        slot[:] = -1
+        slot[members] = np.arange(len(members))
+        mine = np.flatnonzero(slot[of_target] >= 0)
+        if not mine.size:
+            continue
+        chosen = vertices[slot[of_target[mine]]]
+        plane, point, order = gnomonic(mesh.points[chosen], xyz[targets[mine]])
+        rows.append(np.repeat(targets[mine], chosen.shape[1]))
+        cols.append(np.take_along_axis(chosen, order, axis=1).ravel())
+        values.append(wachspress(plane, point).ravel())
+    if not rows:
+        empty = np.zeros(0, dtype=np.intp)
+        return empty, empty, np.zeros(0)
+    return np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
+
+
+def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Return Wachspress coordinates [P, V] of points [P, 2] in convex polygons [P, V, 2].
+
+    The vertices run counter-clockwise. Coordinate i is proportional to the area of the triangle
+    of vertices i-1, i, i+1 times the areas that the point spans with all edges not at vertex i;
+    logarithms keep the product of many edges in range. A point a little outside is drawn to the
+    polygon's edge.
+    """
+    before, after = np.roll(polygon, 1, axis=1), np.roll(polygon, -1, axis=1)
+    ear = cross2(polygon - before, after - polygon)
+    edge = cross2(polygon - point[:, None, :], after - point[:, None, :])
+    log_edge = np.log(np.maximum(edge / edge.max(axis=1, keepdims=True), 1e-14))
+    exponent = log_edge.sum(axis=1, keepdims=True) - log_edge - np.roll(log_edge, 1, axis=1)
+    weights = ear * np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights[weights < 1e-12] = 0.0
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _on_rim(
+    mesh: Triangulation, xyz: np.ndarray, targets: np.ndarray, start: np.ndarray
+) -> _Entries:
+    """Interpolate linearly at the nearest point of the region's rim (or a lone point)."""
+    a, b = _rim(mesh)
+    lone = np.setdiff1d(np.arange(mesh.size), mesh.triangles[mesh.inside])
+    a, b = np.concatenate([a, lone]), np.concatenate([b, lone])
+    position = xyz[targets]
+    candidates = _rim_candidates(mesh.points, a, b, position)
+    along = mesh.points[b[candidates]] - mesh.points[a[candidates]]
+    offset = position[:, None, :] - mesh.points[a[candidates]]
+    length = np.sum(along**2, axis=2)
+    share = np.sum(offset * along, axis=2) / np.where(length > 0, length, 1.0)
+    share = np.clip(share, 0.0, 1.0)
+    foot = mesh.points[a[candidates]] + share[..., None] * along
+    best = np.linalg.norm(position[:, None, :] - normalise(foot), axis=2).argmin(axis=1)
+    edge, share = candidates[np.arange(len(best)), best], share[np.arange(len(best)), best]
+    return (
+        np.concatenate([targets, targets]),
+        np.concatenate([a[edge], b[edge]]),
+        np.concatenate([1.0 - share, share]),
+    )
+
+
+def _rim(mesh: Triangulation) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two vertices of each edge between a triangle of the region and one outside."""
+    triangle, opposite = np.nonzero(mesh.inside[:, None] & ~mesh.inside[mesh.neighbours])
+    corners = mesh.triangles[triangle]
+    rows = np.arange(len(triangle))
+    return corners[rows, (opposite + 1) % 3], corners[rows, (opposite + 2) % 3]
+
+
+def _rim_candidates(
+    points: np.ndarray, a: np.ndarray, b: np.ndarray, position: np.ndarray
+) -> np.ndarray:
+    """Return, per position, rim edges [N, k] that include the nearest: those of the near ends."""
+    middle = normalise(points[a] + points[b])
+    sites = np.concatenate([points[a], points[b], middle])
+    edge = np.tile(np.arange(len(a)), 3)
+    k = min(8, len(sites))
+    return edge[cKDTree(sites).query(position, k=[*range(1, k + 1)])[1]]
