@@ -1,0 +1,83 @@
+"""Distributions in time per cell: quantiles, Wasserstein-1 distance, Perkins skill score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphdown.evaluation.reduce import divide, time_mean
+
+if TYPE_CHECKING:
+    from graphdown.evaluation.pair import Pair
+
+QUANTILES = {"p02_bias": 0.02, "p98_bias": 0.98, "p99_bias": 0.99}
+QQ_LEVELS = np.array(
+    [0.001, 0.01, 0.02, 0.05, *np.arange(0.1, 0.91, 0.05).round(2), 0.95, 0.98, 0.99, 0.999]
+)
+PERKINS_BINS = 100
+
+
+def sorted_by_cell(values: np.ndarray) -> np.ndarray:
+    """Return values [T, N] in ascending order for each cell, [N, T], missing values last."""
+    return np.sort(np.ascontiguousarray(values.T), axis=1)
+
+
+def quantiles(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return quantiles [L, N] of ordered values [N, T], linear between neighbouring values.
+
+    Args:
+        ordered: result of `sorted_by_cell`, missing values last.
+        levels: probabilities [L] in 0..1.
+    """
+    count = np.isfinite(ordered).sum(axis=1)
+    position = np.asarray(levels)[:, None] * np.maximum(count - 1, 0)
+    below = np.floor(position).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    lower = np.take_along_axis(ordered, below.T, axis=1).T.astype(np.float64)
+    upper = np.take_along_axis(ordered, above.T, axis=1).T.astype(np.float64)
+    return lower + (position - below) * (upper - lower)
+
+
+def wasserstein1_map(ordered_prediction: np.ndarray, ordered_truth: np.ndarray) -> np.ndarray:
+    """Return the Wasserstein-1 distance per cell [N] of two samples of the same size.
+
+    For equal sizes it is the mean distance between the ordered values [N, T].
+    """
+    return time_mean(np.abs(ordered_prediction - ordered_truth).T)
+
+
+def perkins_map(prediction: np.ndarray, truth: np.ndarray, bins: int = PERKINS_BINS) -> np.ndarray:
+    """Return the Perkins skill score per cell [N] of values [T, N]: sum_b min(p_y, p_x).
+
+    The bins have equal width and span the values of both sides in that cell; 1 is perfect
+    (Perkins et al. 2007, doi:10.1175/JCLI4253.1).
+    """
+    low = np.fmin(np.fmin.reduce(prediction), np.fmin.reduce(truth))
+    high = np.fmax(np.fmax.reduce(prediction), np.fmax.reduce(truth))
+    overlap = np.minimum(
+        _histogram(prediction, low, high, bins), _histogram(truth, low, high, bins)
+    )
+    return divide(overlap.sum(axis=1), np.isfinite(truth).sum(axis=0))
+
+
+def _histogram(values: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
+    """Return counts [N, bins] of values [T, N] in equal bins from low to high [N]."""
+    cells = values.shape[1]
+    scale = np.nan_to_num(divide(np.full(cells, float(bins)), high - low))
+    present = np.isfinite(values)
+    position = (np.where(present, values, low) - low) * scale
+    bin_number = np.where(present, np.minimum(np.nan_to_num(position), bins - 1), 0).astype(np.intp)
+    flat = (bin_number + bins * np.arange(cells))[present]
+    return np.bincount(flat, minlength=bins * cells).reshape(cells, bins)
+
+
+def maps(pair: Pair) -> dict[str, np.ndarray]:
+    """Return the group's maps [N] by measure name."""
+    levels = np.array(list(QUANTILES.values()))
+    difference = quantiles(pair.sorted_prediction, levels) - quantiles(pair.sorted_truth, levels)
+    return {
+        **dict(zip(QUANTILES, difference, strict=True)),
+        "wasserstein1": wasserstein1_map(pair.sorted_prediction, pair.sorted_truth),
+        "perkins": perkins_map(pair.prediction, pair.truth),
+    }

@@ -1,0 +1,50 @@
+"""Errors day by day: bias, RMSE and correlation in time."""
+
+import numpy as np
+
+from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.reduce import area_mean, divide, time_mean, time_variance
+
+
+def bias_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return mean_t(y - x) per cell [N] of values [T, N]."""
+    return time_mean(prediction - truth)
+
+
+def rmse_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return sqrt(mean_t (y - x)^2) per cell [N] of values [T, N]."""
+    return np.sqrt(time_mean(np.square(prediction - truth)))
+
+
+def rmse_total(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
+    """Return sqrt(mean (y - x)^2), the mean over all days and cells, weighted by area [N]."""
+    square = np.square(prediction - truth)
+    weight = np.isfinite(square).sum(axis=0) * area
+    return float(np.sqrt(area_mean(time_mean(square), weight)))
+
+
+def correlation_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation in time per cell [N], NaN where one side is constant."""
+    covariance = time_mean((prediction - time_mean(prediction)) * (truth - time_mean(truth)))
+    return divide(covariance, np.sqrt(time_variance(prediction) * time_variance(truth)))
+
+
+def without_monthly_mean(values: np.ndarray, month: np.ndarray) -> np.ndarray:
+    """Return values [T, N] minus the mean of their calendar month [T] over all years."""
+    anomaly = np.empty(values.shape)
+    for m in np.unique(month):
+        anomaly[month == m] = values[month == m] - time_mean(values[month == m])
+    return anomaly
+
+
+def maps(pair: Pair) -> dict[str, np.ndarray]:
+    """Return the group's maps [N] by measure name."""
+    y, x, month = pair.prediction, pair.truth, pair.days.month
+    return {
+        "bias": bias_map(y, x),
+        "rmse": rmse_map(y, x),
+        "correlation": correlation_map(y, x),
+        "anomaly_correlation": correlation_map(
+            without_monthly_mean(y, month), without_monthly_mean(x, month)
+        ),
+    }

@@ -1,0 +1,37 @@
+"""Means over time and over the area that leave missing values out."""
+
+import numpy as np
+
+
+def time_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean [N] of values [T, N] over time, NaN where no value is there."""
+    present = np.isfinite(values)
+    count = present.sum(axis=0)
+    total = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64)
+    return divide(total, count)
+
+
+def time_variance(values: np.ndarray) -> np.ndarray:
+    """Return the variance [N] of values [T, N] over time (divided by the count)."""
+    return time_mean(np.square(values - time_mean(values)))
+
+
+def area_mean(values: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Return the area-weighted mean [...] of values [..., N] over the cells that have a value.
+
+    Args:
+        values: any quantity [..., N].
+        area: cell areas [N] in any unit.
+    """
+    present = np.isfinite(values)
+    total = np.where(present, values, 0.0) @ area
+    return divide(total, present @ area)
+
+
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Return numerator / denominator as float64, NaN where the denominator is 0 or missing."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    usable = np.isfinite(denominator) & (denominator != 0)
+    quotient = np.full(np.shape(denominator), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=usable)
+    return quotient

@@ -1,0 +1,38 @@
+"""Variability in time and in space."""
+
+import numpy as np
+
+from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.reduce import area_mean, divide, time_mean, time_variance
+
+
+def variance_ratio_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return 100 var(y) / var(x) in time per cell [N], in %; NaN where x is constant."""
+    return 100.0 * divide(time_variance(prediction), time_variance(truth))
+
+
+def day_to_day_change(values: np.ndarray, consecutive: np.ndarray) -> np.ndarray:
+    """Return mean |x_t - x_(t-1)| per cell [N], over days [T, N] that follow each other.
+
+    Args:
+        values: [T, N].
+        consecutive: bool [T], True where a day follows the one before it in the series.
+    """
+    return time_mean(np.abs(np.diff(values, axis=0))[consecutive[1:]])
+
+
+def spatial_std(values: np.ndarray, area: np.ndarray) -> float:
+    """Return the time mean of the area-weighted standard deviation over the cells of [T, N]."""
+    deviation = values - area_mean(values, area)[:, None]
+    std = np.sqrt(area_mean(np.square(deviation), area))
+    return float(time_mean(std[:, None])[0])
+
+
+def maps(pair: Pair) -> dict[str, np.ndarray]:
+    """Return the group's maps [N] by measure name."""
+    y, x, consecutive = pair.prediction, pair.truth, pair.days.consecutive
+    return {
+        "variance_ratio": variance_ratio_map(y, x),
+        "day_to_day_change_bias": day_to_day_change(y, consecutive)
+        - day_to_day_change(x, consecutive),
+    }
