@@ -1,7 +1,5 @@
 """Cells around points: bounds of coordinate axes, corners and areas where a file gives none."""
 
-from math import ceil
-
 import numpy as np
 
 from meshes.sphere import lonlat_to_xyz, normalise, polygon_area, wrap_longitude, xyz_to_lonlat
@@ -146,9 +144,4 @@ def densify(corners: np.ndarray, parts: int) -> np.ndarray:
     following = np.roll(corners, -1, axis=1)
     fraction = (np.arange(parts) / parts)[:, None]
     dense = corners[:, :, None, :] * (1 - fraction) + following[:, :, None, :] * fraction
-    return dense.reshape(len(corners), -1, corners.shape[2])
-
-
-def parts_for(size_degrees: float) -> int:
-    """Return into how many parts to cut an edge so that its chords follow it closely."""
-    return int(np.clip(ceil(8.0 * size_degrees), 4, 32))
+    return dense.reshape(len(corners), corners.shape[1] * parts, corners.shape[2])

@@ -5,22 +5,29 @@ import numpy as np
 from meshes import cells
 from meshes.grid import LONLAT_KINDS, Grid
 from meshes.rotated import matrix_of_attrs
-from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, normalise, wrap_longitude, xyz_to_lonlat
+from meshes.sphere import lonlat_to_xyz, normalise, wrap_longitude, xyz_to_lonlat
 from meshes.triangulation import voronoi_cells
 
+PARTS = 4
 
-def outline(grid: Grid) -> np.ndarray:
+
+def outline(grid: Grid, parts: int = PARTS, keep: np.ndarray | None = None) -> np.ndarray:
     """Return the cells' vertices as unit vectors [N, V, 3], counter-clockwise.
 
     Edges run along meridians and parallels for longitude-latitude grids, along the rotated ones
     for rotated-pole grids, and along great circles otherwise. Unknown cells are Voronoi cells.
+
+    Args:
+        grid: the grid.
+        parts: into how many straight parts each edge is cut.
+        keep: indices or boolean [N] of the cells wanted, all by default.
     """
+    chosen = slice(None) if keep is None else keep
     if grid.corners is None:
-        return voronoi_cells(grid.xyz)[0]
-    parts = cells.parts_for(np.degrees(grid.spacing_km / EARTH_RADIUS_KM))
+        return normalise(cells.densify(voronoi_cells(grid.xyz)[0][chosen], parts))
     if grid.kind in LONLAT_KINDS:
-        return cells.lonlat_corners_to_xyz(cells.densify(grid.corners, parts))
-    corners = cells.lonlat_corners_to_xyz(grid.corners)
+        return cells.lonlat_corners_to_xyz(cells.densify(grid.corners[chosen], parts))
+    corners = cells.lonlat_corners_to_xyz(grid.corners[chosen])
     if grid.kind == "rotated_pole" and grid.grid_mapping is not None:
         matrix = matrix_of_attrs(grid.coords[grid.grid_mapping].attrs)
         return _along_rotated(corners, matrix, parts)
@@ -29,6 +36,8 @@ def outline(grid: Grid) -> np.ndarray:
 
 def _along_rotated(corners: np.ndarray, matrix: np.ndarray, parts: int) -> np.ndarray:
     rlon, rlat = xyz_to_lonlat(corners @ matrix)
+    # A corner at the rotated pole takes its longitude from the other end of its meridian.
+    rlon = np.where(np.abs(rlat) > 90.0 - 1e-7, rlon[:, ::-1], rlon)
     rlon = cells.near_longitude(rlon, rlon[:, 0])
     dense = cells.densify(np.stack([rlon, rlat], axis=-1), parts)
     return lonlat_to_xyz(dense[..., 0], dense[..., 1]) @ matrix.T

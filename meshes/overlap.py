@@ -11,14 +11,22 @@ import numpy as np
 
 from meshes.grid import LONLAT_KINDS, Grid
 from meshes.outline import continuous_lonlat, outline
-from meshes.sphere import xyz_to_lonlat
+from meshes.sphere import EARTH_RADIUS_KM, xyz_to_lonlat
+
+# Two edges that should be one differ by the chords that draw them: such overlaps are no overlaps.
+SLIVER = 1e-6
+STEP_KM = 25.0
+MAX_PARTS = 64
+POLAR_CELLS = 4.0
+POLAR_PARTS = 8
 
 
 def overlap_areas(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (target index, source index, area in steradian) of every overlapping pair of cells."""
     import shapely
 
-    source_cells, target_cells = equal_area_polygons(source), equal_area_polygons(target)
+    step_km = min(source.spacing_km / 4, target.spacing_km / 4, STEP_KM)
+    source_cells, target_cells = (equal_area_polygons(g, step_km) for g in (source, target))
     tree = shapely.STRtree(source_cells)
     west, _, east, _ = shapely.total_bounds(source_cells)
     parts = []
@@ -43,25 +51,32 @@ def _pairs(tree: Any, targets: np.ndarray, sources: np.ndarray) -> tuple[np.ndar
     rows, cols = tree.query(targets, predicate="intersects")
     shapely.prepare(targets)
     whole = shapely.contains_properly(targets[rows], sources[cols])
-    areas = shapely.area(sources[cols])
+    full = shapely.area(sources)[cols]
+    areas = full.copy()
     cut = np.flatnonzero(~whole)
     areas[cut] = shapely.area(shapely.intersection(targets[rows[cut]], sources[cols[cut]]))
-    keep = areas > 0.0
+    keep = areas > SLIVER * np.minimum(full, shapely.area(targets)[rows])
     return rows[keep], cols[keep], areas[keep]
 
 
-def equal_area_polygons(grid: Grid) -> np.ndarray:
-    """Return the cells as shapely polygons [N] of (longitude in radian, sine of latitude)."""
+def equal_area_polygons(grid: Grid, step_km: float) -> np.ndarray:
+    """Return the cells as shapely polygons [N] of (longitude in radian, sine of latitude).
+
+    Edges are cut into parts of about step_km, one step for two grids, so that edges which they
+    share are drawn alike. Around the poles, where the plane bends them most, they are cut
+    further.
+    """
     import shapely
 
     if grid.kind in LONLAT_KINDS and grid.corners is not None:
         return shapely.polygons(_plane(grid.corners))
-    vertices = outline(grid)
-    lonlat, turns = continuous_lonlat(vertices)
+    parts = int(np.clip(np.rint(grid.spacing_km / step_km), 4, MAX_PARTS))
+    lonlat, _ = continuous_lonlat(outline(grid, parts))
     polygons = shapely.polygons(_plane(lonlat))
-    at_pole = (np.abs(lonlat[..., 1]) > 90.0 - 1e-7).any(axis=1)
-    for index in np.flatnonzero((turns != 0) | at_pole):
-        polygons[index] = shapely.Polygon(_plane(_closed_at_pole(vertices[index])))
+    reach = POLAR_CELLS * np.degrees(grid.spacing_km / EARTH_RADIUS_KM)
+    polar = np.flatnonzero(np.abs(grid.lat) > 90.0 - reach)
+    vertices = outline(grid, parts * POLAR_PARTS, polar)
+    polygons[polar] = [shapely.Polygon(_plane(_closed_at_pole(one))) for one in vertices]
     invalid = ~shapely.is_valid(polygons)
     polygons[invalid] = shapely.buffer(polygons[invalid], 0)
     return polygons
@@ -73,7 +88,7 @@ def _plane(lonlat: np.ndarray) -> np.ndarray:
 
 
 def _closed_at_pole(vertices: np.ndarray) -> np.ndarray:
-    """Return lon, lat of one outline [V, 3] around or at a pole, closed along the pole's line.
+    """Return lon, lat of one outline [V, 3], closed along the pole's line if it holds a pole.
 
     Vertices at the pole are taken out; the gap that they leave, or the full turn, is bridged at
     the pole.
@@ -87,6 +102,8 @@ def _closed_at_pole(vertices: np.ndarray) -> np.ndarray:
         lonlat = continuous_lonlat(vertices[None])[0][0]
     else:
         lonlat, turns = continuous_lonlat(vertices[None])
+        if not turns[0]:
+            return lonlat[0]
         pole = turns[0] * 90.0
         lonlat = np.concatenate([lonlat[0], lonlat[0][:1] + (turns[0] * 360.0, 0.0)])
     bridge = [(lonlat[-1, 0], pole), (lonlat[0, 0], pole)]

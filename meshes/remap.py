@@ -120,17 +120,18 @@ _Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _interpolate(points: np.ndarray, xyz: np.ndarray) -> _Entries:
     """Return (target, point, weight) entries from distinct unit vectors to others [N, 3]."""
-    start = cKDTree(points).query(xyz)[1]
+    tree = cKDTree(points)
     try:
         mesh = Triangulation.of(points)
     except QhullError:
-        return np.arange(len(xyz)), start, np.ones(len(xyz))
-    triangle = mesh.locate(xyz, start)
+        return np.arange(len(xyz)), tree.query(xyz)[1], np.ones(len(xyz))
+    # A rough neighbour is start enough, and much faster to find for targets far from the region.
+    triangle = mesh.locate(xyz, tree.query(xyz, eps=1.0)[1])
     inside = mesh.inside[triangle]
     parts = [_within(mesh, triangle, xyz, np.flatnonzero(inside))]
     outside = np.flatnonzero(~inside)
     if outside.size:
-        parts.append(_on_rim(mesh, xyz, outside, start))
+        parts.append(_on_rim(mesh, xyz, outside))
     rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return rows, cols, values
 
@@ -178,9 +179,7 @@ def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _on_rim(
-    mesh: Triangulation, xyz: np.ndarray, targets: np.ndarray, start: np.ndarray
-) -> _Entries:
+def _on_rim(mesh: Triangulation, xyz: np.ndarray, targets: np.ndarray) -> _Entries:
     """Interpolate linearly at the nearest point of the region's rim (or a lone point)."""
     a, b = _rim(mesh)
     lone = np.setdiff1d(np.arange(mesh.size), mesh.triangles[mesh.inside])
