@@ -9,6 +9,7 @@ from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh, icosphere
 from meshes.remap import bilinear, conservative, nearest
 from meshes.sphere import EARTH_RADIUS_KM
+from meshes.storage import load_graph
 from meshes.weights import SparseWeights
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "coarsen",
     "conservative",
     "icosphere",
+    "load_graph",
     "nearest",
 ]

@@ -113,8 +113,10 @@ def _collect(ds: xr.Dataset, pair: tuple[Hashable, Hashable], users: list[str]) 
     wanted = _dims(ds, pair)
     order = ds[users[0]].dims if users else (*ds[pair[0]].dims, *ds[pair[1]].dims)
     dims = tuple(dict.fromkeys(str(d) for d in order if d in wanted))
-    lat, lon = (_degrees(_squeezed(ds[name], wanted), role) for name, role in zip(
-        pair, ("latitude", "longitude"), strict=True))
+    lat, lon = (
+        _degrees(_squeezed(ds[name], wanted), role)
+        for name, role in zip(pair, ("latitude", "longitude"), strict=True)
+    )
     names = _describing(ds, pair, wanted, users)
     coords = xr.Dataset(coords={n: _squeezed(ds[n], wanted).variable for n in names})
     return Horizontal(lat, lon, pair, dims, coords)

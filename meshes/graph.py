@@ -42,9 +42,7 @@ class GraphSpec:
         if not self.encode_radius_km > 0:
             raise ValueError(f"encode_radius_km must be positive, got {self.encode_radius_km}.")
         if self.decode_neighbours < 1:
-            raise ValueError(
-                f"decode_neighbours must be at least 1, got {self.decode_neighbours}."
-            )
+            raise ValueError(f"decode_neighbours must be at least 1, got {self.decode_neighbours}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -210,9 +210,7 @@ class Grid:
         return axes_grid(lon, lat, "regular", _around(lon, dlon), _around(lat, dlat))
 
     @classmethod
-    def gaussian(
-        cls, nlat: int, bounds: tuple[float, float, float, float] | None = None
-    ) -> "Grid":
+    def gaussian(cls, nlat: int, bounds: tuple[float, float, float, float] | None = None) -> "Grid":
         """Return the Gaussian grid of nlat latitudes and 2 nlat longitudes (full, not reduced).
 
         Args:

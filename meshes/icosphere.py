@@ -128,8 +128,12 @@ def _icosahedron() -> tuple[np.ndarray, np.ndarray]:
     i = np.arange(5)
     up, next_up, low, next_low = 1 + i, 1 + (i + 1) % 5, 6 + i, 6 + (i + 1) % 5
     north, south = np.zeros(5, dtype=int), np.full(5, 11)
-    blocks = [(north, up, next_up), (up, low, next_up), (low, next_low, next_up),
-              (low, south, next_low)]
+    blocks = [
+        (north, up, next_up),
+        (up, low, next_up),
+        (low, next_low, next_up),
+        (low, south, next_low),
+    ]
     return xyz, np.concatenate([np.stack(block, axis=1) for block in blocks])
 
 

@@ -34,8 +34,7 @@ def _flat_mask(mask: xr.DataArray | np.ndarray, grid: Grid) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype != bool or values.shape not in (grid.shape, (grid.size,)):
         raise ValueError(
-            f"The mask must be boolean with shape {grid.shape}, not {values.dtype} "
-            f"{values.shape}."
+            f"The mask must be boolean with shape {grid.shape}, not {values.dtype} {values.shape}."
         )
     return values.reshape(-1)
 
@@ -57,8 +56,10 @@ def _bounds(found: Horizontal, name: Hashable, shape: tuple[int, ...]) -> np.nda
 def _from_axes(found: Horizontal) -> Grid:
     lat, lon = found.lat.values, cells.unwrap_axis(found.lon.values)
     lat_name, lon_name = found.names
-    lat_bounds, lon_bounds = (_bounds(found, n, (found.coords.sizes[d],)) for n, d in (
-        (lat_name, found.lat.dims[0]), (lon_name, found.lon.dims[0])))
+    lat_bounds, lon_bounds = (
+        _bounds(found, n, (found.coords.sizes[d],))
+        for n, d in ((lat_name, found.lat.dims[0]), (lon_name, found.lon.dims[0]))
+    )
     if not _around_axis(lat_bounds, lat):
         lat_bounds = cells.latitude_bounds(lat)
     if lon_bounds is not None:

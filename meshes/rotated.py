@@ -83,9 +83,7 @@ def fitted_matrix(
     return matrix if apart < 0.1 * np.radians(step) else None
 
 
-def mapping_attrs(
-    pole_lon: float, pole_lat: float, north_pole_grid_lon: float = 0.0
-) -> dict:
+def mapping_attrs(pole_lon: float, pole_lat: float, north_pole_grid_lon: float = 0.0) -> dict:
     """Return the CF attributes of a rotated-pole grid mapping, degrees."""
     attrs = {
         "grid_mapping_name": GRID_MAPPING_NAME,

@@ -126,9 +126,7 @@ class Triangulation:
         edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
         shortest = edges.min(axis=1)
         limit = MERGE_FRACTION * np.minimum(shortest[first], shortest[second])
-        same = (self.inside[first] & self.inside[second]) & (
-            (apart <= limit) | (apart <= 1e-13)
-        )
+        same = (self.inside[first] & self.inside[second]) & ((apart <= limit) | (apart <= 1e-13))
         n = len(self.triangles)
         graph = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n))
         label = connected_components(graph, directed=False)[1]
@@ -136,25 +134,15 @@ class Triangulation:
 
     def _split_bad_polygons(self, label: np.ndarray) -> np.ndarray:
         """Give each triangle of a polygon that is not a convex disc its own label."""
-        while True:
-            bad = [
-                members[~_convex(self.points[vertices])]
-                for members, vertices in polygons_by_size(label, self.triangles)
-            ]
-            rejected = np.concatenate([*bad, self._not_discs(label)])
-            loose = np.isin(label, rejected)
-            triangles_alone = np.bincount(label)[label] == 1
-            loose &= ~triangles_alone
-            if not loose.any():
-                return label
-            label = label.copy()
-            label[loose] = label.max() + 1 + np.arange(loose.sum())
-            label = np.unique(label, return_inverse=True)[1]
-
-    def _not_discs(self, label: np.ndarray) -> np.ndarray:
-        vertices = _polygon_vertices(label, self.triangles)[0]
-        n_vertices = np.bincount(vertices, minlength=label.max() + 1)
-        return np.flatnonzero(n_vertices != np.bincount(label) + 2)
+        n_triangles = np.bincount(label)
+        split = np.zeros(len(n_triangles), dtype=bool)
+        for members, vertices in polygons_by_size(label, self.triangles):
+            disc = n_triangles[members] == vertices.shape[1] - 2
+            split[members] = ~(disc & _convex(self.points[vertices]))
+        loose = (split & (n_triangles > 1))[label]
+        label = label.copy()
+        label[loose] = len(n_triangles) + np.arange(loose.sum())
+        return np.unique(label, return_inverse=True)[1]
 
     def voronoi_corners(self) -> np.ndarray:
         """Return the Voronoi cell of each point as unit vectors [U, V, 3], counter-clockwise.
