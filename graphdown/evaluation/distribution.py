@@ -1,42 +1,16 @@
 """Distributions in time per cell: quantiles, Wasserstein-1 distance, Perkins skill score."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import divide, time_mean
-
-if TYPE_CHECKING:
-    from graphdown.evaluation.pair import Pair
 
 QUANTILES = {"p02_bias": 0.02, "p98_bias": 0.98, "p99_bias": 0.99}
 QQ_LEVELS = np.array(
     [0.001, 0.01, 0.02, 0.05, *np.arange(0.1, 0.91, 0.05).round(2), 0.95, 0.98, 0.99, 0.999]
 )
 PERKINS_BINS = 100
-
-
-def sorted_by_cell(values: np.ndarray) -> np.ndarray:
-    """Return values [T, N] in ascending order for each cell, [N, T], missing values last."""
-    return np.sort(np.ascontiguousarray(values.T), axis=1)
-
-
-def quantiles(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return quantiles [L, N] of ordered values [N, T], linear between neighbouring values.
-
-    Args:
-        ordered: result of `sorted_by_cell`, missing values last.
-        levels: probabilities [L] in 0..1.
-    """
-    count = np.isfinite(ordered).sum(axis=1)
-    position = np.asarray(levels)[:, None] * np.maximum(count - 1, 0)
-    below = np.floor(position).astype(np.intp)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
-    lower = np.take_along_axis(ordered, below.T, axis=1).T.astype(np.float64)
-    upper = np.take_along_axis(ordered, above.T, axis=1).T.astype(np.float64)
-    return lower + (position - below) * (upper - lower)
 
 
 def wasserstein1_map(ordered_prediction: np.ndarray, ordered_truth: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from graphdown.evaluation import distribution, error, precipitation, signal, tem
 from graphdown.evaluation.align import make_pairs
 from graphdown.evaluation.measures import MEASURES, measure
 from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.spectrum import power_spectrum, ralsd
 from meshes.grid import Grid
@@ -97,7 +98,7 @@ def _reduced(maps: Mapping[str, np.ndarray], pair: Pair) -> dict[str, float]:
 
 def _quantile_curves(pair: Pair) -> dict[str, np.ndarray]:
     return {
-        f"qq_{side}": area_mean(distribution.quantiles(ordered, distribution.QQ_LEVELS), pair.area)
+        f"qq_{side}": area_mean(quantiles(ordered, distribution.QQ_LEVELS), pair.area)
         for side, ordered in (("prediction", pair.sorted_prediction), ("truth", pair.sorted_truth))
     }
 

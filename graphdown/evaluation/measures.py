@@ -153,7 +153,7 @@ MEASURES: dict[str, Measure] = {
         _bias("p99_bias", "P99 bias", "distribution", "the 99th percentile in time"),
         Measure(
             "wasserstein1",
-            "Wasserstein-1",
+            "W1",
             "distribution",
             VARIABLE,
             0.0,

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from graphdown.evaluation.days import Days
-from graphdown.evaluation.distribution import sorted_by_cell
+from graphdown.evaluation.quantiles import sorted_by_cell
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graphdown.evaluation.distribution import quantiles
 from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean, divide, time_mean
 
 MIN_BASE = 0.01

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from graphdown.evaluation import distribution as d
+from graphdown.evaluation.quantiles import quantiles, sorted_by_cell
 
 
 @pytest.fixture
@@ -22,14 +23,14 @@ def sample() -> tuple[np.ndarray, np.ndarray]:
 def test_quantiles_match_numpy(sample):
     _, x = sample
     levels = np.array([0.0, 0.02, 0.5, 0.98, 0.99, 1.0])
-    own = d.quantiles(d.sorted_by_cell(x), levels)
+    own = quantiles(sorted_by_cell(x), levels)
     assert np.allclose(own[:, :4], np.nanquantile(x[:, :4].astype(float), levels, axis=0))
     assert np.isnan(own[:, 4]).all()
 
 
 def test_wasserstein_matches_scipy(sample):
     y, x = sample
-    own = d.wasserstein1_map(d.sorted_by_cell(y), d.sorted_by_cell(x))
+    own = d.wasserstein1_map(sorted_by_cell(y), sorted_by_cell(x))
     for n in range(4):
         present = np.isfinite(x[:, n])
         expected = stats.wasserstein_distance(y[present, n], x[present, n])
@@ -64,7 +65,7 @@ def test_perkins_of_a_constant_cell_is_one():
 @given(st.floats(-50, 50), st.integers(0, 1000))
 def test_a_shift_moves_every_distribution_measure_by_itself(shift, seed):
     x = np.random.default_rng(seed).normal(size=(60, 3))
-    ordered, moved = d.sorted_by_cell(x), d.sorted_by_cell(x + shift)
+    ordered, moved = sorted_by_cell(x), sorted_by_cell(x + shift)
     assert d.wasserstein1_map(moved, ordered) == pytest.approx(np.full(3, abs(shift)))
-    difference = d.quantiles(moved, d.QQ_LEVELS) - d.quantiles(ordered, d.QQ_LEVELS)
+    difference = quantiles(moved, d.QQ_LEVELS) - quantiles(ordered, d.QQ_LEVELS)
     assert np.allclose(difference, shift)

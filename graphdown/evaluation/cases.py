@@ -1,0 +1,111 @@
+"""Case: predictions by several methods for one source and period; scores of many cases."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from graphdown.evaluation.evaluate import evaluate
+from graphdown.evaluation.measures import MEASURES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["case", "seen", "method", "variable", "measure", "value", "units"]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What several methods made of one coarse input.
+
+    Attributes:
+        name: name of the source grid or period, as tables show it.
+        seen: whether the methods were trained on this source grid.
+        coarse: the input on its own grid.
+        truth: the target of the same days.
+        predictions: dataset on the truth's grid by method.
+        reference: (predictions by method, truth) of a historical period for the signal measures.
+
+    Raises:
+        ValueError: no prediction, or a method without its historical prediction.
+    """
+
+    name: str
+    seen: bool
+    coarse: xr.Dataset
+    truth: xr.Dataset
+    predictions: dict[str, xr.Dataset]
+    reference: tuple[dict[str, xr.Dataset], xr.Dataset] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.predictions:
+            raise ValueError(f"The case {self.name!r} holds no prediction; give at least one.")
+        if self.reference is not None:
+            absent = [m for m in self.predictions if m not in self.reference[0]]
+            if absent:
+                raise ValueError(
+                    f"The case {self.name!r} lacks the historical prediction of {absent}; add it "
+                    "to the reference or leave the reference out."
+                )
+
+    @cached_property
+    def evaluations(self) -> dict[str, xr.Dataset]:
+        """The result of `evaluate` by method, computed once."""
+        return {m: evaluate(p, self.truth, self._reference(m)) for m, p in self.predictions.items()}
+
+    def _reference(self, method: str) -> tuple[xr.Dataset, xr.Dataset] | None:
+        if self.reference is None:
+            return None
+        return self.reference[0][method], self.reference[1]
+
+
+def score_cases(cases: Iterable[Case]) -> "pd.DataFrame":
+    """Return all scores as a tidy table.
+
+    Returns:
+        One row per case, method, variable and measure, in that order, with the columns case,
+        seen, method, variable, measure, value, units; measures that do not apply are left out.
+
+    Raises:
+        ValueError: two cases of one name, or datasets that `evaluate` refuses.
+    """
+    import pandas as pd
+
+    cases = list(cases)
+    names = [case.name for case in cases]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"Several cases are named {sorted(twice)[0]!r}; give each its own name.")
+    return pd.DataFrame([row for case in cases for row in _rows(case)], columns=COLUMNS)
+
+
+def _rows(case: Case) -> list[tuple[object, ...]]:
+    return [
+        (case.name, case.seen, method, variable, name, value, own.units_for(variable, units))
+        for method, scores in case.evaluations.items()
+        for variable, units in zip(scores["variable"].values, scores["units"].values, strict=True)
+        for name, own in MEASURES.items()
+        if name in scores and np.isfinite(value := float(scores[name].sel(variable=variable)))
+    ]
+
+
+def best_methods(values: "pd.Series[float]", measure_name: str) -> list[str]:
+    """Return the methods whose value is closest to a perfect one; several where they are equal.
+
+    Args:
+        values: value by method.
+        measure_name: one of `graphdown.evaluation.MEASURES`.
+    """
+    distance = values.map(MEASURES[measure_name].distance).dropna()
+    return [str(m) for m in distance.index[distance == distance.min()]]
+
+
+def mean_rank(scores: "pd.DataFrame", methods: list[str], measure_name: str) -> "pd.Series":
+    """Return each method's mean rank in a measure over all cases and variables, best first."""
+    own = scores[(scores["measure"] == measure_name) & scores["method"].isin(methods)]
+    distance = own["value"].map(MEASURES[measure_name].distance)
+    rank = distance.groupby([own["case"], own["variable"]]).rank()
+    return rank.groupby(own["method"]).mean().reindex(methods).sort_values(kind="stable")

@@ -1,0 +1,113 @@
+"""The closing table as plain text, for the terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphdown.evaluation.cases import best_methods
+from graphdown.evaluation.measures import measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GAP = "  "
+MEASURES_SHOWN = ("rmse", "bias", "p98_bias", "wasserstein1")
+
+
+def format_table(scores: "pd.DataFrame", measures: Sequence[str] = MEASURES_SHOWN) -> str:
+    """Return one block per case: methods as rows, measures of each variable as columns.
+
+    Args:
+        scores: tidy table of `score_cases`.
+        measures: names of the measures to show.
+
+    Raises:
+        ValueError: an unknown measure, or a table without rows.
+    """
+    for name in measures:
+        measure(name)
+    if scores.empty:
+        raise ValueError("The table of scores has no rows; score at least one case.")
+    blocks = [_block(own, measures) for _, own in scores.groupby("case", sort=False)]
+    return "\n\n".join([*blocks, "* best of the column (closest to a perfect value)"])
+
+
+def case_title(scores: "pd.DataFrame") -> str:
+    """Return the heading of a case from its rows: its name and whether it was trained on."""
+    first = scores.iloc[0]
+    return f"{first['case']} ({'trained on' if first['seen'] else 'never trained on'})"
+
+
+def shown_columns(scores: "pd.DataFrame", measures: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the (variable, measure) pairs of one case that have a value."""
+    held = set(zip(scores["variable"], scores["measure"], strict=True))
+    variables = scores["variable"].unique()
+    return [(v, m) for v in variables for m in measures if (v, m) in held]
+
+
+def column(scores: "pd.DataFrame", variable: str, measure_name: str) -> "pd.Series":
+    """Return one case's values by method, in the order of its methods; NaN where absent."""
+    own = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
+    return own.set_index("method")["value"].reindex(scores["method"].unique())
+
+
+def units_of(scores: "pd.DataFrame", variable: str, measure_name: str) -> str:
+    """Return the units of a measure of a variable in one case's rows."""
+    own = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
+    return str(own["units"].iloc[0])
+
+
+def format_value(value: float) -> str:
+    """Return a number with three decimals below 10, fewer above, "-" where it is missing."""
+    if not np.isfinite(value):
+        return "-"
+    decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+    return f"{value:.{decimals}f}"
+
+
+def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the two heading lines of each column: variable with its units, and the measure.
+
+    The variable stands above the first of its columns, in that column's units; a measure in
+    other units names them itself.
+    """
+    lines = []
+    first: dict[str, str] = {}
+    for variable, name in columns:
+        units = units_of(scores, variable, name)
+        group = "" if variable in first else f"{variable} [{units}]"
+        own = "" if units == first.setdefault(variable, units) else f" [{units}]"
+        lines.append((group, f"{measure(name).label}{own}"))
+    return lines
+
+
+def _block(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
+    columns = shown_columns(scores, measures)
+    groups, labels = zip(*headings(scores, columns), strict=True)
+    texts = [["", *(str(m) for m in scores["method"].unique())]]
+    for (variable, name), label in zip(columns, labels, strict=True):
+        values = column(scores, variable, name)
+        best = best_methods(values, name)
+        cells = [f"{format_value(v)}{'*' if m in best else ' '}" for m, v in values.items()]
+        texts.append([f"{label} ", *cells])
+    padded = [_pad(text, left=n == 0) for n, text in enumerate(texts)]
+    lines = [GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
+    return "\n".join([case_title(scores), _group_line(groups, padded), *lines])
+
+
+def _pad(texts: list[str], left: bool) -> list[str]:
+    width = max(map(len, texts))
+    return [text.ljust(width) if left else text.rjust(width) for text in texts]
+
+
+def _group_line(groups: Sequence[str], padded: Sequence[list[str]]) -> str:
+    """Return the line of variables, each beginning where the first heading below it begins."""
+    line = ""
+    start = len(padded[0][0]) + len(GAP)
+    for group, column_texts in zip(groups, padded[1:], strict=True):
+        heading = column_texts[0]
+        if group:
+            line = line.ljust(start + len(heading) - len(heading.lstrip())) + group
+        start += len(heading) + len(GAP)
+    return line
