@@ -151,11 +151,18 @@ def grid_mapping_name(ds: xr.Dataset, users: list[str]) -> Hashable | None:
     return mappings[0] if len(mappings) == 1 else None
 
 
+def degrees_per_unit(variable: xr.Variable, name: str = "") -> float:
+    """Return 180/pi for a coordinate in radians, 1 for one in degrees.
+
+    MPAS meshes store latCell and lonCell in radians without saying so.
+    """
+    units = str(variable.attrs.get("units", "")).lower()
+    radians = units.startswith("radian") or (not units and name.endswith("Cell"))
+    return 180.0 / np.pi if radians else 1.0
+
+
 def _degrees(da: xr.DataArray, role: str) -> xr.DataArray:
-    units = str(da.attrs.get("units", "")).lower()
-    radians = units.startswith("radian") or (not units and str(da.name).endswith("Cell"))
-    values = da.astype(np.float64)
-    values = np.degrees(values) if radians else values
+    values = da.astype(np.float64) * degrees_per_unit(da.variable, str(da.name))
     if not np.isfinite(values).all():
         raise ValueError(
             f"The {role} {da.name!r} has missing values; drop those points from the dataset."

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from meshes.icosphere import Mesh
+from meshes.neighbours import nearest_points
 from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
 from meshes.triangulation import merge_coincident
 
@@ -29,7 +30,7 @@ def enlarged_radius_km(senders: np.ndarray, receivers: np.ndarray, radius_km: fl
     """
     positions, _ = merge_coincident(senders)
     k = min(MIN_SENDERS, len(positions))
-    chord = cKDTree(positions).query(receivers, k=[k])[0][:, 0]
+    chord = nearest_points(positions, receivers, k)[0][:, -1]
     return np.maximum(radius_km, ENLARGED * EARTH_RADIUS_KM * chord_to_angle(chord))
 
 
@@ -54,7 +55,7 @@ def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
             f"Each target point needs {k} mesh nodes but the mesh has {len(senders)}; lower "
             "decode_neighbours, or raise mesh_level or margin_km."
         )
-    index = cKDTree(senders).query(receivers, k=[*range(1, k + 1)])[1]
+    index = nearest_points(senders, receivers, k)[1]
     return np.sort(index, axis=1).ravel(), np.repeat(np.arange(len(receivers)), k)
 
 

@@ -244,8 +244,8 @@ class Grid:
         """
         from meshes.rotated import mapping_attrs, rotated_grid
 
-        axes = (np.atleast_1d(np.asarray(axis, dtype=np.float64)) for axis in (rlon, rlat))
-        return rotated_grid(*axes, mapping_attrs(pole_lon, pole_lat))
+        rlon, rlat = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (rlon, rlat))
+        return rotated_grid(rlon, rlat, mapping_attrs(pole_lon, pole_lat))
 
     @classmethod
     def from_points(

@@ -95,9 +95,9 @@ def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) 
     if not margin_km >= 0:
         raise ValueError(f"margin_km must not be negative, got {margin_km}.")
     whole = icosphere(level, coarsest_level)
+    reach = float(angle_to_chord(margin_km / EARTH_RADIUS_KM)) * (1 + 1e-12)
     tree = cKDTree(target.xyz[target.mask])
-    reach = angle_to_chord(margin_km / EARTH_RADIUS_KM)
-    keep = np.isfinite(tree.query(whole.xyz, distance_upper_bound=reach * (1 + 1e-12))[0])
+    keep = np.isfinite(tree.query(whole.xyz, distance_upper_bound=reach)[0])
     if not keep.any():
         raise ValueError(
             f"No mesh node of level {level} (about {nominal_spacing_km(level):.0f} km) lies within "

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from meshes import cells
-from meshes.cf import Horizontal, find_horizontal
+from meshes.cf import Horizontal, degrees_per_unit, find_horizontal
 from meshes.grid import Grid, axes_grid, points_grid, transposed
 from meshes.rotated import (
     GRID_MAPPING_NAME,
@@ -45,12 +45,13 @@ def _bounds(found: Horizontal, name: Hashable, shape: tuple[int, ...]) -> np.nda
     bounds = variable.attrs.get("bounds", variable.encoding.get("bounds"))
     if bounds not in found.coords.variables:
         return None
-    values = found.coords.variables[bounds].astype(np.float64)
-    if set(values.dims[:-1]) != set(variable.dims):
+    given = found.coords.variables[bounds].astype(np.float64)
+    if set(given.dims[:-1]) != set(variable.dims):
         return None
-    values = np.asarray(values.transpose(*variable.dims, values.dims[-1]).values)
-    usable = values.shape[:-1] == shape and np.isfinite(values).all()
-    return values if usable else None
+    values = np.asarray(given.transpose(*variable.dims, given.dims[-1]).values)
+    if values.shape[:-1] != shape or not np.isfinite(values).all():
+        return None
+    return values * degrees_per_unit(variable)
 
 
 def _from_axes(found: Horizontal) -> Grid:
@@ -113,7 +114,7 @@ def _from_arrays(ds: xr.Dataset, found: Horizontal) -> Grid:
 
 
 def _polygon_bounds(found: Horizontal, lon: np.ndarray) -> np.ndarray | None:
-    """Return the corners [N, V, 3] that the file gives, None if it gives none that enclose cells."""
+    """Return the corners [N, V, 3] in the file, None if it has none that enclose cells."""
     arrays = []
     for name, da in zip(found.names, (found.lat, found.lon), strict=True):
         bounds = _bounds(found, name, da.shape)

@@ -1,9 +1,10 @@
 """Weights from any grid to any other: nearest, bilinear and conservative."""
 
 import numpy as np
-from scipy.spatial import cKDTree, QhullError
+from scipy.spatial import QhullError
 
 from meshes.grid import Grid
+from meshes.neighbours import nearest_points
 from meshes.overlap import overlap_areas
 from meshes.sphere import normalise
 from meshes.triangulation import (
@@ -95,7 +96,7 @@ class _Sites:
     def nearest(self, xyz: np.ndarray) -> np.ndarray:
         """Return the index of the nearest position [N]; the first of equally near ones."""
         k = min(4, len(self.points))
-        distance, index = cKDTree(self.points).query(xyz, k=[*range(1, k + 1)])
+        distance, index = nearest_points(self.points, xyz, k)
         tied = distance <= distance[:, :1] + 1e-12
         return np.where(tied, index, len(self.points)).min(axis=1)
 
@@ -120,13 +121,12 @@ _Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _interpolate(points: np.ndarray, xyz: np.ndarray) -> _Entries:
     """Return (target, point, weight) entries from distinct unit vectors to others [N, 3]."""
-    tree = cKDTree(points)
     try:
         mesh = Triangulation.of(points)
     except QhullError:
-        return np.arange(len(xyz)), tree.query(xyz)[1], np.ones(len(xyz))
+        return np.arange(len(xyz)), nearest_points(points, xyz)[1][:, 0], np.ones(len(xyz))
     # A rough neighbour is start enough, and much faster to find for targets far from the region.
-    triangle = mesh.locate(xyz, tree.query(xyz, eps=1.0)[1])
+    triangle = mesh.locate(xyz, nearest_points(points, xyz, eps=1.0)[1][:, 0])
     inside = mesh.inside[triangle]
     parts = [_within(mesh, triangle, xyz, np.flatnonzero(inside))]
     outside = np.flatnonzero(~inside)
@@ -217,4 +217,4 @@ def _rim_candidates(
     sites = np.concatenate([points[a], points[b], middle])
     edge = np.tile(np.arange(len(a)), 3)
     k = min(8, len(sites))
-    return edge[cKDTree(sites).query(position, k=[*range(1, k + 1)])[1]]
+    return edge[nearest_points(sites, position, k)[1]]

@@ -1,17 +1,18 @@
 """Points, distances, frames, areas and rotations on the unit sphere."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 EARTH_RADIUS_KM = 6371.0
 
 
-def wrap_longitude(lon: np.ndarray) -> np.ndarray:
+def wrap_longitude(lon: ArrayLike) -> np.ndarray:
     """Return longitudes (degrees) in [-180, 180)."""
     wrapped = np.mod(np.asarray(lon, dtype=np.float64) + 180.0, 360.0) - 180.0
     return np.where(wrapped >= 180.0, -180.0, wrapped)
 
 
-def lonlat_to_xyz(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+def lonlat_to_xyz(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
     """Return unit vectors [..., 3] of longitudes and latitudes in degrees."""
     lam, phi = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     cos_phi = np.cos(phi)
@@ -29,7 +30,7 @@ def normalise(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def chord_to_angle(chord: np.ndarray) -> np.ndarray:
+def chord_to_angle(chord: ArrayLike) -> np.ndarray:
     """Return the great-circle angle (radian) that a chord of the unit sphere spans."""
     return 2.0 * np.arcsin(np.clip(np.asarray(chord) / 2.0, 0.0, 1.0))
 

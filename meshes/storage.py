@@ -60,8 +60,11 @@ def load_graph(path: str | Path) -> DownscalingGraph:
         target=_grid(meta["target"], "target.", arrays),
         mesh=_mesh(meta["mesh"], arrays),
         spec=GraphSpec(**meta["spec"]),
-        **{name: _edges(meta[name], f"{name}.", arrays) for name in _EDGES},
-        **{name: _weights(meta[name], f"{name}.", arrays) for name in _WEIGHTS},
+        encode=_edges(meta["encode"], "encode.", arrays),
+        process=_edges(meta["process"], "process.", arrays),
+        decode=_edges(meta["decode"], "decode.", arrays),
+        to_target=_weights(meta["to_target"], "to_target.", arrays),
+        to_mesh=_weights(meta["to_mesh"], "to_mesh.", arrays),
     )
 
 
@@ -82,7 +85,10 @@ def _grid(meta: dict[str, Any], prefix: str, arrays: Arrays) -> Grid:
         for name, entry in meta["coords"].items()
     }
     return Grid(
-        *(arrays[prefix + field] for field in ("lon", "lat", "area", "mask")),
+        lon=arrays[prefix + "lon"],
+        lat=arrays[prefix + "lat"],
+        area=arrays[prefix + "area"],
+        mask=arrays[prefix + "mask"],
         shape=tuple(meta["shape"]),
         dims=tuple(meta["dims"]),
         kind=meta["kind"],
@@ -124,8 +130,13 @@ def _pack_edges(edges: EdgeSet, prefix: str, arrays: Arrays) -> dict[str, Any]:
 
 
 def _edges(meta: dict[str, Any], prefix: str, arrays: Arrays) -> EdgeSet:
-    fields = (arrays[prefix + field] for field in ("senders", "receivers", "features", "weights"))
-    return EdgeSet(*fields, feature_names=tuple(meta["feature_names"]))
+    return EdgeSet(
+        senders=arrays[prefix + "senders"],
+        receivers=arrays[prefix + "receivers"],
+        features=arrays[prefix + "features"],
+        weights=arrays[prefix + "weights"],
+        feature_names=tuple(meta["feature_names"]),
+    )
 
 
 def _pack_weights(weights: SparseWeights, prefix: str, arrays: Arrays) -> dict[str, Any]:
@@ -135,5 +146,9 @@ def _pack_weights(weights: SparseWeights, prefix: str, arrays: Arrays) -> dict[s
 
 
 def _weights(meta: dict[str, Any], prefix: str, arrays: Arrays) -> SparseWeights:
-    fields = (arrays[prefix + field] for field in ("rows", "cols", "values"))
-    return SparseWeights(*fields, shape=tuple(meta["shape"]))
+    return SparseWeights(
+        rows=arrays[prefix + "rows"],
+        cols=arrays[prefix + "cols"],
+        values=arrays[prefix + "values"],
+        shape=(meta["shape"][0], meta["shape"][1]),
+    )

@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, cKDTree
 
+from meshes.neighbours import nearest_points
 from meshes.sphere import angle_to_chord, chord_to_angle, normalise, polygon_area
 
 COINCIDENT_RADIANS = 1e-7
@@ -52,10 +53,9 @@ def _filler_points(xyz: np.ndarray) -> np.ndarray:
             + [(b, 0.0, a) for a, b in signs]
         )
     )
-    tree = cKDTree(xyz)
-    nearest, _ = tree.query(vertices)
-    spacing = tree.query(xyz, k=2)[0][:, 1].max() if len(xyz) > 1 else 0.0
-    clearance = angle_to_chord(2.0 * BRIDGE_FACTOR * chord_to_angle(spacing))
+    nearest = nearest_points(xyz, vertices)[0][:, 0]
+    spacing = nearest_points(xyz, xyz, k=2)[0].max() if len(xyz) > 1 else 0.0
+    clearance = float(angle_to_chord(2.0 * BRIDGE_FACTOR * chord_to_angle(spacing)))
     return vertices[nearest > min(max(clearance, 0.2), 1.5)]
 
 
@@ -194,7 +194,7 @@ def _inside(
     real = np.all(triangles < size, axis=1)
     radius = _circumradius(points, triangles, normals)
     usual = _least_by_vertex(np.where(real, radius, np.inf), triangles, len(points))
-    return real & (radius <= BRIDGE_FACTOR * usual[triangles].min(axis=1))
+    return real & (radius <= BRIDGE_FACTOR * np.median(usual[triangles], axis=1))
 
 
 def _edge_sides(corners: np.ndarray, targets: np.ndarray) -> np.ndarray:

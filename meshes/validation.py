@@ -114,5 +114,6 @@ def describe_grid(grid: Grid) -> str:
     return (
         f"{grid.kind}, {sizes} = {grid.size} points"
         + (f" ({masked} masked)" if masked else "")
-        + f", about {grid.spacing_km:.0f} km apart, lat {grid.lat.min():.2f} to {grid.lat.max():.2f}"
+        + f", about {grid.spacing_km:.0f} km apart, "
+        + f"lat {grid.lat.min():.2f} to {grid.lat.max():.2f}"
     )
