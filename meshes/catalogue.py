@@ -228,7 +228,7 @@ def _healpix(nside: int) -> Grid:
         ]
     )
     count = 4 * np.concatenate([cap, np.full(len(belt), nside), cap[::-1]])
-    shift = np.concatenate([np.ones(len(cap)), (belt - nside + 1) % 2, np.ones(len(cap))])
+    shift = np.concatenate([np.ones(len(cap)), 2 - (belt - nside + 1) % 2, np.ones(len(cap))])
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + 1
     lon = 360.0 / np.repeat(count, count) * (place - np.repeat(shift, count) / 2)
     lat = np.repeat(np.degrees(np.arcsin(z)), count)

@@ -15,7 +15,7 @@ LAT_ATTRS = {"standard_name": "latitude", "long_name": "latitude", "units": "deg
 LON_ATTRS = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Grid:
     """Points on the sphere with their cells.
 
@@ -39,6 +39,10 @@ class Grid:
     kind: str
     corners: np.ndarray | None
     coords: xr.Dataset
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{d}: {n}" for d, n in zip(self.dims, self.shape, strict=True))
+        return f"<meshes.Grid {self.kind} ({sizes}), about {self.spacing_km:.0f} km>"
 
     @property
     def size(self) -> int:

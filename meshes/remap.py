@@ -16,6 +16,8 @@ from meshes.triangulation import (
 )
 from meshes.weights import SparseWeights
 
+NEGLIGIBLE = 1e-9
+
 
 def nearest(source: Grid, target: Grid) -> SparseWeights:
     """Return weights that give each target point the value of the nearest used source point.
@@ -175,7 +177,7 @@ def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
     exponent = log_edge.sum(axis=1, keepdims=True) - log_edge - np.roll(log_edge, 1, axis=1)
     weights = ear * np.exp(exponent - exponent.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    weights[weights < 1e-12] = 0.0
+    weights[weights < NEGLIGIBLE] = 0.0
     return weights / weights.sum(axis=1, keepdims=True)
 
 
