@@ -1,0 +1,17 @@
+"""Score predictions by the protocol's measures; tables and a report with pictures."""
+
+from graphdown.evaluation.cases import Case, score_cases
+from graphdown.evaluation.evaluate import evaluate
+from graphdown.evaluation.measures import MEASURES, Measure
+from graphdown.evaluation.report import write_report
+from graphdown.evaluation.table import format_table
+
+__all__ = [
+    "MEASURES",
+    "Case",
+    "Measure",
+    "evaluate",
+    "format_table",
+    "score_cases",
+    "write_report",
+]

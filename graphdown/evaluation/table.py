@@ -1,5 +1,6 @@
 """The closing table as plain text, for the terminal."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -53,16 +54,16 @@ def column(scores: "pd.DataFrame", variable: str, measure_name: str) -> "pd.Seri
 
 
 def units_of(scores: "pd.DataFrame", variable: str, measure_name: str) -> str:
-    """Return the units of a measure of a variable in one case's rows."""
+    """Return the units of a measure of a variable in one case's rows, as people write them."""
     own = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
-    return str(own["units"].iloc[0])
+    return plain_units(str(own["units"].iloc[0]))
 
 
 def format_value(value: float) -> str:
     """Return a number with three decimals below 10, fewer above, "-" where it is missing."""
     if not np.isfinite(value):
         return "-"
-    decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+    decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1e4 else 0
     return f"{value:.{decimals}f}"
 
 
@@ -76,10 +77,16 @@ def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list
     first: dict[str, str] = {}
     for variable, name in columns:
         units = units_of(scores, variable, name)
-        group = "" if variable in first else f"{variable} [{units}]"
-        own = "" if units == first.setdefault(variable, units) else f" [{units}]"
+        suffix = "" if units == "1" else f" [{units}]"
+        group = "" if variable in first else f"{variable}{suffix}"
+        own = "" if units == first.setdefault(variable, units) else suffix
         lines.append((group, f"{measure(name).label}{own}"))
     return lines
+
+
+def plain_units(units: str) -> str:
+    """Return units as people write them: "mm/day" for "mm day-1"."""
+    return re.sub(r" ([a-z]+)-1\b", r"/\1", units)
 
 
 def _block(scores: "pd.DataFrame", measures: Sequence[str]) -> str:

@@ -1,0 +1,44 @@
+"""What the scores say, in a few sentences."""
+
+from typing import TYPE_CHECKING
+
+from graphdown.evaluation.measures import measure
+from graphdown.evaluation.table import column, format_value, units_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VARIABLE_NAMES = {
+    "tas": "near-surface air temperature",
+    "tasmax": "daily maximum temperature",
+    "tasmin": "daily minimum temperature",
+    "pr": "precipitation",
+}
+
+
+def variable_name(variable: str) -> str:
+    """Return a variable's name for people, its CMIP name where it is not a usual one."""
+    return VARIABLE_NAMES.get(variable, variable)
+
+
+def summarise(scores: "pd.DataFrame") -> list[str]:
+    """Return one sentence per kind of source grid and variable: who has the lowest RMSE."""
+    sentences = []
+    for seen, where in ((True, "trained on"), (False, "never trained on")):
+        own = scores[scores["seen"] == seen]
+        for case, rows in own.groupby("case", sort=False):
+            parts = [_ranking(rows, str(v)) for v in rows["variable"].unique()]
+            sentences.append(f"On {case} ({where}): {'; '.join(parts)}.")
+    return sentences
+
+
+def _ranking(scores: "pd.DataFrame", variable: str) -> str:
+    values = column(scores, variable, "rmse").dropna()
+    order = values.map(measure("rmse").distance).sort_values(kind="stable").index
+    units = units_of(scores, variable, "rmse")
+    first = f"{order[0]} has the lowest RMSE of {variable_name(variable)}"
+    first += f", {format_value(values[order[0]])} {units}"
+    if len(order) == 1:
+        return first
+    gain = 100 * (1 - values[order[0]] / values[order[1]]) if values[order[1]] > 0 else 0.0
+    return f"{first}, {gain:.0f} % below {order[1]} ({format_value(values[order[1]])} {units})"
