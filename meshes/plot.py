@@ -8,7 +8,7 @@ import numpy as np
 from meshes.grid import Grid
 from meshes.icosphere import Mesh
 from meshes.outline import outline
-from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, normalise, tangent_frame, xyz_to_lonlat
+from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, tangent_frame, xyz_to_lonlat
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def plot_grid(
     """Draw a grid's cells, filled with values [N] if given; return the collection.
 
     Args:
-        grid: the grid; masked cells are left out.
+        grid: the grid; masked cells and the far side of a globe are left out.
         values: one number per point, NaN left empty.
         ax: axes to draw on, the current ones by default.
         centre: longitude and latitude of the map's middle, the grid's by default.
@@ -93,7 +93,9 @@ def plot_mesh(
     xy, near = map_km(mesh.xyz, centre), _near(mesh.xyz, centre)
     for level, edges in zip(range(mesh.coarsest, mesh.finest + 1), mesh.edges, strict=True):
         if levels is None or level in levels:
-            colour = colormaps["viridis"](0.85 * (mesh.finest - level) / max(mesh.finest, 1))
+            colour = colormaps["viridis"](
+                0.9 * (mesh.finest - level) / (mesh.finest - mesh.coarsest + 1)
+            )
             lines = LineCollection(
                 list(xy[edges[near[edges].all(axis=1)]]),
                 colors=[colour],
@@ -130,9 +132,11 @@ def plot_graph(
     encode = np.stack([source[graph.encode.senders[into]], mesh[graph.encode.receivers[into]]], 1)
     decode = np.stack([mesh[graph.decode.senders[out]], target[graph.decode.receivers[out]]], 1)
     width = 0.4 + 3.0 * graph.encode.weights[into] / graph.encode.weights[into].max()
-    axes = _finish(ax, LineCollection(list(decode), colors="tab:blue", linewidths=0.4)).axes
+    axes = _finish(ax, LineCollection(list(decode), colors="tab:blue", linewidths=0.6)).axes
     axes.add_collection(LineCollection(list(encode), colors="tab:red", linewidths=width))
-    axes.plot(*target[graph.target.mask].T, ",", color="tab:blue", label="target points")
+    axes.plot(
+        *target[graph.target.mask].T, ".", color="tab:blue", markersize=2, label="target points"
+    )
     near = graph.source.mask & _within_view(source, mesh)
     axes.plot(*source[near].T, "s", color="tab:red", markersize=4, label="source points")
     axes.plot(*mesh[receiver], "o", color="k", label="mesh node")
@@ -145,8 +149,8 @@ def _within_view(points: np.ndarray, view: np.ndarray) -> np.ndarray:
 
 
 def _near(xyz: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Leave out what lies near the antipode of the middle, which the map tears apart."""
-    return normalise(xyz) @ lonlat_to_xyz(*centre) > -0.9
+    """Tell which points lie on the hemisphere around the middle: the map shows no more."""
+    return xyz @ lonlat_to_xyz(*centre) > -1e-9
 
 
 def _finish(ax: "Axes | None", collection: Any) -> Any:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshes import GraphSpec, Grid, build_graph, load_graph
+from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
 from meshes.sphere import EARTH_RADIUS_KM, tangent_frame
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
@@ -32,17 +32,18 @@ def test_the_graph_is_whole():
     assert GRAPH.to_mesh.shape == (GRAPH.mesh.size, SOURCE.size)
 
 
-@pytest.mark.parametrize("source", ["T63", "2.5x2.5", "HEALPix-16", "icosahedral"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        Grid.named("T63"),
+        Grid.named("HEALPix-16"),
+        Grid.from_points(icosphere(4).lon, icosphere(4).lat),
+        Grid.regular(1.0, 1.0, (10.0, 45.0, 25.0, 55.0)),
+    ],
+    ids=["gaussian", "healpix", "icosahedral", "inside-the-target"],
+)
 def test_any_source_gives_a_whole_graph(source):
-    build_graph(
-        Grid.named(source) if source != "icosahedral" else points(), TARGET, SPEC
-    ).validate()
-
-
-def points():
-    from meshes import icosphere
-
-    return Grid.from_points(icosphere(4).lon, icosphere(4).lat)
+    build_graph(source, TARGET, SPEC).validate()
 
 
 def test_encode_links_all_points_within_the_radius():
@@ -208,10 +209,9 @@ def trimmed(edges, keep):
 
 
 def test_a_margin_too_small_for_the_decoder_is_named():
+    spec = GraphSpec(mesh_level=4, coarsest_level=3, margin_km=1.0)
     with pytest.raises(ValueError, match="margin_km"):
-        build_graph(
-            SOURCE, TARGET, GraphSpec(mesh_level=4, coarsest_level=3, margin_km=1.0)
-        ).validate()
+        build_graph(SOURCE, TARGET, spec).validate()
 
 
 def test_impossible_specifications_are_refused():

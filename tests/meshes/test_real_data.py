@@ -12,6 +12,8 @@ from meshes import Grid, bilinear, coarsen, conservative
 FOLDER = os.environ.get("GRAPHDOWN_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="GRAPHDOWN_DATA names no folder of real data")
 
+EUR_11 = "tas_EUR-11_MPI-M-MPI-ESM-LR_rcp85_r1i1p1_KNMI-RACMO22E_v1_mon_209101.nc"
+EUR_22 = "tas_EUR-22_MPI-M-MPI-ESM-LR_rcp85_r1i1p1_GERICS-REMO2015_v1_mon_202101.nc"
 FILES = {
     "racmo22e_ecearth_historical_eur44_djf_1982-2002.nc": ("rotated_pole", 48.6),
     "racmo22e_ecearth_rcp85_eur44_djf_2080-2100.nc": ("rotated_pole", 48.6),
@@ -19,8 +21,8 @@ FILES = {
     "HSURF_regional_model_0.11deg.nc": ("rotated_pole", 12.1),
     "HSURF_regional_model_0.44deg.nc": ("rotated_pole", 46.7),
     "tasmax_ALPS.nc": ("curvilinear", 12.4),
-    "tas_EUR-11_MPI-M-MPI-ESM-LR_rcp85_r1i1p1_KNMI-RACMO22E_v1_mon_209101.nc": ("rotated_pole", 12.1),
-    "tas_EUR-22_MPI-M-MPI-ESM-LR_rcp85_r1i1p1_GERICS-REMO2015_v1_mon_202101.nc": ("rotated_pole", 24.2),
+    EUR_11: ("rotated_pole", 12.1),
+    EUR_22: ("rotated_pole", 24.2),
     "o3_AERmon_MPI-ESM1-2-LR_historical_r1i1p1f1_gn_185001.nc": ("gaussian", 175.2),
     "tas_day_MIROC6_ssp119_r1i1p1f1_gn_20150101.nc": ("gaussian", 131.4),
     "rlds_Amon_IPSL-CM6A-LR_historical_r1i1p1f1_gr_185001.nc": ("regular", 165.5),
@@ -28,7 +30,7 @@ FILES = {
     "tas_Amon_ICON-ESM-LR_historical_r1i1p1f1_gn_185001.nc": ("unstructured", 158.8),
     "air_temperature_6h_2013-2014.nc": ("regular", 233.7),
     "geo_em_d01_lambert.nc": ("curvilinear", 29.2),
-}  # fmt: skip
+}
 
 
 def opened(name):
@@ -55,7 +57,7 @@ def test_both_grids_of_the_reanalysis():
 
 
 def test_catalogue_agrees_with_files():
-    rcm = opened("tas_EUR-11_MPI-M-MPI-ESM-LR_rcp85_r1i1p1_KNMI-RACMO22E_v1_mon_209101.nc")
+    rcm = opened(EUR_11)
     assert np.abs(Grid.from_dataset(rcm).xyz - Grid.named("EUR-11").xyz).max() < 1e-5
     alps = Grid.from_dataset(opened("tasmax_ALPS.nc"))
     assert np.abs(alps.xyz - Grid.named("ALPS-12").xyz).max() < 1e-6
