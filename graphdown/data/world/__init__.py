@@ -1,0 +1,10 @@
+"""The embedded world: a small made-up climate with a known answer, to try the emulator on.
+
+A regional "truth" on a rotated-pole grid and what several made-up GCMs would show of it, each on
+its own grid and with its own small errors. See `climate` for the physics.
+"""
+
+from graphdown.data.world.make import make_world
+from graphdown.data.world.spec import World, WorldSpec
+
+__all__ = ["World", "WorldSpec", "make_world"]
