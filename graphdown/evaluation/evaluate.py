@@ -7,7 +7,7 @@ import xarray as xr
 
 from graphdown.evaluation import distribution, error, precipitation, signal, temperature, variance
 from graphdown.evaluation.align import make_pairs
-from graphdown.evaluation.measures import MEASURES, measure
+from graphdown.evaluation.measures import MEASURES, Measure, measure
 from graphdown.evaluation.pair import Pair
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean
@@ -37,7 +37,9 @@ def evaluate(
         dimension "variable"; `*_map` (variable, horizontal dimensions) for what is computed per
         cell; `qq_prediction` and `qq_truth` (variable, quantile), the area mean of each cell's
         quantiles; on a 2-D grid `spectrum_prediction` and `spectrum_truth` (variable, wavelength).
-        A measure that does not apply to a variable is NaN there.
+        A measure that does not apply to a variable is NaN there. Without a `units` attribute a
+        result is in the variable's own units (coordinate `units`; spectra in their square), and
+        a signal of pr in %.
 
     Raises:
         ValueError: no variable or time in common, different grids, units or calendars.
@@ -141,7 +143,7 @@ def _dataset(
     )
     for name in (m for m in MEASURES if any(m in values[v] for v in variables)):
         own = measure(name)
-        attrs = {"long_name": own.label, "units": own.units, "definition": own.definition}
+        attrs = {"long_name": own.label, "definition": own.definition, **_units_attr(own)}
         column = [values[v].get(name, np.nan) for v in variables]
         result[name] = ("variable", column, attrs)
     for name in dict.fromkeys(m for v in variables for m in maps[v]):
@@ -156,10 +158,13 @@ def _dataset(
 def _map_attrs(name: str) -> dict[str, str]:
     if name in MEASURES:
         own = MEASURES[name]
-        return {"long_name": f"{own.label} per cell", "units": own.units}
+        return {"long_name": f"{own.label} per cell", **_units_attr(own)}
     index, side = name.rsplit("_", 1)
-    units = MEASURES[f"{index}_bias"].units
-    return {"long_name": f"{MEASURES[f'{index}_bias'].label[:-5]} of the {side}", "units": units}
+    return {"long_name": f"{index.replace('_p98', ' of P98')} of the {side} per cell"}
+
+
+def _units_attr(own: Measure) -> dict[str, str]:
+    return {} if own.fixed_units is None else {"units": own.fixed_units}
 
 
 def _curve_arrays(curves: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, xr.DataArray]:
@@ -177,6 +182,5 @@ def _curve_arrays(curves: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, x
             np.stack([own[name] for own in curves.values()]),
             coords={"variable": list(curves), dim: (dim, points, {"units": dim_units})},
             dims=("variable", dim),
-            attrs={"units": "of the variable" + (", squared" if kind == "spectrum" else "")},
         )
     return arrays

@@ -29,6 +29,11 @@ class Measure:
     perfect: float | None
     definition: str
 
+    @property
+    def fixed_units(self) -> str | None:
+        """Units that hold for every variable, None where they follow the variable."""
+        return None if self.units in (VARIABLE, SIGNAL) else self.units
+
     def units_for(self, variable: str, variable_units: str) -> str:
         """Return the units for a variable with the given units."""
         if self.units == SIGNAL:

@@ -177,6 +177,15 @@ def test_one_method_on_an_unstructured_grid_with_missing_values(tmp_path):
     assert not any("spectrum" in i["alt"] for i in page.images)
 
 
+def test_a_method_without_every_variable_is_shown_where_it_has_values(truth, tmp_path):
+    methods = {"both": truth, "tas only": truth[["tas"]]}
+    case = Case("A", True, truth, truth, methods)
+    path = write_report(tmp_path, "t", [case], score_cases([case]))
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.tables[0][3][5:] == ["-"] * 4
+    assert {i["alt"] for i in page.images} >= {"bias of both", "bias of tas only"}
+
+
 def test_the_chosen_days():
     means = {"tas": np.array([5.0, 1, 3, 9, 3.1]), "pr": np.array([0.0, 2, 1, 7, np.nan])}
     assert days_to_show(means) == [

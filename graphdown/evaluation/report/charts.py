@@ -142,15 +142,22 @@ def spectrum_ratio_chart(
     return chart.svg()
 
 
-def training_chart(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], xlabel: str) -> bytes:
+def training_chart(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], xlabel: str, ylabel: str
+) -> bytes:
     """Return named curves (x, y) of one training run, logarithmic where all values allow it."""
-    chart = Chart(xlabel, "value")
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    chart = Chart(xlabel, ylabel)
     for (name, (x, y)), colour in zip(
         curves.items(), (LEAD_COLOUR, *OTHER_COLOURS) * len(curves), strict=False
     ):
         chart.axes.plot(x, y, color=colour, linewidth=1.5, label=name)
     if all((y > 0).all() for _, y in curves.values()):
         chart.axes.set_yscale("log")
+        chart.axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+        chart.axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        chart.axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     chart.axes.legend(frameon=False)
     return chart.svg()
 

@@ -139,7 +139,7 @@ class MapCanvas:
         pixels = np.append(index, OUTSIDE).astype(np.uint8)[self.cells]
         if self.coast is not None:
             pixels[self.coast & (self.cells != NOTHING)] = COAST
-        image = Image.fromarray(pixels, mode="P")
+        image = Image.frombytes("P", self.frame.size, pixels.tobytes())
         image.putpalette(np.concatenate([scale.rgb(), EXTRA_RGB]).ravel().tolist())
         return _encode(image)
 

@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from graphdown.evaluation.cases import best_methods
-from graphdown.evaluation.measures import MEASURES, measure
+from graphdown.evaluation.measures import MEASURES, Measure, measure
 from graphdown.evaluation.report import page
 from graphdown.evaluation.report.page import Cell
-from graphdown.evaluation.table import column, format_value, headings, shown_columns
+from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +54,18 @@ def all_scores(scores: "pd.DataFrame") -> str:
 def definitions(names: Sequence[str]) -> str:
     """Return the list of measures with their definitions."""
     items = "".join(
-        f"<dt>{escape(measure(n).label)}</dt><dd>{escape(measure(n).definition)}; "
-        f"{escape(measure(n).units)}</dd>"
+        f"<dt>{escape(measure(n).label)}</dt><dd>{escape(_definition(measure(n)))}</dd>"
         for n in names
     )
-    return f"<dl>{items}</dl>"
+    introduction = page.paragraph(
+        "x is the truth and y the prediction, both daily. A value missing in either is left out of "
+        "both. Units are those of the variable unless given; a signal of precipitation is in %.",
+        "note",
+    )
+    return f"{introduction}<dl>{items}</dl>"
+
+
+def _definition(own: Measure) -> str:
+    if own.fixed_units in (None, "1"):
+        return own.definition
+    return f"{own.definition} [{plain_units(str(own.fixed_units))}]"

@@ -34,8 +34,10 @@ class CaseView:
 
     @cached_property
     def variables(self) -> list[str]:
-        """The variables that were scored."""
-        return [str(v) for v in self.results[self.lead]["variable"].values]
+        """The variables that were scored for every method."""
+        held = [set(map(str, result["variable"].values)) for result in self.results.values()]
+        own = map(str, self.results[self.lead]["variable"].values)
+        return [v for v in own if all(v in names for names in held)]
 
     @cached_property
     def units(self) -> dict[str, str]:

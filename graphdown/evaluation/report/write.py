@@ -31,6 +31,8 @@ from graphdown.evaluation.table import MEASURES_SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
+CURVE_WORDS = ("loss", "rmse", "mae")
+
 
 def write_report(
     folder: str | PathLike[str],
@@ -129,9 +131,11 @@ def _case(view: CaseView) -> str:
 
 def _training(path: Path) -> str:
     curves, step = training_curves(path)
+    kinds = {w: {n: c for n, c in curves.items() if w in n.lower()} for w in CURVE_WORDS}
     pictures = [
-        Picture(charts.training_chart({name: curve}, step), name, "", f"{name} during training")
-        for name, curve in curves.items()
+        Picture(charts.training_chart(own, step, kind), kind, "", f"{kind} during training")
+        for kind, own in kinds.items()
+        if own
     ]
     return page.paragraph("Each value as it was logged.", "note") + page.charts(pictures)
 
@@ -151,7 +155,7 @@ def training_curves(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]
     step = "step" if "step" in log else str(log.columns[0])
     curves = {}
     for name in map(str, log.columns):
-        if name != step and any(word in name.lower() for word in ("loss", "rmse", "mae")):
+        if name != step and any(word in name.lower() for word in CURVE_WORDS):
             rows = pd.DataFrame({"x": log[step], "y": pd.to_numeric(log[name])}).dropna()
             if len(rows):
                 curves[name] = (rows["x"].to_numpy(), rows["y"].to_numpy())
