@@ -113,6 +113,11 @@ def _collect(ds: xr.Dataset, pair: tuple[Hashable, Hashable], users: list[str]) 
     wanted = _dims(ds, pair)
     order = ds[users[0]].dims if users else (*ds[pair[0]].dims, *ds[pair[1]].dims)
     dims = tuple(dict.fromkeys(str(d) for d in order if d in wanted))
+    if len(dims) > 2:
+        raise ValueError(
+            f"The coordinates {pair[0]!r} and {pair[1]!r} vary along {dims}, more than two "
+            "dimensions; choose one moment, such as ds.isel(time=0)."
+        )
     lat, lon = (
         _degrees(_squeezed(ds[name], wanted), role)
         for name, role in zip(pair, ("latitude", "longitude"), strict=True)

@@ -1,5 +1,6 @@
 """The icosahedral mesh: nested levels of refinement, limited to a region and its margin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,12 +72,24 @@ def icosphere(level: int, coarsest_level: int = 0) -> Mesh:
     Raises:
         ValueError: the levels are not 0 <= coarsest_level <= level <= 10.
     """
+    return _refined(level, coarsest_level, lambda centres, step: np.ones(len(centres), dtype=bool))
+
+
+def _refined(
+    level: int, coarsest_level: int, wanted: Callable[[np.ndarray, int], np.ndarray]
+) -> Mesh:
+    """Return the mesh of the faces whose centres [F, 3] are wanted at their level (see icosphere).
+
+    Nodes keep the order that they have in the global mesh.
+    """
     _check_levels(level, coarsest_level)
     xyz, faces = _icosahedron()
+    faces = faces[wanted(normalise(xyz[faces].sum(axis=1)), 0)]
     levels, per_level = [np.zeros(len(xyz), dtype=np.int32)], [faces]
     for step in range(1, level + 1):
         n = len(xyz)
         xyz, faces = _refine(xyz, faces)
+        faces = faces[wanted(normalise(xyz[faces].sum(axis=1)), step)]
         levels.append(np.full(len(xyz) - n, step, dtype=np.int32))
         per_level.append(faces)
     kept = tuple(per_level[coarsest_level:])
@@ -94,10 +107,19 @@ def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) 
     """
     if not margin_km >= 0:
         raise ValueError(f"margin_km must not be negative, got {margin_km}.")
-    whole = icosphere(level, coarsest_level)
-    reach = float(angle_to_chord(margin_km / EARTH_RADIUS_KM)) * (1 + 1e-12)
     tree = cKDTree(target.xyz[target.mask])
-    keep = np.isfinite(tree.query(whole.xyz, distance_upper_bound=reach)[0])
+
+    def within(xyz: np.ndarray, reach_km: float) -> np.ndarray:
+        reach = float(angle_to_chord(reach_km / EARTH_RADIUS_KM)) * (1 + 1e-12)
+        return np.isfinite(tree.query(xyz, distance_upper_bound=reach)[0])
+
+    # No node in a face is farther from its centre than the face's nominal edge.
+    whole = _refined(
+        level,
+        coarsest_level,
+        lambda centres, step: within(centres, margin_km + nominal_spacing_km(step)),
+    )
+    keep = within(whole.xyz, margin_km)
     if not keep.any():
         raise ValueError(
             f"No mesh node of level {level} (about {nominal_spacing_km(level):.0f} km) lies within "
@@ -153,4 +175,6 @@ def _refine(xyz: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _edges(faces: np.ndarray) -> np.ndarray:
     sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    return np.unique(sides, axis=0)
+    n = int(faces.max(initial=0)) + 1
+    key = np.unique(sides[:, 0].astype(np.int64) * n + sides[:, 1])
+    return np.stack([key // n, key % n], axis=1)

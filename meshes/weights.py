@@ -1,6 +1,7 @@
 """Sparse weights that carry values from one set of points to another."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -34,7 +35,11 @@ class SparseWeights:
         return cls(row.astype(np.int32), col.astype(np.int32), entries.data, shape)
 
     def matrix(self) -> csr_array:
-        """Return the weights as a scipy matrix [n_target, n_source]."""
+        """Return the weights as a scipy matrix [n_target, n_source]; treat it as read-only."""
+        return self._matrix
+
+    @cached_property
+    def _matrix(self) -> csr_array:
         return coo_array((self.values, (self.rows, self.cols)), shape=self.shape).tocsr()
 
     def apply(self, values: np.ndarray) -> np.ndarray:

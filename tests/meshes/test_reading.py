@@ -188,6 +188,15 @@ def test_two_grids_in_one_file_are_named_and_separable():
     assert Grid.from_dataset(ds[["tas"]]).shape == (10, 12)
 
 
+def test_moving_coordinates_are_refused_but_a_single_moment_is_not():
+    lat, lon = (v.reshape(1, *ROTATED.shape) for v in (ROTATED.lat, ROTATED.lon))
+    dims = ("Time", "south_north", "west_east")
+    ds = xr.Dataset({"XLAT": (dims, lat), "XLONG": (dims, lon), "T2": (dims, lat)})
+    assert Grid.from_dataset(ds).dims == dims[1:]
+    with pytest.raises(ValueError, match="more than two dimensions"):
+        Grid.from_dataset(xr.concat([ds, ds], "Time"))
+
+
 def test_missing_or_impossible_coordinates_are_refused():
     with pytest.raises(ValueError, match="no latitude and longitude"):
         Grid.from_dataset(xr.Dataset({"tas": (("y", "x"), np.zeros((2, 2)))}))
