@@ -65,8 +65,9 @@ def _pairs(ds: xr.Dataset) -> list[tuple[Hashable, Hashable]]:
     lats = [n for n in ds.variables if n not in skip and _is(ds, n, "latitude")]
     lons = [n for n in ds.variables if n not in skip and _is(ds, n, "longitude")]
     pairs = [(a, b) for a in lats for b in lons if _belong(ds, a, b)]
-    on_both = {a for a, b in pairs if ds[a].ndim > 1} | {b for a, b in pairs if ds[b].ndim > 1}
-    return [(a, b) for a, b in pairs if not on_both or a in on_both or b in on_both]
+    # Axes that are named like coordinates yield to true two-dimensional ones on the same axes.
+    fields = [_dims(ds, pair) for pair in pairs if ds[pair[0]].ndim > 1]
+    return [pair for pair in pairs if ds[pair[0]].ndim > 1 or _dims(ds, pair) not in fields]
 
 
 def _belong(ds: xr.Dataset, lat: Hashable, lon: Hashable) -> bool:

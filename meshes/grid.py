@@ -125,7 +125,7 @@ class Grid:
             raise ValueError(
                 f"The values have {values.ndim - 1} leading axes but dims names {tuple(dims)}."
             )
-        own = {n: v for n, v in self.coords.variables.items() if set(v.dims) <= set(self.dims)}
+        own = self._point_coords()
         mapping = self.grid_mapping
         extra = {} if mapping is None else {"grid_mapping": str(mapping)}
         return xr.DataArray(
@@ -135,6 +135,15 @@ class Grid:
             name=name,
             attrs={**(attrs or {}), **extra},
         )
+
+    def _point_coords(self) -> dict[Hashable, xr.Variable]:
+        """Return the coordinates that fit on an array: no bounds, and no mention of them."""
+        variables = {}
+        for name, variable in self.coords.variables.items():
+            if set(variable.dims) <= set(self.dims):
+                attrs = {k: v for k, v in variable.attrs.items() if k != "bounds"}
+                variables[name] = xr.Variable(variable.dims, variable.values, attrs)
+        return variables
 
     @property
     def grid_mapping(self) -> Hashable | None:

@@ -72,6 +72,7 @@ def test_values_and_dataarray_undo_each_other():
     values = np.random.default_rng(0).normal(size=(3, grid.size)).astype(np.float32)
     array = grid.dataarray(values, "tas", ["time"], {"time": [1, 2, 3]}, {"units": "K"})
     assert array.dims == ("time", "lat", "lon")
+    assert "bounds" not in array.lat.attrs
     assert array.attrs == {"units": "K"}
     np.testing.assert_array_equal(grid.values(array.transpose("lon", "time", "lat")), values)
 

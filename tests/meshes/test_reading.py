@@ -188,6 +188,16 @@ def test_two_grids_in_one_file_are_named_and_separable():
     assert Grid.from_dataset(ds[["tas"]]).shape == (10, 12)
 
 
+def test_axes_named_lat_and_lon_yield_to_two_dimensional_coordinates():
+    ds = curvilinear(ROTATED, keep_axes=True).rename(lat="latitude", lon="longitude")
+    ds = ds.rename(rlat="lat", rlon="lon")
+    for name in ("lat", "lon"):
+        del ds[name].attrs["standard_name"]
+    grid = Grid.from_dataset(ds)
+    assert grid.kind == "rotated_pole"
+    np.testing.assert_allclose(grid.lon, ROTATED.lon)
+
+
 def test_moving_coordinates_are_refused_but_a_single_moment_is_not():
     lat, lon = (v.reshape(1, *ROTATED.shape) for v in (ROTATED.lat, ROTATED.lon))
     dims = ("Time", "south_north", "west_east")
