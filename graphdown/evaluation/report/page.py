@@ -202,7 +202,7 @@ tbody th{text-align:left;font-weight:500;position:sticky;left:0;background:#fff}
 tbody tr+tr{border-top:1px solid var(--line)}
 th.first,td.first{border-left:1px solid var(--line)}
 td.best{background:#e3f1e6;color:#0c5a26}
-.row{display:flex;flex-wrap:wrap;gap:14px 26px;margin:.5rem 0 1.1rem}
+.row{display:flex;flex-wrap:wrap;align-items:end;gap:14px 26px;margin:.5rem 0 1.1rem}
 .group{flex:var(--n) 1 calc(var(--n)*150px);min-width:0;max-width:calc(var(--n)*250px)}
 .maps{display:grid;gap:10px;align-items:end;grid-template-columns:repeat(var(--n),minmax(0,1fr))}
 figure{margin:0;min-width:0}
