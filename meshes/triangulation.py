@@ -19,6 +19,7 @@ from meshes.sphere import angle_to_chord, chord_to_angle, normalise, polygon_are
 COINCIDENT_RADIANS = 1e-7
 BRIDGE_FACTOR = 3.0
 MERGE_FRACTION = 0.1
+MAX_STEPS = 5000
 
 
 def merge_coincident(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,21 +96,31 @@ class Triangulation:
         return cls(points, size, triangles, neighbours, normals, inside)
 
     def locate(self, targets: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Return the triangle [N] around each unit vector, walking from the vertices `start`."""
+        """Return the triangle [N] around each unit vector, walking from the vertices `start`.
+
+        A walk that rounding errors keep among needle-like triangles is ended by a search.
+        """
         incident = np.zeros(len(self.points), dtype=np.intp)
         incident[self.triangles.ravel()] = np.repeat(np.arange(len(self.triangles)), 3)
         found = incident[start]
         active = np.arange(len(targets))
-        for _ in range(len(self.triangles)):
+        for _ in range(MAX_STEPS):
             corners = self.points[self.triangles[found[active]]]
             side = _edge_sides(corners, targets[active])
             worst = np.argmin(side, axis=1)
             moving = np.take_along_axis(side, worst[:, None], 1)[:, 0] < -1e-15
-            if not moving.any():
-                break
             active = active[moving]
+            if not active.size:
+                return found
             found[active] = self.neighbours[found[active], worst[moving]]
+        for one in active:
+            found[one] = self._pierced(targets[one])
         return found
+
+    def _pierced(self, target: np.ndarray) -> int:
+        """Return the triangle that the ray to a unit vector leaves the hull through."""
+        height = np.sum(self.normals * self.points[self.triangles[:, 0]], axis=1)
+        return int(np.argmax((self.normals @ target) / height))
 
     @cached_property
     def polygon_of_triangle(self) -> np.ndarray:
