@@ -1,0 +1,38 @@
+"""Interpolation: the variable itself, carried to the target grid."""
+
+from abc import abstractmethod
+
+import numpy as np
+import xarray as xr
+
+from graphdown.baselines.base import Baseline
+from graphdown.baselines.fields import read_field
+from graphdown.baselines.interpolator import Interpolator
+from meshes import Grid, SparseWeights
+
+
+class Interpolation(Baseline):
+    """Each target variable interpolated from the coarse variable of the same name."""
+
+    @staticmethod
+    @abstractmethod
+    def weights(source: Grid, target: Grid) -> SparseWeights:
+        """Return the weights that carry values from one grid to another."""
+
+    def _learn(
+        self,
+        coarse: xr.Dataset,
+        fine: xr.Dataset,
+        statics: xr.Dataset | None,
+        validation: tuple[xr.Dataset, xr.Dataset] | None,
+    ) -> None:
+        missing = [name for name in self.target.attrs if name not in coarse]
+        if missing:
+            raise ValueError(
+                f"The baseline {self.name!r} interpolates the variable itself, but the coarse data "
+                f"lack {missing}; predict another variable or use a regression."
+            )
+        self._interpolate = Interpolator(self.target.grid, self.weights)
+
+    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
+        return {name: self._interpolate(read_field(coarse, name)) for name in self.target.attrs}

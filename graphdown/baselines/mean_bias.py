@@ -1,0 +1,43 @@
+"""Bilinear interpolation with the mean error taken off."""
+
+import numpy as np
+import xarray as xr
+
+from graphdown.baselines.bilinear import Bilinear
+
+
+class MeanBias(Bilinear):
+    """Bilinear, plus a map of the mean difference between truth and interpolation.
+
+    The difference is added for every variable, precipitation included. Cells that never have a
+    value in the fit stay missing.
+    """
+
+    name = "mean bias"
+
+    def _learn(
+        self,
+        coarse: xr.Dataset,
+        fine: xr.Dataset,
+        statics: xr.Dataset | None,
+        validation: tuple[xr.Dataset, xr.Dataset] | None,
+    ) -> None:
+        super()._learn(coarse, fine, statics, validation)
+        interpolated = super()._downscale(coarse)
+        self._correction = {
+            name: _mean_over_time(self.target.values(fine, name) - values)
+            for name, values in interpolated.items()
+        }
+
+    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
+        fields = super()._downscale(coarse)
+        return {name: values + self._correction[name] for name, values in fields.items()}
+
+
+def _mean_over_time(values: np.ndarray) -> np.ndarray:
+    """Return the mean [N] of the present values [T, N], NaN where there is none."""
+    count = np.isfinite(values).sum(axis=0)
+    total = np.nansum(values, axis=0, dtype=np.float64)
+    mean = np.full(count.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean.astype(values.dtype)
