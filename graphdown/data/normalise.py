@@ -1,0 +1,106 @@
+"""Transforms and statistics that bring variables to the order of one, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LOG_VARIABLES = ("pr",)
+NON_NEGATIVE = ("pr",)
+FLOATS = ("mean", "std", "base", "scale")
+AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Statistics of the training data; none has a dimension that depends on a grid.
+
+    Attributes:
+        predictors: names; precipitation enters as log(1 + pr).
+        targets: names.
+        mean, std: of each (transformed) predictor.
+        base: constant to add for a target that is no predictor, 0 for the others.
+        scale: typical size of each target's correction.
+    """
+
+    predictors: tuple[str, ...]
+    targets: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    base: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
+        names = self.predictors
+        column = [names.index(t) if t in names else len(names) for t in self.targets]
+        floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
+        log = np.asarray([name in LOG_VARIABLES for name in names])
+        return {"log": log, "column": np.asarray(column, np.int32), **floats}
+
+    def warmed(self) -> tuple[np.ndarray, ...]:
+        """Return 1 for each predictor [V] and target [T] that is an air temperature, else 0."""
+        return tuple(
+            np.asarray([float(is_air_temperature(n)) for n in names], np.float32)
+            for names in (self.predictors, self.targets)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the statistics as plain values."""
+        return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
+        """Rebuild from `to_dict`."""
+        return cls(**{name: tuple(values[name]) for name in cls.__dataclass_fields__})
+
+
+def is_air_temperature(name: str) -> bool:
+    """Tell whether a variable is a temperature of the air, near the surface or on a level."""
+    return name.rstrip("0123456789") in AIR_TEMPERATURES
+
+
+def transform(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the values [..., V] with log(1 + x) taken of the precipitation."""
+    out = np.array(values, dtype=np.float32)
+    for i, name in enumerate(names):
+        if name in LOG_VARIABLES:
+            out[..., i] = np.log1p(np.maximum(out[..., i], 0.0))
+    return out
+
+
+def fit_normaliser(
+    predictors: Sequence[str],
+    targets: Sequence[str],
+    coarse: Sequence[np.ndarray],
+    corrections: Sequence[np.ndarray],
+    base: Sequence[float],
+) -> Normaliser:
+    """Return the statistics of training data from one or several sources.
+
+    The scale of a correction is its standard deviation about each node's own mean.
+
+    Args:
+        predictors, targets: names.
+        coarse: per source [time, node, V], physical units.
+        corrections: per source [time, target node, T], target minus what it is corrected from.
+        base: constants for the targets that are no predictors.
+    """
+    moments = [_moments(transform(values, predictors)) for values in coarse]
+    mean = np.mean([m for m, _ in moments], axis=0)
+    square = np.mean([s for _, s in moments], axis=0)
+    scale = np.sqrt(np.mean([np.nanvar(c, axis=0).mean(0) for c in corrections], axis=0))
+    return Normaliser(
+        tuple(predictors),
+        tuple(targets),
+        tuple(float(v) for v in mean),
+        tuple(float(v) for v in np.sqrt(np.maximum(square - mean**2, 1e-12))),
+        tuple(float(v) for v in base),
+        tuple(float(max(v, 1e-6)) for v in scale),
+    )
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    return np.nanmean(flat, axis=0), np.nanmean(flat**2, axis=0)

@@ -1,0 +1,43 @@
+"""Bring the same days of two datasets together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from graphdown.errors import DataError
+
+
+def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Dataset:
+    """Return the part of a dataset within [first, last] (inclusive dates or months).
+
+    Raises:
+        DataError: no day of the dataset lies in the period.
+    """
+    part = ds.sel(time=slice(period[0], period[1]))
+    if part.sizes["time"] == 0:
+        first, last = (str(ds.time.values[i])[:10] for i in (0, -1))
+        raise DataError(
+            f"{where} [{period[0]}, {period[1]}] holds no day of the data, which run from {first} "
+            f"to {last}; choose a period within."
+        )
+    return part
+
+
+def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return both datasets on the calendar days that both have, in order.
+
+    A day is matched by year, month and day, whatever the hour of its time stamp and the calendar;
+    a day without a partner is dropped.
+
+    Raises:
+        DataError: no day in common.
+    """
+    days = [ds.time.dt.strftime("%Y-%m-%d").values.astype(str) for ds in (coarse, fine)]
+    _, left, right = np.intersect1d(*days, assume_unique=True, return_indices=True)
+    if len(left) == 0:
+        raise DataError(
+            f"The source ({days[0][0]} to {days[0][-1]}) and the target ({days[1][0]} to "
+            f"{days[1][-1]}) have no day in common; choose files of the same period."
+        )
+    return coarse.isel(time=left), fine.isel(time=right)

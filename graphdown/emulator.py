@@ -1,0 +1,270 @@
+"""A trained network with all that is needed to use it: downscale any source grid."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from flax import nnx
+
+from graphdown.data.fields import to_canonical
+from graphdown.data.forcings import FORCINGS, forcings
+from graphdown.data.load import source_arrays
+from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.units import canonical_units
+from graphdown.errors import GraphdownError
+from graphdown.geometry import Geometry
+from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
+from graphdown.model.tables import bucket
+from meshes import Grid, GraphSpec
+
+FORMAT = 1
+BATCH = 32
+PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
+EDGE_FEATURES = (5, 5, 4)
+NAMES = {
+    "tas": ("air_temperature", "Daily mean near-surface air temperature", "time: mean"),
+    "tasmax": ("air_temperature", "Daily maximum near-surface air temperature", "time: maximum"),
+    "tasmin": ("air_temperature", "Daily minimum near-surface air temperature", "time: minimum"),
+    "pr": ("lwe_precipitation_rate", "Precipitation", "time: mean"),
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Emulator:
+    """A trained network that downscales datasets.
+
+    Attributes:
+        name: of the experiment it was trained in.
+        model: size and kind of the network.
+        normaliser: variable names and statistics.
+        geometry: target grid, static fields and graph specification.
+        params: the network's parameters by path, as arrays.
+    """
+
+    name: str
+    model: ModelSpec
+    normaliser: Normaliser
+    geometry: Geometry
+    params: Mapping[str, np.ndarray]
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Names of the variables it needs."""
+        return self.normaliser.predictors
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the variables it makes."""
+        return self.normaliser.targets
+
+    @cached_property
+    def _network(self) -> Downscaler:
+        network = new_network(self.model, self.geometry, self.normaliser, seed=0)
+        graphdef, params = nnx.split(network)
+        return nnx.merge(graphdef, with_values(params, self.params))
+
+    def downscale(
+        self, coarse: xr.Dataset, units: Mapping[str, str] | None = None
+    ) -> xr.Dataset:
+        """Downscale a dataset from whatever grid it stands on.
+
+        Args:
+            coarse: the predictors [time, *horizontal] and, if known, orog (m).
+            units: units of variables that carry none, by name.
+
+        Returns:
+            The targets [time, *target dimensions], float32, with the target's coordinates.
+
+        Raises:
+            DataError: a predictor, its units or values are missing.
+        """
+        where = "the dataset to downscale"
+        ds = to_canonical(coarse, self.predictors, units, where, optional=["orog"])
+        grid, values = source_arrays(ds, self.predictors, where)
+        graph = self.geometry.arrays(grid, ds.get("orog"))
+        made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
+        return self.dataset(made, ds.time)
+
+    def dataset(self, values: np.ndarray, time: xr.DataArray) -> xr.Dataset:
+        """Return target values [time, Nt, T] as a CF dataset on the target grid."""
+        target = self.geometry.target
+        fields = {
+            name: target.dataarray(
+                values[..., i], name, ("time",), {"time": time}, variable_attrs(name)
+            )
+            for i, name in enumerate(self.targets)
+        }
+        attrs = {
+            "Conventions": "CF-1.10",
+            "title": f"Downscaled by graphdown: {self.name}",
+            "source": "graphdown, a graph neural network",
+        }
+        return xr.Dataset(fields, attrs=attrs)
+
+    def save(self, folder: Path) -> None:
+        """Write the emulator into a new or empty folder: parameters, schema, target grid."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / PARAMETERS, **self.params)  # type: ignore[arg-type]
+        coords = self.geometry.target.dataarray(
+            self.geometry.target.mask.astype(np.int8), "target_mask"
+        )
+        xr.Dataset({"target_mask": coords, **self.geometry.statics}).to_netcdf(folder / TARGET)
+        schema = {
+            "format": FORMAT,
+            "name": self.name,
+            "model": dataclasses.asdict(self.model),
+            "graph": dataclasses.asdict(self.geometry.spec),
+            "normaliser": self.normaliser.to_dict(),
+            "versions": versions(),
+        }
+        (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
+
+
+def load(run: str | Path) -> Emulator:
+    """Load the emulator of a run.
+
+    Args:
+        run: the run's folder, or its `emulator` folder.
+
+    Raises:
+        GraphdownError: the folder holds no emulator, or one of a newer version.
+    """
+    folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
+    if not (folder / SCHEMA).is_file():
+        raise GraphdownError(
+            f"{str(run)!r} holds no emulator; give the folder of a finished training run."
+        )
+    schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
+    if schema["format"] > FORMAT:
+        raise GraphdownError(
+            f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}, this one "
+            f"reads up to {FORMAT}); update graphdown."
+        )
+    with xr.open_dataset(folder / TARGET) as opened:
+        ds = opened.load()
+    mask = ds["target_mask"]
+    target = Grid.from_dataset(ds[["target_mask"]], mask=mask.astype(bool))
+    geometry = Geometry(target, ds.drop_vars("target_mask"), GraphSpec(**schema["graph"]))
+    with np.load(folder / PARAMETERS, allow_pickle=False) as archive:
+        params = {name: archive[name] for name in archive.files}
+    normaliser = Normaliser.from_dict(schema["normaliser"])
+    return Emulator(schema["name"], ModelSpec(**schema["model"]), normaliser, geometry, params)
+
+
+def new_network(
+    model: ModelSpec, geometry: Geometry, normaliser: Normaliser, seed: int
+) -> Downscaler:
+    """Return an untrained network for the given geometry and variables."""
+    shape = NetworkShape(
+        len(normaliser.predictors),
+        len(normaliser.targets),
+        len(FORCINGS),
+        len(geometry.static_names),
+        *EDGE_FEATURES,
+        geometry.target.size,
+    )
+    return Downscaler(model, shape, rngs=nnx.Rngs(seed))
+
+
+def named_values(params: Any) -> dict[str, np.ndarray]:
+    """Return a tree of parameters as arrays by path, as in "updates.0.norm.scale"."""
+    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
+    return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def with_values(params: Any, values: Mapping[str, np.ndarray]) -> Any:
+    """Return a tree of parameters with its values replaced by the named ones.
+
+    Raises:
+        GraphdownError: names or shapes differ.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+    names = [path_name(path) for path, _ in leaves]
+    if set(names) != set(values):
+        differing = sorted(set(names) ^ set(values))[0]
+        raise GraphdownError(
+            f"The parameters do not fit the network: {differing!r} is on one side only; the "
+            "checkpoint belongs to another model."
+        )
+    for name, (_, leaf) in zip(names, leaves, strict=True):
+        if np.shape(values[name]) != np.shape(leaf):
+            raise GraphdownError(
+                f"The parameter {name!r} has shape {np.shape(values[name])}, the network needs "
+                f"{np.shape(leaf)}; the checkpoint belongs to another model or target grid."
+            )
+    return jax.tree_util.tree_unflatten(structure, [jnp.asarray(values[name]) for name in names])
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """Return the path of a leaf as dotted text."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+@partial(jax.jit, static_argnames="graphdef")
+def _apply(
+    graphdef: Any, params: Any, scales: Scaling, source: Any, season: Any, graph: GraphArrays
+) -> jax.Array:
+    return predict(nnx.merge(graphdef, params), scales, source, season, graph)
+
+
+def run_network(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    values: np.ndarray,
+    season: np.ndarray,
+) -> np.ndarray:
+    """Return the targets [time, Nt, T] in physical units, within their limits.
+
+    Args:
+        network: the network.
+        normaliser: names and statistics.
+        graph: of the source grid.
+        values: predictors [time, Ns, V] in physical units.
+        season: forcings [time, F].
+    """
+    graphdef, params = nnx.split(network)
+    scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
+    values = pad_nodes(values)
+    parts = []
+    for start in range(0, len(values), BATCH):
+        part, days = values[start : start + BATCH], season[start : start + BATCH]
+        short = BATCH - len(part)
+        padded = [np.pad(a, ((0, short), *[(0, 0)] * (a.ndim - 1)), "edge") for a in (part, days)]
+        made = _apply(graphdef, params, scales, *padded, graph)
+        parts.append(np.asarray(made)[: len(part)])
+    out = np.concatenate(parts)
+    for i, name in enumerate(normaliser.targets):
+        if name in NON_NEGATIVE:
+            out[..., i] = np.maximum(out[..., i], 0.0)
+    return out
+
+
+def pad_nodes(values: np.ndarray) -> np.ndarray:
+    """Pad source values [time, Ns, V] with unused nodes to the bucket size of the graph arrays."""
+    extra = bucket(values.shape[1]) - values.shape[1]
+    return np.pad(values, ((0, 0), (0, extra), (0, 0)))
+
+
+def variable_attrs(name: str) -> dict[str, str]:
+    """Return the CF attributes of a target variable."""
+    attrs = {"units": canonical_units(name) or "1"}
+    if name in NAMES:
+        standard, long, methods = NAMES[name]
+        attrs |= {"standard_name": standard, "long_name": long, "cell_methods": methods}
+    return attrs
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of graphdown and of what it computes with."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("graphdown", "jax", "flax", "numpy", "xarray")}
+

@@ -1,0 +1,13 @@
+"""Errors whose message is meant for the user: one sentence with the cure."""
+
+
+class GraphdownError(ValueError):
+    """What the user gave cannot be used; the message says what, where and what to do."""
+
+
+class ExperimentError(GraphdownError):
+    """An experiment file is wrong; the message names the key."""
+
+
+class DataError(GraphdownError):
+    """A data file or dataset is wrong; the message names the file or variable."""

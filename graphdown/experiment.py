@@ -1,0 +1,362 @@
+"""One experiment as frozen dataclasses, read from one YAML file."""
+
+import dataclasses
+import datetime
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from graphdown.data.world.spec import WorldSpec
+from graphdown.errors import ExperimentError
+from graphdown.model.spec import ModelSpec
+from meshes import GraphSpec
+
+
+@dataclass(frozen=True)
+class Static:
+    """A field without time, from a file on any grid; it is interpolated to the target grid.
+
+    Attributes:
+        file: netCDF file.
+        variable: its name there.
+    """
+
+    file: str
+    variable: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """The regional model's or observations' fields that the network learns to make.
+
+    Attributes:
+        files: netCDF or zarr paths or globs, joined along time.
+        units: units of variables that carry none.
+        rename: name in the file: CF/CMIP name.
+        cut: dimension: [first, end) index, to use a part of the grid.
+        statics: orog (m) and sftlf (1) of the target, where they are not in the files.
+    """
+
+    files: tuple[str, ...]
+    units: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str] = field(default_factory=dict)
+    cut: dict[str, tuple[int, int]] = field(default_factory=dict)
+    statics: dict[Literal["orog", "sftlf"], Static] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Predictors on their own grid, from exactly one of files, a view of the world, an upscaling.
+
+    Attributes:
+        name: how tables call it.
+        files: netCDF or zarr paths or globs, joined along time.
+        units, rename: as for the target.
+        view: name of a view of the embedded world.
+        upscale: perfect framework: block means of this many cells along each dimension.
+    """
+
+    name: str
+    files: tuple[str, ...] = ()
+    units: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str] = field(default_factory=dict)
+    view: str | None = None
+    upscale: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where the fields come from: files, or the embedded world.
+
+    Attributes:
+        target: files of the target.
+        world: the embedded world, instead of a target in files.
+        sources: sources to train on.
+        unseen: sources that are only evaluated on.
+    """
+
+    sources: tuple[Source, ...]
+    target: Target | None = None
+    world: WorldSpec | None = None
+    unseen: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class Periods:
+    """First and last day or month of each part, inclusive, as in ["1982-12", "2000-02"].
+
+    Attributes:
+        train: learned from.
+        validation: chooses the stopping point and the baselines' settings.
+        test: opened once, at the end.
+    """
+
+    train: tuple[str, str]
+    validation: tuple[str, str]
+    test: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How the network is trained.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: days per step, over all devices.
+        learning_rate: peak rate, reached after the warm-up; cosine decay to zero follows.
+        warmup_steps: steps of linear warm-up.
+        weight_decay: decoupled weight decay (AdamW).
+        clip_norm: largest global norm of the gradient.
+        ema_decay: decay of the moving average of the weights, which is what is used.
+        validate_every: steps between validations, checkpoints and rows of metrics.csv.
+        patience: validations without improvement before stopping early; 0 never stops early.
+        warming_offset: augmentation: the same uniformly drawn number of kelvin [low, high] is
+            added to all air temperatures of a day, source and target.
+        backend: how the step is mapped over the devices.
+        devices: local devices to use; 0 means all.
+    """
+
+    steps: int = 2000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    ema_decay: float = 0.995
+    validate_every: int = 250
+    patience: int = 0
+    warming_offset: tuple[float, float] = (0.0, 0.0)
+    backend: Literal["pmap", "shard_map"] = "pmap"
+    devices: int = 0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that defines a run.
+
+    Attributes:
+        name: title of the report.
+        output: the run's folder.
+        predictors, targets: CF/CMIP names.
+        data, periods, graph, model, training: see their classes.
+        seed: of every random number in training.
+    """
+
+    name: str
+    output: str
+    predictors: tuple[str, ...]
+    targets: tuple[str, ...]
+    data: DataSpec
+    periods: Periods
+    graph: GraphSpec = field(default_factory=GraphSpec)
+    model: ModelSpec = field(default_factory=ModelSpec)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
+    seed: int = 0
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment from a YAML file.
+
+    Args:
+        path: the file; `${NAME}` in a value is replaced by the environment variable.
+        overrides: "key.sub=value" strings, values in YAML, applied over the file.
+
+    Raises:
+        ExperimentError: the file, a key or a value is wrong; the message names it.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
+    if not isinstance(raw, dict):
+        raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
+    for override in overrides:
+        _apply_override(raw, override)
+    return parse_experiment(raw, str(path))
+
+
+def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
+    """Turn a nested mapping into an Experiment.
+
+    Args:
+        raw: the experiment's keys and values.
+        where: what to call the mapping in messages.
+
+    Raises:
+        ExperimentError: a key or a value is wrong; the message names it.
+    """
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    # Unlike a TypeAdapter's, a model's configuration reaches the dataclasses within.
+    reader = create_model(
+        "Reader", __config__=ConfigDict(extra="forbid"), experiment=(Experiment, ...)
+    )
+    try:
+        experiment = reader(experiment=_expand(raw, where, ())).experiment  # type: ignore[attr-defined]
+    except ValidationError as error:
+        raise ExperimentError(f"{where}: {_sentence(dict(error.errors()[0]))}") from None
+    _check(experiment, where)
+    return experiment
+
+
+def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment as nested dicts and lists, as its YAML file would hold it."""
+    return _plain(dataclasses.asdict(experiment))
+
+
+def write_experiment(experiment: Experiment, path: Path) -> None:
+    """Write the resolved experiment as YAML."""
+    import yaml
+
+    text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _apply_override(raw: dict[str, Any], override: str) -> None:
+    import yaml
+
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
+    *parents, last = key.split(".")
+    node: Any = raw
+    for parent in parents:
+        node = node.setdefault(parent, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise ExperimentError(f"The override {override!r} goes into {parent!r}, a plain value.")
+    node[last] = yaml.safe_load(text)
+
+
+def _expand(value: Any, where: str, keys: tuple[str, ...]) -> Any:
+    """Replace ${NAME} by environment variables, everywhere."""
+    if isinstance(value, Mapping):
+        return {k: _expand(v, where, (*keys, str(k))) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_expand(v, where, (*keys, str(i))) for i, v in enumerate(value)]
+    if isinstance(value, datetime.date) or (keys[:1] == ("periods",) and isinstance(value, int)):
+        return str(value)  # YAML reads 1990-01-01 as a date and 1990 as a number
+    if not isinstance(value, str):
+        return value
+    for name in re.findall(r"\$\{(\w+)\}", value):
+        if name not in os.environ:
+            raise ExperimentError(
+                f"{where}: '{'.'.join(keys)}' uses the environment variable {name}, which is not "
+                f"set; run 'export {name}=...' first."
+            )
+        value = value.replace("${" + name + "}", os.environ[name])
+    return value
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """Say one validation error in a sentence that names the key and the cure."""
+    places = error["loc"][1:]
+    location = [str(part) for part in places]
+    key = ".".join(location)
+    kind = error["type"]
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys_at(places[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}."
+        return f"unknown key {key!r}; {cure}"
+    if kind in ("missing", "missing_argument"):
+        return f"the key {key!r} is missing; add it."
+    given = error.get("input")
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{key!r} is {given!r}, but {message.replace('input should be', 'it must be')}."
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """Return the keys that the dataclass at a location of the experiment knows."""
+    kind: Any = Experiment
+    for part in location:
+        if isinstance(part, int):
+            kind = get_args(kind)[0]
+            continue
+        if dataclasses.is_dataclass(kind):
+            kinds = {f.name: f.type for f in dataclasses.fields(kind)}
+            kind = kinds.get(str(part), kind)
+        else:
+            arguments = get_args(kind)
+            kind = arguments[-1] if arguments else kind
+        options = [a for a in get_args(kind) if dataclasses.is_dataclass(a)]
+        if options and type(None) in get_args(kind):
+            kind = options[0]
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+def _check(experiment: Experiment, where: str) -> None:
+    """Refuse values that have the right type and make no sense."""
+    for key in ("predictors", "targets"):
+        if not getattr(experiment, key):
+            raise ExperimentError(f"{where}: {key!r} is empty; name at least one variable.")
+    _check_data(experiment.data, where)
+    for name in ("train", "validation", "test"):
+        _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
+    positive = ("steps", "batch_size", "learning_rate", "validate_every", "clip_norm")
+    for key in positive:
+        if not getattr(experiment.training, key) > 0:
+            raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
+    if not 0 <= experiment.training.ema_decay < 1:
+        raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
+
+
+def _check_data(data: DataSpec, where: str) -> None:
+    if (data.target is None) == (data.world is None):
+        raise ExperimentError(
+            f"{where}: 'data' needs either 'target' (files) or 'world' (the embedded world)."
+        )
+    if not data.sources:
+        raise ExperimentError(f"{where}: 'data.sources' is empty; name a source to train on.")
+    every = [*data.sources, *data.unseen]
+    names = [source.name for source in every]
+    for name in names:
+        if names.count(name) > 1:
+            raise ExperimentError(f"{where}: two sources are called {name!r}; rename one.")
+    for source in every:
+        given = [bool(source.files), source.view is not None, source.upscale is not None]
+        if sum(given) != 1:
+            raise ExperimentError(
+                f"{where}: the source {source.name!r} needs exactly one of 'files', 'view' and "
+                "'upscale'."
+            )
+        if source.view is not None and data.world is None:
+            raise ExperimentError(
+                f"{where}: the source {source.name!r} is a view, but 'data.world' is not given."
+            )
+        if source.upscale is not None and source.upscale < 2:
+            raise ExperimentError(
+                f"{where}: 'upscale' of the source {source.name!r} must be at least 2."
+            )
+
+
+def _check_period(period: tuple[str, str], where: str) -> None:
+    import pandas as pd
+
+    ends = []
+    for text in period:
+        try:
+            ends.append(pd.Period(text))
+        except ValueError:
+            raise ExperimentError(
+                f"{where} holds {text!r}, which is no date; write YYYY, YYYY-MM or YYYY-MM-DD."
+            ) from None
+    if ends[0].start_time > ends[1].end_time:
+        raise ExperimentError(
+            f"{where} is empty: it ends ({period[1]}) before it begins ({period[0]}); swap them."
+        )

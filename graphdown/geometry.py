@@ -1,0 +1,43 @@
+"""The geometry of a trained network: its target, mesh and terrain, ready for any source grid."""
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.terrain import TerrainFeatures, static_names
+from graphdown.model import GraphArrays, graph_arrays
+from meshes import DownscalingGraph, Grid, GraphSpec, bilinear, build_graph
+
+
+class Geometry:
+    """Target grid, static fields and graph specification.
+
+    Args:
+        target: the target grid, Nt points.
+        statics: orog and sftlf on it, as far as known.
+        spec: how graphs are built.
+    """
+
+    def __init__(self, target: Grid, statics: xr.Dataset, spec: GraphSpec) -> None:
+        self.target = target
+        self.statics = statics
+        self.spec = spec
+        self.terrain = TerrainFeatures(target, statics)
+        self.static_names = static_names(statics)
+
+    def graph(self, source: Grid) -> DownscalingGraph:
+        """Return the graph from a source grid to the target."""
+        return build_graph(source, self.target, self.spec)
+
+    def arrays(self, source: Grid, source_orog: xr.DataArray | None = None) -> GraphArrays:
+        """Return what the network needs to downscale from a source grid.
+
+        Args:
+            source: any grid.
+            source_orog: its height in m, if known.
+        """
+        height = None
+        if source_orog is not None:
+            values = np.nan_to_num(source.values(source_orog).astype(np.float64))
+            height = bilinear(source, self.target).apply(values)
+        features = self.terrain.for_source(source.spacing_km, height)
+        return graph_arrays(self.graph(source), features)

@@ -1,0 +1,107 @@
+"""Encode, process, decode: from any source grid through the mesh to the target."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from graphdown.model.arrays import GraphArrays
+from graphdown.model.message import LinearMessage, NodeUpdate
+from graphdown.model.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The sizes that the data impose on the network.
+
+    Attributes:
+        predictors: variables at a source node.
+        targets: variables at a target node.
+        forcings: numbers per time (the season).
+        target_statics: static features of a target node.
+        encode_features, process_features, decode_features: features of an edge.
+        target_nodes: nodes of the target grid; used only with a target embedding.
+    """
+
+    predictors: int
+    targets: int
+    forcings: int
+    target_statics: int
+    encode_features: int
+    process_features: int
+    decode_features: int
+    target_nodes: int
+
+
+class TargetEmbedding(nnx.Module):
+    """Learned numbers per target node and the readout that each node has for itself."""
+
+    def __init__(self, nodes: int, size: int, channels: int, targets: int, *, rngs: nnx.Rngs) -> None:
+        """Create `size` numbers for each of the nodes, and a readout that starts at zero."""
+        normal = nnx.initializers.normal(0.1)
+        self.numbers = nnx.Param(normal(rngs.params(), (nodes, size)))
+        self.project = nnx.Linear(channels, size, rngs=rngs)
+        self.readout = nnx.Param(jnp.zeros((nodes, size, targets)))
+        self.bias = nnx.Param(jnp.zeros((nodes, targets)))
+
+    def __call__(self, h: Array) -> Array:
+        """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels]."""
+        own = jnp.einsum("tbn,tnv->tbv", self.project(h), self.readout[...])
+        return own + self.bias[...][:, None]
+
+
+class Downscaler(nnx.Module):
+    """The graph network. Its output is the normalised correction to the interpolated source."""
+
+    def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
+        """Create the parameters; the last layers start at zero, so the correction does."""
+        c, t, n = spec.channels, spec.target_channels, spec.target_embedding
+        self.encode = LinearMessage(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
+        self.mesh_input = nnx.Linear(shape.predictors + shape.forcings, c, rngs=rngs)
+        self.mesh_update = NodeUpdate(c, 0, c, rngs=rngs)
+        self.messages = nnx.List(
+            LinearMessage(c, c, shape.process_features, c, c, rngs=rngs) for _ in range(spec.rounds)
+        )
+        self.updates = nnx.List(NodeUpdate(c, c, c, rngs=rngs) for _ in range(spec.rounds))
+        statics = shape.target_statics + n
+        self.decode = LinearMessage(c, statics, shape.decode_features, t, t, rngs=rngs)
+        local = shape.predictors + statics + shape.forcings
+        self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
+        self.head = nnx.Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.own = TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
+
+    def __call__(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
+        """Return the normalised correction [Nt, B, targets].
+
+        Args:
+            x: normalised predictors at the source nodes [Ns, B, predictors].
+            forcings: numbers per sample [B, forcings].
+            graph: the edges, interpolations and static features.
+        """
+        mesh = self._encode(x, forcings, graph)
+        for message, update in zip(self.messages, self.updates, strict=True):
+            mesh = update(mesh, message(mesh, mesh, graph.process))
+        return self._decode(mesh, x, forcings, graph)
+
+    def _encode(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
+        at_mesh = graph.to_mesh(x)
+        season = jnp.broadcast_to(forcings, (at_mesh.shape[0], *forcings.shape))
+        mesh = self.mesh_input(jnp.concatenate([at_mesh, season], -1))
+        return self.mesh_update(mesh + self.encode(x, None, graph.encode))
+
+    def _decode(self, mesh: Array, x: Array, forcings: Array, graph: GraphArrays) -> Array:
+        statics = graph.target_statics[:, None]
+        if self.own is not None:
+            statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
+        h = self.decode(mesh, statics, graph.decode)
+        at_target = graph.to_target(x)
+        shape = (*at_target.shape[:2],)
+        local = [
+            at_target,
+            jnp.broadcast_to(statics, (*shape, statics.shape[-1])),
+            jnp.broadcast_to(forcings, (*shape, forcings.shape[-1])),
+        ]
+        h = self.target_update(h, jnp.concatenate(local, -1))
+        out = self.head(h)
+        return out if self.own is None else out + self.own(h)

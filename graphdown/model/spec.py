@@ -1,0 +1,21 @@
+"""ModelSpec: the size and kind of the network, as an experiment states it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The size and kind of the network.
+
+    Attributes:
+        channels: width of the mesh states.
+        rounds: rounds of message passing on the mesh.
+        target_channels: width of the states at target nodes.
+        target_embedding: learned numbers per target node, as its input and as the weights of its
+            own readout. It binds the network to one target grid; 0 keeps it free of the target.
+    """
+
+    channels: int = 64
+    rounds: int = 4
+    target_channels: int = 64
+    target_embedding: int = 0

@@ -1,0 +1,287 @@
+"""The training loop: data in, run folder out; it resumes where a run was left."""
+
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from tqdm import tqdm
+
+from graphdown.data.fields import field_values, horizontal_grid
+from graphdown.data.load import ExperimentData, load_data, source_arrays
+from graphdown.data.normalise import Normaliser, fit_normaliser
+from graphdown.emulator import Emulator, load, named_values, new_network, run_network
+from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.experiment import Experiment, experiment_to_dict, write_experiment
+from graphdown.geometry import Geometry
+from graphdown.model import Scaling
+from graphdown.training.checkpoint import Checkpoints, Progress
+from graphdown.training.metrics import MetricsLog
+from graphdown.training.parallel import DataParallel
+from graphdown.training.samples import Samples, days_of_step, make_samples, source_of_step
+from graphdown.training.step import Batch, Constants, State, initial_state, make_optimiser, make_step
+from meshes import bilinear
+
+VALIDATION_DAYS = 192
+
+
+def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulator:
+    """Train an emulator, or go on with a run that the experiment's output folder holds.
+
+    Args:
+        experiment: what to train on what.
+        data: its fields, if they are loaded already.
+
+    Returns:
+        The emulator with the weights (moving average) that did best in validation.
+
+    Raises:
+        ExperimentError: the folder holds a run of another experiment, or a setting is impossible.
+        DataError: a field is missing or wrong.
+        GraphdownError: training diverged.
+    """
+    data = data or load_data(experiment)
+    run = _open_run(experiment)
+    return Trainer(experiment, data, run).run()
+
+
+def _open_run(experiment: Experiment) -> Path:
+    """Create the run's folder, or check that it holds this experiment."""
+    run = Path(experiment.output)
+    stored = run / "experiment.yaml"
+    if not stored.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()):
+            raise ExperimentError(
+                f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
+                "another."
+            )
+        write_experiment(experiment, stored)
+        return run
+    import yaml
+
+    held = yaml.safe_load(stored.read_text(encoding="utf-8"))
+    differing = _first_difference(held, experiment_to_dict(experiment))
+    if differing is not None:
+        raise ExperimentError(
+            f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
+            "another folder or delete that one."
+        )
+    return run
+
+
+def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in sorted(set(a) | set(b)):
+            inner = f"{key}.{name}" if key else str(name)
+            found = _first_difference(a.get(name), b.get(name), inner)
+            if found:
+                return found
+        return None
+    return None if a == b else key
+
+
+class Trainer:
+    """One run: its samples, network, state and folder."""
+
+    def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
+        """Prepare samples, statistics and network."""
+        self.experiment, self.folder = experiment, run
+        predictors, targets = experiment.predictors, experiment.targets
+        grid = horizontal_grid(data.fine, list(targets), "the target")
+        self.geometry = Geometry(grid, data.statics, experiment.graph)
+        self.samples = self._samples(data, "train")
+        self.validation = [_thin(s) for s in self._samples(data, "validation")]
+        self.normaliser = _fit(experiment, data, self.geometry)
+        network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
+        self.graphdef, self.params = nnx.split(network)
+        self.optimiser = make_optimiser(experiment.training)
+
+    def _samples(self, data: ExperimentData, period: str) -> list[Samples]:
+        e = self.experiment
+        return [
+            make_samples(n, data.pair(e, n, period), e.predictors, e.targets, self.geometry)
+            for n in data.sources
+        ]
+
+    def run(self) -> Emulator:
+        """Train to the end and return the emulator."""
+        spec = self.experiment.training
+        checkpoints = Checkpoints(self.folder / "checkpoints")
+        state, progress = initial_state(self.params, self.optimiser), Progress()
+        restored = checkpoints.restore(state)
+        if restored is not None:
+            state, progress = restored
+        try:
+            if not self._finished(progress):
+                self._loop(state, progress, checkpoints)
+        finally:
+            checkpoints.close()
+        if spec.steps and not (self.folder / "emulator").is_dir():
+            raise GraphdownError(f"The run {str(self.folder)!r} ended without a valid state.")
+        return load(self.folder)
+
+    def _finished(self, progress: Progress) -> bool:
+        spec = self.experiment.training
+        return progress.step >= spec.steps or 0 < spec.patience <= progress.stale
+
+    def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
+        spec = self.experiment.training
+        step = make_step(self.graphdef, self.optimiser, spec.ema_decay)
+        mapped = DataParallel(step, spec.backend, spec.devices)
+        if spec.batch_size % len(mapped.devices):
+            raise ExperimentError(
+                f"'training.batch_size' is {spec.batch_size}, which {len(mapped.devices)} devices "
+                "cannot share evenly; make it a multiple."
+            )
+        constants = [mapped.replicate(self._constants(s)) for s in self.samples]
+        state = mapped.replicate(state)
+        log = MetricsLog(self.folder / "metrics.csv", progress.step)
+        bar = tqdm(
+            total=spec.steps, initial=progress.step, unit="step", file=sys.stderr,
+            mininterval=1.0, dynamic_ncols=True, desc="train",
+        )
+        losses: list[jax.Array] = []
+        started, before = time.monotonic(), progress.seconds
+        with bar:
+            while not self._finished(progress):
+                batch, source = self._batch(progress.step)
+                state, metrics = mapped(state, mapped.split(batch), constants[source])
+                losses.append(metrics["loss"])
+                progress = replace(progress, step=progress.step + 1)
+                bar.update()
+                if progress.step % 20 == 0:
+                    rate = spec.batch_size * (bar.format_dict["rate"] or 0.0)
+                    bar.set_postfix_str(f"loss {float(losses[-1]):.3f}, {rate:.0f} samples/s")
+                if progress.step % spec.validate_every and progress.step < spec.steps:
+                    continue
+                progress = replace(progress, seconds=before + time.monotonic() - started)
+                progress = self._validate(mapped.one(state), progress, losses, log, bar)
+                checkpoints.save(jax.device_get(mapped.one(state)), progress)
+                losses = []
+
+    def _constants(self, samples: Samples) -> Constants:
+        scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
+        area = self.geometry.target.area * self.geometry.target.mask
+        weight = jnp.asarray(area / area.mean(), jnp.float32)
+        predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
+        return Constants(samples.graph, scales, weight, (predictors, targets))
+
+    def _batch(self, step: int) -> tuple[Batch, int]:
+        spec, seed = self.experiment.training, self.experiment.seed
+        source, before = source_of_step(step, len(self.samples), seed)
+        samples = self.samples[source]
+        days = days_of_step(before, spec.batch_size, len(samples.source), seed, source)
+        random = np.random.default_rng([seed, 104729, step])
+        warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
+        return samples.batch(days, warming), source
+
+    def _validate(
+        self,
+        state: State,
+        progress: Progress,
+        losses: list[jax.Array],
+        log: MetricsLog,
+        bar: tqdm,
+    ) -> Progress:
+        """Score the averaged weights; keep them if they are the best so far."""
+        loss = float(np.mean(jax.device_get(losses)))
+        if not np.isfinite(loss):
+            raise GraphdownError(
+                f"The loss was not finite before step {progress.step}; lower "
+                f"'training.learning_rate' (now {self.experiment.training.learning_rate:g})."
+            )
+        errors = self._rmse(state.ema)
+        score = float(np.mean([errors[t] / s for t, s in self._target_scales()]))
+        better = score < progress.best
+        if better:
+            self._keep(state.ema)
+            progress = replace(progress, best=score, best_step=progress.step, stale=0)
+        else:
+            progress = replace(progress, stale=progress.stale + 1)
+        row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
+        row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
+        log.add({k: f"{v:.6g}" for k, v in row.items()})
+        shown = ", ".join(f"{t} {v:.3f}" for t, v in errors.items())
+        bar.write(
+            f"step {progress.step}: loss {loss:.4f}, validation RMSE {shown}"
+            + (" (best)" if better else ""),
+            file=sys.stderr,
+        )
+        return progress
+
+    def _target_scales(self) -> list[tuple[str, float]]:
+        return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
+
+    def _rmse(self, params: Any) -> dict[str, float]:
+        """Return the validation RMSE by target, mean over the sources."""
+        network = nnx.merge(self.graphdef, params)
+        area = self.geometry.target.area
+        squares = []
+        for samples in self.validation:
+            made = run_network(
+                network, self.normaliser, samples.graph, samples.source, samples.forcings
+            )
+            per_node = np.nanmean((made - samples.fine) ** 2, axis=0)
+            valid = np.isfinite(per_node)
+            weight = area[:, None] * valid
+            squares.append(np.nansum(per_node * weight, axis=0) / weight.sum(0))
+        rmse = np.sqrt(np.mean(squares, axis=0))
+        return {t: float(v) for t, v in zip(self.normaliser.targets, rmse, strict=True)}
+
+    def _keep(self, params: Any) -> None:
+        """Write the emulator with these weights, replacing the one before only when complete."""
+        e = self.experiment
+        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, named_values(params))
+        new, old = self.folder / "emulator.new", self.folder / "emulator"
+        shutil.rmtree(new, ignore_errors=True)
+        emulator.save(new)
+        if old.exists():
+            replaced = self.folder / "emulator.old"
+            shutil.rmtree(replaced, ignore_errors=True)
+            old.rename(replaced)
+            new.rename(old)
+            shutil.rmtree(replaced)
+        else:
+            new.rename(old)
+
+
+def _thin(samples: Samples) -> Samples:
+    """Keep at most VALIDATION_DAYS, evenly spread."""
+    count = min(VALIDATION_DAYS, len(samples.source))
+    keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
+    return replace(
+        samples,
+        source=samples.source[keep],
+        fine=samples.fine[keep],
+        forcings=samples.forcings[keep],
+    )
+
+
+def _fit(experiment: Experiment, data: ExperimentData, geometry: Geometry) -> Normaliser:
+    """Return the statistics of the training period over all sources."""
+    predictors, targets = experiment.predictors, experiment.targets
+    coarse, corrections = [], []
+    base = [0.0] * len(targets)
+    for name in data.sources:
+        pair = data.pair(experiment, name, "train")
+        grid, values = source_arrays(pair[0], predictors, f"the source {name!r}")
+        fine = field_values(pair[1], targets, geometry.target)
+        for i, target in enumerate(targets):
+            if target not in predictors:
+                base[i] = float(np.nanmean(fine[..., i]))
+        weights = bilinear(grid, geometry.target)
+        own = [
+            weights.apply(values[..., predictors.index(t)]) if t in predictors else base[i]
+            for i, t in enumerate(targets)
+        ]
+        columns = [fine[..., i] - own[i] for i in range(len(targets))]
+        coarse.append(values)
+        corrections.append(np.stack(columns, -1).astype(np.float32))
+    return fit_normaliser(predictors, targets, coarse, corrections, base)

@@ -1,0 +1,84 @@
+"""Training days as arrays, and which of them each step sees."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.fields import field_values
+from graphdown.data.forcings import forcings
+from graphdown.data.load import source_arrays
+from graphdown.emulator import pad_nodes
+from graphdown.geometry import Geometry
+from graphdown.model import GraphArrays
+from graphdown.training.step import Batch
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Paired days of one source.
+
+    Attributes:
+        name: of the source.
+        source: predictors [time, Ns, V], padded to the graph's source size.
+        fine: targets [time, Nt, T].
+        forcings: numbers per day [time, F].
+        graph: from this source to the target.
+    """
+
+    name: str
+    source: np.ndarray
+    fine: np.ndarray
+    forcings: np.ndarray
+    graph: GraphArrays
+
+    def batch(self, days: np.ndarray, warming: np.ndarray) -> Batch:
+        """Return the days of the given indices."""
+        return Batch(self.source[days], self.fine[days], self.forcings[days], warming)
+
+
+def make_samples(
+    name: str,
+    pair: tuple[xr.Dataset, xr.Dataset],
+    predictors: tuple[str, ...],
+    targets: tuple[str, ...],
+    geometry: Geometry,
+) -> Samples:
+    """Lay out paired datasets (coarse, fine) as samples.
+
+    Raises:
+        DataError: values of the source are missing.
+    """
+    coarse, fine = pair
+    grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
+    graph = geometry.arrays(grid, coarse.get("orog"))
+    return Samples(
+        name,
+        pad_nodes(values),
+        field_values(fine, targets, geometry.target),
+        forcings(coarse.time),
+        graph,
+    )
+
+
+def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:
+    """Return the indices of the days [batch_size] that a step draws from a source.
+
+    Days are permuted anew in each pass, by the seed and the pass alone, so that a resumed run
+    sees what an uninterrupted one would.
+    """
+    first = step * batch_size
+    wanted = np.arange(first, first + batch_size)
+    passes = np.unique(wanted // days)
+    orders = {p: np.random.default_rng([seed, source, p]).permutation(days) for p in passes}
+    return np.asarray([orders[p][i] for p, i in zip(wanted // days, wanted % days, strict=True)])
+
+
+def source_of_step(step: int, sources: int, seed: int) -> tuple[int, int]:
+    """Return which source a step draws from, and how many steps it had before this one.
+
+    Sources take turns, in a new order in each round of turns.
+    """
+    turn, place = divmod(step, sources)
+    order = np.random.default_rng([seed, 7919, turn]).permutation(sources)
+    return int(order[place]), turn

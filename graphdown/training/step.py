@@ -1,0 +1,106 @@
+"""The training step: loss, gradient and update for one device's share of the batch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from graphdown.experiment import TrainingSpec
+from graphdown.model.arrays import GraphArrays
+from graphdown.model.predict import Scaling, predict
+from graphdown.training.parallel import AXIS
+
+
+class Batch(NamedTuple):
+    """Days of one source, physical units; B is this device's share.
+
+    Attributes:
+        source: predictors [B, Ns, V].
+        fine: targets [B, Nt, T], NaN where missing.
+        forcings: numbers per day [B, F].
+        warming: kelvin to add to the air temperatures [B].
+    """
+
+    source: Any
+    fine: Any
+    forcings: Any
+    warming: Any
+
+
+class Constants(NamedTuple):
+    """What stays the same from step to step for one source.
+
+    Attributes:
+        graph: edges, interpolations, static features.
+        scales: statistics.
+        area: weight of each target node [Nt], mean 1.
+        warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
+    """
+
+    graph: GraphArrays
+    scales: Scaling
+    area: Array
+    warmed: tuple[Array, Array]
+
+
+class State(NamedTuple):
+    """What training changes: weights, their moving average, the optimiser and the step count."""
+
+    params: Any
+    ema: Any
+    optimiser: Any
+    step: Array
+
+
+def make_optimiser(spec: TrainingSpec) -> optax.GradientTransformation:
+    """Return AdamW with clipping, linear warm-up and cosine decay to zero."""
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, spec.learning_rate, min(spec.warmup_steps, spec.steps - 1), max(spec.steps, 2)
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(spec.clip_norm),
+        optax.adamw(rate, weight_decay=spec.weight_decay),
+    )
+
+
+def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State:
+    """Return the state before the first step."""
+    average = jax.tree.map(jnp.copy, params)
+    return State(params, average, optimiser.init(params), jnp.zeros((), jnp.int32))
+
+
+def make_step(
+    graphdef: nnx.GraphDef, optimiser: optax.GradientTransformation, ema_decay: float
+) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
+    """Return the step for one device, with sums over the named axis "data"."""
+
+    def loss(params: Any, batch: Batch, constants: Constants) -> Array:
+        """Return this device's part of the area-weighted mean squared normalised error."""
+        warm_source, warm_fine = constants.warmed
+        offset = batch.warming[:, None, None]
+        source, fine = batch.source + offset * warm_source, batch.fine + offset * warm_fine
+        network = nnx.merge(graphdef, params)
+        made = predict(network, constants.scales, source, batch.forcings, constants.graph)
+        valid = jnp.isfinite(fine)
+        error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
+        weight = jnp.where(valid, constants.area[:, None], 0.0)
+        return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
+
+    def step(
+        state: State, batch: Batch, constants: Constants
+    ) -> tuple[State, dict[str, Array]]:
+        value, gradient = jax.value_and_grad(loss)(state.params, batch, constants)
+        value, gradient = jax.lax.psum((value, gradient), AXIS)
+        updates, inner = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # A short memory at first, or the average would stay close to the random start.
+        decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
+        metrics = {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+        return State(params, ema, inner, state.step + 1), metrics
+
+    return step
