@@ -35,7 +35,7 @@ class Target:
                 "The fine data hold no variable with time and horizontal dimensions, only "
                 f"{sorted(map(str, fine.data_vars))}."
             )
-        grid = Grid.from_dataset(fine[names])
+        grid = Grid.from_dataset(fine)
         return cls(grid, {name: dict(fine[name].attrs) for name in names})
 
     def check_units(self, coarse: xr.Dataset) -> None:
@@ -77,7 +77,7 @@ class Target:
                 coords={"time": time.variable},
                 attrs={str(key): value for key, value in self.attrs[name].items()},
             )
-        return xr.Dataset(arrays)
+        return xr.Dataset(arrays).assign_coords(self.grid.coords.coords)
 
 
 def within_range(name: str, values: np.ndarray) -> np.ndarray:
