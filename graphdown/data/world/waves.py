@@ -5,7 +5,7 @@ import numpy as np
 PERIOD_KM = 4000.0
 WAVES = 16
 # Spread of the wavelengths around a scale, in natural logarithms.
-WIDTH = 0.3
+WIDTH = 0.2
 # Days after which a wave of 2000 km has lost 1/e of itself; shorter waves live shorter.
 LIFETIME_DAYS, LIFETIME_POWER = 5.0, 0.7
 

@@ -13,13 +13,13 @@ CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25
 WESTERLY, WESTERLY_SEASON = 7.0, 2.5
 WIND_STD = 6.5
 # Wavelengths in km of the pressure, of air mass and moisture, and of fronts, with their shares of
-# the variance.
-PRESSURE = ((2000.0, 0.85), (700.0, 0.14), (400.0, 0.01))
-AIR_MASS = ((2000.0, 0.62), (700.0, 0.28), (300.0, 0.10))
-FRONTS = ((700.0, 0.6), (400.0, 0.4))
+# the variance. Finer ones would not show on the views, and nobody could learn what they do.
+PRESSURE = ((2000.0, 0.85), (900.0, 0.15))
+AIR_MASS = ((2000.0, 0.7), (900.0, 0.26), (550.0, 0.04))
+FRONTS = ((1000.0, 0.6), (600.0, 0.4))
 STEERING_KM_PER_DAY = 450.0
 WINTER_VIGOUR = 0.2
-WARMING_PER_YEAR = 0.08
+WARMING_PER_YEAR = 0.12
 SEA_MEMORY_DAYS = 30.0
 
 
