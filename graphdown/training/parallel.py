@@ -60,10 +60,9 @@ class DataParallel:
         """Copy arrays to every device."""
         if self.backend == "shard_map":
             return jax.device_put(tree, self._shardings[0])
-        copy = jax.pmap(
-            lambda t: t, in_axes=None, axis_size=len(self.devices), devices=self.devices
-        )
-        return copy(tree)
+        # By pmap itself, so that the copies lie as the step's own results will: one compilation.
+        copy = jax.pmap(lambda _, t: t, in_axes=(0, None), devices=self.devices)
+        return copy(np.arange(len(self.devices)), tree)
 
     def one(self, tree: Any) -> Any:
         """Return one copy of replicated arrays."""

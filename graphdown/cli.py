@@ -1,0 +1,199 @@
+"""The `graphdown` command."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional, arg
+
+from graphdown.errors import GraphdownError
+
+DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
+
+
+def demo(
+    output: Annotated[str, arg(aliases=["-o"])] = "",
+    experiment: Path = DEMO,
+) -> None:
+    """Train on the embedded world, score against the baselines, write the report.
+
+    Example: graphdown demo
+
+    Args:
+        output: the run's folder; empty takes the experiment's own.
+        experiment: the experiment file.
+    """
+    overrides = [f"output={output}"] if output else []
+    _train_and_evaluate(experiment, overrides)
+
+
+def train(experiment: Positional[Path], *, overrides: Annotated[tuple[str, ...], arg(name="set")] = ()) -> None:
+    """Train an emulator; the same command goes on with an interrupted run.
+
+    Example: graphdown train configs/demo.yaml --set training.steps=200 output=runs/short
+
+    Args:
+        experiment: the experiment file.
+        overrides: key.sub=value, over the file's values.
+    """
+    from graphdown.experiment import load_experiment
+    from graphdown.training import train as run_training
+
+    loaded = load_experiment(experiment, overrides)
+    run_training(loaded)
+    print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
+
+
+def evaluate(run: Positional[Path]) -> None:
+    """Score a run and the baselines on its test period; print the table, write the report.
+
+    Example: graphdown evaluate runs/demo
+
+    Args:
+        run: the run's folder.
+    """
+    from graphdown.study import evaluate_run
+
+    _show(*evaluate_run(run))
+
+
+def downscale(
+    run: Positional[Path],
+    inputs: Positional[tuple[str, ...]],
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+    units: tuple[str, ...] = (),
+    overwrite: bool = False,
+) -> None:
+    """Downscale files on any source grid with a trained emulator, to netCDF or zarr.
+
+    Example: graphdown downscale runs/iberia ncep.nc -o fine.nc --units tas=degC pr="kg m-2 s-1"
+
+    Args:
+        run: the run's folder.
+        inputs: netCDF or zarr files or globs, joined along time.
+        output: a name in .nc or .zarr.
+        units: variable=units, for variables whose units attribute is missing or wrong.
+        overwrite: replace the output if it exists.
+    """
+    from graphdown.data import open_fields
+    from graphdown.emulator import load
+    from graphdown.writing import check_output, write
+
+    check_output(output, overwrite)
+    emulator = load(run)
+    stated = _pairs(units)
+    ds = open_fields(inputs, emulator.predictors, stated, optional=["orog"])
+    fine = emulator.downscale(ds.compute())
+    write(fine, output, f"graphdown downscale {run} {' '.join(inputs)} -o {output}")
+    print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
+
+
+def graph(
+    source: Positional[str],
+    target: Positional[str],
+    *,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    plot: Path | None = None,
+    mesh_level: int = 6,
+    encode_radius_km: float = 350.0,
+) -> None:
+    """Build the graph between two grids, check and describe it.
+
+    Example: graphdown graph T63 EUR-44 --plot graph.png
+
+    Args:
+        source: a netCDF file or a grid's name.
+        target: a netCDF file or a grid's name.
+        output: where to save the graph (.npz).
+        plot: where to draw it (.png).
+        mesh_level: finest level of the icosahedral mesh.
+        encode_radius_km: reach of the edges from source to mesh.
+    """
+    import meshes
+
+    spec = meshes.GraphSpec(mesh_level=mesh_level, encode_radius_km=encode_radius_km)
+    try:
+        built = meshes.build_graph(_grid(source), _grid(target), spec)
+        built.validate()
+    except ValueError as error:
+        raise GraphdownError(str(error)) from None
+    print(built.describe())
+    if output is not None:
+        built.save(output)
+    if plot is not None:
+        from meshes.plot import plot_graph
+
+        plot_graph(built).figure.savefig(plot, dpi=150, bbox_inches="tight")
+
+
+def _grid(name: str) -> Any:
+    import xarray as xr
+
+    import meshes
+
+    if not Path(name).is_file():
+        return meshes.Grid.named(name)
+    with xr.open_dataset(name) as ds:
+        return meshes.Grid.from_dataset(ds)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise GraphdownError(f"{wrong[0]!r} is no variable=units, as in tas=degC.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
+    from graphdown.data import load_data
+    from graphdown.experiment import load_experiment
+    from graphdown.study import evaluate_run
+    from graphdown.training import train as run_training
+
+    experiment = load_experiment(path, overrides)
+    print(f"{experiment.name}: making the data ...", flush=True)
+    data = load_data(experiment)
+    run_training(experiment, data)
+    print("Scoring against the baselines ...", flush=True)
+    _show(*evaluate_run(experiment.output, data))
+
+
+def _show(scores: Any, page: Path) -> None:
+    from graphdown.evaluation import format_table
+
+    print(format_table(scores))
+    print(f"\nThe report: {page}")
+
+
+COMMANDS = {
+    "demo": demo,
+    "graph": graph,
+    "train": train,
+    "downscale": downscale,
+    "evaluate": evaluate,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what the user can mend is said in one sentence, with status 2."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="graphdown",
+            description="Downscale climate models with a graph neural network, from any grid.\n\n"
+            "Example: graphdown demo",
+            args=arguments,
+        )
+    except GraphdownError as error:
+        print(f"graphdown: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("graphdown: interrupted; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Put a trained run beside the baselines on its test period and write the report."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from graphdown.data.load import ExperimentData, load_data
+from graphdown.emulator import Emulator, load
+from graphdown.errors import GraphdownError
+from graphdown.experiment import Experiment, load_experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graphdown.baselines import Baseline
+    from graphdown.evaluation import Case
+
+GNN = "graphdown"
+SOURCE_BOUND = ("mean bias", "ridge")
+
+Predict = Callable[[xr.Dataset], xr.Dataset]
+
+
+def evaluate_run(
+    run: str | Path, data: ExperimentData | None = None
+) -> tuple["pd.DataFrame", Path]:
+    """Score a run and the baselines on the test period, for seen and unseen sources.
+
+    Methods that learn from one source grid are fitted to each training source. On a source that
+    was not trained on, every one of them is applied, its predictors interpolated where it needs
+    its own grid. The climate-change signal is test minus validation period, both unseen by the
+    optimiser.
+
+    Args:
+        run: the run's folder; `scores.csv` and `report/index.html` are written there.
+        data: the experiment's fields, if they are loaded already.
+
+    Returns:
+        The tidy table of scores, and the path of the report.
+
+    Raises:
+        GraphdownError: the folder holds no finished run.
+    """
+    from graphdown.evaluation import score_cases, write_report
+
+    run = Path(run)
+    emulator = load(run)
+    stored = run / "experiment.yaml"
+    if not stored.is_file():
+        raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
+    experiment = load_experiment(stored)
+    data = data or load_data(experiment)
+    cases = make_cases(experiment, data, emulator)
+    scores = score_cases(cases)
+    scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    page = write_report(
+        run / "report",
+        experiment.name,
+        cases,
+        scores,
+        statics=data.statics if data.statics.data_vars else None,
+        training=run / "metrics.csv",
+        notes=_notes(experiment, data),
+        lead=GNN,
+    )
+    return scores, page
+
+
+def make_cases(
+    experiment: Experiment, data: ExperimentData, emulator: Emulator
+) -> list["Case"]:
+    """Return a case for each source: what every method makes of its test period."""
+    from graphdown.evaluation import Case
+
+    fitted = {name: fit_baselines(experiment, data, name) for name in data.sources}
+    names = list(experiment.targets)
+    cases = []
+    for name in [*data.sources, *data.unseen]:
+        methods = _methods(fitted, name) | {GNN: emulator.downscale}
+        coarse, truth = data.pair(experiment, name, "test")
+        past_coarse, past_truth = data.pair(experiment, name, "validation")
+        cases.append(
+            Case(
+                name=name,
+                seen=name in data.sources,
+                coarse=coarse,
+                truth=truth[names],
+                predictions={m: predict(coarse)[names] for m, predict in methods.items()},
+                reference=(
+                    {m: predict(past_coarse)[names] for m, predict in methods.items()},
+                    past_truth[names],
+                ),
+            )
+        )
+    return cases
+
+
+def fit_baselines(
+    experiment: Experiment, data: ExperimentData, source: str
+) -> dict[str, "Baseline"]:
+    """Return the baselines by name, fitted to one training source."""
+    from graphdown.baselines import all_baselines
+
+    names = list(experiment.targets)
+    coarse, fine = data.pair(experiment, source, "train")
+    later = data.pair(experiment, source, "validation")
+    return {
+        method.name: method.fit(
+            coarse, fine[names], statics=data.statics, validation=(later[0], later[1][names])
+        )
+        for method in all_baselines(data.statics)
+    }
+
+
+def _methods(fitted: dict[str, dict[str, "Baseline"]], source: str) -> dict[str, Predict]:
+    """Return what can be applied to a source, by the name that tables show."""
+    if source in fitted:
+        return {name: method.predict for name, method in fitted[source].items()}
+    first = next(iter(fitted.values()))
+    free: dict[str, Predict] = {n: m.predict for n, m in first.items() if n not in SOURCE_BOUND}
+    bound: dict[str, Predict] = {
+        f"{name}, fit on {origin}": methods[name].predict
+        for name in SOURCE_BOUND
+        for origin, methods in fitted.items()
+    }
+    return free | bound
+
+
+def _notes(experiment: Experiment, data: ExperimentData) -> list[str]:
+    periods = experiment.periods
+    notes = [
+        f"Trained on {' to '.join(periods.train)}, stopped and tuned on "
+        f"{' to '.join(periods.validation)}, scored on {' to '.join(periods.test)}; the change "
+        "signal is scored period minus tuning period.",
+        f"The network was trained on {', '.join(data.sources)}.",
+    ]
+    if data.unseen:
+        notes.append(
+            f"It never saw {', '.join(data.unseen)}. There, methods bound to a source grid are "
+            "those fitted on each training source, predictors interpolated to its grid."
+        )
+    return notes
