@@ -116,6 +116,9 @@ class TrainingSpec:
         patience: validations without improvement before stopping early; 0 never stops early.
         warming_offset: augmentation: the same uniformly drawn number of kelvin [low, high] is
             added to all air temperatures of a day, source and target.
+        spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
+            the logarithm of the source spacing as the network sees it; else the spacing of a
+            training grid would serve to recognise its source, and that of another mislead.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
     """
@@ -130,6 +133,7 @@ class TrainingSpec:
     validate_every: int = 250
     patience: int = 0
     warming_offset: tuple[float, float] = (0.0, 0.0)
+    spacing_jitter: float = 0.5
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
 

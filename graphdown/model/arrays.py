@@ -10,6 +10,9 @@ from graphdown.model.tables import EdgeTable, bucket, build_edge_table
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
 
+LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
+
+
 class Interpolation(NamedTuple):
     """Sparse interpolation with a fixed number of donors per receiver.
 
@@ -65,6 +68,12 @@ def graph_arrays(graph: DownscalingGraph, target_statics: np.ndarray) -> GraphAr
         _interpolation(graph.to_target),
         jnp.asarray(target_statics, jnp.float32),
     )
+
+
+def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
+    """Return the graph with `offset` added to the log_spacing feature of its encode edges."""
+    features = tuple(block.at[..., LOG_SPACING].add(offset) for block in graph.encode.features)
+    return graph._replace(encode=graph.encode._replace(features=features))
 
 
 def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

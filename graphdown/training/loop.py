@@ -180,7 +180,8 @@ class Trainer:
         days = days_of_step(before, spec.batch_size, len(samples.source), seed, source)
         random = np.random.default_rng([seed, 104729, step])
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
-        return samples.batch(days, warming), source
+        spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
+        return samples.batch(days, warming, spacing), source
 
     def _validate(
         self,

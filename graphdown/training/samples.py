@@ -32,9 +32,10 @@ class Samples:
     forcings: np.ndarray
     graph: GraphArrays
 
-    def batch(self, days: np.ndarray, warming: np.ndarray) -> Batch:
-        """Return the days of the given indices."""
-        return Batch(self.source[days], self.fine[days], self.forcings[days], warming)
+    def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float) -> Batch:
+        """Return the days of the given indices [B], with their augmentation."""
+        offset = np.full(len(days), spacing, np.float32)
+        return Batch(self.source[days], self.fine[days], self.forcings[days], warming, offset)
 
 
 def make_samples(

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.experiment import TrainingSpec
-from graphdown.model.arrays import GraphArrays
+from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.predict import Scaling, predict
 from graphdown.training.parallel import AXIS
 
@@ -23,12 +23,14 @@ class Batch(NamedTuple):
         fine: targets [B, Nt, T], NaN where missing.
         forcings: numbers per day [B, F].
         warming: kelvin to add to the air temperatures [B].
+        spacing: what to add to the logarithm of the source spacing [B], the same for all days.
     """
 
     source: Any
     fine: Any
     forcings: Any
     warming: Any
+    spacing: Any
 
 
 class Constants(NamedTuple):
@@ -84,7 +86,8 @@ def make_step(
         offset = batch.warming[:, None, None]
         source, fine = batch.source + offset * warm_source, batch.fine + offset * warm_fine
         network = nnx.merge(graphdef, params)
-        made = predict(network, constants.scales, source, batch.forcings, constants.graph)
+        graph = with_spacing_offset(constants.graph, batch.spacing[0])
+        made = predict(network, constants.scales, source, batch.forcings, graph)
         valid = jnp.isfinite(fine)
         error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
         weight = jnp.where(valid, constants.area[:, None], 0.0)
