@@ -1,7 +1,7 @@
 """The `graphdown` command."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +29,9 @@ def demo(
     _train_and_evaluate(experiment, overrides)
 
 
-def train(experiment: Positional[Path], *, overrides: Annotated[tuple[str, ...], arg(name="set")] = ()) -> None:
+def train(
+    experiment: Positional[Path], *, overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
+) -> None:
     """Train an emulator; the same command goes on with an interrupted run.
 
     Example: graphdown train configs/demo.yaml --set training.steps=200 output=runs/short
@@ -114,6 +116,9 @@ def graph(
     """
     import meshes
 
+    for path in (output, plot):
+        if path is not None and not path.parent.is_dir():
+            raise GraphdownError(f"The folder {str(path.parent)!r} does not exist; make it first.")
     spec = meshes.GraphSpec(mesh_level=mesh_level, encode_radius_km=encode_radius_km)
     try:
         built = meshes.build_graph(_grid(source), _grid(target), spec)
@@ -124,9 +129,13 @@ def graph(
     if output is not None:
         built.save(output)
     if plot is not None:
+        from matplotlib.figure import Figure
+
         from meshes.plot import plot_graph
 
-        plot_graph(built).figure.savefig(plot, dpi=150, bbox_inches="tight")
+        figure = Figure(figsize=(8, 8))
+        plot_graph(built, ax=figure.subplots())
+        figure.savefig(plot, dpi=150, bbox_inches="tight")
 
 
 def _grid(name: str) -> Any:
@@ -168,7 +177,7 @@ def _show(scores: Any, page: Path) -> None:
     print(f"\nThe report: {page}")
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "graph": graph,
     "train": train,

@@ -1,5 +1,6 @@
 """One experiment as frozen dataclasses, read from one YAML file."""
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
@@ -244,7 +245,12 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         node = node.setdefault(parent, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise ExperimentError(f"The override {override!r} goes into {parent!r}, a plain value.")
-    node[last] = yaml.safe_load(text)
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ExperimentError(
+            f"The value in the override {override!r} is not valid YAML; put it in quotes."
+        ) from None
 
 
 def _expand(value: Any, where: str, keys: tuple[str, ...]) -> Any:
@@ -278,8 +284,12 @@ def _sentence(error: dict[str, Any]) -> str:
         close = difflib.get_close_matches(location[-1], known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}."
         return f"unknown key {key!r}; {cure}"
+    if kind == "missing" and isinstance(places[-1], int):
+        return f"{'.'.join(location[:-1])!r} has too few entries; write [first, last]."
     if kind in ("missing", "missing_argument"):
         return f"the key {key!r} is missing; add it."
+    if kind == "value_error":
+        return f"{key!r}: {str(error['ctx']['error']).rstrip('.')}."
     given = error.get("input")
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{key!r} is {given!r}, but {message.replace('input should be', 'it must be')}."
@@ -354,12 +364,14 @@ def _check_period(period: tuple[str, str], where: str) -> None:
 
     ends = []
     for text in period:
-        try:
-            ends.append(pd.Period(text))
-        except ValueError:
+        end: pd.Period | None = None
+        with contextlib.suppress(ValueError):
+            end = pd.Period(text)
+        if not isinstance(end, pd.Period):
             raise ExperimentError(
                 f"{where} holds {text!r}, which is no date; write YYYY, YYYY-MM or YYYY-MM-DD."
-            ) from None
+            )
+        ends.append(end)
     if ends[0].start_time > ends[1].end_time:
         raise ExperimentError(
             f"{where} is empty: it ends ({period[1]}) before it begins ({period[0]}); swap them."

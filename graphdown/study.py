@@ -68,9 +68,7 @@ def evaluate_run(
     return scores, page
 
 
-def make_cases(
-    experiment: Experiment, data: ExperimentData, emulator: Emulator
-) -> list["Case"]:
+def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator) -> list["Case"]:
     """Return a case for each source: what every method makes of its test period."""
     from graphdown.evaluation import Case
 

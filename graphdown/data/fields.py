@@ -151,5 +151,3 @@ def _join(parts: list[xr.Dataset], files: Sequence[str]) -> xr.Dataset:
     except (ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{', '.join(files)} cannot be joined along time: {reason}") from None
-
-

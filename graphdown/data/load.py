@@ -1,5 +1,6 @@
 """Load all the fields that an experiment names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,13 +104,13 @@ def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Data
     names = list(experiment.targets)
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
-    fine = open_fields(target.files, names, target.units, target.rename)
+    fine = _open("'data.target'", target, names)
     for dim, (low, high) in target.cut.items():
         if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
             sizes = ", ".join(f"{d} of {n}" for d, n in fine.sizes.items())
             raise DataError(
                 f"'data.target.cut' asks for [{low}, {high}) of {dim!r}, but the dimensions are "
-                f"{sizes}."
+                f"{sizes}; choose first and end within them."
             )
         fine = fine.isel({dim: slice(low, high)})
     fine = fine.compute()
@@ -138,11 +139,19 @@ def _source(
 ) -> xr.Dataset:
     if source.upscale is not None:
         return upscaled(fine[list(experiment.predictors)], statics, source.upscale)
-    fields = open_fields(
-        source.files, experiment.predictors, source.units, source.rename, optional=["orog"]
-    )
-    horizontal_grid(fields, experiment.predictors, f"the source {source.name!r}")
+    where = f"the source {source.name!r}"
+    fields = _open(where, source, experiment.predictors, optional=["orog"])
+    horizontal_grid(fields, experiment.predictors, where)
     return fields.compute()
+
+
+def _open(
+    where: str, origin: Source | Target, names: Sequence[str], optional: Sequence[str] = ()
+) -> xr.Dataset:
+    try:
+        return open_fields(origin.files, names, origin.units, origin.rename, optional)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
@@ -152,7 +161,10 @@ def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
     """
     names = [str(name) for name in fine.data_vars]
     grid = horizontal_grid(fine, names, "the target")
-    coarse_grid = coarsen(grid, factor)
+    try:
+        coarse_grid = coarsen(grid, factor)
+    except ValueError as error:
+        raise DataError(f"'upscale: {factor}' cannot be done: {error}") from None
     windows = dict.fromkeys(grid.dims, factor)
 
     def means(field: xr.DataArray) -> np.ndarray:
@@ -177,7 +189,9 @@ def _attrs(field: xr.DataArray) -> dict[str, object]:
     return {str(k): v for k, v in field.attrs.items() if k != "grid_mapping"}
 
 
-def source_arrays(ds: xr.Dataset, predictors: tuple[str, ...], where: str) -> tuple[Grid, np.ndarray]:
+def source_arrays(
+    ds: xr.Dataset, predictors: tuple[str, ...], where: str
+) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
     Raises:

@@ -31,13 +31,23 @@ def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     a day without a partner is dropped.
 
     Raises:
-        DataError: no day in common.
+        DataError: no day in common, or several times in one day.
     """
-    days = [ds.time.dt.strftime("%Y-%m-%d").values.astype(str) for ds in (coarse, fine)]
-    _, left, right = np.intersect1d(*days, assume_unique=True, return_indices=True)
+    days = [_days(coarse, "source"), _days(fine, "target")]
+    _, left, right = np.intersect1d(days[0], days[1], assume_unique=True, return_indices=True)
     if len(left) == 0:
         raise DataError(
             f"The source ({days[0][0]} to {days[0][-1]}) and the target ({days[1][0]} to "
             f"{days[1][-1]}) have no day in common; choose files of the same period."
         )
     return coarse.isel(time=left), fine.isel(time=right)
+
+
+def _days(ds: xr.Dataset, what: str) -> np.ndarray:
+    days = ds.time.dt.strftime("%Y-%m-%d").values.astype(str)
+    unique, counts = np.unique(days, return_counts=True)
+    if counts.max(initial=1) > 1:
+        raise DataError(
+            f"The {what} has {counts.max()} times on {unique[counts.argmax()]}; give daily values."
+        )
+    return days

@@ -87,11 +87,11 @@ def smoothing(grid: Grid, length_km: float) -> sparse.csr_array:
     off_diagonal = np.concatenate([pairs.row != pairs.col, np.ones(grid.size, bool)])
     kernel = (1.0 - (distance / reach) ** 2) ** 2 * grid.area[cols] * off_diagonal
     matrix = sparse.csr_array((kernel, (rows, cols)), shape=(grid.size, grid.size))
-    return sparse.diags_array(1.0 / matrix.sum(axis=1)) @ matrix
+    return sparse.csr_array(sparse.diags_array(1.0 / matrix.sum(axis=1)) @ matrix)
 
 
 def slopes(grid: Grid, height: np.ndarray) -> np.ndarray:
-    """Return the eastward and northward slope [2, N] (m per m), by least squares over neighbours."""
+    """Return the slope [2, N] east and north (m per m), by least squares over neighbours."""
     neighbours = min(SLOPE_NEIGHBOURS, grid.size)
     _, index = cKDTree(grid.xyz).query(grid.xyz, k=neighbours)
     frame = tangent_frame(grid.xyz)[:, :2]

@@ -76,8 +76,8 @@ def _linear(given: str, wanted: str, name: str, where: str) -> tuple[float, floa
     except (pint.PintError, AssertionError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
-            f"{where}: the units {given!r} of {name!r} cannot be turned into {wanted!r} ({reason}); "
-            f"state the right ones, as in 'units: {{{name}: {wanted}}}'."
+            f"{where}: the units {given!r} of {name!r} cannot be turned into {wanted!r} "
+            f"({reason}); state the right ones, as in 'units: {{{name}: {wanted}}}'."
         ) from None
     return float(high - low), float(low)
 
