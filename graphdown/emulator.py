@@ -22,7 +22,7 @@ from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket
-from meshes import Grid, GraphSpec
+from meshes import GraphSpec, Grid
 
 FORMAT = 1
 BATCH = 32
@@ -70,9 +70,7 @@ class Emulator:
         graphdef, params = nnx.split(network)
         return nnx.merge(graphdef, with_values(params, self.params))
 
-    def downscale(
-        self, coarse: xr.Dataset, units: Mapping[str, str] | None = None
-    ) -> xr.Dataset:
+    def downscale(self, coarse: xr.Dataset, units: Mapping[str, str] | None = None) -> xr.Dataset:
         """Downscale a dataset from whatever grid it stands on.
 
         Args:
@@ -88,7 +86,7 @@ class Emulator:
         where = "the dataset to downscale"
         ds = to_canonical(coarse, self.predictors, units, where, optional=["orog"])
         grid, values = source_arrays(ds, self.predictors, where)
-        graph = self.geometry.arrays(grid, ds.get("orog"))
+        graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
         return self.dataset(made, ds.time)
 
@@ -144,8 +142,8 @@ def load(run: str | Path) -> Emulator:
     schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
     if schema["format"] > FORMAT:
         raise GraphdownError(
-            f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}, this one "
-            f"reads up to {FORMAT}); update graphdown."
+            f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
+            f"one reads up to {FORMAT}); update graphdown."
         )
     with xr.open_dataset(folder / TARGET) as opened:
         ds = opened.load()
@@ -267,4 +265,3 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("graphdown", "jax", "flax", "numpy", "xarray")}
-

@@ -5,7 +5,7 @@ import xarray as xr
 
 from graphdown.data.terrain import TerrainFeatures, static_names
 from graphdown.model import GraphArrays, graph_arrays
-from meshes import DownscalingGraph, Grid, GraphSpec, bilinear, build_graph
+from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
 class Geometry:
@@ -28,16 +28,19 @@ class Geometry:
         """Return the graph from a source grid to the target."""
         return build_graph(source, self.target, self.spec)
 
-    def arrays(self, source: Grid, source_orog: xr.DataArray | None = None) -> GraphArrays:
+    def arrays(
+        self, source: Grid, source_orog: xr.DataArray | None = None, around: int = 0
+    ) -> GraphArrays:
         """Return what the network needs to downscale from a source grid.
 
         Args:
             source: any grid.
             source_orog: its height in m, if known.
+            around: the model's `target_regression`.
         """
         height = None
         if source_orog is not None:
             values = np.nan_to_num(source.values(source_orog).astype(np.float64))
             height = bilinear(source, self.target).apply(values)
         features = self.terrain.for_source(source.spacing_km, height)
-        return graph_arrays(self.graph(source), features)
+        return graph_arrays(self.graph(source), features, around)

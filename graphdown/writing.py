@@ -38,7 +38,7 @@ def write(ds: xr.Dataset, path: Path, command: str) -> None:
     partial = path.with_name(f".{path.name}.part{path.suffix}")
     if path.suffix == ".zarr":
         shutil.rmtree(partial, ignore_errors=True)
-        ds.to_zarr(partial, mode="w", consolidated=False)
+        ds.to_zarr(partial, mode="w", zarr_format=2, consolidated=True)
         if path.exists():
             shutil.rmtree(path)
     else:

@@ -19,12 +19,14 @@ class Predictors:
     Args:
         coarse: canonical daily fields to take the variables, points, means and standard
             deviations from.
+        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
 
     Raises:
         ValueError: no daily field, or one that is missing everywhere.
     """
 
-    def __init__(self, coarse: xr.Dataset) -> None:
+    def __init__(self, coarse: xr.Dataset, logarithm: bool) -> None:
+        self._logarithm = logarithm
         names = field_names(coarse)
         if not names:
             raise ValueError(
@@ -56,9 +58,16 @@ class Predictors:
 
     def _columns(self, coarse: xr.Dataset) -> np.ndarray:
         return np.concatenate(
-            [to_points(_transformed(coarse, name)) for name, to_points in self._to_points.items()],
+            [to_points(self._field(coarse, name)) for name, to_points in self._to_points.items()],
             axis=1,
         )
+
+    def _field(self, coarse: xr.Dataset, name: str) -> Field:
+        field = read_field(coarse, name)
+        values = field.values.astype(np.float64)
+        if self._logarithm and name == "pr":
+            values = np.log1p(np.maximum(values, 0))
+        return Field(name, field.grid, values)
 
 
 def _to_own_points(field: Field) -> Interpolator:
@@ -66,9 +75,3 @@ def _to_own_points(field: Field) -> Interpolator:
     if not used.any():
         raise ValueError(f"The predictor {field.name!r} is missing everywhere; leave it out.")
     return Interpolator(field.grid.select(used), bilinear)
-
-
-def _transformed(coarse: xr.Dataset, name: str) -> Field:
-    field = read_field(coarse, name)
-    values = field.values.astype(np.float64)
-    return Field(name, field.grid, np.log1p(np.maximum(values, 0)) if name == "pr" else values)

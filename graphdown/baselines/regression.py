@@ -20,10 +20,13 @@ class Regression:
     Args:
         coarse, fine: canonical datasets on the same days.
         target: the grid and the variables to predict.
+        logarithm: whether precipitation enters the predictors as a logarithm.
     """
 
-    def __init__(self, coarse: xr.Dataset, fine: xr.Dataset, target: Target) -> None:
-        self.predictors = Predictors(coarse)
+    def __init__(
+        self, coarse: xr.Dataset, fine: xr.Dataset, target: Target, logarithm: bool
+    ) -> None:
+        self.predictors = Predictors(coarse, logarithm)
         self._target = target
         table = self.predictors.table(coarse)
         complete = np.isfinite(table).all(axis=1)
@@ -41,8 +44,8 @@ class Regression:
 
     def best_penalties(
         self, coarse: xr.Dataset, fine: xr.Dataset, penalties: Sequence[float]
-    ) -> dict[str, float]:
-        """Return, per variable, the penalty with the least mean square error on other days.
+    ) -> dict[str, tuple[float, float]]:
+        """Return, per variable, the least mean square error on other days and its penalty.
 
         Raises:
             ValueError: a variable has no value on those days.
@@ -57,7 +60,7 @@ class Regression:
                     f"No penalty can be chosen for {name!r}: on the days of validation no cell has "
                     "both predictors and a value; choose other days."
                 )
-            best[name] = penalties[int(np.argmin(errors))]
+            best[name] = float(errors.min()), penalties[int(np.argmin(errors))]
         return best
 
     def _squared_errors(

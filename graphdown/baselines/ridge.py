@@ -15,10 +15,11 @@ HELD_BACK = 5  # without a validation pair, the last 1/5 of the days chooses the
 class Ridge(Baseline):
     """Ridge regression of every target cell on all coarse points of all coarse variables.
 
-    Predictors are standardised, precipitation among them as log(1 + pr / (1 mm day-1)); the
-    predictands are not transformed. The penalty (of the sum of squares over all days) is chosen
-    per variable, as the one with the least mean square error on the validation pair, or, without
-    one, on the last fifth of the fitted days, with the final fit on all of them.
+    Predictors are standardised; the predictands are not transformed. Chosen per variable, by the
+    least mean square error on the validation pair, are whether precipitation enters the predictors
+    as it is or as log(1 + pr / (1 mm day-1)), and the penalty (of the sum of squares over all
+    days). Without a validation pair the last fifth of the fitted days chooses, with the final fit
+    on all of them.
 
     Cells that lack some days are fitted on those that they have; cells that never have a value
     stay missing, and so do days on which a predictor is missing.
@@ -28,6 +29,7 @@ class Ridge(Baseline):
 
     Attributes:
         penalty: the chosen penalty of each variable, once fitted.
+        logarithm: whether precipitation enters as a logarithm, for each variable, once fitted.
     """
 
     name = "ridge"
@@ -38,6 +40,7 @@ class Ridge(Baseline):
             raise ValueError(f"The penalties must be positive, not {list(penalties)}.")
         self._penalties = tuple(penalties)
         self.penalty: dict[str, float] = {}
+        self.logarithm: dict[str, bool] = {}
 
     def _learn(
         self,
@@ -46,21 +49,29 @@ class Ridge(Baseline):
         statics: xr.Dataset | None,
         validation: tuple[xr.Dataset, xr.Dataset] | None,
     ) -> None:
+        tried = _split(coarse, fine) if validation is None else ((coarse, fine), validation)
+        trials = {log: Regression(*tried[0], self.target, log) for log in (True, False)}
+        found = {log: t.best_penalties(*tried[1], self._penalties) for log, t in trials.items()}
+        self.logarithm = {name: found[True][name] <= found[False][name] for name in found[True]}
+        self.penalty = {name: found[log][name][1] for name, log in self.logarithm.items()}
         if validation is None:
-            first, last = _split(coarse, fine)
-            trial = Regression(*first, self.target)
-            penalty = trial.best_penalties(*last, self._penalties)
-            regression = Regression(coarse, fine, self.target)
-        else:
-            regression = Regression(coarse, fine, self.target)
-            penalty = regression.best_penalties(*validation, self._penalties)
-        self.penalty = penalty
-        self._predictors = regression.predictors
-        self._lines = {name: regression.coefficients(name, k) for name, k in penalty.items()}
+            trials = {
+                log: Regression(coarse, fine, self.target, log)
+                for log in set(self.logarithm.values())
+            }
+        self._predictors = {log: trial.predictors for log, trial in trials.items()}
+        self._lines = {
+            name: trials[log].coefficients(name, self.penalty[name])
+            for name, log in self.logarithm.items()
+        }
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        table, lines = self._predictors.table(coarse), self._lines.items()
-        return {name: table @ slopes + constants for name, (slopes, constants) in lines}
+        forms = set(self.logarithm.values())
+        tables = {log: self._predictors[log].table(coarse) for log in forms}
+        return {
+            name: tables[self.logarithm[name]] @ slopes + constants
+            for name, (slopes, constants) in self._lines.items()
+        }
 
 
 _Pair = tuple[xr.Dataset, xr.Dataset]

@@ -5,4 +5,12 @@ from graphdown.model.network import Downscaler, NetworkShape
 from graphdown.model.predict import Scaling, predict
 from graphdown.model.spec import ModelSpec
 
-__all__ = ["Downscaler", "GraphArrays", "ModelSpec", "NetworkShape", "Scaling", "graph_arrays", "predict"]
+__all__ = [
+    "Downscaler",
+    "GraphArrays",
+    "ModelSpec",
+    "NetworkShape",
+    "Scaling",
+    "graph_arrays",
+    "predict",
+]

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from scipy.spatial import cKDTree
 
 from graphdown.model.tables import EdgeTable, bucket, build_edge_table
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
-
 
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
@@ -38,6 +38,7 @@ class GraphArrays(NamedTuple):
         encode, process, decode: the edge tables.
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics].
+        around: int [Nt, K], the K mesh nodes nearest to each target node, nearest first.
     """
 
     encode: EdgeTable
@@ -46,14 +47,18 @@ class GraphArrays(NamedTuple):
     to_mesh: Interpolation
     to_target: Interpolation
     target_statics: Array
+    around: Array
 
 
-def graph_arrays(graph: DownscalingGraph, target_statics: np.ndarray) -> GraphArrays:
+def graph_arrays(
+    graph: DownscalingGraph, target_statics: np.ndarray, around: int = 0
+) -> GraphArrays:
     """Lay out a graph for the network; the source is padded to a bucket size.
 
     Args:
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
+        around: how many mesh nodes around each target node to list.
     """
     n_source, n_mesh, n_target = graph.source.size, graph.mesh.size, graph.target.size
     padded = bucket(n_source)
@@ -67,7 +72,16 @@ def graph_arrays(graph: DownscalingGraph, target_statics: np.ndarray) -> GraphAr
         _interpolation(graph.to_mesh),
         _interpolation(graph.to_target),
         jnp.asarray(target_statics, jnp.float32),
+        _nearest_nodes(graph, around),
     )
+
+
+def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
+    if count == 0:
+        return jnp.zeros((graph.target.size, 0), jnp.int32)
+    count = min(count, graph.mesh.size)
+    _, index = cKDTree(graph.mesh.xyz).query(graph.target.xyz, k=count)
+    return jnp.asarray(index.reshape(-1, count), jnp.int32)
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:

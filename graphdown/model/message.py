@@ -31,7 +31,9 @@ class LinearMessage(nnx.Module):
             rngs: random streams.
         """
         self.sender = nnx.Linear(senders, hidden, use_bias=False, rngs=rngs)
-        self.receiver = nnx.Linear(receivers, hidden, use_bias=False, rngs=rngs) if receivers else None
+        self.receiver = (
+            nnx.Linear(receivers, hidden, use_bias=False, rngs=rngs) if receivers else None
+        )
         self.edge = nnx.Linear(edges, hidden, rngs=rngs)
         self.out = nnx.Linear(hidden, out, use_bias=False, rngs=rngs)
 
@@ -46,9 +48,7 @@ class LinearMessage(nnx.Module):
         gathered = gather_edges(self.sender(x), table.senders, table.outgoing)
         projected = None if s is None or self.receiver is None else self.receiver(s)
         sums, row = [], 0
-        for values, features, weights in zip(
-            gathered, table.features, table.weights, strict=True
-        ):
+        for values, features, weights in zip(gathered, table.features, table.weights, strict=True):
             values = values + self.edge(features)[:, :, None, :]
             if projected is not None:
                 values = values + projected[row : row + values.shape[0], None]

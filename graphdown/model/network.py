@@ -37,7 +37,9 @@ class NetworkShape:
 class TargetEmbedding(nnx.Module):
     """Learned numbers per target node and the readout that each node has for itself."""
 
-    def __init__(self, nodes: int, size: int, channels: int, targets: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, nodes: int, size: int, channels: int, targets: int, *, rngs: nnx.Rngs
+    ) -> None:
         """Create `size` numbers for each of the nodes, and a readout that starts at zero."""
         normal = nnx.initializers.normal(0.1)
         self.numbers = nnx.Param(normal(rngs.params(), (nodes, size)))
@@ -49,6 +51,18 @@ class TargetEmbedding(nnx.Module):
         """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels]."""
         own = jnp.einsum("tbn,tnv->tbv", self.project(h), self.readout[...])
         return own + self.bias[...][:, None]
+
+
+class TargetRegression(nnx.Module):
+    """A linear regression for each target node on the predictors at the mesh nodes around it."""
+
+    def __init__(self, nodes: int, around: int, predictors: int, targets: int) -> None:
+        """Create coefficients that start at zero."""
+        self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
+
+    def __call__(self, at_mesh: Array, around: Array) -> Array:
+        """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors]."""
+        return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], self.coefficients[...])
 
 
 class Downscaler(nnx.Module):
@@ -69,7 +83,16 @@ class Downscaler(nnx.Module):
         local = shape.predictors + statics + shape.forcings
         self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
         self.head = nnx.Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.own = TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
+        self.own = (
+            TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
+        )
+
+        around = spec.target_regression
+        self.regression = (
+            TargetRegression(shape.target_nodes, around, shape.predictors, shape.targets)
+            if around
+            else None
+        )
 
     def __call__(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
         """Return the normalised correction [Nt, B, targets].
@@ -104,4 +127,8 @@ class Downscaler(nnx.Module):
         ]
         h = self.target_update(h, jnp.concatenate(local, -1))
         out = self.head(h)
-        return out if self.own is None else out + self.own(h)
+        if self.own is not None:
+            out = out + self.own(h)
+        if self.regression is not None:
+            out = out + self.regression(graph.to_mesh(x), graph.around)
+        return out

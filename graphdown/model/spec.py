@@ -13,9 +13,12 @@ class ModelSpec:
         target_channels: width of the states at target nodes.
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
+        target_regression: mesh nodes around each target node whose predictors enter a linear
+            regression of that node's own, beside the network. It binds as the embedding does.
     """
 
     channels: int = 64
     rounds: int = 4
     target_channels: int = 64
     target_embedding: int = 0
+    target_regression: int = 0

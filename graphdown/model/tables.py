@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 BUCKETS_PER_OCTAVE = 4
 
@@ -69,7 +70,7 @@ def build_edge_table(
         padded_sizes: the same after padding with nodes that have no edges.
 
     Returns:
-        The table, as NumPy arrays.
+        The table.
     """
     n_senders, n_receivers = padded_sizes or sizes
     degree = np.bincount(receivers, minlength=n_receivers)
@@ -81,11 +82,15 @@ def build_edge_table(
     weight_blocks = _scatter(weights[order], positions, blocks, flat, 0.0)
     outgoing = _rows(senders[order], positions, n_senders, flat)
     return EdgeTable(
-        Table(tuple(b.astype(np.int32) for b in sender_blocks)),
-        Table(tuple(b.astype(np.int32) for b in outgoing)),
-        tuple(b.astype(np.float32) for b in feature_blocks),
-        tuple(b.astype(np.float32) for b in weight_blocks),
+        Table(_device(sender_blocks, jnp.int32)),
+        Table(_device(outgoing, jnp.int32)),
+        _device(feature_blocks, jnp.float32),
+        _device(weight_blocks, jnp.float32),
     )
+
+
+def _device(blocks: list[np.ndarray], dtype: DTypeLike) -> tuple[Array, ...]:
+    return tuple(jnp.asarray(block, dtype) for block in blocks)
 
 
 def _best_split(degree: np.ndarray) -> int:
@@ -134,7 +139,9 @@ def _scatter(
     filled[positions] = values
     cuts = np.cumsum([rows * width for rows, width in shapes])[:-1]
     parts = np.split(filled, cuts)
-    return [part.reshape(*shape, *values.shape[1:]) for part, shape in zip(parts, shapes, strict=True)]
+    return [
+        part.reshape(*shape, *values.shape[1:]) for part, shape in zip(parts, shapes, strict=True)
+    ]
 
 
 def _rows(keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int) -> list[np.ndarray]:

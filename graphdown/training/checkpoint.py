@@ -47,7 +47,7 @@ class Checkpoints:
 
     def save(self, state: State, progress: Progress) -> None:
         """Write the state and the progress as the checkpoint of progress.step."""
-        arrays = {key: value for key, value in named_values(state._asdict()).items()}
+        arrays = named_values(state._asdict())
         args = self._ocp.args.Composite(
             state=self._ocp.args.StandardSave(arrays),
             progress=self._ocp.args.JsonSave(_finite(dataclasses.asdict(progress))),

@@ -25,7 +25,14 @@ from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.parallel import DataParallel
 from graphdown.training.samples import Samples, days_of_step, make_samples, source_of_step
-from graphdown.training.step import Batch, Constants, State, initial_state, make_optimiser, make_step
+from graphdown.training.step import (
+    Batch,
+    Constants,
+    State,
+    initial_state,
+    make_optimiser,
+    make_step,
+)
 from meshes import bilinear
 
 VALIDATION_DAYS = 192
@@ -93,8 +100,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
         """Prepare samples, statistics and network."""
         self.experiment, self.folder = experiment, run
-        predictors, targets = experiment.predictors, experiment.targets
-        grid = horizontal_grid(data.fine, list(targets), "the target")
+        grid = horizontal_grid(data.fine, experiment.targets, "the target")
         self.geometry = Geometry(grid, data.statics, experiment.graph)
         self.samples = self._samples(data, "train")
         self.validation = [_thin(s) for s in self._samples(data, "validation")]
@@ -106,7 +112,14 @@ class Trainer:
     def _samples(self, data: ExperimentData, period: str) -> list[Samples]:
         e = self.experiment
         return [
-            make_samples(n, data.pair(e, n, period), e.predictors, e.targets, self.geometry)
+            make_samples(
+                n,
+                data.pair(e, n, period),
+                e.predictors,
+                e.targets,
+                self.geometry,
+                e.model.target_regression,
+            )
             for n in data.sources
         ]
 
@@ -144,8 +157,13 @@ class Trainer:
         state = mapped.replicate(state)
         log = MetricsLog(self.folder / "metrics.csv", progress.step)
         bar = tqdm(
-            total=spec.steps, initial=progress.step, unit="step", file=sys.stderr,
-            mininterval=1.0, dynamic_ncols=True, desc="train",
+            total=spec.steps,
+            initial=progress.step,
+            unit="step",
+            file=sys.stderr,
+            mininterval=1.0,
+            dynamic_ncols=True,
+            desc="train",
         )
         losses: list[jax.Array] = []
         started, before = time.monotonic(), progress.seconds

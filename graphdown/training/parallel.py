@@ -38,9 +38,7 @@ class DataParallel:
         self.devices = there[: devices or len(there)]
         self.backend = backend
         if backend == "pmap":
-            self._step = jax.pmap(
-                step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,)
-            )
+            self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
             return
         mesh = jax.make_mesh(
             (len(self.devices),), (AXIS,), devices=self.devices, axis_types=(AxisType.Auto,)

@@ -44,15 +44,16 @@ def make_samples(
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
     geometry: Geometry,
+    around: int = 0,
 ) -> Samples:
-    """Lay out paired datasets (coarse, fine) as samples.
+    """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
     coarse, fine = pair
     grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
-    graph = geometry.arrays(grid, coarse.get("orog"))
+    graph = geometry.arrays(grid, coarse.get("orog"), around)
     return Samples(
         name,
         pad_nodes(values),

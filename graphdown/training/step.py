@@ -93,9 +93,7 @@ def make_step(
         weight = jnp.where(valid, constants.area[:, None], 0.0)
         return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
 
-    def step(
-        state: State, batch: Batch, constants: Constants
-    ) -> tuple[State, dict[str, Array]]:
+    def step(state: State, batch: Batch, constants: Constants) -> tuple[State, dict[str, Array]]:
         value, gradient = jax.value_and_grad(loss)(state.params, batch, constants)
         value, gradient = jax.lax.psum((value, gradient), AXIS)
         updates, inner = optimiser.update(gradient, state.optimiser, state.params)
@@ -103,7 +101,7 @@ def make_step(
         # A short memory at first, or the average would stay close to the random start.
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
-        metrics = {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
         return State(params, ema, inner, state.step + 1), metrics
 
     return step

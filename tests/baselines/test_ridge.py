@@ -13,11 +13,11 @@ from .conftest import block_means, dataset, rmse
 TRAIN, TEST = slice(0, 180), slice(180, None)
 
 
-def columns(coarse, names=("tas", "pr")):
+def columns(coarse, names=("tas", "pr"), logarithm=True):
     parts = []
     for name in names:
         values = coarse[name].values.astype(np.float64).reshape(coarse.sizes["time"], -1)
-        parts.append(np.log1p(values) if name == "pr" else values)
+        parts.append(np.log1p(values) if logarithm and name == "pr" else values)
     return np.concatenate(parts, axis=1)
 
 
@@ -37,9 +37,10 @@ def flat(ds, name):
 @pytest.mark.parametrize("days", [180, 20])  # more and fewer days than the 32 columns
 def test_ridge_solves_the_normal_equations(coarse, fine, days):
     train = slice(0, days)
-    result = Ridge([30.0]).fit(coarse.isel(time=train), fine).predict(coarse)
-    table = columns(coarse)
+    ridge = Ridge([30.0]).fit(coarse.isel(time=train), fine)
+    result = ridge.predict(coarse)
     for name in ("tas", "pr"):
+        table = columns(coarse, logarithm=ridge.logarithm[name])
         expected = solved(table[train], flat(fine, name)[train], table, 30.0)
         expected = np.maximum(expected, 0) if name == "pr" else expected
         np.testing.assert_allclose(flat(result, name), expected, atol=2e-4)
@@ -59,13 +60,27 @@ def test_both_decompositions_give_the_same_coefficients():
     np.testing.assert_allclose(Design.of(narrow).fit(y).coefficients(2.0)[0], expected, atol=1e-10)
 
 
+def test_precipitation_enters_in_the_form_that_does_better_on_the_validation_pair(coarse, fine):
+    pair = coarse.isel(time=TEST), fine.isel(time=TEST)
+    ridge = Ridge([30.0]).fit(coarse.isel(time=TRAIN), fine, validation=pair)
+    for name in ("tas", "pr"):
+        truth = flat(pair[1], name)
+        errors = {}
+        for logarithm in (True, False):
+            table = columns(coarse, logarithm=logarithm)
+            made = solved(table[TRAIN], flat(fine, name)[TRAIN], table[TEST], 30.0)
+            made = np.maximum(made, 0) if name == "pr" else made
+            errors[logarithm] = np.mean((made - truth) ** 2)
+        assert ridge.logarithm[name] == (errors[True] < errors[False])
+
+
 def test_penalty_is_the_best_on_the_validation_pair_for_each_variable(coarse, fine):
     penalties = [0.1, 3.0, 100.0, 3000.0]
     noisy = fine.copy(deep=True)
-    noisy["pr"] += np.random.default_rng(5).normal(0, 5, noisy["pr"].shape)
+    noisy["pr"] += np.random.default_rng(5).normal(0, 30, noisy["pr"].shape)
     train, pair = coarse.isel(time=slice(0, 60)), (coarse.isel(time=TEST), noisy.isel(time=TEST))
     chosen = Ridge(penalties).fit(train, noisy, validation=pair)
-    scores = {k: Ridge([k]).fit(train, noisy).predict(pair[0]) for k in penalties}
+    scores = {k: Ridge([k]).fit(train, noisy, validation=pair).predict(pair[0]) for k in penalties}
     for name in ("tas", "pr"):
         best = min(penalties, key=lambda k: rmse(scores[k], pair[1], name))
         assert chosen.penalty[name] == best
@@ -81,6 +96,7 @@ def test_without_validation_the_last_fifth_chooses_and_all_days_are_fitted(coars
     chosen = Ridge(penalties).fit(coarse, fine)
     assert chosen.penalty == Ridge(penalties).fit(*first, validation=last).penalty
     fixed = Ridge([chosen.penalty["tas"]]).fit(coarse, fine)
+    assert fixed.logarithm["tas"] == chosen.logarithm["tas"]
     result = chosen.predict(coarse)["tas"]
     np.testing.assert_array_equal(result, fixed.predict(coarse)["tas"])
 
@@ -118,7 +134,8 @@ def test_predictors_are_all_daily_fields_and_nothing_else(coarse, fine):
     )
     result = Ridge([5.0]).fit(extra, fine).predict(extra)
     xr.testing.assert_identical(result, Ridge([5.0]).fit(more, fine).predict(more))
-    table = columns(more, ("tas", "pr", "psl"))
+    logarithm = Ridge([5.0]).fit(more, fine).logarithm["tas"]
+    table = columns(more, ("tas", "pr", "psl"), logarithm)
     expected = solved(table, flat(fine, "tas"), table, 5.0)
     np.testing.assert_allclose(flat(result, "tas"), expected, atol=2e-4)
 

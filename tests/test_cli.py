@@ -1,0 +1,66 @@
+import functools
+import shlex
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from graphdown.cli import COMMANDS, main
+from meshes import load_graph
+
+
+def example(command):
+    lines = COMMANDS[command].__doc__.splitlines()
+    return next(x.split("Example: ")[1] for x in lines if "Example: " in x)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert example(command) in capsys.readouterr().out
+    prog, name, *words = shlex.split(example(command))
+    assert (prog, name) == ("graphdown", command)
+    given = {}
+
+    @functools.wraps(COMMANDS[command])
+    def record(*args, **kwargs):
+        given.update(kwargs, args=args)
+
+    monkeypatch.setitem(COMMANDS, command, record)
+    main([command, *words])
+    if command == "downscale":
+        assert given["units"] == ("tas=degC", "pr=kg m-2 s-1")
+
+
+def test_graph_is_saved_and_drawn(tmp_path, capsys):
+    before = plt.get_fignums()
+    out, plot = tmp_path / "g.npz", tmp_path / "graph.png"
+    main(["graph", "T63", "EUR-44", "--mesh-level", "5", "--plot", str(plot), "-o", str(out)])
+    assert plt.get_fignums() == before
+    assert plt.imread(plot).shape[0] > 500
+    graph = load_graph(out)
+    assert graph.target.size == 106 * 103
+    np.testing.assert_array_equal(graph.encode.senders >= 0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["train", "none.yaml"], "'none.yaml' does not exist"),
+        (["evaluate", "none"], "'none' holds no emulator"),
+        (["downscale", "none", "a.nc", "-o", "a.txt"], "must end in .nc or .zarr"),
+        (["graph", "T63", "nowhere"], "nowhere"),
+        (["graph", "T63", "EUR-44", "-o", "none/g.npz"], "make it first"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_sentence_with_status_2(
+    arguments, part, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert part in said and "Traceback" not in said and said.count("\n") == 1

@@ -1,0 +1,99 @@
+import copy
+
+import pytest
+import yaml
+
+from graphdown.errors import ExperimentError
+from graphdown.experiment import load_experiment
+
+GOOD = {
+    "name": "small",
+    "output": "runs/small",
+    "predictors": ["tas", "pr"],
+    "targets": ["tas"],
+    "data": {
+        "world": {"years": 3, "size": 8},
+        "sources": [{"name": "a", "view": "regular"}],
+    },
+    "periods": {"train": [1981, 1981], "validation": ["1982", "1982"], "test": ["1983", "1983"]},
+    "model": {"channels": 8},
+}
+
+
+def changed(changes):
+    raw = copy.deepcopy(GOOD)
+    for keys, value in changes.items():
+        node = raw
+        *parents, last = keys
+        for key in parents:
+            node = node[key]
+        if value is None:
+            del node[last]
+        else:
+            node[last] = value
+    return raw
+
+
+def message(tmp_path, raw, overrides=()):
+    path = tmp_path / "e.yaml"
+    path.write_text(raw if isinstance(raw, str) else yaml.safe_dump(raw), encoding="utf-8")
+    with pytest.raises(ExperimentError) as caught:
+        load_experiment(path, overrides)
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith((".", "?")) and not text.endswith("..")
+    return text
+
+
+def test_a_right_file_is_read_and_overridden(tmp_path):
+    path = tmp_path / "e.yaml"
+    path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    experiment = load_experiment(path, ["training.steps=7", "output=elsewhere"])
+    assert experiment.training.steps == 7
+    assert experiment.output == "elsewhere"
+    assert experiment.periods.train == ("1981", "1981")
+
+
+SOURCE = ("data", "sources", 0)
+WRONG = {
+    "top key": ({("predictor",): ["tas"]}, ["'predictor'", "did you mean 'predictors'"]),
+    "model key": ({("model", "chanels"): 3}, ["'model.chanels'", "did you mean 'channels'"]),
+    "source key": ({(*SOURCE, "vew"): "x"}, ["'data.sources.0.vew'", "did you mean 'view'"]),
+    "type": ({("model", "channels"): "many"}, ["'model.channels'", "'many'", "it must be"]),
+    "missing": ({("targets",): None}, ["'targets' is missing", "add it"]),
+    "nested missing": ({(*SOURCE, "name"): None}, ["'data.sources.0.name' is missing"]),
+    "no period": ({("periods", "train"): []}, ["'periods.train'", "write [first, last]"]),
+    "half a period": ({("periods", "test"): ["1983"]}, ["'periods.test'", "too few"]),
+    "blank date": ({("periods", "test"): ["", "1983"]}, ["'periods.test'", "YYYY-MM"]),
+    "no date": ({("periods", "test"): ["soon", "1983"]}, ["'soon'", "YYYY-MM"]),
+    "reversed": ({("periods", "test"): ["1984", "1983"]}, ["'periods.test'", "swap them"]),
+    "no variable": ({("targets",): []}, ["'targets' is empty", "at least one"]),
+    "no source": ({("data", "sources"): []}, ["'data.sources' is empty"]),
+    "one name": (
+        {("data", "unseen"): [{"name": "a", "view": "rotated"}]},
+        ["two sources are called 'a'", "rename one"],
+    ),
+    "two kinds": ({(*SOURCE, "upscale"): 2}, ["'a'", "exactly one of"]),
+    "no origin": ({("data", "world"): None}, ["'target'", "'world'"]),
+    "upscale": ({SOURCE: {"name": "a", "upscale": 1}}, ["'upscale'", "at least 2"]),
+    "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
+    "variable": ({("output",): "${GRAPHDOWN_NOT_SET}/x"}, ["'output'", "GRAPHDOWN_NOT_SET"]),
+    "steps": ({("training",): {"steps": 0}}, ["'training.steps'", "greater than 0"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_file_is_answered_by_one_sentence_with_key_and_cure(case, tmp_path, monkeypatch):
+    monkeypatch.delenv("GRAPHDOWN_NOT_SET", raising=False)
+    changes, parts = WRONG[case]
+    text = message(tmp_path, changed(changes))
+    assert all(part in text for part in parts), text
+
+
+def test_wrong_yaml_and_overrides_are_refused(tmp_path):
+    assert "not valid YAML" in message(tmp_path, "name: [a\n")
+    assert "'key: value' lines" in message(tmp_path, "- a\n")
+    assert "key.sub=value" in message(tmp_path, GOOD, ["training.steps"])
+    assert "not valid YAML" in message(tmp_path, GOOD, ["name=[a"])
+    assert "plain value" in message(tmp_path, GOOD, ["name.x=1"])
+    with pytest.raises(ExperimentError, match="does not exist; check the path"):
+        load_experiment(tmp_path / "none.yaml")

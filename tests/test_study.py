@@ -1,0 +1,79 @@
+"""From an experiment on the embedded world to scores and a report, small but whole."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphdown.data import load_data
+from graphdown.experiment import parse_experiment
+from graphdown.study import GNN, evaluate_run
+from graphdown.training import train
+
+EXPERIMENT = {
+    "name": "tiny world",
+    "predictors": ["tas", "pr", "ua850"],
+    "targets": ["tas", "pr"],
+    "data": {
+        "world": {"years": 3, "size": 20},
+        "sources": [{"name": "regular", "view": "regular"}, {"name": "turned", "view": "rotated"}],
+        "unseen": [{"name": "shifted", "view": "shifted"}],
+    },
+    "periods": {
+        "train": ["1981", "1981"],
+        "validation": ["1982-01", "1982-02"],
+        "test": ["1983-01", "1983-02"],
+    },
+    "graph": {"mesh_level": 5, "encode_radius_km": 400},
+    "model": {"channels": 16, "rounds": 2, "target_channels": 16, "target_embedding": 4},
+    "training": {"steps": 120, "batch_size": 8, "validate_every": 60, "learning_rate": 0.005},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    experiment = parse_experiment({**EXPERIMENT, "output": str(folder)}, "the test")
+    data = load_data(experiment)
+    train(experiment, data)
+    scores, page = evaluate_run(folder, data)
+    return folder, experiment, data, scores, page
+
+
+@pytest.mark.slow
+def test_all_methods_are_scored_on_seen_and_unseen_sources(run):
+    _, _, _, scores, _ = run
+    assert set(scores["case"]) == {"regular", "turned", "shifted"}
+    assert set(scores.loc[~scores["seen"], "case"]) == {"shifted"}
+    seen = set(scores.loc[scores["case"] == "regular", "method"])
+    assert {"nearest", "bilinear", "lapse rate", "mean bias", "ridge", GNN} == seen
+    unseen = set(scores.loc[scores["case"] == "shifted", "method"])
+    assert {"ridge, fit on regular", "ridge, fit on turned", "bilinear", GNN} <= unseen
+
+
+@pytest.mark.slow
+def test_training_beats_interpolation_on_an_unseen_grid(run):
+    _, _, _, scores, _ = run
+    rmse = scores[(scores["measure"] == "rmse") & (scores["case"] == "shifted")]
+    table = rmse.pivot(index="method", columns="variable", values="value")
+    assert table.loc[GNN, "tas"] < 0.8 * table.loc["bilinear", "tas"]
+    assert table.loc[GNN, "pr"] < table.loc["bilinear", "pr"]
+
+
+@pytest.mark.slow
+def test_files_of_a_run(run):
+    folder, _, _, scores, page = run
+    stored = pd.read_csv(folder / "scores.csv")
+    np.testing.assert_allclose(stored["value"], scores["value"], rtol=1e-5)
+    assert page == folder / "report" / "index.html"
+    assert "never trained on" in page.read_text(encoding="utf-8")
+    assert list(pd.read_csv(folder / "metrics.csv")["step"]) == [60, 120]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_trained_again(run):
+    folder, experiment, data, _, _ = run
+    before = (folder / "emulator" / "parameters.npz").read_bytes()
+    train(dataclasses.replace(experiment), data)
+    assert (folder / "emulator" / "parameters.npz").read_bytes() == before
