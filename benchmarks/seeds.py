@@ -21,7 +21,16 @@ from graphdown.data import load_data
 from graphdown.study import GNN, evaluate_run
 
 RESULTS = Path(__file__).resolve().parent / "results"
-MEASURES = ("rmse", "rmse_total", "bias", "mean_bias", "p98_bias", "wasserstein1", "signal_rmse")
+MEASURES = (
+    "rmse",
+    "rmse_total",
+    "bias",
+    "mean_bias",
+    "p98_bias",
+    "wasserstein1",
+    "signal_mean_bias",
+    "signal_rmse",
+)
 
 
 def main() -> None:

@@ -30,7 +30,9 @@ def demo(
 
 
 def train(
-    experiment: Positional[Path], *, overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
+    experiment: Positional[Annotated[Path, arg(metavar="EXPERIMENT")]],
+    *,
+    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
 ) -> None:
     """Train an emulator; the same command goes on with an interrupted run.
 
@@ -48,7 +50,7 @@ def train(
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
 
 
-def evaluate(run: Positional[Path]) -> None:
+def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
     """Score a run and the baselines on its test period; print the table, write the report.
 
     Example: graphdown evaluate runs/demo
@@ -62,16 +64,19 @@ def evaluate(run: Positional[Path]) -> None:
 
 
 def downscale(
-    run: Positional[Path],
-    inputs: Positional[tuple[str, ...]],
+    run: Positional[Annotated[Path, arg(metavar="RUN")]],
+    inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
-    units: tuple[str, ...] = (),
+    units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = (),
     overwrite: bool = False,
 ) -> None:
     """Downscale files on any source grid with a trained emulator, to netCDF or zarr.
 
-    Example: graphdown downscale runs/iberia ncep.nc -o fine.nc --units tas=degC pr="kg m-2 s-1"
+    Example: graphdown downscale runs/demo runs/demo/inputs/shifted.nc -o fine.nc
+
+    The example's files come from `graphdown demo`. Files without units need them stated:
+    --units tas=degC "pr=kg m-2 s-1"
 
     Args:
         run: the run's folder.
@@ -84,6 +89,8 @@ def downscale(
     from graphdown.emulator import load
     from graphdown.writing import check_output, write
 
+    if not inputs:
+        raise GraphdownError("No input is given; name the files after the run's folder.")
     check_output(output, overwrite)
     emulator = load(run)
     stated = _pairs(units)
@@ -94,8 +101,8 @@ def downscale(
 
 
 def graph(
-    source: Positional[str],
-    target: Positional[str],
+    source: Positional[Annotated[str, arg(metavar="SOURCE")]],
+    target: Positional[Annotated[str, arg(metavar="TARGET")]],
     *,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
     plot: Path | None = None,
@@ -159,7 +166,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
     from graphdown.data import load_data
     from graphdown.experiment import load_experiment
-    from graphdown.study import evaluate_run
+    from graphdown.study import evaluate_run, write_inputs
     from graphdown.training import train as run_training
 
     experiment = load_experiment(path, overrides)
@@ -168,6 +175,8 @@ def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
     run_training(experiment, data)
     print("Scoring against the baselines ...", flush=True)
     _show(*evaluate_run(experiment.output, data))
+    for file in write_inputs(experiment.output, experiment, data):
+        print(f"To downscale a file: graphdown downscale {experiment.output} {file} -o fine.nc")
 
 
 def _show(scores: Any, page: Path) -> None:

@@ -161,7 +161,7 @@ def new_network(
 ) -> Downscaler:
     """Return an untrained network for the given geometry and variables."""
     shape = NetworkShape(
-        len(normaliser.predictors),
+        len(normaliser.mean),
         len(normaliser.targets),
         len(FORCINGS),
         len(geometry.static_names),

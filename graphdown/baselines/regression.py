@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.penalised import Design, Fit
 from graphdown.baselines.predictors import Predictors
 from graphdown.baselines.target import Target, within_range
+from graphdown.penalised import Design, Fit
 
 
 class Regression:

@@ -17,9 +17,8 @@ class Normaliser:
     """Statistics of the training data; none has a dimension that depends on a grid.
 
     Attributes:
-        predictors: names; precipitation enters as log(1 + pr).
-        targets: names.
-        mean, std: of each (transformed) predictor.
+        predictors, targets: names.
+        mean, std: of each of the network's input channels, see `channels`.
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
     """
@@ -36,8 +35,9 @@ class Normaliser:
         names = self.predictors
         column = [names.index(t) if t in names else len(names) for t in self.targets]
         floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
-        log = np.asarray([name in LOG_VARIABLES for name in names])
-        return {"log": log, "column": np.asarray(column, np.int32), **floats}
+        variable, log = (np.asarray(part) for part in zip(*channels(names), strict=True))
+        integers = {"variable": variable, "column": np.asarray(column)}
+        return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def warmed(self) -> tuple[np.ndarray, ...]:
         """Return 1 for each predictor [V] and target [T] that is an air temperature, else 0."""
@@ -61,13 +61,23 @@ def is_air_temperature(name: str) -> bool:
     return name.rstrip("0123456789") in AIR_TEMPERATURES
 
 
-def transform(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return the values [..., V] with log(1 + x) taken of the precipitation."""
-    out = np.array(values, dtype=np.float32)
-    for i, name in enumerate(names):
-        if name in LOG_VARIABLES:
-            out[..., i] = np.log1p(np.maximum(out[..., i], 0.0))
-    return out
+def channels(names: Sequence[str]) -> list[tuple[int, bool]]:
+    """Return the network's input channels: the index of a variable, and whether its logarithm.
+
+    Every variable enters as it is; precipitation once more as log(1 + x), since its totals follow
+    the one and its occurrence the other.
+    """
+    plain = [(i, False) for i in range(len(names))]
+    return plain + [(i, True) for i, name in enumerate(names) if name in LOG_VARIABLES]
+
+
+def to_channels(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the channels [..., C] of variables [..., V], not yet standardised."""
+    columns = [
+        np.log1p(np.maximum(values[..., i], 0.0)) if log else values[..., i]
+        for i, log in channels(names)
+    ]
+    return np.stack(columns, axis=-1).astype(np.float32, copy=False)
 
 
 def fit_normaliser(
@@ -87,7 +97,7 @@ def fit_normaliser(
         corrections: per source [time, target node, T], target minus what it is corrected from.
         base: constants for the targets that are no predictors.
     """
-    moments = [_moments(transform(values, predictors)) for values in coarse]
+    moments = [_moments(to_channels(values, predictors)) for values in coarse]
     mean = np.mean([m for m, _ in moments], axis=0)
     square = np.mean([s for _, s in moments], axis=0)
     scale = np.sqrt(np.mean([np.nanvar(c, axis=0).mean(0) for c in corrections], axis=0))

@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 from scipy.spatial import cKDTree
 
+from graphdown.errors import ExperimentError
 from graphdown.model.tables import EdgeTable, bucket, build_edge_table
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
@@ -38,7 +39,8 @@ class GraphArrays(NamedTuple):
         encode, process, decode: the edge tables.
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics].
-        around: int [Nt, K], the K mesh nodes nearest to each target node, nearest first.
+        around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
+            nearest first.
     """
 
     encode: EdgeTable
@@ -59,6 +61,9 @@ def graph_arrays(
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
         around: how many mesh nodes around each target node to list.
+
+    Raises:
+        ExperimentError: the mesh has fewer nodes.
     """
     n_source, n_mesh, n_target = graph.source.size, graph.mesh.size, graph.target.size
     padded = bucket(n_source)
@@ -79,9 +84,15 @@ def graph_arrays(
 def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
     if count == 0:
         return jnp.zeros((graph.target.size, 0), jnp.int32)
-    count = min(count, graph.mesh.size)
-    _, index = cKDTree(graph.mesh.xyz).query(graph.target.xyz, k=count)
-    return jnp.asarray(index.reshape(-1, count), jnp.int32)
+    if count > graph.mesh.size:
+        raise ExperimentError(
+            f"'model.target_regression' asks for {count} mesh nodes, but the mesh has "
+            f"{graph.mesh.size}; lower it, or raise 'graph.mesh_level' or 'graph.margin_km'."
+        )
+    mesh = cKDTree(graph.mesh.xyz)
+    _, nearest = mesh.query(graph.target.xyz)
+    around = np.asarray(mesh.query(graph.mesh.xyz, k=[*range(1, count + 1)])[1])
+    return jnp.asarray(around[nearest], jnp.int32)
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:

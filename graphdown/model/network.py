@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -16,7 +17,7 @@ class NetworkShape:
     """The sizes that the data impose on the network.
 
     Attributes:
-        predictors: variables at a source node.
+        predictors: input channels at a source node.
         targets: variables at a target node.
         forcings: numbers per time (the season).
         target_statics: static features of a target node.
@@ -54,15 +55,23 @@ class TargetEmbedding(nnx.Module):
 
 
 class TargetRegression(nnx.Module):
-    """A linear regression for each target node on the predictors at the mesh nodes around it."""
+    """A linear regression for each target node on the predictors at the mesh nodes around it.
+
+    It is fitted in closed form before training and held fixed, so that the network learns what
+    is left.
+    """
 
     def __init__(self, nodes: int, around: int, predictors: int, targets: int) -> None:
-        """Create coefficients that start at zero."""
+        """Create coefficients and constants of zero."""
         self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
+        self.constants = nnx.Param(jnp.zeros((nodes, targets)))
 
     def __call__(self, at_mesh: Array, around: Array) -> Array:
         """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors]."""
-        return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], self.coefficients[...])
+        slopes, constants = jax.lax.stop_gradient(
+            (self.coefficients[...], self.constants[...][:, None])
+        )
+        return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes) + constants
 
 
 class Downscaler(nnx.Module):
@@ -86,7 +95,6 @@ class Downscaler(nnx.Module):
         self.own = (
             TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
         )
-
         around = spec.target_regression
         self.regression = (
             TargetRegression(shape.target_nodes, around, shape.predictors, shape.targets)

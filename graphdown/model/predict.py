@@ -13,13 +13,15 @@ class Scaling(NamedTuple):
     """Statistics of the variables, as arrays.
 
     Attributes:
-        log: 1 for predictors [V] that enter as log(1 + x), else 0.
-        mean, std: of the predictors [V].
+        variable: for each input channel [C] the predictor it is made of.
+        log: whether a channel [C] is log(1 + predictor) or the predictor itself.
+        mean, std: of the channels [C].
         column: for each target [T] the predictor it is a correction of, V for none.
         base: constant of each target [T] that is no predictor, else 0.
         scale: of each target's correction [T].
     """
 
+    variable: Array
     log: Array
     mean: Array
     std: Array
@@ -41,8 +43,18 @@ def predict(
         graph: edges, interpolations and static features.
     """
     values = jnp.swapaxes(source, 0, 1)
-    x = jnp.where(scales.log, jnp.log1p(jnp.maximum(values, 0.0)), values)
-    x = (x - scales.mean) / scales.std
-    correction = network(x, forcings, graph) * scales.scale
+    correction = network(standardise(scales, values), forcings, graph) * scales.scale
+    return jnp.swapaxes(interpolate(scales, values, graph) + correction, 0, 1)
+
+
+def standardise(scales: Scaling, values: Array) -> Array:
+    """Return the standardised input channels [..., C] of predictors [..., V]."""
+    x = values[..., scales.variable]
+    x = jnp.where(scales.log, jnp.log1p(jnp.maximum(x, 0.0)), x)
+    return (x - scales.mean) / scales.std
+
+
+def interpolate(scales: Scaling, values: Array, graph: GraphArrays) -> Array:
+    """Return what the network corrects [Nt, B, T]: interpolated values [Ns, B, V], or a base."""
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
-    return jnp.swapaxes(graph.to_target(own) + scales.base + correction, 0, 1)
+    return graph.to_target(own) + scales.base

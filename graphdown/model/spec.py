@@ -14,7 +14,8 @@ class ModelSpec:
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
         target_regression: mesh nodes around each target node whose predictors enter a linear
-            regression of that node's own, beside the network. It binds as the embedding does.
+            regression of that node's own, fitted before training; the network corrects it. It
+            binds as the embedding does; 0 leaves it out.
     """
 
     channels: int = 64

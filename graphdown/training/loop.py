@@ -24,6 +24,7 @@ from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.parallel import DataParallel
+from graphdown.training.regression import fit_target_regression
 from graphdown.training.samples import Samples, days_of_step, make_samples, source_of_step
 from graphdown.training.step import (
     Batch,
@@ -106,6 +107,15 @@ class Trainer:
         self.validation = [_thin(s) for s in self._samples(data, "validation")]
         self.normaliser = _fit(experiment, data, self.geometry)
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
+        if network.regression is not None:
+            fitted = fit_target_regression(
+                self.samples,
+                self.validation,
+                self.normaliser,
+                experiment.training.warming_offset,
+            )
+            network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
+            network.regression.constants[...] = jnp.asarray(fitted.constants)
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
 

@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from graphdown.emulator import path_name
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.predict import Scaling, predict
@@ -59,14 +60,21 @@ class State(NamedTuple):
 
 
 def make_optimiser(spec: TrainingSpec) -> optax.GradientTransformation:
-    """Return AdamW with clipping, linear warm-up and cosine decay to zero."""
+    """Return AdamW with clipping, linear warm-up and cosine decay to zero.
+
+    Only the kernels of linear layers decay.
+    """
     rate = optax.warmup_cosine_decay_schedule(
         0.0, spec.learning_rate, min(spec.warmup_steps, spec.steps - 1), max(spec.steps, 2)
     )
     return optax.chain(
         optax.clip_by_global_norm(spec.clip_norm),
-        optax.adamw(rate, weight_decay=spec.weight_decay),
+        optax.adamw(rate, weight_decay=spec.weight_decay, mask=_kernels),
     )
+
+
+def _kernels(params: Any) -> Any:
+    return jax.tree.map_with_path(lambda path, _: path_name(path).endswith("kernel"), params)
 
 
 def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State:

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from graphdown.baselines import Ridge
-from graphdown.baselines.penalised import Design
+from graphdown.penalised import Design
 from meshes import Grid
 
 from .conftest import block_means, dataset, rmse

@@ -1,0 +1,124 @@
+"""The regression of each target node on the mesh nodes around it, fitted before training."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from graphdown.data.normalise import Normaliser, is_air_temperature
+from graphdown.model import GraphArrays, Scaling
+from graphdown.model.predict import interpolate, standardise
+from graphdown.penalised import Design, Fit
+from graphdown.training.samples import Samples
+
+PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
+
+
+@dataclass(frozen=True)
+class TargetCoefficients:
+    """The fitted regression, in standardised units.
+
+    Attributes:
+        slopes: [Nt, K, C, T].
+        constants: [Nt, T].
+        penalty: the chosen one of each target variable [T].
+    """
+
+    slopes: np.ndarray
+    constants: np.ndarray
+    penalty: np.ndarray
+
+
+def fit_target_regression(
+    train: Sequence[Samples],
+    validation: Sequence[Samples],
+    normaliser: Normaliser,
+    warming_offset: tuple[float, float] = (0.0, 0.0),
+) -> TargetCoefficients:
+    """Fit ridge regressions of what interpolation leaves on the channels at the mesh.
+
+    The target nodes that share their nearest mesh node share their K predictor nodes, and so one
+    decomposition. The penalty, one for each target variable, has the least mean square error on
+    the validation days. Days on which a target node is missing count as its mean. The warming
+    augmentation of the training step enters in closed form: as days that are the mean day plus
+    and minus a uniform warming, with the variance of the augmentation's offsets, and unchanged
+    corrections.
+
+    Args:
+        train, validation: days of each source.
+        normaliser: names and statistics.
+        warming_offset: uniformly drawn kelvin [low, high], as in `TrainingSpec`.
+    """
+    scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
+    around = np.asarray(train[0].graph.around)
+    x, y = _tables(train, scales)
+    further_x, further_y = _tables(validation, scales)
+    warming = _warming_step(normaliser, warming_offset)
+    groups = [(nodes, _fit(x, y, around, nodes, warming)) for nodes in _groups(around)]
+    errors = np.zeros((len(PENALTIES), y.shape[-1]))
+    for nodes, fit in groups:
+        rotated = fit.design.rotate(_columns(further_x, around[nodes[0]]))
+        for k, penalty in enumerate(PENALTIES):
+            made = fit.predict(rotated, penalty).reshape(len(rotated), len(nodes), -1)
+            errors[k] += np.nansum((made - further_y[:, nodes]) ** 2, axis=(0, 1))
+    penalty = np.asarray(PENALTIES)[errors.argmin(axis=0)]
+    channels, targets = x.shape[-1], y.shape[-1]
+    slopes = np.zeros((*around.shape, channels, targets), np.float32)
+    constants = np.zeros((len(around), targets), np.float32)
+    for nodes, fit in groups:
+        for i, k in enumerate(penalty):
+            own, constant = fit.coefficients(k)
+            own = own.reshape(*around.shape[1:], channels, len(nodes), targets)
+            slopes[nodes, ..., i] = np.moveaxis(own[..., i], -1, 0)
+            constants[nodes, i] = constant.reshape(len(nodes), targets)[:, i]
+    return TargetCoefficients(slopes, constants, penalty)
+
+
+def _tables(parts: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
+    made = [_table(samples, samples.graph, scales) for samples in parts]
+    return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
+
+
+def _table(samples: Samples, graph: GraphArrays, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
+    x = graph.to_mesh(standardise(scales, values))
+    y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - interpolate(scales, values, graph)
+    swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
+    return swapped[0], swapped[1]
+
+
+def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the target nodes that share their mesh nodes."""
+    order = np.argsort(around[:, 0], kind="stable")
+    starts = np.flatnonzero(np.diff(around[order, 0], prepend=-1))
+    yield from np.split(order, starts[1:])
+
+
+def _fit(
+    x: np.ndarray, y: np.ndarray, around: np.ndarray, nodes: np.ndarray, warming: np.ndarray
+) -> Fit:
+    table, wanted = _columns(x, around[nodes[0]]), y[:, nodes].astype(np.float64)
+    present = np.isfinite(wanted)
+    count = np.maximum(present.sum(axis=0), 1)
+    mean = np.where(present, wanted, 0.0).sum(axis=0) / count
+    wanted = np.where(present, wanted, mean).reshape(len(wanted), -1)
+    if warming.any():
+        step = np.tile(warming, around.shape[1]) * np.sqrt(len(table) / 2.0)
+        table = np.concatenate([table, table.mean(axis=0) + np.stack([step, -step])])
+        wanted = np.concatenate([wanted, np.stack([mean.ravel()] * 2)])
+    return Design.of(table).fit(wanted)
+
+
+def _columns(x: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    return x[:, nodes].reshape(len(x), -1).astype(np.float64)
+
+
+def _warming_step(normaliser: Normaliser, offset: tuple[float, float]) -> np.ndarray:
+    """Return the standard deviation of the augmentation's warming in each channel [C]."""
+    warmed: Any = [is_air_temperature(name) for name in normaliser.predictors]
+    variable = normaliser.arrays()["variable"]
+    spread = (offset[1] - offset[0]) / np.sqrt(12.0)
+    return np.asarray(warmed, float)[variable] * spread / np.asarray(normaliser.std)
