@@ -201,8 +201,8 @@ def with_values(params: Any, values: Mapping[str, np.ndarray]) -> Any:
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """Return the path of a leaf as dotted text."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    """Return the path of a leaf as dotted text, as in "updates.0.norm.scale"."""
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 
 @partial(jax.jit, static_argnames="graphdef")

@@ -80,8 +80,6 @@ def to_canonical(
 def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
     """Return the grid that the named variables share.
 
-    Points that are missing at the first time of any variable are masked out.
-
     Raises:
         DataError: the variables stand on different grids, or no coordinates are found.
     """

@@ -67,20 +67,22 @@ def build_edge_table(
         features: float [E, F].
         weights: float [E].
         sizes: the numbers of senders and of receivers.
-        padded_sizes: the same after padding with nodes that have no edges.
+        padded_sizes: the same after padding with nodes that have no edges. Such a table keeps one
+            block, so that its shape, and what was compiled for it, serves other grids too.
 
     Returns:
         The table.
     """
     n_senders, n_receivers = padded_sizes or sizes
     degree = np.bincount(receivers, minlength=n_receivers)
-    split = _best_split(degree)
+    splits = padded_sizes is None
+    split = _best_split(degree) if splits else 0
     order, blocks, positions = _fill(receivers, degree, split)
     flat = sum(int(np.prod(shape)) for shape in blocks)
     sender_blocks = _scatter(senders[order], positions, blocks, flat, n_senders)
     feature_blocks = _scatter(features[order], positions, blocks, flat, 0.0)
     weight_blocks = _scatter(weights[order], positions, blocks, flat, 0.0)
-    outgoing = _rows(senders[order], positions, n_senders, flat)
+    outgoing = _rows(senders[order], positions, n_senders, flat, splits)
     return EdgeTable(
         Table(_device(sender_blocks, jnp.int32)),
         Table(_device(outgoing, jnp.int32)),
@@ -144,10 +146,12 @@ def _scatter(
     ]
 
 
-def _rows(keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int) -> list[np.ndarray]:
-    """Group values by key into padded rows, in two blocks where that saves padding."""
+def _rows(
+    keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int, splits: bool
+) -> list[np.ndarray]:
+    """Group values by key into padded rows, in two blocks where allowed and where that saves."""
     degree = np.bincount(keys, minlength=n_rows)
-    order, shapes, position = _fill(keys, degree, _best_split(degree))
+    order, shapes, position = _fill(keys, degree, _best_split(degree) if splits else 0)
     flat = sum(rows * width for rows, width in shapes)
     return _scatter(values[order], position, shapes, flat, padding)
 

@@ -1,0 +1,120 @@
+"""Statistics of the training data against numpy by hand, and the channels they belong to."""
+
+import json
+
+import numpy as np
+import pytest
+
+from graphdown.data.normalise import (
+    Normaliser,
+    channels,
+    fit_normaliser,
+    is_air_temperature,
+    to_channels,
+)
+
+PREDICTORS, TARGETS = ("pr", "tas", "zg500"), ("tas", "sfcWind", "pr")
+RNG = np.random.default_rng(0)
+
+
+def weather(days, nodes, seed):
+    rng = np.random.default_rng(seed)
+    shape = days, nodes
+    pr, tas, zg = rng.gamma(0.5, 4.0, shape), rng.normal(285, 6, shape), rng.normal(5500, 90, shape)
+    return np.stack([pr, tas, zg], axis=-1).astype(np.float32)
+
+
+COARSE = [weather(40, 12, 1), weather(25, 30, 2) * 1.1]
+CORRECTIONS = [
+    np.random.default_rng(3).normal(4.0, [1.0, 0.3, 2.0], (40, 50, 3)),
+    np.random.default_rng(4).normal(-1.0, [2.0, 0.1, 3.0], (25, 50, 3)),
+]
+
+
+@pytest.fixture(scope="module")
+def normaliser():
+    return fit_normaliser(PREDICTORS, TARGETS, COARSE, CORRECTIONS, (0.0, 3.5, 0.0))
+
+
+def test_precipitation_enters_plain_and_once_more_as_its_logarithm():
+    assert channels(("tas", "pr", "psl")) == [(0, False), (1, False), (2, False), (1, True)]
+    assert channels(("tas", "psl")) == [(0, False), (1, False)]
+    made = to_channels(np.array([[280.0, 3.0], [290.0, -0.5]]), ("tas", "pr"))
+    assert made.dtype == np.float32
+    expected = [[280.0, 3.0, np.log(4.0)], [290.0, -0.5, 0.0]]
+    np.testing.assert_allclose(made, expected, rtol=1e-6)
+
+
+def test_statistics_are_those_of_the_channels_each_source_counting_alike(normaliser):
+    tables = [
+        np.concatenate([v, np.log1p(v[..., :1])], axis=-1).reshape(-1, 4).astype(np.float64)
+        for v in COARSE
+    ]
+    mean = (tables[0].mean(axis=0) + tables[1].mean(axis=0)) / 2
+    variance = sum(((t - mean) ** 2).mean(axis=0) for t in tables) / 2
+    np.testing.assert_allclose(normaliser.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(normaliser.std, np.sqrt(variance), rtol=1e-6)
+    assert normaliser.predictors == PREDICTORS
+    assert normaliser.targets == TARGETS
+    assert normaliser.base == (0.0, 3.5, 0.0)
+
+
+def test_the_scale_is_the_spread_of_corrections_about_each_nodes_own_mean(normaliser):
+    variance = [((c - c.mean(axis=0)) ** 2).mean(axis=(0, 1)) for c in CORRECTIONS]
+    np.testing.assert_allclose(normaliser.scale, np.sqrt(sum(variance) / 2), rtol=1e-6)
+    shifted = [c + RNG.normal(0, 50, (1, 50, 3)) for c in CORRECTIONS]
+    again = fit_normaliser(PREDICTORS, TARGETS, COARSE, shifted, normaliser.base)
+    np.testing.assert_allclose(again.scale, normaliser.scale, rtol=1e-9)
+
+
+def test_missing_values_do_not_count():
+    coarse, correction = COARSE[0].copy(), CORRECTIONS[0].copy()
+    coarse[::4, ::3] = np.nan
+    correction[5:20] = np.nan
+    made = fit_normaliser(PREDICTORS, TARGETS, [coarse], [correction], (0.0, 0.0, 0.0))
+    there = coarse[np.isfinite(coarse).all(axis=-1)].astype(np.float64)
+    np.testing.assert_allclose(made.mean[:3], there.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(made.std[:3], there.std(axis=0), rtol=1e-5)
+    kept = np.delete(correction, np.arange(5, 20), axis=0)
+    np.testing.assert_allclose(made.scale, np.sqrt(kept.var(axis=0).mean(axis=0)), rtol=1e-9)
+
+
+def test_a_variable_that_never_varies_can_still_be_divided_by():
+    still = np.full((6, 4, 3), 2.0, np.float32)
+    made = fit_normaliser(PREDICTORS, TARGETS, [still], [np.zeros((6, 5, 3))], (0.0,) * 3)
+    assert np.all(np.asarray(made.std) == 1e-6)
+    assert np.all(np.asarray(made.scale) == 1e-6)
+
+
+def test_a_normaliser_survives_json(normaliser):
+    again = Normaliser.from_dict(json.loads(json.dumps(normaliser.to_dict())))
+    assert again == normaliser
+    assert isinstance(again.mean, tuple)
+
+
+def test_the_arrays_say_what_each_channel_and_target_is_made_of(normaliser):
+    arrays = normaliser.arrays()
+    assert arrays["variable"].tolist() == [0, 1, 2, 0]
+    assert arrays["log"].tolist() == [False, False, False, True]
+    assert arrays["column"].tolist() == [1, 3, 0]  # 3: no predictor
+    for name in ("mean", "std", "base", "scale"):
+        np.testing.assert_allclose(arrays[name], getattr(normaliser, name), rtol=1e-6)
+        assert arrays[name].dtype == np.float32
+    assert arrays["variable"].dtype == arrays["column"].dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[(n, True) for n in ("tas", "tasmax", "tasmin", "ta850", "ta500")],
+        *[(n, False) for n in ("pr", "tos", "tauu", "hus850", "ts", "psl", "zg500")],
+    ],
+)
+def test_temperatures_of_the_air_are_told_from_the_rest(name, expected):
+    assert is_air_temperature(name) is expected
+
+
+def test_warming_reaches_the_air_temperatures_alone(normaliser):
+    predictors, targets = normaliser.warmed()
+    assert predictors.tolist() == [0.0, 1.0, 0.0]
+    assert targets.tolist() == [1.0, 0.0, 0.0]

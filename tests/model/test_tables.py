@@ -1,0 +1,141 @@
+"""Padded edge tables: what they list, and that their layout changes nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from graphdown.model import tables
+from graphdown.model.tables import bucket, build_edge_table, gather_edges
+
+from .conftest import EDGES, random_edges, table_of
+
+CASES = pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES.keys())
+
+
+def in_numpy(tree):
+    return jax.tree.map(np.asarray, tree)
+
+
+def listed(table, n_senders):
+    """Return sender, receiver, features and weight [E, 7] of all that is no padding, sorted."""
+    rows, first = [], 0
+    blocks = zip(table.senders.blocks, table.features, table.weights, strict=True)
+    for senders, features, weights in blocks:
+        row, column = np.nonzero(senders < n_senders)
+        values = senders[row, column], first + row, features[row, column].T, weights[row, column]
+        rows.append(np.vstack(values).astype(np.float64).T)
+        first += len(senders)
+    return ordered(np.concatenate(rows)), first
+
+
+def ordered(rows):
+    return rows[np.lexsort(rows.T[::-1])]
+
+
+def flat(table):
+    return np.concatenate([block.ravel() for block in table.senders.blocks])
+
+
+def test_buckets_hold_what_they_are_made_for_with_little_waste():
+    sizes = np.arange(1, 5000)
+    made = np.array([bucket(int(n)) for n in sizes])
+    assert np.all(made >= sizes)
+    assert np.all(made <= 1.25 * sizes)
+    assert np.all(np.diff(made) >= 0)
+    assert [bucket(int(n)) for n in made] == made.tolist()
+    assert [bucket(n) for n in (0, 1, 2, 3, 4)] == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("octave", [3, 6, 11])
+def test_an_octave_has_four_buckets(octave):
+    sizes = range(2**octave + 1, 2 ** (octave + 1) + 1)
+    assert len({bucket(n) for n in sizes}) == 4
+
+
+@CASES
+def test_each_edge_is_listed_once_in_the_row_of_its_receiver(edges):
+    made, rows = listed(in_numpy(table_of(edges)), edges.sizes[0])
+    parts = edges.senders, edges.receivers, edges.features, edges.weights
+    np.testing.assert_array_equal(made, ordered(np.column_stack(parts).astype(np.float64)))
+    assert rows == edges.sizes[1]
+
+
+@CASES
+def test_padding_names_no_sender_and_weighs_nothing(edges):
+    table = in_numpy(table_of(edges))
+    blocks = zip(table.senders.blocks, table.features, table.weights, strict=True)
+    for senders, features, weights in blocks:
+        assert senders.shape == weights.shape == features.shape[:2]
+        assert senders.shape[1] == bucket(senders.shape[1])
+        padding = weights == 0.0
+        assert np.all(senders[padding] == edges.sizes[0])
+        assert np.all(features[padding] == 0.0)
+
+
+@CASES
+def test_outgoing_is_the_inverse_of_senders(edges):
+    table = in_numpy(table_of(edges))
+    senders = flat(table)
+    leaving = [row[row < senders.size] for b in table.outgoing.blocks for row in b]
+    assert len(leaving) == edges.sizes[0]
+    for node, positions in enumerate(leaving):
+        np.testing.assert_array_equal(np.sort(positions), np.flatnonzero(senders == node))
+    for block in table.outgoing.blocks:
+        assert np.max(block) <= senders.size
+
+
+def test_padding_the_nodes_adds_empty_rows_alone():
+    edges = EDGES["one-block"]
+    plain, padded = in_numpy((table_of(edges), table_of(edges, (40, 48))))
+    np.testing.assert_array_equal(listed(padded, 40)[0], listed(plain, 30)[0])
+    assert listed(padded, 40)[1] == 48
+    assert sum(len(block) for block in padded.outgoing.blocks) == 40
+    assert np.all(padded.senders.blocks[0][40:] == 40)
+    assert np.all(padded.outgoing.blocks[0][30:] == flat(padded).size)
+
+
+def test_two_blocks_list_what_one_lists_in_less_space(monkeypatch):
+    edges = EDGES["two-blocks"]
+    split = in_numpy(table_of(edges))
+    monkeypatch.setattr(tables, "_best_split", lambda degree: 0)
+    whole = in_numpy(table_of(edges))
+    assert [len(t.senders.blocks) for t in (split, whole)] == [2, 1]
+    np.testing.assert_array_equal(listed(split, 90)[0], listed(whole, 90)[0])
+    assert flat(split).size < 0.5 * flat(whole).size
+
+
+def test_few_rows_and_rows_alike_stay_in_one_block():
+    assert len(table_of(random_edges(30, 63, hubs=3)).senders.blocks) == 1
+    assert len(table_of(random_edges(30, 200)).senders.blocks) == 1
+
+
+def test_many_outgoing_edges_of_a_few_senders_make_two_blocks():
+    senders = np.concatenate([np.repeat([0, 1], 40), np.arange(2, 100)])
+    receivers = np.sort(np.arange(len(senders)) % 50)
+    ones = np.ones(len(senders))
+    table = build_edge_table(senders, receivers, ones[:, None], ones, sizes=(100, 50))
+    assert [block.shape for block in table.outgoing.blocks] == [(2, 40), (98, 1)]
+
+
+@CASES
+def test_gathered_values_and_gradients_are_those_of_a_plain_take(edges):
+    table = table_of(edges)
+    rng = np.random.default_rng(1)
+    values = jnp.asarray(rng.normal(size=(edges.sizes[0], 3, 2)), jnp.float32)
+
+    def fast(values):
+        return gather_edges(values, table.senders, table.outgoing)
+
+    def plain(values):
+        padded = jnp.concatenate([values, jnp.zeros((1, 3, 2))])
+        return tuple(padded[block] for block in table.senders.blocks)
+
+    made, pull_fast = jax.vjp(fast, values)
+    expected, pull_plain = jax.vjp(plain, values)
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    seeds = tuple(jnp.asarray(rng.normal(size=v.shape), jnp.float32) for v in made)
+    gradient = np.asarray(pull_fast(seeds)[0])
+    np.testing.assert_allclose(gradient, pull_plain(seeds)[0], rtol=1e-6, atol=1e-6)
+    assert np.all(gradient[[0, -1]] == 0.0)
