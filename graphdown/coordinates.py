@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from meshes import Grid
-from meshes.cf import Horizontal, bounds_names, degrees_per_unit, find_horizontal
+from meshes.cf import find_horizontal
 from meshes.grid import LAT_ATTRS, LON_ATTRS
 
 AXES = {
@@ -44,7 +44,7 @@ def cf_coordinates(grid: Grid) -> xr.Dataset:
         field = field.transpose(*(d for d in grid.dims if d in field.dims))
         own = {**attrs, **variables[name].attrs, "units": attrs["units"]}
         variables[name] = xr.Variable(field.dims, field.values, own)
-        bounds = _bounds_of_file(found, name, field)
+        bounds = _bounds_of_file(grid.coords, name, field)
         if bounds is None:
             bounds = _bounds_of_corners(grid, field, column)
         if bounds is not None:
@@ -67,7 +67,7 @@ def bounds_label(variable: xr.Variable) -> Hashable | None:
 
 
 def _kept(grid: Grid) -> dict[Hashable, xr.Variable]:
-    skip = bounds_names(grid.coords)
+    skip = {bounds_label(variable) for variable in grid.coords.variables.values()}
     return {
         name: xr.Variable(
             variable.dims,
@@ -98,27 +98,25 @@ def _bounds_label(coords: xr.Dataset, name: Hashable, ndim: int) -> Hashable:
     return named or f"{name}_{'bnds' if ndim == 1 else 'vertices'}"
 
 
-def _bounds_of_file(found: Horizontal, name: Hashable, field: xr.DataArray) -> xr.Variable | None:
-    """Return the bounds that the file had, in degrees, if they fit their coordinate."""
-    variable = found.coords.variables[name]
-    label = bounds_label(variable)
-    if label not in found.coords.variables:
+def _bounds_of_file(coords: xr.Dataset, name: Hashable, field: xr.DataArray) -> xr.Variable | None:
+    """Return the bounds that the file had, if they fit their coordinate and are in degrees."""
+    label = bounds_label(coords.variables[name])
+    if label not in coords.variables or not np.array_equal(field, coords[name]):
         return None
-    given = found.coords.variables[label]
+    given = coords.variables[label]
     if set(given.dims[:-1]) != set(field.dims) or not np.isfinite(given.values).all():
         return None
     given = given.transpose(*field.dims, given.dims[-1])
-    values = given.values * degrees_per_unit(variable, str(name))
     if given.shape[-1] == 2:
-        low, high = values.min(axis=-1), values.max(axis=-1)
+        low, high = given.values.min(axis=-1), given.values.max(axis=-1)
         if not ((low <= field.values) & (field.values <= high)).all():
             return None
-    return xr.Variable((*field.dims, _bounds_dim(given.shape[-1])), values)
+    return xr.Variable((*field.dims, _bounds_dim(given.shape[-1])), given.values)
 
 
 def _bounds_of_corners(grid: Grid, field: xr.DataArray, column: int) -> xr.Variable | None:
     """Return bounds from the corners of the cells: of an axis [n, 2], of a field [*dims, V]."""
-    if grid.corners is None or grid.kind == "unstructured":
+    if grid.corners is None or len(grid.shape) != 2:
         return None
     corners = grid.corners[..., column].reshape(*grid.shape, -1)
     if column == LONGITUDE:

@@ -101,7 +101,7 @@ class Emulator:
         grid, values = source_arrays(ds, self.predictors, where)
         graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
-        return self.dataset(made, time_axis(ds.time, coarse), coarse.attrs)
+        return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
 
     def dataset(
         self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]

@@ -46,6 +46,8 @@ def encodings(ds: xr.Dataset, zarr: bool) -> dict[Hashable, dict[str, Any]]:
             encoding["_FillValue"] = fill
         if variable.ndim and (is_date or variable.dtype.kind in "fiu"):
             encoding |= _storage(variable, zarr)
+        if is_text(variable) and not zarr:
+            encoding["dtype"] = "S1"  # arrays of characters: cdo knows no other text
         out[name] = encoding
     return out
 
@@ -54,6 +56,13 @@ def descriptions(ds: xr.Dataset) -> set[Hashable]:
     """Return the names of the variables that describe others: bounds and grid mappings."""
     bounds = {bounds_label(v) for v in ds.variables.values()} & set(ds.variables)
     return bounds | {n for n, v in ds.variables.items() if "grid_mapping_name" in v.attrs}
+
+
+def is_text(variable: xr.Variable) -> bool:
+    """Tell whether a variable holds text, such as the names of stations."""
+    if variable.dtype.kind == "O":
+        return all(isinstance(label, str) for label in variable.values.flat)
+    return variable.dtype.kind in "US"
 
 
 def chunk_sizes(sizes: Mapping[Hashable, int], itemsize: int) -> dict[Hashable, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from graphdown.encoding import descriptions, encodings
+from graphdown.encoding import descriptions, encodings, is_text
 from graphdown.errors import GraphdownError
 
 FORMATS = (".nc", ".zarr")
@@ -29,7 +29,10 @@ def check_output(path: Path, overwrite: bool) -> None:
     if path.suffix not in FORMATS:
         raise GraphdownError(f"The output {str(path)!r} must end in .nc or .zarr.")
     if not path.parent.is_dir():
-        raise GraphdownError(f"The folder {str(path.parent)!r} does not exist; make it first.")
+        wrong = "does not exist; make it first."
+        if path.parent.exists():
+            wrong = "is a file, not a folder; choose another."
+        raise GraphdownError(f"The folder {str(path.parent)!r} {wrong}")
     if os.path.lexists(path):
         if not overwrite:
             raise GraphdownError(f"{str(path)!r} exists; choose another name or give --overwrite.")
@@ -68,13 +71,17 @@ def write(ds: xr.Dataset, path: Path, command: str) -> None:
 
 
 def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
-    """Return the dataset with its history, and bounds and grid mapping as plain variables.
+    """Return the dataset with its history, its coordinates arranged as CF has them.
 
-    As coordinates, xarray would list them among the auxiliary coordinates, which they are not.
+    Bounds and grid mapping become plain variables: as coordinates, xarray would list them among
+    the auxiliary ones. The names of stations become an auxiliary coordinate: CF wants numbers in a
+    variable that bears the name of its dimension.
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     before = [str(ds.attrs["history"])] if ds.attrs.get("history") else []
     plain = ds.reset_coords(sorted(descriptions(ds) & set(ds.coords), key=str))
+    for dim in [d for d in plain.dims if d in plain.coords and is_text(plain[d].variable)]:
+        plain = plain.assign_coords({f"{dim}_name": plain[dim].variable}).drop_vars([dim])
     return plain.assign_attrs(history="\n".join([f"{now} {command}", *before]))
 
 
