@@ -99,19 +99,22 @@ def _bounds_label(coords: xr.Dataset, name: Hashable, ndim: int) -> Hashable:
 
 
 def _bounds_of_file(coords: xr.Dataset, name: Hashable, field: xr.DataArray) -> xr.Variable | None:
-    """Return the bounds that the file had, if they fit their coordinate and are in degrees."""
-    label = bounds_label(coords.variables[name])
-    if label not in coords.variables or not np.array_equal(field, coords[name]):
+    """Return the bounds that the file had, in degrees as the field is, if they fit it."""
+    own = coords[name].variable
+    label = bounds_label(own)
+    if label not in coords.variables:
         return None
     given = coords.variables[label]
     if set(given.dims[:-1]) != set(field.dims) or not np.isfinite(given.values).all():
         return None
-    given = given.transpose(*field.dims, given.dims[-1])
+    own, given = own.transpose(*field.dims), given.transpose(*field.dims, given.dims[-1])
+    in_degrees = np.allclose(own.values, field.values)
+    values = given.values if in_degrees else np.degrees(given.values)
     if given.shape[-1] == 2:
-        low, high = given.values.min(axis=-1), given.values.max(axis=-1)
+        low, high = values.min(axis=-1), values.max(axis=-1)
         if not ((low <= field.values) & (field.values <= high)).all():
             return None
-    return xr.Variable((*field.dims, _bounds_dim(given.shape[-1])), given.values)
+    return xr.Variable((*field.dims, _bounds_dim(given.shape[-1])), values)
 
 
 def _bounds_of_corners(grid: Grid, field: xr.DataArray, column: int) -> xr.Variable | None:
