@@ -1,5 +1,6 @@
 """The `graphdown` command."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,7 +97,8 @@ def downscale(
     stated = _pairs(units)
     ds = open_fields(inputs, emulator.predictors, stated, optional=["orog"])
     fine = emulator.downscale(ds.compute())
-    write(fine, output, f"graphdown downscale {run} {' '.join(inputs)} -o {output}")
+    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
+    write(fine, output, shlex.join([*words, *(["--units", *units] if units else [])]))
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
 
 

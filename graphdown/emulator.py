@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,24 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
+from graphdown.attributes import variable_attrs
+from graphdown.coordinates import bounds_label, cf_coordinates
 from graphdown.data.fields import to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
 from graphdown.data.load import source_arrays
 from graphdown.data.normalise import NON_NEGATIVE, Normaliser
-from graphdown.data.units import canonical_units
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket
+from graphdown.provenance import checkpoint_sha256, driving_attrs
+from graphdown.times import time_axis
 from meshes import GraphSpec, Grid
 
 FORMAT = 1
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 EDGE_FEATURES = (5, 5, 4)
-NAMES = {
-    "tas": ("air_temperature", "Daily mean near-surface air temperature", "time: mean"),
-    "tasmax": ("air_temperature", "Daily maximum near-surface air temperature", "time: maximum"),
-    "tasmin": ("air_temperature", "Daily minimum near-surface air temperature", "time: minimum"),
-    "pr": ("lwe_precipitation_rate", "Precipitation", "time: mean"),
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +61,22 @@ class Emulator:
         """Names of the variables it makes."""
         return self.normaliser.targets
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the parameters belong to, as plain values."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "model": dataclasses.asdict(self.model),
+            "graph": dataclasses.asdict(self.geometry.spec),
+            "normaliser": self.normaliser.to_dict(),
+        }
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of parameters and schema, as the output's attribute `checkpoint_sha256`."""
+        return checkpoint_sha256(self.params, self.schema)
+
     @cached_property
     def _network(self) -> Downscaler:
         network = new_network(self.model, self.geometry, self.normaliser, seed=0)
@@ -88,40 +101,45 @@ class Emulator:
         grid, values = source_arrays(ds, self.predictors, where)
         graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
-        return self.dataset(made, ds.time)
+        return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
 
-    def dataset(self, values: np.ndarray, time: xr.DataArray) -> xr.Dataset:
-        """Return target values [time, Nt, T] as a CF dataset on the target grid."""
+    def dataset(
+        self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]
+    ) -> xr.Dataset:
+        """Return target values as a CF dataset on the target grid.
+
+        Args:
+            values: [time, Nt, T]; what they are at masked points does not matter.
+            time: the coordinate `time` and its bounds, if any, see `graphdown.times`.
+            source_attrs: global attributes of the coarse input, which say whose fields these are.
+        """
         target = self.geometry.target
+        values = np.where(target.mask[:, None], values, np.float32(np.nan))
         fields = {
-            name: target.dataarray(
-                values[..., i], name, ("time",), {"time": time}, variable_attrs(name)
-            )
+            name: target.dataarray(values[..., i], name, ("time",), attrs=variable_attrs(name))
             for i, name in enumerate(self.targets)
         }
         attrs = {
             "Conventions": "CF-1.10",
             "title": f"Downscaled by graphdown: {self.name}",
-            "source": "graphdown, a graph neural network",
+            "source": f"graphdown {versions()['graphdown']}, a graph neural network",
+            "checkpoint_sha256": self.sha256,
+            **driving_attrs(source_attrs),
         }
-        return xr.Dataset(fields, attrs=attrs)
+        if source_attrs.get("history"):
+            attrs["history"] = str(source_attrs["history"])
+        out = xr.Dataset(fields, attrs=attrs)
+        return out.assign_coords(cf_coordinates(target).coords).assign_coords(time.coords)
 
     def save(self, folder: Path) -> None:
         """Write the emulator into a new or empty folder: parameters, schema, target grid."""
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / PARAMETERS, **self.params)  # type: ignore[arg-type]
-        coords = self.geometry.target.dataarray(
-            self.geometry.target.mask.astype(np.int8), "target_mask"
-        )
-        xr.Dataset({"target_mask": coords, **self.geometry.statics}).to_netcdf(folder / TARGET)
-        schema = {
-            "format": FORMAT,
-            "name": self.name,
-            "model": dataclasses.asdict(self.model),
-            "graph": dataclasses.asdict(self.geometry.spec),
-            "normaliser": self.normaliser.to_dict(),
-            "versions": versions(),
-        }
+        target = self.geometry.target
+        mask = target.dataarray(target.mask.astype(np.int8), "target_mask")
+        ds = xr.Dataset({"target_mask": mask, **self.geometry.statics})
+        ds.assign_coords(stored_coordinates(target)).to_netcdf(folder / TARGET)
+        schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
 
 
@@ -147,9 +165,10 @@ def load(run: str | Path) -> Emulator:
         )
     with xr.open_dataset(folder / TARGET) as opened:
         ds = opened.load()
-    mask = ds["target_mask"]
-    target = Grid.from_dataset(ds[["target_mask"]], mask=mask.astype(bool))
-    geometry = Geometry(target, ds.drop_vars("target_mask"), GraphSpec(**schema["graph"]))
+    statics = ds.drop_vars("target_mask")
+    mask = ds["target_mask"].astype(bool)
+    target = Grid.from_dataset(ds.drop_vars(list(statics.data_vars)), mask=mask)
+    geometry = Geometry(target, statics, GraphSpec(**schema["graph"]))
     with np.load(folder / PARAMETERS, allow_pickle=False) as archive:
         params = {name: archive[name] for name in archive.files}
     normaliser = Normaliser.from_dict(schema["normaliser"])
@@ -251,13 +270,15 @@ def pad_nodes(values: np.ndarray) -> np.ndarray:
     return np.pad(values, ((0, 0), (0, extra), (0, 0)))
 
 
-def variable_attrs(name: str) -> dict[str, str]:
-    """Return the CF attributes of a target variable."""
-    attrs = {"units": canonical_units(name) or "1"}
-    if name in NAMES:
-        standard, long, methods = NAMES[name]
-        attrs |= {"standard_name": standard, "long_name": long, "cell_methods": methods}
-    return attrs
+def stored_coordinates(target: Grid) -> dict[Hashable, xr.Variable]:
+    """Return the coordinates of a grid, bounds included, such that reading gives it again."""
+    variables = {}
+    for name, variable in target.coords.variables.items():
+        label = bounds_label(variable)
+        bounds = {"bounds": str(label)} if label in target.coords.variables else {}
+        own = {k: v for k, v in variable.attrs.items() if k != "bounds"}
+        variables[name] = xr.Variable(variable.dims, variable.values, {**own, **bounds})
+    return variables
 
 
 def versions() -> dict[str, str]:

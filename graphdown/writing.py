@@ -1,47 +1,150 @@
-"""Write downscaled fields as CF netCDF or zarr."""
+"""Write downscaled fields as CF netCDF or zarr; an unfinished file never bears the final name."""
 
 import datetime
+import errno
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import xarray as xr
 
+from graphdown.encoding import descriptions, encodings, is_text
 from graphdown.errors import GraphdownError
 
 FORMATS = (".nc", ".zarr")
+ZARR_MARKS = (".zgroup", "zarr.json")
+NEARLY_FULL = 2**20  # bytes; with less than this free, HDF5's "HDF error" means a full disk
 
 
 def check_output(path: Path, overwrite: bool) -> None:
     """Refuse an output that cannot be written, before any work is done.
 
     Raises:
-        GraphdownError: unknown ending, no such folder, or the output exists.
+        GraphdownError: unknown ending, no such folder, one that cannot be written to, the output
+            exists, or what exists is no file or store of that kind.
     """
     if path.suffix not in FORMATS:
         raise GraphdownError(f"The output {str(path)!r} must end in .nc or .zarr.")
     if not path.parent.is_dir():
-        raise GraphdownError(f"The folder {str(path.parent)!r} does not exist; make it first.")
-    if path.exists() and not overwrite:
-        raise GraphdownError(f"{str(path)!r} exists; choose another name or give --overwrite.")
+        wrong = "does not exist; make it first."
+        if path.parent.exists():
+            wrong = "is a file, not a folder; choose another."
+        raise GraphdownError(f"The folder {str(path.parent)!r} {wrong}")
+    if os.path.lexists(path):
+        if not overwrite:
+            raise GraphdownError(f"{str(path)!r} exists; choose another name or give --overwrite.")
+        if not _replaceable(path):
+            raise GraphdownError(
+                f"{str(path)!r} exists and is no {path.suffix} output, so it is not replaced; "
+                "choose another name."
+            )
+    with _workplace(path):
+        pass
 
 
 def write(ds: xr.Dataset, path: Path, command: str) -> None:
-    """Write a dataset; an unfinished file never bears the final name.
+    """Write a dataset; what bears the name stays until the new file is complete.
+
+    The file grows in a hidden folder beside its place, which is removed whatever happens.
 
     Args:
         ds: the fields.
         path: a name in .nc or .zarr.
         command: what made it, for the history attribute.
+
+    Raises:
+        GraphdownError: writing failed, as on a full disk; nothing changed under the name.
+    """
+    ready = _prepared(ds, command)
+    with _workplace(path) as work:
+        new = work / f"new{path.suffix}"
+        try:
+            _write_new(ready, new)
+            _move(new, path, aside=work / "old")
+        except (OSError, RuntimeError) as error:
+            left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
+            reason = _reason(error, path.parent)
+            raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
+
+
+def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
+    """Return the dataset with its history, its coordinates arranged as CF has them.
+
+    Bounds and grid mapping become plain variables: as coordinates, xarray would list them among
+    the auxiliary ones. The names of stations become an auxiliary coordinate: CF wants numbers in a
+    variable that bears the name of its dimension.
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ds = ds.assign_attrs(history=f"{now} {command}")
-    partial = path.with_name(f".{path.name}.part{path.suffix}")
-    if path.suffix == ".zarr":
-        shutil.rmtree(partial, ignore_errors=True)
-        ds.to_zarr(partial, mode="w", zarr_format=2, consolidated=True)
-        if path.exists():
-            shutil.rmtree(path)
-    else:
-        encoding = {name: {"zlib": True, "complevel": 1} for name in ds.data_vars}
-        ds.to_netcdf(partial, encoding=encoding, unlimited_dims=["time"])
-    partial.replace(path)
+    before = [str(ds.attrs["history"])] if ds.attrs.get("history") else []
+    plain = ds.reset_coords(sorted(descriptions(ds) & set(ds.coords), key=str))
+    for dim in [d for d in plain.dims if d in plain.coords and is_text(plain[d].variable)]:
+        plain = plain.assign_coords({f"{dim}_name": plain[dim].variable}).drop_vars([dim])
+    return plain.assign_attrs(history="\n".join([f"{now} {command}", *before]))
+
+
+def _write_new(ds: xr.Dataset, path: Path) -> None:
+    zarr = path.suffix == ".zarr"
+    encoding = encodings(ds, zarr)
+    bare = ds.drop_encoding()
+    for name in descriptions(ds):
+        bare[name].encoding["coordinates"] = None
+    if not zarr:
+        unlimited = ["time"] if "time" in bare.dims else []
+        bare.to_netcdf(path, engine="netcdf4", encoding=encoding, unlimited_dims=unlimited)
+        return
+    lazy = {
+        name: field.chunk(dict(zip(field.dims, encoding[name]["chunks"], strict=True)))
+        for name, field in bare.data_vars.items()
+        if field.chunks
+    }
+    bare.assign(lazy).to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding)
+
+
+def _move(new: Path, path: Path, aside: Path) -> None:
+    """Give a complete output its name; a folder cannot be replaced in one step as a file can."""
+    if not path.is_dir():
+        new.replace(path)
+        return
+    path.rename(aside)
+    try:
+        new.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+
+
+def _replaceable(path: Path) -> bool:
+    if path.suffix == ".nc":
+        return not path.is_dir()
+    return path.is_dir() and any((path / mark).exists() for mark in ZARR_MARKS)
+
+
+@contextmanager
+def _workplace(path: Path) -> Iterator[Path]:
+    """Make a hidden folder beside a path, on the same disk, and remove it afterwards.
+
+    Raises:
+        GraphdownError: the folder that it lies in cannot be written to.
+    """
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise GraphdownError(
+            f"The folder {str(path.parent)!r} cannot be written to "
+            f"({_reason(error, path.parent)}); choose another."
+        ) from None
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or shutil.disk_usage(folder).free < NEARLY_FULL:
+        return "the disk is full"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())

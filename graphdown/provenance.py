@@ -1,0 +1,75 @@
+"""Where downscaled fields come from: the identity of the coarse input and of the checkpoint.
+
+The rule for the input: the model whose fields are downscaled is called the driving model, as in
+CORDEX. Its identity is copied from the global attributes of the input (of the first file, if there
+are several) under the names of CORDEX-CMIP6. CMIP6, CMIP5 and CORDEX write it differently, so each
+name has a list of attributes, the first that says something counts. An attribute that none of them
+gives is left out, never guessed. The label of the parent run (parent_variant_label,
+parent_experiment_rip) is not taken: it names the run that the driving one was started from.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+DRIVING = {
+    "driving_mip_era": ("mip_era",),
+    "driving_institution_id": ("institution_id", "institute_id"),
+    "driving_source_id": ("source_id", "model_id"),
+    "driving_experiment_id": (
+        "experiment_id",
+        "driving_experiment_id",
+        "driving_experiment_name",
+    ),
+    "driving_variant_label": (
+        "variant_label",
+        "driving_variant_label",
+        "driving_model_ensemble_member",
+    ),
+}
+CMIP5_MEMBER = ("realization", "initialization_method", "physics_version")
+SAYS_NOTHING = ("", "n/a", "none", "no parent", "no driving", "unknown")
+
+
+def driving_attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the global attributes that name the driving model, experiment and member.
+
+    Args:
+        attrs: the global attributes of the coarse input.
+    """
+    given = {key: _text(value) for key, value in attrs.items()}
+    if all(given.get(key) for key in CMIP5_MEMBER):
+        numbers = (given[key] for key in CMIP5_MEMBER)
+        member = "".join(f"{letter}{n}" for letter, n in zip("rip", numbers, strict=True))
+        given.setdefault("variant_label", member)
+    found = {
+        name: next((given[key] for key in keys if given.get(key)), "")
+        for name, keys in DRIVING.items()
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def checkpoint_sha256(params: Mapping[str, np.ndarray], schema: Mapping[str, Any]) -> str:
+    """Return the hash of a checkpoint: of its parameters and of its schema.
+
+    It depends on names, shapes, types and values, not on how or by which version of what package
+    they were written: an emulator has one hash, before it is saved and after it is loaded.
+
+    Args:
+        params: parameters by path.
+        schema: plain values that say which network and statistics they belong to.
+    """
+    digest = hashlib.sha256(json.dumps(schema, sort_keys=True).encode())
+    for name in sorted(params):
+        values = np.ascontiguousarray(params[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _text(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return "" if text.lower() in SAYS_NOTHING else text
