@@ -14,7 +14,8 @@ REPAIRS = {
     "daily": "Sub-daily values become one value a day, as the experiment asks; days with fewer "
     "values than usual are left out.",
     "duplicate-dropped": "A time that a file holds twice with the same values is kept once.",
-    "empty-days-dropped": "Days on which a variable is missing everywhere are left out.",
+    "empty-days-dropped": "Days on which a variable of a source, or all of the target's, "
+    "are missing everywhere are left out.",
     "extra-dimension-dropped": "A dimension of length one beside time and the horizontal ones is "
     "dropped.",
     "fill-code": "1e15 and beyond, and codes such as -999 or -32768 outside the variable's range, "

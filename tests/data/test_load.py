@@ -61,7 +61,7 @@ WRONG = {
                 "test": ["2000", "2000"],
             }
         },
-        "'periods.train' of the source 'up'.*choose a period within",
+        "'periods.train' of the target.*choose a period within",
     ),
     "cut": ({"target": {"cut": {"rlon": [0, 99]}}}, "'data.target.cut'.*choose first and end"),
     "absent": ({"targets": ["pr"]}, "'data.target'.*'pr' is absent.*correct the name"),
