@@ -15,6 +15,7 @@ from graphdown.errors import DataError
 
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
+CLASSIC_STARTS = (b"CDF\x01", b"CDF\x02")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -97,6 +98,8 @@ def _first_bytes(path: str) -> bytes:
 
 
 def _open_netcdf(path: str, start: bytes) -> xr.Dataset:
+    if start.startswith(CLASSIC_STARTS):
+        _check_whole(path)
     try:
         return _quietly(path, engine="netcdf4")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -107,6 +110,19 @@ def _open_netcdf(path: str, start: bytes) -> xr.Dataset:
             f"{path}: this is neither netCDF nor zarr nor GRIB (it starts with {start!r}); give "
             "data files only.",
         ) from None
+
+
+def _check_whole(path: str) -> None:
+    """Refuse a classic netCDF file that ends early: netCDF's library would read zeros there."""
+    from scipy.io import netcdf_file
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            netcdf_file(path, "r", mmap=True).close()
+    except (TypeError, ValueError) as error:
+        if "buffer" in str(error) or "reshape" in str(error):
+            raise unreadable(path, OSError("it is shorter than its header says")) from None
 
 
 def _open_zarr(path: str, notes: Notes) -> xr.Dataset:

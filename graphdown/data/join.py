@@ -126,9 +126,9 @@ def merge_variables(
         return dict(fields)
     names = list(timed)
     first = timed[names[0]]
+    _check_calendars([(f"{where} ({name})", field) for name, field in timed.items()])
     if all(_same_times(first, field) for field in timed.values()):
         return dict(fields)
-    _check_calendars([(f"{where} ({name})", field) for name, field in timed.items()])
     keys = {name: np.asarray(field.indexes["time"]) for name, field in timed.items()}
     days = {name: days_of(field["time"]) for name, field in timed.items()}
     by_day = all(len(np.unique(d)) == len(d) for d in days.values())
