@@ -2,6 +2,7 @@
 
 import glob
 import os
+import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from typing import Any
 
 import xarray as xr
 
+from graphdown.data.classic import STARTS, expected_size
 from graphdown.data.rules import Notes, refuse
 from graphdown.errors import DataError
 
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
-CLASSIC_STARTS = (b"CDF\x01", b"CDF\x02")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -98,7 +99,7 @@ def _first_bytes(path: str) -> bytes:
 
 
 def _open_netcdf(path: str, start: bytes) -> xr.Dataset:
-    if start.startswith(CLASSIC_STARTS):
+    if start.startswith(STARTS):
         _check_whole(path)
     try:
         return _quietly(path, engine="netcdf4")
@@ -113,16 +114,15 @@ def _open_netcdf(path: str, start: bytes) -> xr.Dataset:
 
 
 def _check_whole(path: str) -> None:
-    """Refuse a classic netCDF file that ends early: netCDF's library would read zeros there."""
-    from scipy.io import netcdf_file
-
+    """Refuse a classic netCDF file that ends before its values do."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            netcdf_file(path, "r", mmap=True).close()
-    except (TypeError, ValueError) as error:
-        if "buffer" in str(error) or "reshape" in str(error):
-            raise unreadable(path, OSError("it is shorter than its header says")) from None
+        with open(path, "rb") as file:
+            expected = expected_size(file)
+    except (struct.error, KeyError, IndexError):
+        raise unreadable(path, OSError("its header is incomplete")) from None
+    size = os.path.getsize(path)
+    if size < expected:
+        raise unreadable(path, OSError(f"{size} bytes, but its header says {expected}"))
 
 
 def _open_zarr(path: str, notes: Notes) -> xr.Dataset:

@@ -244,8 +244,8 @@ def _from_text(ds: xr.Dataset, where: str) -> xr.Dataset:
     except (ValueError, TypeError):
         raise refuse(
             "time-undecodable",
-            f"{where}: the times are text that is no date ({str(ds['time'].values.flat[0])!r}); write "
-            "them as 'days since' a date.",
+            f"{where}: the times are text that is no date ({str(ds['time'].values.flat[0])!r}); "
+            "write them as 'days since' a date.",
         ) from None
     return ds.assign_coords(time=("time", times.to_numpy()))
 

@@ -63,6 +63,12 @@ def a_truncated_classic_file(case):
     path.write_bytes(path.read_bytes()[:9000])
 
 
+def a_truncated_header(case):
+    case.save(make(), format="NETCDF3_64BIT")
+    path = case.folder / "a.nc"
+    path.write_bytes(path.read_bytes()[:60])
+
+
 def broken_grib(case):
     (case.folder / "a.grib").write_bytes(b"GRIB" + bytes(60))
     case.files = [str(case.folder / "a.grib")]
@@ -294,6 +300,7 @@ REFUSED = [
     (a_zero_byte_file, "unreadable", "is empty .0 bytes.*copy it again"),
     (a_truncated_file, "unreadable", "cannot be read .*cut off, so fetch or copy it again"),
     (a_truncated_classic_file, "unreadable", "cannot be read .*cut off"),
+    (a_truncated_header, "unreadable", "cannot be read .its header is incomplete"),
     (broken_grib, "unreadable", "a.grib: .*again"),
     (a_folder_that_is_no_store, "unreadable", "a folder but no zarr store; name the files"),
     (zarr_chunk_lost, "chunk-missing", "1 of 2 chunks of 'psl' are absent .*copy the store"),
