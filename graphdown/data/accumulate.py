@@ -54,7 +54,7 @@ def as_rate(
     return field, units
 
 
-def without_forecast(field: xr.DataArray) -> xr.DataArray:
+def without_forecast(field: xr.DataArray, where: str, notes: Notes) -> xr.DataArray:
     """Return the field without the coordinates of forecasts; of several for a time the shortest.
 
     Fields that are no forecast are returned as they are.
@@ -63,7 +63,12 @@ def without_forecast(field: xr.DataArray) -> xr.DataArray:
         return field
     order = np.lexsort([field[LEAD].values, field["time"].values])
     out = field.isel(time=order).drop_vars([START, LEAD])
-    return out.drop_duplicates("time", keep="first")
+    kept = out.drop_duplicates("time", keep="first")
+    dropped = out.sizes["time"] - kept.sizes["time"]
+    if dropped:
+        text = f"{dropped} times of longer forecasts are left out"
+        notes.add("forecast-shortest-lead", where, text, str(field.name))
+    return kept
 
 
 def _since_midnight(time: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:

@@ -275,7 +275,7 @@ class _Reader:
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
         sample = self._look(cleaning, looked_at, where)
-        lazily = cleaning.lazily(without_forecast(rate))
+        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
         return _Part(where, choice, lazily, cleaning, given, sample)
 
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, where: str) -> np.ndarray:

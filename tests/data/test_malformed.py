@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.data import rules
 from graphdown.data.fields import Request, read_files
 from graphdown.data.rules import NOTICES, REFUSALS, REPAIRS
 from graphdown.errors import DataError
@@ -637,3 +639,10 @@ def test_every_rule_has_a_test_here_or_in_the_loading_tests():
     here = {r[1] for r in [*REFUSED, *REPAIRED]} | {rule for _, rule in MISSING.values() if rule}
     here |= {"no-permission", "grib-engine"}
     assert here | loaded | opened == {*REFUSALS, *REPAIRS, *NOTICES}
+
+
+def test_every_rule_is_applied_somewhere():
+    folder = Path(rules.__file__).parent
+    code = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "rules.py")
+    unused = [r for r in (*REFUSALS, *REPAIRS, *NOTICES) if f'"{r}"' not in code]
+    assert not unused
