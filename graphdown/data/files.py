@@ -13,6 +13,7 @@ import xarray as xr
 
 from graphdown.data.classic import STARTS, expected_size
 from graphdown.data.rules import Notes, refuse
+from graphdown.data.subnormals import subnormals_kept
 from graphdown.errors import DataError
 
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
@@ -164,7 +165,8 @@ def _open_zarr(path: str, notes: Notes) -> xr.Dataset:
 
 def _open_grib(path: str) -> list[xr.Dataset]:
     try:
-        import cfgrib
+        with subnormals_kept():
+            import cfgrib
     except (ImportError, RuntimeError):
         raise refuse(
             "grib-engine",
