@@ -1,4 +1,6 @@
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import xarray as xr
 
 from graphdown.data.load import load_data, source_arrays, upscaled
 from graphdown.errors import DataError
-from graphdown.experiment import parse_experiment
+from graphdown.experiment import load_experiment, parse_experiment
 from meshes import Grid
 
 from .files import make
@@ -239,3 +241,21 @@ def test_the_refused_sub_daily_source_is_taken_as_daily_means(tmp_path):
     np.testing.assert_allclose(
         data.sources["gcm"].tas[0], sub_daily().tas[:4].mean("time"), rtol=1e-6
     )
+
+
+@pytest.mark.skipif("GRAPHDOWN_DATA" not in os.environ, reason="GRAPHDOWN_DATA names no folder")
+def test_ncep_to_eobs_loads_from_two_grids_and_keeps_the_sea_masked():
+    configs = Path(__file__).parents[2] / "configs"
+    asked = load_experiment(configs / "iberia_observed.yaml")
+    data = load_data(asked)
+    coarse, fine = data.pair(asked, "NCEP", "test")
+    assert coarse.sizes["time"] == fine.sizes["time"] == 180
+    regridded = [n.variable for n in data.understood["NCEP"].notes if n.rule == "regridded"]
+    assert regridded == ["psl", "ta850", "hus850"]
+    grid, values = source_arrays(coarse, asked.predictors, "NCEP")
+    assert values.shape == (180, 48, 5) and np.isfinite(values).all()
+    from graphdown.data.grids import horizontal_grid
+
+    mask = horizontal_grid(data.fine, ["tas", "pr"], "E-OBS").mask
+    assert mask.sum() == np.isfinite(data.fine.pr.values).any(0).sum() == 328
+    assert np.isfinite(data.statics.orog.values).all()

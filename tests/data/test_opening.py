@@ -225,6 +225,23 @@ def test_canonical_fields_stay_as_they_are():
     xr.testing.assert_identical(to_canonical(once, ["tas", "pr"]), once)
 
 
+def test_a_dry_day_is_no_error():
+    ds = make("pr", days=1)
+    dry = ds.assign(pr=(ds.pr * 10).assign_attrs(units="mm day-1"))
+    assert 0 < float(to_canonical(dry, ["pr"]).pr.max()) < 0.01
+
+
+def test_fixed_fields_of_their_own_file_are_taken(tmp_path):
+    make().to_netcdf(tmp_path / "tas.nc")
+    height = (make().tas[0] * 0 + 5.0).drop_vars("time").assign_attrs(units="m")
+    height.to_dataset(name="orog").to_netcdf(tmp_path / "orog_fx.nc")
+    land = (make().tas[:1] * 0 + 30.0).assign_attrs(units="%")
+    land.to_dataset(name="sftlf").to_netcdf(tmp_path / "sftlf_fx.nc")
+    ds, _ = read(tmp_path, "tas", optional=("orog", "sftlf"))
+    assert ds.orog.dims == ds.sftlf.dims == ("lat", "lon") and ds.tas.dims[0] == "time"
+    np.testing.assert_allclose([ds.orog.max(), ds.sftlf.max()], [5.0, 0.3], rtol=1e-6)
+
+
 def test_what_was_understood_reads_as_text_and_json(tmp_path):
     ds = levels([85000.0, 50000.0])
     ds.assign(tas=make().tas).isel(time=[0, 1, 2, 6, 7]).to_netcdf(tmp_path / "a.nc")
@@ -263,6 +280,45 @@ def test_grib_analyses_and_masks_are_understood():
     assert ds.tas.shape == (744, 33, 49) and 270 < float(ds.tas[0].mean()) < 290
     understood = understand([str(Path(FOLDER, "NW_masks.grib"))])
     assert [v.name for v in understood.variables] == ["sftlf"]
+
+
+def write_grib(path, messages):
+    """Write (short name, level type, level, day, values [5, 8]) as GRIB."""
+    eccodes = pytest.importorskip("eccodes")
+    with open(path, "wb") as file:
+        for name, kind, level, day, values in messages:
+            handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+            keys = {"Ni": 8, "Nj": 5, "dataDate": 20000100 + day, "dataTime": 0}
+            keys |= {"latitudeOfFirstGridPointInDegrees": 44.0, "jDirectionIncrementInDegrees": 2.0}
+            keys |= {"latitudeOfLastGridPointInDegrees": 36.0, "iDirectionIncrementInDegrees": 2.0}
+            keys |= {
+                "longitudeOfFirstGridPointInDegrees": 0,
+                "longitudeOfLastGridPointInDegrees": 14,
+            }
+            keys |= {"typeOfLevel": kind, "level": level, "shortName": name, "bitsPerValue": 24}
+            for key, value in keys.items():
+                eccodes.codes_set(handle, key, value)
+            eccodes.codes_set_values(handle, values.ravel())
+            eccodes.codes_write(handle, file)
+            eccodes.codes_release(handle)
+
+
+def test_grib_with_several_levels_is_read_whole(tmp_path):
+    random = np.random.default_rng(0)
+    kinds = [
+        ("2t", "heightAboveGround", 2),
+        ("t", "isobaricInhPa", 850),
+        ("t", "isobaricInhPa", 500),
+    ]
+    values = {(*kind, day): random.uniform(250, 290, (5, 8)) for kind in kinds for day in (1, 2, 3)}
+    path = tmp_path / "a.grib"
+    write_grib(path, [(*key, field) for key, field in values.items()])
+    ds, understood = read_files([str(path)], Request(("tas", "ta850")))
+    for name, kind in zip(("tas", "ta850"), kinds, strict=False):
+        expected = np.stack([values[*kind, day] for day in (1, 2, 3)])
+        np.testing.assert_allclose(ds[name], expected, atol=1e-4)
+    assert [v.level for v in understood.variables] == ["", "isobaricInhPa = 85000 Pa"]
+    assert os.listdir(tmp_path) == ["a.grib"]
 
 
 def test_overlapping_forecasts_keep_the_shortest_lead():
