@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.data.accumulate import as_rate, without_forecast
 from graphdown.data.files import Piece, find_paths, open_pieces, unreadable
 from graphdown.data.grids import (
-    bounds_of,
+    bounds_named,
     check_same_grid,
     horizontal_grid,
     horizontal_of,
@@ -351,7 +351,7 @@ class _Reader:
             found = [n for n in mappings if n in piece.ds.variables]
             out = out.assign_coords({n: piece.ds[n].reset_coords(drop=True) for n in found})
         spatial = [n for n in out.coords if n != "time"]
-        for name in bounds_of(out, []) or _bounds_names(out, spatial):
+        for name in bounds_named(out, spatial):
             held = next((p.ds[name] for p in self.pieces if name in p.ds.variables), None)
             if held is not None and all(out.sizes.get(d, n) == n for d, n in held.sizes.items()):
                 out = out.assign_coords({name: held.reset_coords(drop=True).variable})
@@ -360,7 +360,7 @@ class _Reader:
     def _with_time_bounds(self, out: xr.Dataset) -> xr.Dataset:
         if "time" not in out.dims or self.request.daily is not None:
             return out
-        names = _bounds_names(out, ["time"])
+        names = bounds_named(out, ["time"])
         if not names:
             return out
         held = [p.ds[names[0]] for p in self.pieces if names[0] in p.ds.variables]
@@ -400,12 +400,6 @@ def _positioned(ds: xr.Dataset) -> xr.Dataset:
         if name in POSITIONS or v.attrs.get("standard_name") in ("latitude", "longitude")
     ]
     return ds.set_coords(found)
-
-
-def _bounds_names(ds: xr.Dataset, coords: Sequence[object]) -> list[str]:
-    held = [ds[n] for n in coords]
-    names = [c.attrs.get("bounds", c.encoding.get("bounds")) for c in held]
-    return [str(name) for name in names if name]
 
 
 def _without_bounds(ds: xr.Dataset) -> xr.Dataset:

@@ -7,7 +7,6 @@ import xarray as xr
 
 from graphdown.data.grib import LEAD, START
 from graphdown.data.rules import Notes, refuse
-from graphdown.errors import DataError
 from meshes import Grid, bilinear
 from meshes.cf import Horizontal, find_horizontal
 
@@ -258,7 +257,7 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
     try:
         grid = Grid.from_dataset(_with_bounds(ds, variables))
     except ValueError as error:
-        raise _grid_error(where, error) from None
+        raise refuse("grid-unknown", f"{where}: {error}") from None
     present = np.ones(grid.shape, dtype=bool)
     for name in variables:
         there = ds[name].notnull()
@@ -271,17 +270,14 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
     return Grid.from_dataset(_with_bounds(ds, variables), mask=present)
 
 
-def _grid_error(where: str, error: ValueError) -> DataError:
-    return refuse("grid-unknown", f"{where}: {error}")
-
-
-def bounds_of(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
-    """Return the names of the bounds of the named coordinates that the dataset holds."""
+def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
+    """Return the names of bounds that the named coordinates mention, held or not."""
     found = [ds[n].attrs.get("bounds", ds[n].encoding.get("bounds")) for n in names]
-    return [str(b) for b in found if b in ds.variables]
+    return [str(b) for b in found if b]
 
 
 def _with_bounds(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
     part = ds[list(variables)]
     spatial = [n for n in part.coords if n != "time"]
-    return part.assign_coords({b: ds[b] for b in bounds_of(ds, spatial)})
+    held = [b for b in bounds_named(ds, spatial) if b in ds.variables]
+    return part.assign_coords({b: ds[b] for b in held})
