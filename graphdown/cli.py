@@ -102,6 +102,35 @@ def downscale(
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
 
 
+def check(
+    files: Positional[Annotated[tuple[str, ...], arg(metavar="FILE...")]] = (),
+    *,
+    target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
+    units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = (),
+    json: bool = False,
+) -> None:
+    """Say what is understood of files, and what would be refused and why; status 1 if anything.
+
+    Example: graphdown check runs/demo/inputs/shifted.nc
+
+    Args:
+        files: netCDF, zarr or GRIB files or globs of one source.
+        target: files or globs of the target that the source is to be downscaled to.
+        experiment: an experiment file, all of whose files are checked.
+        units: variable=units, for variables whose units attribute is missing or wrong.
+        json: print JSON instead of text.
+    """
+    from graphdown.check import check as run_check
+
+    if not files and experiment is None:
+        raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
+    report = run_check(files, target or None, experiment, _pairs(units))
+    print(report.to_json() if json else report.to_text())
+    if not report.ok:
+        sys.exit(1)
+
+
 def graph(
     source: Positional[Annotated[str, arg(metavar="SOURCE")]],
     target: Positional[Annotated[str, arg(metavar="TARGET")]],
@@ -154,7 +183,7 @@ def _grid(name: str) -> Any:
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)
-    with xr.open_dataset(name) as ds:
+    with xr.open_dataset(name, engine="netcdf4") as ds:
         return meshes.Grid.from_dataset(ds)
 
 
@@ -190,6 +219,7 @@ def _show(scores: Any, page: Path) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
+    "check": check,
     "graph": graph,
     "train": train,
     "downscale": downscale,

@@ -163,7 +163,7 @@ def load(run: str | Path) -> Emulator:
             f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
             f"one reads up to {FORMAT}); update graphdown."
         )
-    with xr.open_dataset(folder / TARGET) as opened:
+    with xr.open_dataset(folder / TARGET, engine="netcdf4") as opened:
         ds = opened.load()
     statics = ds.drop_vars("target_mask")
     mask = ds["target_mask"].astype(bool)

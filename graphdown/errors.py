@@ -10,4 +10,10 @@ class ExperimentError(GraphdownError):
 
 
 class DataError(GraphdownError):
-    """A data file or dataset is wrong; the message names the file or variable."""
+    """A data file or dataset is wrong; the message names the file or variable.
+
+    Attributes:
+        rule: name of the refusal in `graphdown.data.rules`, if it is one of those.
+    """
+
+    rule: str | None = None

@@ -16,6 +16,8 @@ from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from meshes import GraphSpec
 
+Daily = Literal["mean", "max", "min", "sum"]
+
 
 @dataclass(frozen=True)
 class Static:
@@ -35,9 +37,13 @@ class Target:
     """The regional model's or observations' fields that the network learns to make.
 
     Attributes:
-        files: netCDF or zarr paths or globs, joined along time.
-        units: units of variables that carry none.
+        files: netCDF, zarr or GRIB paths or globs, joined along time and by variable.
+        units: units of variables that carry none or wrong ones.
         rename: name in the file: CF/CMIP name.
+        daily: how sub-daily values become daily ones; tasmax and tasmin always become maximum and
+            minimum.
+        select: index to take of a dimension beside time and space, as in {member: 0}.
+        accumulated: variables whose totals run up from 00 UTC of each day.
         cut: dimension: [first, end) index, to use a part of the grid.
         statics: orog (m) and sftlf (1) of the target, where they are not in the files.
     """
@@ -45,6 +51,9 @@ class Target:
     files: tuple[str, ...]
     units: dict[str, str] = field(default_factory=dict)
     rename: dict[str, str] = field(default_factory=dict)
+    daily: Daily | None = None
+    select: dict[str, int] = field(default_factory=dict)
+    accumulated: tuple[str, ...] = ()
     cut: dict[str, tuple[int, int]] = field(default_factory=dict)
     statics: dict[Literal["orog", "sftlf"], Static] = field(default_factory=dict)
 
@@ -55,8 +64,9 @@ class Source:
 
     Attributes:
         name: how tables call it.
-        files: netCDF or zarr paths or globs, joined along time.
-        units, rename: as for the target.
+        files: netCDF, zarr or GRIB paths or globs, joined along time and by variable; a variable
+            on another grid than the first predictor is interpolated to its grid, bilinearly.
+        units, rename, daily, select, accumulated: as for the target.
         view: name of a view of the embedded world.
         upscale: perfect framework: block means of this many cells along each dimension.
     """
@@ -65,6 +75,9 @@ class Source:
     files: tuple[str, ...] = ()
     units: dict[str, str] = field(default_factory=dict)
     rename: dict[str, str] = field(default_factory=dict)
+    daily: Daily | None = None
+    select: dict[str, int] = field(default_factory=dict)
+    accumulated: tuple[str, ...] = ()
     view: str | None = None
     upscale: int | None = None
 

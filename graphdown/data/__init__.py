@@ -1,16 +1,22 @@
 """Files to arrays: open and check fields, pair days, normalise, terrain. It knows no network."""
 
-from graphdown.data.fields import open_fields, to_canonical
+from graphdown.data.fields import Request, open_fields, read_files, to_canonical, understand
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.normalise import Normaliser
 from graphdown.data.pair import pair, select_period
+from graphdown.data.understanding import Understanding, VariableUnderstood
 
 __all__ = [
     "ExperimentData",
     "Normaliser",
+    "Request",
+    "Understanding",
+    "VariableUnderstood",
     "load_data",
     "open_fields",
     "pair",
+    "read_files",
     "select_period",
     "to_canonical",
+    "understand",
 ]

@@ -1,15 +1,75 @@
 """Open fields from files and bring them to canonical names, units and layout."""
 
-import glob
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
 
-from graphdown.data.units import convert_units
+from graphdown.data.accumulate import as_rate, without_forecast
+from graphdown.data.files import Piece, find_paths, open_pieces, unreadable
+from graphdown.data.grids import (
+    bounds_named,
+    check_same_grid,
+    horizontal_grid,
+    horizontal_of,
+    on_first_grid,
+    on_time_and_space,
+    without_hidden_cells,
+)
+from graphdown.data.join import join_times, merge_variables
+from graphdown.data.names import Choice, choose, recognised, renamed
+from graphdown.data.rules import Notes, refuse
+from graphdown.data.times import (
+    calendar_of,
+    daily,
+    gaps_of,
+    note_gaps,
+    step_name,
+    step_of,
+    with_time,
+)
+from graphdown.data.understanding import Understanding, VariableUnderstood
+from graphdown.data.units import conversion
+from graphdown.data.values import DRY, RATES, Cleaning, check_dry, check_range
 from graphdown.errors import DataError
 from meshes import Grid
+
+__all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
+
+STATIC = ("orog", "sftlf")
+DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
+SECOND_LOOK = 30
+ENOUGH_DAYS = 10  # a few days may well be dry everywhere
+CHUNK_BYTES = 32 * 2**20
+_USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
+POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of files, and what the user states about them.
+
+    Attributes:
+        variables: CF/CMIP names that must be there.
+        optional: names that are taken if there.
+        units: units of variables that carry none or wrong ones.
+        rename: name in the file: CF/CMIP name.
+        daily: how sub-daily values become daily ones ("mean", "max", "min", "sum"); tasmax and
+            tasmin always become maximum and minimum. None leaves times as they are.
+        select: index to take of a dimension beside time and space, as in {"member": 0}.
+        accumulated: variables whose totals run up from 00 UTC.
+        interpolate: whether variables on another grid than the first are interpolated to it.
+    """
+
+    variables: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    daily: str | None = None
+    select: Mapping[str, int] = field(default_factory=dict)
+    accumulated: tuple[str, ...] = ()
+    interpolate: bool = True
 
 
 def open_fields(
@@ -19,24 +79,69 @@ def open_fields(
     rename: Mapping[str, str] | None = None,
     optional: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Open files, join them along time and return canonical fields.
+    """Open files, join them along time and by variable, and return canonical fields.
 
     Args:
-        files: netCDF or zarr paths or globs.
+        files: netCDF, zarr or GRIB paths or globs.
         variables: CF/CMIP names that must be there.
         units: units of variables that carry none or wrong ones.
         rename: name in the file: CF/CMIP name.
         optional: names that are taken if there.
 
     Returns:
-        Dataset [time, *horizontal] in canonical units, float32.
+        Dataset [time, *horizontal] in canonical units, float32, not read yet. It has the first
+        file's global attributes and, as coordinates, the bounds of times and cells.
 
     Raises:
-        DataError: a file or variable is missing, or units cannot be understood.
+        DataError: see `graphdown.data.rules.REFUSALS`.
     """
-    parts = [_open(path).rename(_present(rename or {}, path)) for path in _paths(files)]
-    joined = parts[0] if len(parts) == 1 else _join(parts, files)
-    return to_canonical(joined, variables, units, where=", ".join(files), optional=optional)
+    request = Request(tuple(variables), tuple(optional), units or {}, rename or {})
+    return read_files(files, request)[0]
+
+
+def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Understanding]:
+    """Open files as `open_fields` does and return also what was understood.
+
+    Values are looked at in the first, the middle and the last time of each file; precipitation
+    that is dry there, and variables that are missing there, in up to 30 times.
+
+    Raises:
+        DataError: see `graphdown.data.rules.REFUSALS`.
+    """
+    notes = Notes()
+    pieces = open_pieces(files, notes)
+    where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    return _Reader(pieces, request, where, notes, tuple(find_paths(files)), from_disk=True).read()
+
+
+def understand(files: Sequence[str], request: Request | None = None) -> Understanding:
+    """Return what graphdown understands of files.
+
+    Args:
+        files: netCDF, zarr or GRIB paths or globs.
+        request: what is wanted of them; None takes every variable that is recognised.
+
+    Raises:
+        DataError: see `graphdown.data.rules.REFUSALS`.
+    """
+    if request is None or not request.variables:
+        request = replace(request or Request(()), optional=_recognised_in(files, request))
+    return read_files(files, request)[1]
+
+
+def _recognised_in(files: Sequence[str], request: Request | None) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for piece in open_pieces(files, Notes()):
+        ds = renamed(_positioned(piece.ds), request.rename if request else {})
+        names |= dict.fromkeys(recognised(ds, piece.where))
+    if not names:
+        there = sorted({str(n) for p in open_pieces(files, Notes()) for n in p.ds.data_vars})
+        raise refuse(
+            "variable-absent",
+            f"{files[0]}: no variable is recognised (there are: {', '.join(there)}); name them, as "
+            "in 'rename: {name in the file: tas}'.",
+        )
+    return tuple(names)
 
 
 def to_canonical(
@@ -49,52 +154,11 @@ def to_canonical(
     """Return the named variables of a dataset in canonical units, time first, days in order.
 
     Raises:
-        DataError: a variable, its time or its units are missing, or days are repeated.
+        DataError: see `graphdown.data.rules.REFUSALS`.
     """
-    stated = dict(units or {})
-    absent = [name for name in variables if name not in ds]
-    if absent:
-        there = ", ".join(str(name) for name in ds.data_vars)
-        raise DataError(
-            f"{where}: the variable {absent[0]!r} is absent (there are: {there}); "
-            "correct the name or add it under 'rename'."
-        )
-    wanted = [*variables, *(name for name in optional if name in ds)]
-    fields = {name: convert_units(ds[name], stated.get(name), where) for name in wanted}
-    for name in variables:
-        if "time" not in fields[name].dims:
-            raise DataError(f"{where}: the variable {name!r} has no dimension 'time'.")
-    out = xr.Dataset(fields)
-    mapping = {str(ds[n].attrs["grid_mapping"]) for n in wanted if "grid_mapping" in ds[n].attrs}
-    out = out.assign_coords({name: ds[name] for name in mapping if name in ds})
-    if "time" not in out.dims:
-        return out
-    times = out.indexes["time"]
-    if times.has_duplicates:
-        twice = times[times.duplicated()][0]
-        raise DataError(f"{where}: the time {twice} is there twice; drop one of the two.")
-    out = out if times.is_monotonic_increasing else out.sortby("time")
-    return out.transpose("time", ...)
-
-
-def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
-    """Return the grid that the named variables share.
-
-    Raises:
-        DataError: the variables stand on different grids, or no coordinates are found.
-    """
-    dims = {name: tuple(d for d in ds[name].dims if d != "time") for name in variables}
-    first = variables[0]
-    for name in variables:
-        if set(dims[name]) != set(dims[first]):
-            raise DataError(
-                f"{where}: {first!r} stands on {dims[first]} but {name!r} on {dims[name]}; "
-                "give them as two sources or interpolate one to the other's grid."
-            )
-    try:
-        return Grid.from_dataset(ds[list(variables)])
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
+    request = Request(tuple(variables), tuple(optional), units or {})
+    pieces = [Piece(where, ds)]
+    return _Reader(pieces, request, where, Notes(), (), from_disk=False).read()[0]
 
 
 def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.ndarray:
@@ -103,49 +167,268 @@ def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.nda
     return np.stack(stacked, axis=-1).astype(np.float32, copy=False)
 
 
-def _paths(files: Sequence[str]) -> list[str]:
-    paths: list[str] = []
-    for pattern in files:
-        found = sorted(glob.glob(pattern))
-        if not found:
-            raise DataError(f"No file matches {pattern!r}; check the path.")
-        paths += found
-    return paths
+@dataclass(frozen=True)
+class _Part:
+    """One variable of one piece: canonical values, not read yet, and what was seen of them."""
+
+    where: str
+    choice: Choice
+    field: xr.DataArray
+    cleaning: Cleaning
+    given: str | None
+    sample: np.ndarray
 
 
-def _open(path: str) -> xr.Dataset:
-    try:
-        if Path(path).suffix == ".zarr":
-            return xr.open_zarr(path)
-        return xr.open_dataset(path, engine="netcdf4", chunks={})
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"The file {path!r} cannot be read: {reason}.") from None
+class _Reader:
+    """Reads the variables of a request from opened pieces."""
 
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        request: Request,
+        where: str,
+        notes: Notes,
+        paths: tuple[str, ...],
+        from_disk: bool,
+    ) -> None:
+        self.request, self.where, self.notes = request, where, notes
+        self.paths, self.from_disk = paths, from_disk
+        self._check_rename(pieces)
+        self.pieces = [self._prepared(piece) for piece in pieces]
 
-def _present(rename: Mapping[str, str], path: str) -> dict[str, str]:
-    import difflib
+    def read(self) -> tuple[xr.Dataset, Understanding]:
+        fields: dict[str, xr.DataArray] = {}
+        understood: list[VariableUnderstood] = []
+        for name in dict.fromkeys((*self.request.variables, *self.request.optional)):
+            parts = self._parts(name)
+            if parts:
+                fields[name], variable = self._joined(name, parts)
+                understood.append(variable)
+            elif name in self.request.variables:
+                raise self._absent(name)
+        if not fields:
+            return xr.Dataset(), self._understanding(xr.Dataset(), [])
+        fields = merge_variables(fields, self.where, self.notes)
+        fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
+        out = self._with_described(xr.Dataset(fields))
+        if "time" in out.dims:
+            note_gaps(out["time"], self.where, self.notes)
+            out = out.transpose("time", ...)
+        return out, self._understanding(out, understood)
 
-    with_names = set(_open(path).variables)
-    for name in rename:
-        if name not in with_names:
-            close = difflib.get_close_matches(name, [str(n) for n in with_names], n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "."
-            raise DataError(f"{path}: 'rename' names {name!r}, which is not in the file{hint}")
-    return dict(rename)
+    def _prepared(self, piece: Piece) -> Piece:
+        ds = renamed(_positioned(piece.ds), self.request.rename)
+        ds = without_hidden_cells(ds, piece.where, self.notes)
+        return Piece(piece.where, with_time(ds, piece.where, self.notes))
 
+    def _check_rename(self, pieces: Sequence[Piece]) -> None:
+        import difflib
 
-def _join(parts: list[xr.Dataset], files: Sequence[str]) -> xr.Dataset:
-    try:
-        return xr.concat(
-            parts,
-            "time",
-            data_vars="minimal",
-            coords="minimal",
-            compat="override",
-            join="exact",
-            combine_attrs="override",
+        there = {str(n) for piece in pieces for n in piece.ds.variables}
+        for name in self.request.rename:
+            if name not in there:
+                close = difflib.get_close_matches(name, sorted(there), n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else "; correct the name."
+                raise refuse(
+                    "rename-absent",
+                    f"{self.where}: 'rename' names {name!r}, which is not in the file{hint}",
+                )
+
+    def _absent(self, name: str) -> DataError:
+        there = sorted({str(n) for piece in self.pieces for n in piece.ds.data_vars})
+        return refuse(
+            "variable-absent",
+            f"{self.where}: the variable {name!r} is absent (there are: {', '.join(there)}); "
+            "correct the name or add it under 'rename'.",
         )
-    except (ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{', '.join(files)} cannot be joined along time: {reason}") from None
+
+    def _parts(self, name: str) -> list[_Part]:
+        stated = name in self.request.rename.values()
+        parts = []
+        for piece in self.pieces:
+            choice = choose(piece.ds, name, piece.where, self.notes, stated)
+            if choice is not None:
+                parts.append(self._part(name, piece.where, choice))
+        return parts[:1] if name in STATIC else parts
+
+    def _part(self, name: str, where: str, choice: Choice) -> _Part:
+        raw = choice.field.rename(name)
+        if raw.dtype.kind not in "fiu":
+            raise refuse(
+                "not-numeric",
+                f"{where}: {choice.file_name!r} holds no numbers (its type is {raw.dtype}); choose "
+                "another variable.",
+            )
+        if name in STATIC and "time" in raw.dims:
+            raw = raw.isel(time=0, drop=True)
+        raw = on_time_and_space(raw, self.request.select, where, self.notes)
+        if name not in STATIC and name in self.request.variables and "time" not in raw.dims:
+            raise refuse(
+                "no-time",
+                f"{where}: the variable {name!r} has no dimension 'time'; give a file with times.",
+            )
+        given = self.request.units.get(name) or raw.attrs.get("units")
+        given = None if given is None else str(given)
+        lazy = _chunked(raw) if self.from_disk else raw
+        running = name in self.request.accumulated
+        rate, units = as_rate(lazy, given, running, where, self.notes)
+        cleaning = Cleaning(name, conversion(name, units, where))
+        # Chunks are read whole; the file itself gives single times.
+        looked_at = raw if rate is lazy else rate
+        sample = self._look(cleaning, looked_at, where)
+        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
+        return _Part(where, choice, lazily, cleaning, given, sample)
+
+    def _look(self, cleaning: Cleaning, raw: xr.DataArray, where: str) -> np.ndarray:
+        """Return canonical values of a few times, checked."""
+        name = cleaning.name
+        values = _read(_times(raw, 3), where)
+        made = cleaning.block(values)
+        dry = name in RATES and 0.0 < np.nanmax(np.nan_to_num(made), initial=0.0) < DRY
+        if dry or not np.isfinite(made).any():
+            values = _read(_times(raw, SECOND_LOOK), where)
+            made = cleaning.block(values)
+        if not np.isfinite(made).any():
+            raise refuse(
+                "all-missing",
+                f"{where}: {name!r} has no value in the times looked at; check the file.",
+            )
+        check_range(name, made, where, values)
+        if len(made) >= ENOUGH_DAYS:
+            check_dry(name, made, where)
+        cleaning.note(values, where, self.notes)
+        return made
+
+    def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
+        fields = [(part.where, part.field) for part in parts]
+        check_same_grid(fields, name)
+        joined, dropped = join_times(fields, name, self.notes)
+        if self.request.daily is not None and "time" in joined.dims:
+            method = DAILY_EXTREMES.get(name, self.request.daily)
+            joined = daily(joined, method, parts[0].where, self.notes)
+        return joined, self._variable(name, parts, joined, dropped)
+
+    def _variable(
+        self, name: str, parts: Sequence[_Part], joined: xr.DataArray, dropped: int
+    ) -> VariableUnderstood:
+        first = parts[0]
+        finite = [p.sample[np.isfinite(p.sample)] for p in parts]
+        missing = [np.mean(~np.isfinite(p.sample)) for p in parts]
+        made = first.cleaning.conversion
+        space = horizontal_of(joined, first.where)
+        timed = "time" in joined.dims
+        gaps = gaps_of(joined["time"]) if timed else []
+        dates = [str(joined.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
+        return VariableUnderstood(
+            name=name,
+            file_names=tuple(dict.fromkeys(p.choice.file_name for p in parts)),
+            level=first.choice.level,
+            files=len({p.where for p in parts}),
+            units_given=first.given,
+            units_stated=name in self.request.units,
+            units=None if made is None else made.wanted,
+            factor=1.0 if made is None else made.factor,
+            offset=0.0 if made is None else made.offset,
+            minimum=min(float(v.min()) for v in finite),
+            maximum=max(float(v.max()) for v in finite),
+            missing=float(np.mean(missing)),
+            grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
+            step=step_name(step_of(joined["time"])) if timed else "",
+            calendar=calendar_of(joined["time"]) if timed else "",
+            first=dates[0],
+            last=dates[1],
+            times=joined.sizes["time"] if timed else 0,
+            duplicates=dropped,
+            gaps=tuple(gaps),
+        )
+
+    def _with_described(self, out: xr.Dataset) -> xr.Dataset:
+        """Attach global attributes, grid mapping and bounds."""
+        first = self.pieces[0].ds
+        out = out.assign_attrs(first.attrs)
+        mappings = {f.attrs.get("grid_mapping") for f in out.data_vars.values()}
+        for piece in reversed(self.pieces):
+            found = [n for n in mappings if n in piece.ds.variables]
+            out = out.assign_coords({n: piece.ds[n].reset_coords(drop=True) for n in found})
+        spatial = [n for n in out.coords if n != "time"]
+        for name in bounds_named(out, spatial):
+            held = next((p.ds[name] for p in self.pieces if name in p.ds.variables), None)
+            if held is not None and all(out.sizes.get(d, n) == n for d, n in held.sizes.items()):
+                out = out.assign_coords({name: held.reset_coords(drop=True).variable})
+        return self._with_time_bounds(out)
+
+    def _with_time_bounds(self, out: xr.Dataset) -> xr.Dataset:
+        if "time" not in out.dims or self.request.daily is not None:
+            return out
+        names = bounds_named(out, ["time"])
+        if not names:
+            return out
+        held = [p.ds[names[0]] for p in self.pieces if names[0] in p.ds.variables]
+        held = [b.reset_coords(drop=True) for b in held if "time" in b.dims]
+        if not held:
+            return _without_bounds(out)
+        every = xr.concat(held, "time", join="override", combine_attrs="override")
+        every = every.drop_duplicates("time")
+        if not out.indexes["time"].isin(every.indexes["time"]).all():
+            return _without_bounds(out)
+        return out.assign_coords({names[0]: every.sel(time=out["time"]).variable})
+
+    def _understanding(
+        self, out: xr.Dataset, variables: Sequence[VariableUnderstood]
+    ) -> Understanding:
+        timed = "time" in out.dims
+        dates = [str(out.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
+        return Understanding(
+            where=self.where,
+            files=self.paths,
+            variables=tuple(variables),
+            calendar=calendar_of(out["time"]) if timed else "",
+            first=dates[0],
+            last=dates[1],
+            times=out.sizes["time"] if timed else 0,
+            step=step_name(step_of(out["time"])) if timed else "",
+            notes=self.notes.listed(),
+            attrs=dict(self.pieces[0].ds.attrs),
+        )
+
+
+def _positioned(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with latitudes and longitudes as coordinates, however it has them."""
+    found = [
+        name
+        for name, v in ds.data_vars.items()
+        if name in POSITIONS or v.attrs.get("standard_name") in ("latitude", "longitude")
+    ]
+    return ds.set_coords(found)
+
+
+def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with no mention of bounds of the times, which it lacks."""
+    time = ds["time"].copy()
+    time.attrs.pop("bounds", None)
+    time.encoding.pop("bounds", None)
+    return ds.assign_coords(time=time)
+
+
+def _chunked(field: xr.DataArray) -> xr.DataArray:
+    """Return the field in chunks of whole times of about 32 MiB, multiples of the file's own."""
+    if "time" not in field.dims or field.chunks is not None:
+        return field.chunk({}) if field.chunks is None else field
+    others = [n for d, n in field.sizes.items() if d != "time"]
+    steps = max(1, CHUNK_BYTES // (4 * int(np.prod(others, dtype=np.int64)) or 1))
+    preferred = field.encoding.get("preferred_chunks", {}).get("time", 1)
+    return field.chunk({"time": max(preferred, steps // preferred * preferred)})
+
+
+def _times(field: xr.DataArray, count: int) -> xr.DataArray:
+    """Return the field at a few times, first and last among them."""
+    if "time" not in field.dims:
+        return field
+    return field.isel(time=np.unique(np.linspace(0, field.sizes["time"] - 1, count).astype(int)))
+
+
+def _read(field: xr.DataArray, where: str) -> np.ndarray:
+    try:
+        return np.asarray(field.values)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise unreadable(where, error) from None

@@ -1,19 +1,33 @@
 """Load all the fields that an experiment names."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
 
-from graphdown.data.fields import field_values, horizontal_grid, open_fields
-from graphdown.data.pair import pair, select_period
-from graphdown.data.units import convert_units
+from graphdown.data.cover import check_cover
+from graphdown.data.fields import (
+    Request,
+    field_values,
+    horizontal_grid,
+    open_fields,
+    read_files,
+)
+from graphdown.data.files import unreadable
+from graphdown.data.missing import complete_values, with_ground_filled, without_empty_days
+from graphdown.data.pair import pair, select_period, unpaired, within
+from graphdown.data.rules import Notes
+from graphdown.data.times import check_daily
+from graphdown.data.understanding import Understanding
+from graphdown.data.values import check_range
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
 from meshes import Grid, bilinear, coarsen, conservative
 
 PERIODS = ("train", "validation", "test")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,12 +40,14 @@ class ExperimentData:
         sources: the sources to train on by name, predictors [time, *horizontal] and, if known,
             their orog.
         unseen: the sources that are only evaluated on.
+        understood: what was understood of the target's files ("target") and of each source's.
     """
 
     fine: xr.Dataset
     statics: xr.Dataset
     sources: dict[str, xr.Dataset]
     unseen: dict[str, xr.Dataset]
+    understood: dict[str, Understanding] = field(default_factory=dict)
 
     def pair(
         self, experiment: Experiment, source: str, period: str
@@ -44,7 +60,9 @@ class ExperimentData:
 
 
 def load_data(experiment: Experiment) -> ExperimentData:
-    """Open, convert and check every field of an experiment.
+    """Open, convert and check every field of an experiment; read its periods.
+
+    Repairs, notices and the number of days without a partner are logged, one line each.
 
     Raises:
         DataError: a file, variable or period is missing or wrong; the message names it.
@@ -54,15 +72,31 @@ def load_data(experiment: Experiment) -> ExperimentData:
         loaded = _from_world(experiment)
     else:
         assert data.target is not None
-        fine, statics = _target(data.target, experiment)
-        sources = {s.name: _source(s, fine, statics, experiment) for s in data.sources}
-        unseen = {s.name: _source(s, fine, statics, experiment) for s in data.unseen}
-        loaded = ExperimentData(fine, statics, sources, unseen)
+        loaded = _from_files(data.target, experiment)
     for name in loaded.sources:
         for period in PERIODS:
             loaded.pair(experiment, name, period)
     for name in loaded.unseen:
         loaded.pair(experiment, name, "test")
+    for understanding in loaded.understood.values():
+        for note in understanding.notes:
+            logger.info("%s", note)
+    return loaded
+
+
+def _from_files(target: Target, experiment: Experiment) -> ExperimentData:
+    data = experiment.data
+    fine, statics, understood = _target(target, experiment)
+    loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
+    for source in (*data.sources, *data.unseen):
+        periods = PERIODS if source in data.sources else PERIODS[2:]
+        group = loaded.sources if source in data.sources else loaded.unseen
+        if source.upscale is not None:
+            names = list(experiment.predictors)
+            group[source.name] = upscaled(fine[names], statics, source.upscale)
+            continue
+        fields, of_source = _source(source, fine, periods, experiment)
+        group[source.name], loaded.understood[source.name] = fields, of_source
     return loaded
 
 
@@ -100,11 +134,12 @@ def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:
             raise DataError(f"{key!r} names {name!r}, which {where} lacks (it has {there}).")
 
 
-def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Dataset]:
+def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Dataset, Understanding]:
     names = list(experiment.targets)
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
-    fine = _open("'data.target'", target, names)
+    where = "'data.target'"
+    fine, understood = _open(where, target, names)
     for dim, (low, high) in target.cut.items():
         if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
             sizes = ", ".join(f"{d} of {n}" for d, n in fine.sizes.items())
@@ -113,45 +148,92 @@ def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Data
                 f"{sizes}; choose first and end within them."
             )
         fine = fine.isel({dim: slice(low, high)})
-    fine = fine.compute()
+    notes = Notes()
+    fine = _loaded(fine, names, PERIODS, experiment, "the target", where)
+    fine = without_empty_days(fine, list(experiment.targets), True, "the target", notes)
     grid = horizontal_grid(fine, names, "the target")
-    return fine, _statics(target, grid)
+    return fine, _statics(target, grid), _with_notes(understood, notes)
 
 
 def _statics(target: Target, grid: Grid) -> xr.Dataset:
     """Return the static fields on the target grid: cell means where the file is finer."""
     fields = {}
     for name, static in target.statics.items():
-        ds = open_fields([static.file], [], optional=[static.variable])
-        if static.variable not in ds:
-            raise DataError(f"{static.file}: the variable {static.variable!r} is absent.")
-        raw = ds[static.variable].squeeze(drop=True).rename(name)
-        field = convert_units(raw, None, static.file)
-        own = horizontal_grid(field.to_dataset(), [name], static.file)
+        ds = open_fields([static.file], [name], rename={static.variable: name})
+        own = horizontal_grid(ds, [name], static.file)
         remap = conservative if own.spacing_km < grid.spacing_km else bilinear
-        values = remap(own, grid).apply(own.values(field)).astype(np.float32)
-        fields[name] = grid.dataarray(values, name, attrs=field.attrs)
+        values = remap(own, grid).apply(own.values(ds[name])).astype(np.float32)
+        fields[name] = grid.dataarray(values, name, attrs=_attrs(ds[name]))
     return xr.Dataset(fields)
 
 
 def _source(
-    source: Source, fine: xr.Dataset, statics: xr.Dataset, experiment: Experiment
-) -> xr.Dataset:
-    if source.upscale is not None:
-        return upscaled(fine[list(experiment.predictors)], statics, source.upscale)
+    source: Source, fine: xr.Dataset, periods: Sequence[str], experiment: Experiment
+) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
-    fields = _open(where, source, experiment.predictors, optional=["orog"])
-    horizontal_grid(fields, experiment.predictors, where)
-    return fields.compute()
+    names = experiment.predictors
+    fields, understood = _open(where, source, names, optional=["orog"])
+    fields = _loaded(fields, names, periods, experiment, where, where)
+    notes = Notes()
+    fields = without_empty_days(fields, names, False, where, notes)
+    fields = with_ground_filled(fields, names, where, notes)
+    grid = horizontal_grid(fields, names, where)
+    target = horizontal_grid(fine, experiment.targets, "the target")
+    check_cover(grid, target, experiment.graph.margin_km, where, notes)
+    bounds = [getattr(experiment.periods, p) for p in periods]
+    ours, theirs = unpaired(fields, within(fine, bounds))
+    if ours or theirs:
+        text = f"{ours} days of the source and {theirs} of the target have no partner"
+        notes.add("unpaired", where, text)
+    return fields, _with_notes(understood, notes)
+
+
+def _loaded(
+    ds: xr.Dataset,
+    names: Sequence[str],
+    periods: Sequence[str],
+    experiment: Experiment,
+    what: str,
+    where: str,
+) -> xr.Dataset:
+    """Return the days of the given periods, read, daily and within range."""
+    check_daily(ds, where)
+    bounds = {p: getattr(experiment.periods, p) for p in periods}
+    for period, ends in bounds.items():
+        select_period(ds, ends, f"'periods.{period}' of {what}")
+    part = within(ds, bounds.values())
+    try:
+        loaded = part.compute()
+    except (OSError, RuntimeError, EOFError) as error:
+        raise unreadable(where, error) from None
+    for name in names:
+        check_range(name, loaded[name].values, where)
+    return loaded
+
+
+def _with_notes(understood: Understanding, notes: Notes) -> Understanding:
+    return replace(understood, notes=(*understood.notes, *notes.listed()))
 
 
 def _open(
     where: str, origin: Source | Target, names: Sequence[str], optional: Sequence[str] = ()
-) -> xr.Dataset:
+) -> tuple[xr.Dataset, Understanding]:
+    request = Request(
+        variables=tuple(names),
+        optional=tuple(optional),
+        units=origin.units,
+        rename=origin.rename,
+        daily=origin.daily,
+        select=origin.select,
+        accumulated=origin.accumulated,
+        interpolate=isinstance(origin, Source),
+    )
     try:
-        return open_fields(origin.files, names, origin.units, origin.rename, optional)
+        return read_files(origin.files, request)
     except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+        located = DataError(f"{where}: {error}")
+        located.rule = error.rule
+        raise located from None
 
 
 def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
@@ -194,16 +276,12 @@ def source_arrays(
 ) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
+    Points at which a predictor never has a value are masked; those of a pressure level that are
+    missing below ground are filled.
+
     Raises:
-        DataError: values are missing.
+        DataError: other values are missing.
     """
-    grid = horizontal_grid(ds, predictors, where)
-    values = field_values(ds, predictors, grid)
-    missing = ~np.isfinite(values)
-    if missing.any():
-        count, (_, _, column) = int(missing.sum()), np.argwhere(missing)[0]
-        raise DataError(
-            f"{where}: {count} values are missing, the first in {predictors[column]!r}; fill or "
-            "leave out those points or days."
-        )
-    return grid, values
+    filled = with_ground_filled(ds, predictors, where, Notes())
+    grid = horizontal_grid(filled, predictors, where)
+    return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)

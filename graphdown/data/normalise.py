@@ -100,7 +100,7 @@ def fit_normaliser(
     moments = [_moments(to_channels(values, predictors)) for values in coarse]
     mean = np.mean([m for m, _ in moments], axis=0)
     square = np.mean([s for _, s in moments], axis=0)
-    scale = np.sqrt(np.mean([np.nanvar(c, axis=0).mean(0) for c in corrections], axis=0))
+    scale = np.sqrt(np.mean([_spread(c) for c in corrections], axis=0))
     return Normaliser(
         tuple(predictors),
         tuple(targets),
@@ -109,6 +109,18 @@ def fit_normaliser(
         tuple(float(v) for v in base),
         tuple(float(max(v, 1e-6)) for v in scale),
     )
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Return the variance in time of values [time, node, T] about each node's mean, [T].
+
+    Nodes without any value, as over the sea, do not count.
+    """
+    present = np.isfinite(values)
+    count = present.sum(axis=0)
+    mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(count, 1)
+    square = np.where(present, (values - mean) ** 2, 0.0).sum(axis=0) / np.maximum(count, 1)
+    return square.sum(axis=0) / np.maximum((count > 0).sum(axis=0), 1)
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

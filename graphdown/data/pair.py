@@ -1,10 +1,11 @@
 """Bring the same days of two datasets together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
 
+from graphdown.data.times import days_of
 from graphdown.errors import DataError
 
 
@@ -22,6 +23,25 @@ def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Datas
             f"to {last}; choose a period within."
         )
     return part
+
+
+def within(ds: xr.Dataset, periods: Iterable[Sequence[str]]) -> xr.Dataset:
+    """Return the times that lie in any of the periods [first, last] (inclusive)."""
+    keep = np.zeros(ds.sizes["time"], dtype=bool)
+    for first, last in periods:
+        keep[ds.indexes["time"].slice_indexer(first, last)] = True
+    return ds.isel(time=np.flatnonzero(keep))
+
+
+def unpaired(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[int, int]:
+    """Return how many days of the source and of the target have no partner.
+
+    Raises:
+        DataError: several times in one day.
+    """
+    left, right = _days(coarse, "source"), _days(fine, "target")
+    common = len(np.intersect1d(left, right, assume_unique=True))
+    return len(left) - common, len(right) - common
 
 
 def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
@@ -44,7 +64,7 @@ def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def _days(ds: xr.Dataset, what: str) -> np.ndarray:
-    days = ds.time.dt.strftime("%Y-%m-%d").values.astype(str)
+    days = days_of(ds["time"])
     unique, counts = np.unique(days, return_counts=True)
     if counts.max(initial=1) > 1:
         raise DataError(

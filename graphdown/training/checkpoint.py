@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphdown.emulator import named_values, with_values
+from graphdown.errors import GraphdownError
 from graphdown.training.step import State
 
 KEPT = 2
@@ -58,7 +59,7 @@ class Checkpoints:
         """Return the newest state and progress, None if there is no checkpoint.
 
         Raises:
-            GraphdownError: the checkpoint belongs to another model.
+            GraphdownError: the checkpoint belongs to another model or is damaged.
         """
         step = self._manager.latest_step()
         if step is None:
@@ -67,7 +68,13 @@ class Checkpoints:
         args = self._ocp.args.Composite(
             state=self._ocp.args.StandardRestore(wanted), progress=self._ocp.args.JsonRestore()
         )
-        restored = self._manager.restore(step, args=args)
+        try:
+            restored = self._manager.restore(step, args=args)
+        except ValueError as error:
+            raise GraphdownError(
+                f"The checkpoint of step {step} in {str(self._manager.directory)!r} does not fit "
+                "the network; it belongs to another model or is damaged."
+            ) from error
         values: dict[str, Any] = restored["state"]
         tree = with_values(template._asdict(), values)
         saved = dict(restored["progress"])

@@ -257,10 +257,11 @@ class Trainer:
             made = run_network(
                 network, self.normaliser, samples.graph, samples.source, samples.forcings
             )
-            per_node = np.nanmean((made - samples.fine) ** 2, axis=0)
-            valid = np.isfinite(per_node)
-            weight = area[:, None] * valid
-            squares.append(np.nansum(per_node * weight, axis=0) / weight.sum(0))
+            square = (made - samples.fine) ** 2
+            days = np.isfinite(square).sum(axis=0)
+            per_node = np.nansum(square, axis=0) / np.maximum(days, 1)
+            weight = area[:, None] * (days > 0)
+            squares.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
         rmse = np.sqrt(np.mean(squares, axis=0))
         return {t: float(v) for t, v in zip(self.normaliser.targets, rmse, strict=True)}
 

@@ -59,7 +59,7 @@ class DataParallel:
         if self.backend == "shard_map":
             return jax.device_put(tree, self._shardings[0])
         # By pmap itself, so that the copies lie as the step's own results will: one compilation.
-        copy = jax.pmap(lambda _, t: t, in_axes=(0, None), devices=self.devices)
+        copy = jax.pmap(lambda _, t: t, axis_name=AXIS, in_axes=(0, None), devices=self.devices)
         return copy(np.arange(len(self.devices)), tree)
 
     def one(self, tree: Any) -> Any:

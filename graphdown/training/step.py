@@ -108,7 +108,7 @@ def make_step(
         params = optax.apply_updates(state.params, updates)
         # A short memory at first, or the average would stay close to the random start.
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        ema = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.ema, params)
+        ema = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.ema, params)
         metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
         return State(params, ema, inner, state.step + 1), metrics
 

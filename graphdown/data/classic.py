@@ -1,0 +1,88 @@
+"""The size that a classic netCDF file should have, from its header.
+
+netCDF's library reads zeros beyond the end of a classic file that was cut off; rain of zero looks
+like data, so the size is checked before anything is read.
+"""
+
+import math
+import struct
+from typing import BinaryIO
+
+STARTS = (b"CDF\x01", b"CDF\x02")
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
+STREAMING = 0xFFFFFFFF
+
+
+def expected_size(file: BinaryIO) -> int:
+    """Return the least size in bytes that holds all values; 0 if the header does not say.
+
+    Args:
+        file: open at the start; classic or 64-bit offset format.
+
+    Raises:
+        struct.error: the header itself is cut off.
+    """
+    reader = _Header(file)
+    return reader.expected_size()
+
+
+class _Header:
+    """Reads a header's fields one after another."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.offset_format = ">q" if file.read(4) == STARTS[1] else ">i"
+
+    def expected_size(self) -> int:
+        records = self._integer()
+        lengths = [self._dimension() for _ in range(self._list_length())]
+        self._skip_attributes()
+        variables = [self._variable(lengths) for _ in range(self._list_length())]
+        if records == STREAMING:
+            return 0
+        per_record = [size for recorded, size, _ in variables if recorded]
+        # One record variable alone is stored without padding.
+        padded = per_record if len(per_record) == 1 else [-(-size // 4) * 4 for size in per_record]
+        ends = [0]
+        for recorded, size, begin in variables:
+            if recorded and not records:
+                continue
+            ends.append(begin + size + (sum(padded) * (records - 1) if recorded else 0))
+        return max(ends)
+
+    def _variable(self, lengths: list[int]) -> tuple[bool, int, int]:
+        """Return whether a variable has records, its size (of one record), and where it begins."""
+        self._skip_text()
+        sizes = [lengths[self._integer()] for _ in range(self._integer())]
+        self._skip_attributes()
+        kind = self._integer()
+        self._integer()
+        begin = self._unpack(self.offset_format)
+        recorded = bool(sizes) and sizes[0] == 0
+        return recorded, math.prod(sizes[recorded:]) * SIZES[kind], begin
+
+    def _dimension(self) -> int:
+        self._skip_text()
+        return self._integer()
+
+    def _list_length(self) -> int:
+        self._integer()
+        return self._integer()
+
+    def _skip_attributes(self) -> None:
+        for _ in range(self._list_length()):
+            self._skip_text()
+            size = SIZES[self._integer()]
+            self._skip(size * self._integer())
+
+    def _skip_text(self) -> None:
+        self._skip(self._integer())
+
+    def _skip(self, size: int) -> None:
+        self.file.seek(-(-size // 4) * 4, 1)
+
+    def _integer(self) -> int:
+        return self._unpack(">I")
+
+    def _unpack(self, form: str) -> int:
+        return int(struct.unpack(form, self.file.read(struct.calcsize(form)))[0])

@@ -1,0 +1,143 @@
+"""Every repair, notice and refusal of input data, by name: the one place where they are listed."""
+
+from dataclasses import dataclass
+
+from graphdown.errors import DataError
+
+REPAIRS = {
+    "accumulation-differenced": "A total that runs up from a forecast's start or from 00 UTC is "
+    "differenced and divided by the interval.",
+    "amount-divided": "An amount per interval (cell method 'sum', or an amount by its standard "
+    "name) is divided by the interval.",
+    "below-ground-filled": "A point that is missing on a pressure level takes the nearest point "
+    "that is there at that time, if at least half of the points are.",
+    "daily": "Sub-daily values become one value a day, as the experiment asks; days with fewer "
+    "values than usual are left out.",
+    "duplicate-dropped": "A time that a file holds twice with the same values is kept once.",
+    "empty-days-dropped": "Days on which a variable of a source, or all of the target's, "
+    "are missing everywhere are left out.",
+    "extra-dimension-dropped": "A dimension of length one beside time and the horizontal ones is "
+    "dropped.",
+    "fill-code": "1e15 and beyond, and codes such as -999 or -32768 outside the variable's range, "
+    "are missing values.",
+    "forecast-shortest-lead": "Of several forecasts for one time the shortest is kept.",
+    "geopotential": "A geopotential is divided by 9.80665 m s-2 to a height.",
+    "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
+    "infinite": "Infinite values are missing values.",
+    "integers": "Integers become floating point numbers.",
+    "level-units-assumed": "Pressure levels without units are Pa if one exceeds 1100, else hPa.",
+    "negative-clipped": "Precipitation between -0.1 mm day-1 and 0 becomes 0.",
+    "overlap-dropped": "Times that two files hold with the same values are taken from the first.",
+    "periods-differ": "Of variables that cover different times, the common times are kept.",
+    "regridded": "A variable on another grid is brought to that of the first one, bilinearly.",
+    "stamp-aligned": "Daily variables are matched by date and take the first one's time stamps.",
+    "stamp-to-middle": "A time stamp at the end of its interval moves to the middle.",
+    "time-from-yyyymmdd": "Times written as the number yyyymmdd are read as dates.",
+    "time-sorted": "Times that are not in order are sorted.",
+}
+NOTICES = {
+    "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
+    "gap": "Times are absent between the first and the last.",
+    "leap-days-absent": "A calendar with leap days lacks every 29 February.",
+    "margin": "The source ends within the margin around the target; the network extrapolates "
+    "there.",
+    "unpaired": "Days that only one of source and target has are left out.",
+}
+REFUSALS = {
+    "all-missing": "A variable has no value at all in the times looked at.",
+    "amount": "An amount of precipitation does not say over which interval.",
+    "calendars-differ": "Files or variables of one source have different calendars.",
+    "cell-methods": "The cell methods contradict the variable's name.",
+    "chunk-missing": "A zarr store lacks chunks that would read as a number.",
+    "coordinates-swapped": "The latitude holds longitudes.",
+    "duplicate-differs": "A file holds a time twice with different values.",
+    "empty": "A file holds no variable or no time.",
+    "extra-dimension": "A dimension beside time and the horizontal ones has several entries.",
+    "grib-engine": "GRIB files need cfgrib.",
+    "grid-unknown": "No single horizontal grid is found.",
+    "grids-differ": "Files of one variable, or variables of the target, stand on different grids.",
+    "level-absent": "A pressure level is not in the file.",
+    "level-kind": "The levels are no pressure levels.",
+    "missing-values": "Values of a source are missing.",
+    "negative-precipitation": "Precipitation is clearly negative.",
+    "no-common-time": "The variables of a source have no time in common.",
+    "no-file": "No file matches.",
+    "no-permission": "A file may not be read.",
+    "no-time": "A variable has no time.",
+    "not-daily": "Daily values are needed, the steps are longer.",
+    "not-numeric": "A variable holds text or dates instead of numbers.",
+    "out-of-range": "Values lie outside what the variable can have.",
+    "outside": "Target points lie outside the source.",
+    "overlap-differs": "Two files hold the same times with different values.",
+    "rename-absent": "A name to rename is in no file.",
+    "selection": "A selection names a dimension or index that is not there.",
+    "sub-daily": "Daily values are needed, there are several a day.",
+    "time-undecodable": "Times cannot be turned into dates.",
+    "time-units-missing": "Times carry no units and are no yyyymmdd.",
+    "units-missing": "A variable has no units.",
+    "units-unknown": "Units cannot be turned into the canonical ones.",
+    "unreadable": "A file is cut off or in no known format.",
+    "variable-absent": "A variable is in no file.",
+    "variable-ambiguous": "Several variables of a file could be the one that is needed.",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """One repair or notice.
+
+    Attributes:
+        rule: its name in REPAIRS or NOTICES.
+        where: the first file it applied to.
+        variable: CF/CMIP name, empty for the whole file.
+        text: what was done to what, without the place.
+        files: number of files it applied to.
+    """
+
+    rule: str
+    where: str
+    variable: str
+    text: str
+    files: int = 1
+
+    def __str__(self) -> str:
+        """Return one line that a user reads."""
+        others = f" and {self.files - 1} more" if self.files > 1 else ""
+        variable = f"{self.variable}: " if self.variable else ""
+        return f"{self.where}{others}: {variable}{self.text} [{self.rule}]"
+
+
+class Notes:
+    """Collects what was repaired or noticed; the same rule on the same variable once."""
+
+    def __init__(self) -> None:
+        self._notes: dict[tuple[str, str], Note] = {}
+        self._places: dict[tuple[str, str], set[str]] = {}
+
+    def add(self, rule: str, where: str, text: str, variable: str = "") -> None:
+        """Record that a rule was applied."""
+        if rule not in REPAIRS and rule not in NOTICES:
+            raise KeyError(f"{rule!r} is in no list of rules.")
+        key = (rule, variable)
+        places = self._places.setdefault(key, set())
+        places.add(where)
+        first = self._notes.get(key, Note(rule, where, variable, text))
+        self._notes[key] = Note(rule, first.where, variable, first.text, len(places))
+
+    def listed(self) -> tuple[Note, ...]:
+        """Return the notes in the order in which they were made."""
+        return tuple(self._notes.values())
+
+
+def refuse(rule: str, sentence: str) -> DataError:
+    """Return the error of a refusal, to be raised.
+
+    Args:
+        rule: its name in REFUSALS.
+        sentence: what is wrong, where, and what to do.
+    """
+    if rule not in REFUSALS:
+        raise KeyError(f"{rule!r} is in no list of rules.")
+    error = DataError(sentence)
+    error.rule = rule
+    return error

@@ -1,0 +1,7 @@
+import contextlib
+
+from graphdown.data.subnormals import subnormals_kept
+
+# xarray would load it at the first file that a test opens, in the middle of the tests.
+with subnormals_kept(), contextlib.suppress(ImportError, RuntimeError):
+    import cfgrib  # noqa: F401

@@ -1,0 +1,393 @@
+"""An emulator in use: saved and loaded, fed with any source, asked for the impossible."""
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from flax import nnx
+
+from graphdown.data.normalise import Normaliser
+from graphdown.emulator import PARAMETERS, SCHEMA, Emulator, load, named_values, new_network
+from graphdown.errors import DataError, GraphdownError
+from graphdown.geometry import Geometry
+from graphdown.model import ModelSpec
+from meshes import GraphSpec, Grid, bilinear, icosphere
+
+NORMALISER = Normaliser(
+    predictors=("tas", "pr", "ua850"),
+    targets=("tas", "pr"),
+    mean=(283.0, 2.0, 0.0, 0.8),
+    std=(9.0, 2.0, 6.0, 0.6),
+    base=(0.0, 0.0),
+    scale=(0.5, 1.0),
+)
+MODEL = ModelSpec(channels=10, rounds=1, target_channels=6)
+BOUND = ModelSpec(channels=10, rounds=1, target_channels=6, target_embedding=2, target_regression=5)
+SPEC = GraphSpec(mesh_level=5, encode_radius_km=500.0)
+POINTS = np.random.default_rng(2).uniform((-3.0, 42.0), (4.0, 47.0), (61, 2)).T
+TARGETS = {
+    "regular": Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0)),
+    "rotated": Grid.rotated(-162.0, 39.25, np.arange(-14, -9, 0.44), np.arange(-7, -3, 0.44)),
+    "points": Grid.from_points(*POINTS),
+}
+GLOBAL = Grid.regular(5.0, 4.0)
+MESH = icosphere(6)
+NEAR = (np.abs(MESH.lon - 1) < 12) & (np.abs(MESH.lat - 44.5) < 9)
+SOURCES = {
+    "regular": Grid.regular(1.5, 1.5, (-9.0, 36.0, 12.0, 54.0)),
+    "gaussian": Grid.gaussian(96, (-10.0, 36.0, 12.0, 54.0)),
+    "rotated": Grid.rotated(-162.0, 39.25, np.arange(-20, -4, 1.3), np.arange(-13, 3, 1.3)),
+    "icosahedral": Grid.from_points(MESH.lon[NEAR], MESH.lat[NEAR]),
+}
+
+
+def dataset(grid, days=6, start="2001-03-28"):
+    """Smooth fields that drift from day to day."""
+    day = np.arange(days)[:, None]
+    x, y = np.radians(8 * grid.lon), np.radians(6 * grid.lat)
+    wave = np.sin(x + 0.7 * day) * np.sin(y + 0.3 * day)
+    fields = {
+        "tas": (288.0 + 0.2 * (43 - grid.lat) + 6 * wave, "K"),
+        "pr": (np.maximum(8 * wave, 0.0), "mm day-1"),
+        "ua850": (5 + 4 * wave, "m s-1"),
+    }
+    time = xr.date_range(start, periods=days)
+    made = {
+        n: grid.dataarray(v.astype(np.float32), n, ("time",), {"time": time}, {"units": u})
+        for n, (v, u) in fields.items()
+    }
+    return xr.Dataset(made)
+
+
+def statics(grid):
+    orog = 600 + 500 * np.sin(np.radians(60 * grid.lon))
+    land = np.where(grid.lon > -1.0, 1.0, 0.0)
+    return xr.Dataset(
+        {
+            "orog": grid.dataarray(orog.astype(np.float32), attrs={"units": "m"}),
+            "sftlf": grid.dataarray(land.astype(np.float32), attrs={"units": "1"}),
+        }
+    )
+
+
+@cache
+def emulator(target="regular", model=MODEL):
+    """An emulator with random parameters."""
+    grid = TARGETS[target]
+    geometry = Geometry(grid, statics(grid), SPEC)
+    network = new_network(model, geometry, NORMALISER, seed=0)
+    rng = np.random.default_rng(1)
+    params = {
+        n: v + 0.3 * rng.normal(size=v.shape).astype(np.float32)
+        for n, v in named_values(nnx.state(network)).items()
+    }
+    return Emulator("tiny", model, NORMALISER, geometry, params)
+
+
+@pytest.fixture(scope="module")
+def coarse():
+    return dataset(SOURCES["regular"])
+
+
+@pytest.fixture(scope="module")
+def fine(coarse):
+    return emulator().downscale(coarse)
+
+
+def assert_close(result, expected, tas=2e-4, pr=1e-5):
+    """Equal but for rounding; float32 resolves 3e-5 K."""
+    np.testing.assert_allclose(result["tas"].values, expected["tas"].values, atol=tas, rtol=0)
+    np.testing.assert_allclose(result["pr"].values, expected["pr"].values, atol=pr, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("target", "model"), [("regular", BOUND), ("rotated", MODEL), ("points", BOUND)]
+)
+def test_a_loaded_emulator_gives_the_same_bytes(target, model, coarse, tmp_path):
+    made = emulator(target, model)
+    made.save(tmp_path / "emulator")
+    expected = made.downscale(coarse)
+    for folder in (tmp_path, tmp_path / "emulator"):
+        result = load(folder).downscale(coarse)
+        xr.testing.assert_identical(result, expected)
+        assert result["tas"].values.tobytes() == expected["tas"].values.tobytes()
+        assert result["pr"].values.tobytes() == expected["pr"].values.tobytes()
+
+
+def test_an_emulator_saved_again_is_the_same(tmp_path):
+    emulator("rotated").save(tmp_path / "a")
+    load(tmp_path / "a").save(tmp_path / "b")
+    assert (tmp_path / "a" / SCHEMA).read_bytes() == (tmp_path / "b" / SCHEMA).read_bytes()
+    again = load(tmp_path / "b")
+    assert again.model == MODEL and again.normaliser == NORMALISER and again.geometry.spec == SPEC
+    for name, value in emulator("rotated").params.items():
+        np.testing.assert_array_equal(again.params[name], value)
+
+
+def test_parameters_are_plain_arrays_that_no_pickle_can_replace(tmp_path):
+    emulator().save(tmp_path)
+    with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
+        assert all(archive[name].dtype == np.float32 for name in archive.files)
+        assert set(archive.files) == set(emulator().params)
+    np.savez(tmp_path / PARAMETERS, **{"head.bias": np.asarray([{}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load(tmp_path)
+
+
+def sizes(target, source):
+    """All numbers of nodes or edges that a graph has."""
+    graph = emulator(target).geometry.graph(source)
+    nodes = {graph.source.size, graph.mesh.size, graph.target.size}
+    return nodes | {graph.encode.size, graph.process.size, graph.decode.size}
+
+
+def test_no_parameter_has_a_dimension_of_a_grid(tmp_path):
+    emulator().save(tmp_path)
+    with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
+        free = {size for name in archive.files for size in archive[name].shape}
+    bound = {size for v in emulator("regular", BOUND).params.values() for size in v.shape}
+    grids = sizes("regular", SOURCES["regular"])
+    assert not free & grids
+    assert bound & grids == {TARGETS["regular"].size}
+    shapes = [{n: v.shape for n, v in emulator(t).params.items()} for t in TARGETS]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_the_parameters_matter(coarse, fine):
+    plain = bilinear(SOURCES["regular"], TARGETS["regular"]).apply(
+        SOURCES["regular"].values(coarse["tas"])
+    )
+    assert 0.1 < np.sqrt(np.mean((TARGETS["regular"].values(fine["tas"]) - plain) ** 2)) < 10.0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_output_stands_on_the_target_grid_with_cf_attributes(target, coarse):
+    grid, result = TARGETS[target], emulator(target).downscale(coarse)
+    assert result.attrs["Conventions"] == "CF-1.10" and "tiny" in result.attrs["title"]
+    assert list(result.data_vars) == ["tas", "pr"]
+    np.testing.assert_array_equal(result["time"], coarse["time"])
+    for name, units, standard in (
+        ("tas", "K", "air_temperature"),
+        ("pr", "mm day-1", "lwe_precipitation_rate"),
+    ):
+        field = result[name]
+        assert field.dtype == np.float32 and field.dims == ("time", *grid.dims)
+        assert field.attrs["units"] == units and field.attrs["standard_name"] == standard
+        assert field.attrs["cell_methods"] == "time: mean"
+        assert np.isfinite(field).all()
+    for name, coord in grid.dataarray(np.zeros(grid.size)).coords.items():
+        np.testing.assert_array_equal(result[name], coord)
+        assert coord.attrs.items() <= result[name].attrs.items()
+    assert result["tas"].attrs.get("grid_mapping") == grid.grid_mapping
+    again = Grid.from_dataset(result)
+    np.testing.assert_allclose(again.lon, grid.lon)
+    np.testing.assert_allclose(again.lat, grid.lat)
+
+
+def test_precipitation_is_never_negative(coarse, fine):
+    params = dict(emulator().params)
+    name = next(n for n in params if n.startswith("head.bias"))
+    params[name] = params[name] - np.asarray([0.0, 3.0], np.float32)
+    result = replace(emulator(), params=params).downscale(coarse)
+    assert_close(result, fine.assign(pr=np.maximum(fine["pr"] - 3.0, 0.0)))
+    assert 0.05 < float((result["pr"] == 0).mean()) < 0.95
+
+
+def test_files_of_the_output_are_read_back(fine, tmp_path):
+    fine.to_netcdf(tmp_path / "fine.nc")
+    with xr.open_dataset(tmp_path / "fine.nc") as again:
+        xr.testing.assert_allclose(again.load(), fine)
+
+
+@pytest.mark.parametrize("source", ["gaussian", "rotated", "icosahedral"])
+def test_another_source_grid_of_the_same_fields_gives_nearly_the_same(source, fine):
+    result = emulator().downscale(dataset(SOURCES[source]))
+    xr.testing.assert_identical(result["time"], fine["time"])
+    error = np.sqrt(np.mean((result["tas"].values - fine["tas"].values) ** 2))
+    assert 1e-3 < error < 0.1
+    assert float(fine["tas"].std()) > 1.5
+
+
+def celsius(ds):
+    return ds.assign(tas=(ds["tas"] - np.float32(273.15)).assign_attrs(units="degC"))
+
+
+def flux(ds):
+    changed = (ds["pr"].astype(np.float64) / 86400.0).assign_attrs(units="kg m-2 s-1")
+    return ds.assign(pr=changed)
+
+
+def with_more(ds):
+    return ds.assign(
+        psl=ds["tas"] * 350.0,
+        quality=("time", np.arange(ds.sizes["time"])),
+        time_bnds=(("time", "bnds"), np.zeros((ds.sizes["time"], 2))),
+        height=((), 2.0),
+    )
+
+
+EQUIVALENT = {
+    "south up or down": lambda ds: ds.isel(lat=slice(None, None, -1)),
+    "longitudes from 0 to 360": lambda ds: ds.assign_coords(lon=ds["lon"] % 360).sortby("lon"),
+    "longitudes shifted by 360": lambda ds: ds.assign_coords(lon=ds["lon"] + 360),
+    "variables in another order": lambda ds: ds[["ua850", "pr", "tas"]],
+    "dimensions in another order": lambda ds: ds.transpose("lon", "time", "lat"),
+    "dimensions of other names": lambda ds: ds.rename(lat="latitude", lon="longitude"),
+    "days in another order": lambda ds: ds.isel(time=[3, 0, 5, 1, 4, 2]),
+    "degrees Celsius": celsius,
+    "a mass flux": flux,
+    "float64": lambda ds: ds.astype(np.float64),
+    "more variables": with_more,
+    "chunks": lambda ds: ds.chunk(time=2),
+}
+
+
+@pytest.fixture(scope="module")
+def around_the_globe():
+    ds = dataset(GLOBAL)
+    ds = ds.assign_coords(lon=(ds["lon"] + 180) % 360 - 180).sortby("lon")
+    return ds, emulator().downscale(ds)
+
+
+@pytest.mark.parametrize("case", EQUIVALENT)
+def test_the_same_source_written_otherwise_gives_the_same(case, around_the_globe):
+    ds, expected = around_the_globe
+    result = emulator().downscale(EQUIVALENT[case](ds))
+    assert_close(result, expected)
+    xr.testing.assert_identical(result["time"], expected["time"])
+
+
+def test_a_region_across_greenwich_may_be_written_from_0_to_360(coarse, fine):
+    assert_close(emulator().downscale(coarse.assign_coords(lon=coarse["lon"] % 360)), fine)
+
+
+def test_units_may_be_stated_where_the_file_has_none(coarse, fine):
+    bare = celsius(coarse)
+    del bare["tas"].attrs["units"]
+    assert_close(emulator().downscale(bare, {"tas": "degC"}), fine)
+    wrong = coarse.assign(tas=celsius(coarse)["tas"].assign_attrs(units="K"))
+    assert_close(emulator().downscale(wrong, {"tas": "degC"}), fine)
+
+
+def test_each_day_is_downscaled_for_itself():
+    days = dataset(SOURCES["regular"], days=71)
+    whole = emulator().downscale(days)
+    assert whole.sizes["time"] == 71
+    parts = [emulator().downscale(days.isel(time=slice(a, b))) for a, b in ((0, 40), (40, 71))]
+    assert_close(xr.concat(parts, "time"), whole)
+    one = emulator().downscale(days.isel(time=[50]))
+    assert_close(one, whole.isel(time=[50]))
+
+
+def test_days_of_a_calendar_of_360_days_are_kept(coarse):
+    time = xr.date_range("2001-02-27", periods=6, calendar="360_day", use_cftime=True)
+    result = emulator().downscale(coarse.assign_coords(time=time))
+    assert result["time"].dt.calendar == "360_day"
+    assert list(result.indexes["time"]) == list(time)
+
+
+def test_the_season_matters(coarse, fine):
+    later = coarse.assign_coords(time=coarse["time"] + np.timedelta64(182, "D"))
+    assert np.abs(emulator().downscale(later)["tas"].values - fine["tas"].values).max() > 0.01
+
+
+def test_the_height_of_the_source_is_used_where_it_is_known(coarse, fine):
+    grid = SOURCES["regular"]
+    orog = grid.dataarray(np.full(grid.size, 1500.0), attrs={"units": "m"})
+    known = emulator().downscale(coarse.assign(orog=orog))
+    assert np.abs(known["tas"].values - fine["tas"].values).max() > 0.01
+    kilometres = (orog / 1000.0).assign_attrs(units="km")
+    assert_close(emulator().downscale(coarse.assign(orog=kilometres)), known)
+
+
+def test_a_height_that_is_repeated_every_day_is_understood(coarse):
+    grid = SOURCES["regular"]
+    orog = grid.dataarray(np.full(grid.size, 1500.0), attrs={"units": "m"})
+    daily = coarse.assign(orog=orog.expand_dims(time=coarse["time"]))
+    expected = emulator().downscale(coarse.assign(orog=orog))
+    xr.testing.assert_identical(emulator().downscale(daily), expected)
+
+
+def broken(ds, name, **index):
+    values = ds[name].copy(deep=True)
+    values[index] = np.nan
+    return ds.assign({name: values})
+
+
+WRONG = {
+    "absent": (lambda ds: ds.drop_vars("pr"), "'pr' is absent .*correct the name"),
+    "no units": (
+        lambda ds: ds.assign(ua850=ds["ua850"].drop_attrs()),
+        "'ua850' has no units; state them",
+    ),
+    "other units": (
+        lambda ds: ds.assign(tas=ds["tas"].assign_attrs(units="kg")),
+        "'kg' of 'tas' cannot be turned into 'K'",
+    ),
+    "missing": (
+        lambda ds: broken(ds, "pr", time=2, lat=3),
+        "14 values are missing, the first in 'pr'; fill or leave out",
+    ),
+    "infinite": (
+        lambda ds: ds.assign(tas=ds["tas"].where(ds["tas"] < ds["tas"].max(), np.inf)),
+        "1 values are missing, the first in 'tas'",
+    ),
+    "no time": (lambda ds: ds.isel(time=0, drop=True), "'tas' has no dimension 'time'"),
+    "twice, differing": (
+        lambda ds: xr.concat([ds, ds.isel(time=[1]) + 1.0], "time", join="override"),
+        "twice with different values .2001-03-29.; drop one",
+    ),
+    "no day": (lambda ds: ds.isel(time=slice(0)), "there is no time in it; check the file"),
+    "no coordinates": (lambda ds: ds.drop_vars(["lat", "lon"]), "latitude"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_source_that_cannot_be_used_is_answered_by_one_sentence(case, coarse):
+    change, pattern = WRONG[case]
+    with pytest.raises(DataError, match=f"^the dataset to downscale.*{pattern}") as caught:
+        emulator().downscale(change(coarse))
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith((".", '"'))
+
+
+def test_a_folder_without_an_emulator_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(GraphdownError, match="holds no emulator; give the folder of a finish"):
+            load(folder)
+
+
+def test_an_emulator_of_a_newer_version_is_refused(tmp_path):
+    emulator().save(tmp_path)
+    schema = json.loads((tmp_path / SCHEMA).read_text(encoding="utf-8"))
+    assert set(schema["versions"]) >= {"graphdown", "jax"}
+    (tmp_path / SCHEMA).write_text(json.dumps({**schema, "format": 99}), encoding="utf-8")
+    with pytest.raises(GraphdownError, match="newer graphdown .format 99; .*update graphdown"):
+        load(tmp_path)
+
+
+def test_parameters_of_another_network_are_refused(coarse):
+    params = dict(emulator().params)
+    name = next(iter(params))
+    for changed, pattern in (
+        ({**params, name: params[name][:-1]}, f"{name!r} has shape .*the network needs"),
+        ({k: v for k, v in params.items() if k != name}, f"{name!r} is on one side only"),
+        ({**params, "further": params[name]}, "'further' is on one side only"),
+    ):
+        with pytest.raises(GraphdownError, match=pattern):
+            replace(emulator(), params=changed).downscale(coarse)
+
+
+def test_a_target_that_is_no_predictor_starts_from_its_base(coarse):
+    normaliser = replace(NORMALISER, targets=("tasmax", "pr"), base=(290.0, 0.0))
+    geometry = emulator().geometry
+    network = new_network(MODEL, geometry, normaliser, seed=0)
+    params = named_values(nnx.state(network))
+    result = Emulator("base", MODEL, normaliser, geometry, params).downscale(coarse)
+    np.testing.assert_array_equal(result["tasmax"].values, np.float32(290.0))
+    assert result["tasmax"].attrs["cell_methods"] == "time: maximum"
+    assert jax.tree.all(jax.tree.map(lambda v: np.isfinite(v).all(), params))

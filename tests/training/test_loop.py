@@ -1,0 +1,256 @@
+"""Whole runs: what they learn, write and keep, and how they go on after an interruption."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphdown.baselines import Bilinear
+from graphdown.emulator import load, named_values
+from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.training import Trainer, train
+from graphdown.training.checkpoint import Checkpoints
+from graphdown.training.parallel import DataParallel
+from graphdown.training.step import initial_state
+from meshes import bilinear
+
+from .conftest import COARSE, FINE, make_data, make_experiment, make_trainer, source
+
+MODEL = {"target_embedding": 2, "target_regression": 3}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, two_sources):
+    """The folder and the experiment of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    experiment = make_experiment(folder, two_sources, backend="pmap")
+    train(experiment, two_sources)
+    return folder, experiment
+
+
+def metrics(folder):
+    return pd.read_csv(folder / "metrics.csv").drop(columns="seconds")
+
+
+def files(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def final_state(folder, data, experiment):
+    trainer = Trainer(experiment, data, folder)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    state, progress = checkpoints.restore(initial_state(trainer.params, trainer.optimiser))
+    checkpoints.close()
+    return named_values(state._asdict()), progress
+
+
+def test_the_loss_goes_down_and_the_score_with_it(run):
+    table = metrics(run[0])
+    assert list(table["step"]) == [6, 12, 18]
+    assert table["loss"].iloc[-1] < 0.7 * table["loss"].iloc[0]
+    assert table["validation_score"].is_monotonic_decreasing
+
+
+def test_a_run_leaves_what_its_folder_is_said_to_hold(run):
+    names = {p.name for p in run[0].iterdir()}
+    assert names == {"experiment.yaml", "checkpoints", "emulator", "metrics.csv"}
+
+
+def test_scores_are_area_weighted_errors_of_the_emulator_that_was_kept(run, two_sources):
+    folder, experiment = run
+    emulator, weight = load(folder), FINE.area / FINE.area.sum()
+    for target in ("tas", "pr"):
+        squares = []
+        for name in two_sources.sources:
+            coarse, fine = two_sources.pair(experiment, name, "validation")
+            error = FINE.values(emulator.downscale(coarse)[target]) - FINE.values(fine[target])
+            squares.append((np.square(error.astype(np.float64)) @ weight).mean())
+        written = metrics(folder)[f"rmse_{target}"].iloc[-1]
+        assert written == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-4)
+
+
+def test_the_emulator_holds_the_averaged_weights(run, two_sources):
+    folder, experiment = run
+    state, progress = final_state(folder, two_sources, experiment)
+    assert progress.step == progress.best_step == 18
+    params = load(folder).params
+    for name, value in params.items():
+        np.testing.assert_array_equal(value, state[f"ema.{name}"])
+    assert any((value != state[f"params.{name}"]).any() for name, value in params.items())
+
+
+def interrupted(experiment, data, monkeypatch, owner, method, call):
+    """Train until a method is called for the n-th time."""
+    original, calls = getattr(owner, method), []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, counted)
+        with pytest.raises(KeyboardInterrupt):
+            train(experiment, data)
+
+
+def test_a_run_that_is_interrupted_thrice_ends_as_if_nothing_had_been(
+    run, two_sources, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    experiment = replace(run[1], output=str(folder))
+    for owner, method, call, step in (
+        (DataParallel, "__call__", 4, 0),  # before the first checkpoint
+        (DataParallel, "__call__", 10, 6),  # between checkpoints
+        (Checkpoints, "save", 2, 12),  # after an emulator, before its checkpoint
+    ):
+        interrupted(experiment, two_sources, monkeypatch, owner, method, call)
+        assert (folder / "checkpoints" / str(step)).exists() == (step > 0)
+    train(experiment, two_sources)
+    expected, progress = final_state(run[0], two_sources, run[1])
+    state, reached = final_state(folder, two_sources, experiment)
+    assert replace(reached, seconds=0) == replace(progress, seconds=0)
+    assert set(state) == set(expected)
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    for name, value in load(folder).params.items():
+        np.testing.assert_array_equal(value, load(run[0]).params[name], err_msg=name)
+    pd.testing.assert_frame_equal(metrics(folder), metrics(run[0]))
+
+
+@pytest.mark.slow
+def test_a_run_by_shard_map_with_a_fitted_regression_is_resumed_too(data, tmp_path, monkeypatch):
+    settings = {"steps": 4, "validate_every": 2, "warming_offset": [-1, 3]}
+    whole, cut = (make_experiment(tmp_path / n, data, MODEL, **settings) for n in ("a", "b"))
+    train(whole, data)
+    interrupted(cut, data, monkeypatch, DataParallel, "__call__", 4)
+    train(cut, data)
+    for name, value in load(tmp_path / "b").params.items():
+        np.testing.assert_array_equal(value, load(tmp_path / "a").params[name], err_msg=name)
+    pd.testing.assert_frame_equal(metrics(tmp_path / "a"), metrics(tmp_path / "b"))
+
+
+def test_an_untrained_network_starts_from_interpolation_or_from_its_regression(data):
+    for model, below in ((None, 1.001), (MODEL, 0.6)):
+        trainer = make_trainer(data, model)
+        coarse, fine = data.pair(trainer.experiment, "a", "validation")
+        made = FINE.values(Bilinear().fit(coarse, fine).predict(coarse)["tas"])
+        plain = np.sqrt(np.mean((made - FINE.values(fine.tas)) ** 2))
+        assert 0.01 * plain < trainer._rmse(trainer.params)["tas"] < below * plain
+
+
+def test_statistics_are_those_of_the_training_days_of_all_sources(two_sources):
+    trainer = make_trainer(two_sources)
+    normaliser = trainer.normaliser
+    fine = FINE.values(two_sources.fine.pr)[:59].astype(np.float64)
+    squares, means, variances = [], [], []
+    for coarse in two_sources.sources.values():
+        grid = type(COARSE).from_dataset(coarse)
+        values = grid.values(coarse.pr)[:59].astype(np.float64)
+        correction = fine - bilinear(grid, FINE).apply(values)
+        variances.append(correction.var(axis=0).mean())
+        means.append(values.mean())
+        squares.append((values**2).mean())
+    assert normaliser.mean[1] == pytest.approx(np.mean(means), rel=1e-5)
+    spread = np.sqrt(np.mean(squares) - np.mean(means) ** 2)
+    assert normaliser.std[1] == pytest.approx(spread, rel=1e-5)
+    assert normaliser.scale[1] == pytest.approx(np.sqrt(np.mean(variances)), rel=1e-5)
+
+
+def test_a_target_node_that_is_always_missing_does_not_spoil_the_statistics(data):
+    fine = data.fine.copy(deep=True)
+    fine["tas"][:, 3, 4] = np.nan
+    assert np.isfinite(make_trainer(make_data(fine)).normaliser.scale).all()
+
+
+def test_a_finished_run_is_not_touched(run, two_sources):
+    before = files(run[0])
+    train(run[1], two_sources)
+    assert files(run[0]) == before
+
+
+def test_another_experiment_in_the_same_folder_is_refused(run, two_sources, data):
+    folder, experiment = run
+    before = files(folder)
+    longer = replace(experiment, training=replace(experiment.training, steps=30))
+    with pytest.raises(ExperimentError, match="another 'training.steps'; choose another folder"):
+        train(longer, two_sources)
+    with pytest.raises(ExperimentError, match="another 'seed'"):
+        train(replace(experiment, seed=1), two_sources)
+    with pytest.raises(ExperimentError, match="another 'data.sources'"):
+        train(make_experiment(folder, data), data)
+    assert files(folder) == before
+
+
+def test_a_folder_that_is_no_run_is_refused(data, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ExperimentError, match="neither empty nor a run; choose another"):
+        train(make_experiment(tmp_path, data), data)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def scored(monkeypatch, scores):
+    """Let validations find the given errors, one after the other."""
+    found = iter(scores)
+    monkeypatch.setattr(Trainer, "_rmse", lambda *_: dict.fromkeys(("tas", "pr"), next(found)))
+
+
+def test_training_stops_when_patience_ends_and_keeps_the_best(two_sources, tmp_path, monkeypatch):
+    scored(monkeypatch, [3.0, 2.0, 2.5, 2.0, 1.0, 0.5])
+    settings = {"backend": "pmap", "validate_every": 3, "patience": 2}
+    experiment = make_experiment(tmp_path / "run", two_sources, **settings)
+    kept = []
+    monkeypatch.setattr(
+        Checkpoints, "save", lambda _, state, progress: kept.append((state, progress))
+    )
+    emulator = train(experiment, two_sources)
+    assert [p.step for _, p in kept] == [3, 6, 9, 12]
+    assert [p.stale for _, p in kept] == [0, 0, 1, 2]
+    assert kept[-1][1].best_step == 6
+    best = named_values(kept[1][0].ema)
+    for name, value in emulator.params.items():
+        np.testing.assert_array_equal(value, best[name])
+
+
+def test_a_run_that_stopped_early_stays_stopped(two_sources, tmp_path, monkeypatch):
+    settings = {"backend": "pmap", "validate_every": 3, "patience": 1}
+    experiment = make_experiment(tmp_path / "run", two_sources, **settings)
+    scored(monkeypatch, [1.0, 2.0])
+    train(experiment, two_sources)
+    before = files(tmp_path)
+    train(experiment, two_sources)
+    assert files(tmp_path) == before
+    assert list(metrics(tmp_path / "run")["step"]) == [3, 6]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_good_emulator_stays(data, tmp_path):
+    settings = {"learning_rate": 1e30, "validate_every": 1, "warmup_steps": 2, "steps": 8}
+    experiment = make_experiment(tmp_path / "run", data, **settings)
+    with pytest.raises(GraphdownError) as caught:
+        train(experiment, data)
+    assert str(caught.value) == (
+        "The loss was not finite before step 3; lower 'training.learning_rate' (now 1e+30)."
+    )
+    table = metrics(tmp_path / "run")
+    assert np.isfinite(table["validation_score"].iloc[0])
+    assert not np.isfinite(table["validation_score"].iloc[-1])
+    untrained = named_values(make_trainer(data).params)
+    for name, value in load(tmp_path / "run").params.items():
+        np.testing.assert_allclose(value, untrained[name], rtol=1e-6)
+    assert np.isfinite(load(tmp_path / "run").downscale(source(COARSE))["tas"]).all()
+
+
+def test_seeds_decide_the_start_and_nothing_else_does(data):
+    starts = [
+        named_values(Trainer(replace(make_trainer(data).experiment, seed=s), data, None).params)
+        for s in (0, 0, 1)
+    ]
+    kernel = "decode.out.kernel"
+    first, again, other = (next(v for k, v in s.items() if k.startswith(kernel)) for s in starts)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert len(jax.tree.leaves(starts[0])) == len(jax.tree.leaves(starts[2]))

@@ -1,0 +1,92 @@
+"""One step, mapped over one device or several, by either backend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from graphdown.errors import ExperimentError
+from graphdown.training.parallel import AXIS, DataParallel
+
+SCRIPT = Path(__file__).with_name("steps_on_devices.py")
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """What trainings on up to four simulated devices left in a folder."""
+    folder = tmp_path_factory.mktemp("devices")
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    subprocess.run([sys.executable, SCRIPT, folder], env=environment, check=True, timeout=600)
+    return folder
+
+
+def difference(folder, a, b):
+    """Norm of the difference of two trainings in each array, relative to the array's."""
+    with np.load(folder / f"{a}.npz") as first, np.load(folder / f"{b}.npz") as second:
+        assert set(first.files) == set(second.files)
+        norms = {n: (np.linalg.norm(first[n] - second[n]), first[n]) for n in first.files}
+    return {n: d / max(np.linalg.norm(v), 1e-12) for n, (d, v) in norms.items()}
+
+
+def test_four_devices_do_what_one_does(simulated):
+    worst = difference(simulated, "shard_map_1", "shard_map_4")
+    assert max(worst.values()) < 1e-5, worst
+
+
+def test_both_backends_do_the_same(simulated):
+    worst = difference(simulated, "pmap_4", "shard_map_4")
+    assert max(worst.values()) < 1e-6, worst
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(simulated):
+    assert (simulated / "refusal.txt").read_text(encoding="utf-8") == (
+        "'training.batch_size' is 6, which 4 devices cannot share evenly; make it a multiple."
+    )
+
+
+@pytest.mark.parametrize("backend", ["pmap", "shard_map"])
+def test_more_devices_than_there_are_is_refused(backend):
+    with pytest.raises(ExperimentError, match=r"'training.devices' asks for 999 .* there are \d+."):
+        DataParallel(toy_step, backend, 999)
+
+
+def toy_step(state, batch, constants):
+    total = jax.lax.psum((batch["x"] * constants).sum(), AXIS)
+    return state + total, {"loss": total, "largest": jax.lax.pmax(batch["x"].max(), AXIS)}
+
+
+@pytest.mark.parametrize("backend", ["pmap", "shard_map"])
+def test_state_is_carried_on_and_metrics_are_single_numbers(backend):
+    mapped = DataParallel(toy_step, backend)
+    count = len(mapped.devices)
+    assert count == len(jax.local_devices())
+    state, constants = mapped.replicate(jnp.asarray(2.0)), mapped.replicate(jnp.asarray([1.0, 3.0]))
+    batch = {"x": np.arange(4.0 * count, dtype=np.float32).reshape(-1, 2)}
+    for _ in range(3):
+        state, metrics = mapped(state, mapped.split(batch), constants)
+    total = float((batch["x"] * [1.0, 3.0]).sum())
+    assert metrics["loss"].shape == () and float(metrics["loss"]) == total
+    assert float(metrics["largest"]) == 4.0 * count - 1
+    assert float(mapped.one(state)) == 2.0 + 3 * total
+
+
+@pytest.mark.parametrize("backend", ["pmap", "shard_map"])
+def test_the_step_is_compiled_once(backend, caplog):
+    mapped = DataParallel(toy_step, backend)
+    state, constants = mapped.replicate(jnp.zeros(())), mapped.replicate(jnp.ones(2))
+    batch = mapped.split({"x": np.ones((4 * len(mapped.devices), 2), np.float32)})
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for _ in range(3):
+            state, _ = mapped(state, batch, constants)
+    compiled = [m for m in caplog.messages if m.startswith("Finished XLA compilation of")]
+    assert len(compiled) == 1

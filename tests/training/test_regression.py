@@ -1,0 +1,181 @@
+"""The regression of each target node against normal equations solved node by node."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphdown.training import regression
+from graphdown.training.regression import PENALTIES, fit_target_regression
+from meshes import bilinear
+from meshes.remap import bilinear_to_points
+
+from .conftest import COARSE, FINE, OTHER, make_trainer
+
+AROUND = 3
+NODES = (0, 37, 143)
+GRIDS = {"a": COARSE, "b": OTHER}
+
+
+@pytest.fixture(scope="module")
+def trainer(two_sources):
+    return make_trainer(two_sources, {"target_regression": AROUND})
+
+
+@pytest.fixture(scope="module")
+def parts(trainer):
+    """Training days, validation days and statistics."""
+    return trainer.samples, trainer.validation, trainer.normaliser
+
+
+@pytest.fixture
+def one_penalty(monkeypatch):
+    monkeypatch.setattr(regression, "PENALTIES", (2.0,))
+    return 2.0
+
+
+def tables(trainer, samples):
+    """Channels at the mesh [days, Nm, C] and normalised corrections [days, Nt, T]."""
+    n = trainer.normaliser
+    channels, corrections = [], []
+    for part in samples:
+        grid = GRIDS[part.name]
+        values = part.source[:, : grid.size].astype(np.float64)
+        four = np.stack([*np.moveaxis(values, -1, 0), np.log1p(values[..., 1])], axis=-1)
+        x = (four - np.asarray(n.mean)) / np.asarray(n.std)
+        mesh = bilinear_to_points(grid, trainer.geometry.graph(grid).mesh.xyz)
+        own = bilinear(grid, FINE)
+        channels.append(np.stack([mesh.apply(x[..., c]) for c in range(4)], axis=-1))
+        made = np.stack([own.apply(values[..., t]) for t in (0, 1)], axis=-1)
+        corrections.append((part.fine - made) / np.asarray(n.scale))
+    return np.concatenate(channels), np.concatenate(corrections)
+
+
+def columns(trainer, channels, node):
+    around = np.asarray(trainer.samples[0].graph.around)[node]
+    return channels[:, around].reshape(len(channels), -1)
+
+
+def solved(x, y, penalty):
+    """Slopes [P, T] and constants [T] by the normal equations."""
+    z = x - x.mean(axis=0)
+    slopes = np.linalg.solve(z.T @ z + penalty * np.eye(z.shape[1]), z.T @ (y - y.mean(axis=0)))
+    return slopes, y.mean(axis=0) - x.mean(axis=0) @ slopes
+
+
+def assert_solved(fitted, node, x, y, penalty, atol=2e-5):
+    slopes, constants = solved(x, y, penalty)
+    np.testing.assert_allclose(fitted.slopes[node].reshape(-1, 2), slopes, atol=atol)
+    np.testing.assert_allclose(fitted.constants[node], constants, atol=atol)
+
+
+def test_regression_solves_the_normal_equations_of_each_node(trainer, parts, one_penalty):
+    fitted = fit_target_regression(*parts)
+    channels, corrections = tables(trainer, trainer.samples)
+    assert len(channels) == 2 * 59
+    assert fitted.slopes.shape == (144, AROUND, 4, 2)
+    assert fitted.slopes.dtype == fitted.constants.dtype == np.float32
+    for node in range(0, 144, 11):
+        x = columns(trainer, channels, node)
+        assert_solved(fitted, node, x, corrections[:, node], one_penalty)
+
+
+def test_more_columns_than_days_are_solved_too(trainer, parts, one_penalty):
+    few = [replace(p, source=p.source[:5], fine=p.fine[:5]) for p in trainer.samples]
+    fitted = fit_target_regression(few, *parts[1:])
+    channels, corrections = tables(trainer, few)
+    for node in NODES:
+        x = columns(trainer, channels, node)
+        assert_solved(fitted, node, x, corrections[:, node], one_penalty)
+
+
+def noisy(samples):
+    """Samples whose precipitation says little about that of other days."""
+    rng, made = np.random.default_rng(8), []
+    for part in samples:
+        fine = part.fine.copy()
+        fine[..., 1] += rng.normal(0.0, 3.0, fine.shape[:2])
+        made.append(replace(part, fine=fine))
+    return made
+
+
+def test_penalty_of_each_target_is_the_best_on_the_validation_days(trainer, parts):
+    train, validation = noisy(trainer.samples), trainer.validation
+    fitted = fit_target_regression(train, validation, parts[2])
+    x, y = tables(trainer, train)
+    further_x, further_y = tables(trainer, validation)
+    errors = np.zeros((len(PENALTIES), 2))
+    for node in range(144):
+        own, further = columns(trainer, x, node), columns(trainer, further_x, node)
+        for k, penalty in enumerate(PENALTIES):
+            slopes, constants = solved(own, y[:, node], penalty)
+            errors[k] += ((further @ slopes + constants - further_y[:, node]) ** 2).sum(axis=0)
+    best = errors.argmin(axis=0)
+    assert best.min() > 0 and best[0] < best[1]
+    np.testing.assert_array_equal(fitted.penalty, np.asarray(PENALTIES)[best])
+    for target in (0, 1):
+        penalty = fitted.penalty[target]
+        slopes, constants = solved(columns(trainer, x, 37), y[:, 37], penalty)
+        own = fitted.slopes[37].reshape(-1, 2)[:, target]
+        np.testing.assert_allclose(own, slopes[:, target], atol=1e-3)
+        np.testing.assert_allclose(fitted.constants[37, target], constants[target], atol=1e-3)
+
+
+def warmed(x, y, trainer, offsets):
+    """Each day once for each offset, its air temperature warmer and its correction the same."""
+    step = np.tile([1.0 / trainer.normaliser.std[0], 0.0, 0.0, 0.0], AROUND)
+    copies = [x + offset * step for offset in offsets]
+    return np.concatenate(copies), np.concatenate([y] * len(offsets))
+
+
+@pytest.mark.parametrize("reach", [3.0, 30.0])
+def test_warming_has_the_effect_that_many_warmed_copies_have(trainer, parts, one_penalty, reach):
+    fitted = fit_target_regression(*parts, (-reach, reach))
+    plain = fit_target_regression(*parts)
+    channels, corrections = tables(trainer, trainer.samples)
+    offsets = reach * (2 * (np.arange(400) + 0.5) / 400 - 1)
+    for node in NODES:
+        x, y = columns(trainer, channels, node), corrections[:, node]
+        x, y = warmed(x, y, trainer, offsets)
+        assert_solved(fitted, node, x, y, one_penalty * len(offsets), atol=5e-5)
+    assert np.abs(fitted.slopes - plain.slopes).max() > 0.05
+
+
+def test_a_warming_that_is_not_symmetric_changes_the_slopes_alike(trainer, parts, one_penalty):
+    fitted = fit_target_regression(*parts, (-2.0, 5.0))
+    shifted = fit_target_regression(*parts, (-3.5, 3.5))
+    np.testing.assert_allclose(fitted.slopes, shifted.slopes, atol=1e-6)
+    np.testing.assert_allclose(fitted.constants, shifted.constants, atol=1e-6)
+
+
+def test_missing_days_of_a_target_node_count_as_its_mean(trainer, parts, one_penalty):
+    whole = fit_target_regression(*parts)
+    fine = trainer.samples[0].fine.copy()
+    fine[10:30, 37, 0] = np.nan
+    gappy = [replace(trainer.samples[0], fine=fine), trainer.samples[1]]
+    fitted = fit_target_regression(gappy, *parts[1:])
+    channels, corrections = tables(trainer, gappy)
+    y = corrections[:, 37]
+    y = np.where(np.isnan(y), np.nanmean(y, axis=0), y)
+    assert_solved(fitted, 37, columns(trainer, channels, 37), y, one_penalty)
+    np.testing.assert_array_equal(fitted.slopes[:37], whole.slopes[:37])
+    np.testing.assert_array_equal(fitted.slopes[38:], whole.slopes[38:])
+
+
+def test_a_target_node_that_is_always_missing_gets_zeros(trainer, parts):
+    gappy = []
+    for part in trainer.samples:
+        fine = part.fine.copy()
+        fine[:, 5, 1] = np.nan
+        gappy.append(replace(part, fine=fine))
+    fitted = fit_target_regression(gappy, gappy, parts[2], (-2.0, 2.0))
+    assert not fitted.slopes[5, ..., 1].any() and fitted.constants[5, 1] == 0.0
+    assert fitted.slopes[5, ..., 0].any() and fitted.slopes[6, ..., 1].any()
+    assert np.isfinite(fitted.slopes).all() and np.isfinite(fitted.constants).all()
+
+
+def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
+    fitted = fit_target_regression(*parts, trainer.experiment.training.warming_offset)
+    own = trainer.params["regression"]
+    np.testing.assert_array_equal(own["coefficients"][...], fitted.slopes)
+    np.testing.assert_array_equal(own["constants"][...], fitted.constants)
