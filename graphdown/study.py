@@ -99,7 +99,8 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
     """Write the test period of each unseen source to a netCDF file, to try `downscale` on.
 
     Returns:
-        The files, `inputs/<source>.nc` below the run's folder.
+        The files, `inputs/<source>.nc` below the run's folder; `inputs/truth.nc` beside them holds
+        the target of the first one's days.
     """
     from graphdown.writing import write
 
@@ -107,8 +108,11 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
     folder.mkdir(exist_ok=True)
     paths = []
     for name in data.unseen:
+        coarse, fine = data.pair(experiment, name, "test")
         paths.append(folder / f"{name}.nc")
-        write(data.pair(experiment, name, "test")[0], paths[-1], f"graphdown: the source {name}")
+        write(coarse, paths[-1], f"graphdown: the source {name}")
+        if len(paths) == 1:
+            write(fine, folder / "truth.nc", "graphdown: the target")
     return paths
 
 

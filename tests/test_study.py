@@ -5,11 +5,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
+from graphdown import evaluate
+from graphdown.cli import main
 from graphdown.data import load_data
 from graphdown.experiment import parse_experiment
-from graphdown.study import GNN, evaluate_run
+from graphdown.study import GNN, evaluate_run, write_inputs
 from graphdown.training import train
+from meshes import Grid
 
 EXPERIMENT = {
     "name": "tiny world",
@@ -69,6 +73,24 @@ def test_files_of_a_run(run):
     assert page == folder / "report" / "index.html"
     assert "never trained on" in page.read_text(encoding="utf-8")
     assert list(pd.read_csv(folder / "metrics.csv")["step"]) == [60, 120]
+
+
+@pytest.mark.slow
+def test_what_a_run_leaves_to_try_is_downscaled_by_one_command(run, tmp_path, capsys):
+    folder, experiment, data, scores, _ = run
+    (path,) = write_inputs(folder, experiment, data)
+    assert path == folder / "inputs" / "shifted.nc"
+    main(["downscale", str(folder), str(path), "-o", str(tmp_path / "fine.nc")])
+    assert "59 days of tas, pr" in capsys.readouterr().out
+    with (
+        xr.open_dataset(tmp_path / "fine.nc", engine="netcdf4") as fine,
+        xr.open_dataset(folder / "inputs" / "truth.nc", engine="netcdf4") as truth,
+    ):
+        assert Grid.from_dataset(fine).kind == "rotated_pole"
+        found = evaluate(fine, truth)["rmse"].sel(variable="tas")
+    of_network = (scores["case"] == "shifted") & (scores["method"] == GNN)
+    expected = scores[of_network & (scores["measure"] == "rmse") & (scores["variable"] == "tas")]
+    assert float(found) == pytest.approx(float(expected["value"].iloc[0]), rel=1e-4)
 
 
 @pytest.mark.slow
