@@ -20,7 +20,7 @@ FILES = {
     "eobs05_djf_1982-1990.nc": ("regular", 48.7),
     "HSURF_regional_model_0.11deg.nc": ("rotated_pole", 12.1),
     "HSURF_regional_model_0.44deg.nc": ("rotated_pole", 46.7),
-    "tasmax_ALPS.nc": ("curvilinear", 12.4),
+    "tasmax_ALPS.nc": ("lambert_conformal_conic", 12.4),
     EUR_11: ("rotated_pole", 12.1),
     EUR_22: ("rotated_pole", 24.2),
     "o3_AERmon_MPI-ESM1-2-LR_historical_r1i1p1f1_gn_185001.nc": ("gaussian", 175.2),
@@ -29,7 +29,7 @@ FILES = {
     "tas_Amon_FGOALS-g3_historical_r1i1p1f1_gn_185001.nc": ("rectilinear", 195.1),
     "tas_Amon_ICON-ESM-LR_historical_r1i1p1f1_gn_185001.nc": ("unstructured", 158.8),
     "air_temperature_6h_2013-2014.nc": ("regular", 233.7),
-    "geo_em_d01_lambert.nc": ("curvilinear", 29.2),
+    "geo_em_d01_lambert.nc": ("lambert_conformal_conic", 29.2),
 }
 
 
