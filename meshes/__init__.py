@@ -7,6 +7,7 @@ from meshes.coarsen import coarsen
 from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh, icosphere
+from meshes.reading import grids_in
 from meshes.remap import bilinear, conservative, nearest
 from meshes.sphere import EARTH_RADIUS_KM
 from meshes.storage import load_graph
@@ -25,6 +26,7 @@ __all__ = [
     "build_mesh",
     "coarsen",
     "conservative",
+    "grids_in",
     "icosphere",
     "load_graph",
     "nearest",

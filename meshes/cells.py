@@ -150,12 +150,16 @@ def curvilinear_corners(xyz: np.ndarray) -> np.ndarray:
 
 
 def _goes_round(xyz: np.ndarray) -> bool:
-    """Tell whether the last column of points [ny, nx, 3] lies one step before the first."""
-    if xyz.shape[1] < 4:
-        return False
-    gap = np.linalg.norm(xyz[:, 0] - xyz[:, -1], axis=1)
-    step = np.linalg.norm(np.diff(xyz[:, [0, 1, -2, -1]], axis=1)[:, ::2], axis=2).mean(axis=1)
-    return bool(np.median(np.abs(gap / np.maximum(step, 1e-12) - 1.0)) < 0.3)
+    """Tell whether the last column of points [ny, nx, 3] lies one step before the first.
+
+    It does not where the first columns are stored again at the end.
+    """
+
+    def steps(a: int, b: int) -> float:
+        step = np.linalg.norm(xyz[:, 1] - xyz[:, 0], axis=1)
+        return float(np.median(np.linalg.norm(xyz[:, a] - xyz[:, b], axis=1) / step))
+
+    return xyz.shape[1] > 3 and 0.7 < steps(-1, 0) < 1.3 and steps(-1, 1) > 1.5
 
 
 def counter_clockwise(corners: np.ndarray) -> np.ndarray:

@@ -252,6 +252,8 @@ def _from_crossing_axes(found: Horizontal) -> Grid | None:
             continue
         bounds = cells.longitude_bounds(turned), cells.latitude_bounds(lat[:, 0])
         kind = _axes_kind(lat[:, 0], turned)
+        if kind == "rectilinear" and projection_of(lon, lat, None) == "mercator":
+            kind = "mercator"
         grid = axes_grid(turned, lat[:, 0], kind, *bounds, found.coords, (y, x))
         return grid if found.dims == (y, x) else transposed(grid)
     return None

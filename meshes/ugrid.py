@@ -5,10 +5,10 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from meshes.degrees import in_degrees
+from meshes.degrees import degrees_per_unit, in_degrees
 from meshes.grid import LAT_ATTRS, LON_ATTRS
 from meshes.roles import ROLES, is_coordinate
-from meshes.sphere import lonlat_to_xyz, normalise, xyz_to_lonlat
+from meshes.sphere import lonlat_to_xyz, xyz_to_lonlat
 
 _PLACES = ("face", "node", "edge")
 
@@ -59,40 +59,47 @@ def _named(ds: xr.Dataset, name: str, role: str) -> xr.DataArray:
 
 
 def _with_faces(ds: xr.Dataset, kept: xr.Dataset, attrs: dict) -> xr.Dataset:
-    lat_node, lon_node = (_node_coordinate(ds, attrs, role) for role in ROLES)
+    nodes = {role: _coordinate(ds, attrs, "node", role) for role in ROLES}
     table = _named(ds, str(attrs["face_node_connectivity"]), "face_node_connectivity")
-    face_dim, index = _face_nodes(table, attrs.get("face_dimension"))
-    lat, lon = (in_degrees(node).values[index] for node in (lat_node, lon_node))
-    centre_lon, centre_lat = xyz_to_lonlat(normalise(lonlat_to_xyz(lon, lat).sum(axis=1)))
-    kept = kept.drop_vars([n for n in _coordinates(attrs, "face") if n in kept.variables])
-    corners = (face_dim, "face_corners")
-    return kept.assign_coords(
-        lat=(face_dim, centre_lat, {**LAT_ATTRS, "bounds": "lat_bnds"}),
-        lon=(face_dim, centre_lon, {**LON_ATTRS, "bounds": "lon_bnds"}),
-        lat_bnds=(corners, lat),
-        lon_bnds=(corners, lon),
-    )
+    face_dim, index, real = _face_nodes(table, attrs.get("face_dimension"))
+    corners = {role: in_degrees(node).values[index] for role, node in nodes.items()}
+    xyz = lonlat_to_xyz(corners["longitude"], corners["latitude"])
+    lon, lat = xyz_to_lonlat((xyz * real[..., None]).sum(axis=1))
+    if not _coordinates(attrs, "face"):
+        kept = kept.assign_coords(lat=(face_dim, lat, LAT_ATTRS), lon=(face_dim, lon, LON_ATTRS))
+        attrs = {**attrs, "face_coordinates": "lat lon"}
+    for role in ROLES:
+        centre = _coordinate(kept, attrs, "face", role)
+        scale = degrees_per_unit(centre.variable, str(centre.name))
+        kept[f"face_{role}_bnds"] = ((face_dim, "face_corners"), corners[role] / scale)
+        kept[centre.name].attrs["bounds"] = f"face_{role}_bnds"
+    return kept
 
 
-def _node_coordinate(ds: xr.Dataset, attrs: dict, role: str) -> xr.DataArray:
-    given = [_named(ds, n, "node_coordinates") for n in _coordinates(attrs, "node")]
-    for node in given:
-        if is_coordinate(node, role):
-            return node
+def _coordinate(ds: xr.Dataset, attrs: dict, place: str, role: str) -> xr.DataArray:
+    given = [_named(ds, n, f"{place}_coordinates") for n in _coordinates(attrs, place)]
+    for one in given:
+        if is_coordinate(one, role):
+            return one
     raise ValueError(
-        f"None of the UGRID node coordinates {_coordinates(attrs, 'node')} is a {role}; give one "
-        "the standard name."
+        f"None of the UGRID {place} coordinates {_coordinates(attrs, place)} is a {role}; give "
+        "one the standard name."
     )
 
 
-def _face_nodes(table: xr.DataArray, face_dim: Hashable | None) -> tuple[Hashable, np.ndarray]:
-    """Return the faces' dimension and their nodes [F, V] from 0, the last repeated where fewer."""
+def _face_nodes(
+    table: xr.DataArray, face_dim: Hashable | None
+) -> tuple[Hashable, np.ndarray, np.ndarray]:
+    """Return the faces' dimension, their nodes [F, V] from 0, and which of these are real.
+
+    A face of fewer nodes than V repeats its last one.
+    """
     if face_dim not in table.dims:
         face_dim = table.dims[0]
     ordered = table.transpose(face_dim, ...)
     values = ordered.values.astype(np.float64) - float(table.attrs.get("start_index", 0))
     fill = table.attrs.get("_FillValue", np.nan)
-    missing = ~np.isfinite(values) | (values < 0) | (ordered.values == fill)
-    last = (~missing).sum(axis=1) - 1
-    slots = np.minimum(np.arange(values.shape[1]), last[:, None])
-    return face_dim, np.take_along_axis(np.where(missing, 0, values), slots, axis=1).astype(int)
+    real = np.isfinite(values) & (values >= 0) & (ordered.values != fill)
+    slots = np.minimum(np.arange(values.shape[1]), real.sum(axis=1)[:, None] - 1)
+    index = np.take_along_axis(np.where(real, values, 0), slots, axis=1).astype(int)
+    return face_dim, index, real
