@@ -156,7 +156,7 @@ def _goes_round(xyz: np.ndarray) -> bool:
     """
 
     def steps(a: int, b: int) -> float:
-        step = np.linalg.norm(xyz[:, 1] - xyz[:, 0], axis=1)
+        step = np.maximum(np.linalg.norm(xyz[:, 1] - xyz[:, 0], axis=1), 1e-12)
         return float(np.median(np.linalg.norm(xyz[:, a] - xyz[:, b], axis=1) / step))
 
     return xyz.shape[1] > 3 and 0.7 < steps(-1, 0) < 1.3 and steps(-1, 1) > 1.5
