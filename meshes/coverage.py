@@ -15,7 +15,7 @@ SAMPLE = 0.25
 NEAREST_CELLS = 4
 QUICK_SAMPLE = 1000
 # A point on the edge of a cell counts as in it, by this share of the cell's size.
-EDGE_SLACK = 0.02
+EDGE_SLACK = 0.002
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _margin_points(target: Grid, margin_km: float) -> np.ndarray:
     levels = range(MAX_LEVEL)
     level = next((n for n in levels if nominal_spacing_km(n) <= SAMPLE * margin_km), MAX_LEVEL)
     nodes = build_mesh(target, level, level, margin_km).xyz
-    return nodes[~_in_a_cell(target, nodes)]
+    return nodes[~in_cells(target, nodes)]
 
 
 def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
 
     Among the points is where a triangle joins them that is no longer than a few of their spacings.
     """
-    covered = _in_a_cell(grid, xyz)
+    covered = in_cells(grid, xyz)
     rest = np.flatnonzero(~covered)
     if rest.size:
         sites = Sites.of(grid)
@@ -112,7 +112,7 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
     return covered
 
 
-def _in_a_cell(grid: Grid, xyz: np.ndarray) -> np.ndarray:
+def in_cells(grid: Grid, xyz: np.ndarray) -> np.ndarray:
     """Tell which unit vectors [N, 3] lie in the cell of one of the nearest used points."""
     used = np.flatnonzero(grid.mask)
     if not used.size:

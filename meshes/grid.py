@@ -289,7 +289,7 @@ class Grid:
                 f"Points need longitudes and latitudes of one length, not {lon.shape} and "
                 f"{lat.shape}."
             )
-        for what, values, limit in (("longitude", lon, 720.0), ("latitude", lat, 90.0)):
+        for what, values, limit in (("longitude", lon, 1e6), ("latitude", lat, 90.0)):
             wrong = np.flatnonzero(~(np.abs(values) <= limit))
             if wrong.size:
                 raise ValueError(

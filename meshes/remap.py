@@ -47,6 +47,11 @@ def bilinear_to_points(source: Grid, xyz: np.ndarray) -> SparseWeights:
 def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> SparseWeights:
     """Return first-order conservative weights: overlaps of cells, divided by the covered area.
 
+    A target value times the target cell's covered area sums to the source values times their
+    cells' areas, as far as targets cover them. Missing cells are renormalised: a partly covered
+    target takes the mean over its covered part. Masked source cells are left out here; for values
+    that are NaN now and then see `SparseWeights.apply` with min_valid.
+
     Args:
         source: grid with the values; masked cells take no part.
         target: grid to fill.

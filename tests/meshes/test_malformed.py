@@ -79,7 +79,9 @@ CASES = {
         r"'lat' does not strictly .*3 is followed by 2 at index 2; sort it, .*sortby\('lat'\)",
     ),
     "axis repeats": (on_axes(LAT, [0.0, 1.0, 1.0, 2.0]), "'lon'.*1 is followed by 1 at index 2"),
-    "more than a turn": (on_axes(LAT, np.arange(0.0, 400.0, 10.0)), "more than once, from 0 to 390"),
+    "more than a turn": (
+        on_axes(LAT, np.arange(0.0, 400.0, 10.0)), "more than once, from 0 to 390"
+    ),
     "text": (as_text(on_axes(), "lat"), "'lat' is of type <U4, not numbers; convert it"),
     "no longitude": (on_axes().drop_vars("lon"), "has the latitude 'lat' but no longitude among"),
     "nothing": (on_axes().drop_vars(["lat", "lon"]), "no latitude and longitude .*add them"),
