@@ -4,9 +4,11 @@ NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` a
 """
 
 from meshes.coarsen import coarsen
+from meshes.coverage import Coverage, coverage
 from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh, icosphere
+from meshes.reading import grids_in
 from meshes.remap import bilinear, conservative, nearest
 from meshes.sphere import EARTH_RADIUS_KM
 from meshes.storage import load_graph
@@ -14,6 +16,7 @@ from meshes.weights import SparseWeights
 
 __all__ = [
     "EARTH_RADIUS_KM",
+    "Coverage",
     "DownscalingGraph",
     "EdgeSet",
     "GraphSpec",
@@ -25,6 +28,8 @@ __all__ = [
     "build_mesh",
     "coarsen",
     "conservative",
+    "coverage",
+    "grids_in",
     "icosphere",
     "load_graph",
     "nearest",

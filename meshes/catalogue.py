@@ -2,12 +2,16 @@
 
 import difflib
 import re
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
 from meshes import cells
 from meshes.grid import LAT_ATTRS, LON_ATTRS, Grid, axes_grid
+from meshes.healpix import ring_centres
+from meshes.icosphere import icosphere
+from meshes.sphere import normalise, xyz_to_lonlat
 
 # Names, points in x and y, centre of the lower left cell, spacing (degrees). From "CORDEX domains
 # for model integrations" and its CMIP6 successor; an "i" marks the interpolated regular grids.
@@ -89,23 +93,37 @@ _POLES = {
 # Latitudes of the Gaussian grid that belongs to a spectral truncation: quadratic (T), linear (TL).
 _TRUNCATIONS = {
     "T21": 32, "T31": 48, "T42": 64, "T62": 94, "T63": 96, "T85": 128, "T106": 160, "T127": 192,
-    "T170": 256, "T213": 320, "TL95": 96, "TL159": 160, "TL255": 256, "TL511": 512,
+    "T170": 256, "T213": 320, "TL95": 96, "TL127": 128, "TL159": 160, "TL255": 256, "TL511": 512,
 }  # fmt: skip
 
-_FORMS = "T63, F48 (96 Gaussian latitudes), 1.875x1.25 (degrees), HEALPix-32"
+# Longitudes and latitudes of global grids with a row on each pole and a column at Greenwich.
+_WITH_POLES = {
+    "f02": (1152, 768), "f09": (288, 192), "f19": (144, 96),  # CESM, NorESM, CMCC, TaiESM
+    "LMDZ-96x96": (96, 96), "LMDZ-144x143": (144, 143),  # IPSL
+    "ERA5": (1440, 721), "ERA-Interim": (480, 241), "NCEP": (144, 73),
+}  # fmt: skip
+
+_FORMS = (
+    "T63, F48 (96 Gaussian latitudes), O96 (octahedral reduced Gaussian), 1.875x1.25 (degrees), "
+    "UM-N96, C48 (cubed sphere), R2B4 (ICON), HEALPix-32"
+)
 
 
 def names() -> list[str]:
-    """Return the names of all listed grids; `named_grid` also takes F*, AxB and HEALPix-* forms."""
-    return sorted([*_domains(), "ALPS-12"]) + list(_TRUNCATIONS)
+    """Return the names of all listed grids; `named_grid` also takes forms such as F48."""
+    return sorted([*_domains(), "ALPS-12"]) + [*_TRUNCATIONS, *_WITH_POLES]
 
 
 def named_grid(name: str) -> Grid:
     """Return a grid by name (see `Grid.named`).
 
-    Known are the CORDEX domains in both spellings ("EUR-11" and "EUR-12" are the same grid),
-    "ALPS-12" of CORDEX-ML-Bench, spectral truncations ("T63", "TL255"), full Gaussian grids
-    ("F48": 48 latitudes per hemisphere), regular ones ("1.875x1.25") and "HEALPix-<nside>".
+    Known are the CORDEX domains in both spellings ("EUR-11" and "EUR-12" are the same grid;
+    "ANT-12" and "ARC-12" are those of CMIP6), "ALPS-12" of CORDEX-ML-Bench, spectral truncations
+    ("T63", "TL255"), grids of models and reanalyses ("f09", "LMDZ-144x143", "ERA5"), and these
+    forms: full Gaussian grids ("F48": 48 latitudes per hemisphere), octahedral reduced Gaussian
+    ones ("O96"), regular ones ("1.875x1.25"), the Unified Model's ("UM-N96"), equiangular cubed
+    spheres ("C48"), ICON's triangles before their springs are relaxed ("R2B4") and HEALPix in
+    ring order ("HEALPix-32").
 
     Raises:
         ValueError: the name is unknown.
@@ -116,12 +134,11 @@ def named_grid(name: str) -> Grid:
         return _alps()
     if name in _TRUNCATIONS:
         return Grid.gaussian(_TRUNCATIONS[name])
-    if match := re.fullmatch(r"F(\d+)", name):
-        return Grid.gaussian(2 * int(match[1]))
-    if match := re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)", name):
-        return _global_regular(float(match[1]), float(match[2]))
-    if match := re.fullmatch(r"HEALPix-(\d+)", name):
-        return _healpix(int(match[1]))
+    if name in _WITH_POLES:
+        return _with_poles(*_WITH_POLES[name])
+    for pattern, make in _FORM_MAKERS.items():
+        if match := re.fullmatch(pattern, name):
+            return make(*match.groups())
     close = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
     hint = f"perhaps you meant {' or '.join(close)}; " if close else ""
     raise ValueError(
@@ -156,6 +173,11 @@ def _global_regular(dlon: float, dlat: float) -> Grid:
             "with Grid.regular and bounds."
         )
     return Grid.regular(dlon, dlat)
+
+
+def _with_poles(nlon: int, nlat: int) -> Grid:
+    lon, lat = 360.0 / nlon * np.arange(nlon), np.linspace(-90.0, 90.0, nlat)
+    return axes_grid(lon, lat, "regular", cells.longitude_bounds(lon), cells.latitude_bounds(lat))
 
 
 def _divides(step: float, extent: float) -> bool:
@@ -212,24 +234,57 @@ def _lambert_inverse(x: np.ndarray, y: np.ndarray, lat0: float) -> tuple[np.ndar
     return np.degrees(angle), np.degrees(lat)
 
 
-def _healpix(nside: int) -> Grid:
-    """Return the pixel centres of HEALPix in ring order; every pixel has the same area.
+def _octahedral(half: int) -> Grid:
+    """Return ECMWF's octahedral reduced Gaussian grid: 20 + 4 i points on row i from a pole."""
+    if half < 1:
+        raise ValueError(f"An octahedral grid needs at least one latitude per hemisphere: O{half}.")
+    north = 20 + 4 * np.arange(half)
+    count = np.concatenate([north, north[::-1]])
+    lat = np.repeat(cells.gaussian_latitudes(2 * half)[0], count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return Grid.from_points(place * 360.0 / np.repeat(count, count), lat)
 
-    Gorski et al. (2005), Astrophys. J. 622, 759-771, equations 4 to 9.
+
+def _cubed_sphere(side: int) -> Grid:
+    """Return the cell centres of the equiangular gnomonic cubed sphere, side x side per face.
+
+    Ronchi et al. (1996), J. Comput. Phys. 124, 93-114.
     """
+    if side < 1:
+        raise ValueError(f"A cubed sphere needs at least one cell per side of a face: C{side}.")
+    middle = np.tan(np.pi / 4 * ((2 * np.arange(side) + 1) / side - 1))
+    a, b = (axis.ravel() for axis in np.meshgrid(middle, middle))
+    face = normalise(np.stack([np.ones_like(a), a, b], axis=1))
+    turns = [(0, 1, 2), (1, 0, 2), (1, 2, 0)]
+    faces = [sign * face[:, list(turn)] for turn in turns for sign in (1, -1)]
+    return Grid.from_points(*xyz_to_lonlat(np.concatenate(faces)))
+
+
+def _icon(root: int, bisections: int) -> Grid:
+    """Return the centres of the triangles of a refined icosahedron, root a power of two."""
+    level = bisections + root.bit_length() - 1
+    if root != 2 ** (root.bit_length() - 1) or level < 1:
+        raise ValueError(
+            f"R{root}B{bisections} cannot be made: the root must be a power of two, such as R2B4; "
+            "read the grid from a file of the model."
+        )
+    mesh = icosphere(level, level)
+    return Grid.from_points(*xyz_to_lonlat(mesh.xyz[mesh.faces[0]].sum(axis=1)))
+
+
+def _healpix(nside: int) -> Grid:
     if nside < 1:
         raise ValueError(f"HEALPix needs nside of at least 1, got {nside}.")
-    cap, belt = np.arange(1, nside), np.arange(nside, 3 * nside + 1)
-    z = np.concatenate(
-        [
-            1 - cap**2 / (3 * nside**2),
-            4 / 3 - 2 * belt / (3 * nside),
-            cap[::-1] ** 2 / (3 * nside**2) - 1,
-        ]
-    )
-    count = 4 * np.concatenate([cap, np.full(len(belt), nside), cap[::-1]])
-    shift = np.concatenate([np.ones(len(cap)), 2 - (belt - nside + 1) % 2, np.ones(len(cap))])
-    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + 1
-    lon = 360.0 / np.repeat(count, count) * (place - np.repeat(shift, count) / 2)
-    lat = np.repeat(np.degrees(np.arcsin(z)), count)
+    lon, lat = ring_centres(nside)
     return Grid.from_points(lon, lat, np.full(len(lon), 4 * np.pi / len(lon)))
+
+
+_FORM_MAKERS: dict[str, Callable[..., Grid]] = {
+    r"F(\d+)": lambda half: Grid.gaussian(2 * int(half)),
+    r"O(\d+)": lambda half: _octahedral(int(half)),
+    r"(\d+\.?\d*)x(\d+\.?\d*)": lambda dlon, dlat: _global_regular(float(dlon), float(dlat)),
+    r"UM-N(\d+)": lambda n: Grid.regular(180.0 / int(n), 120.0 / int(n)),
+    r"C(\d+)": lambda side: _cubed_sphere(int(side)),
+    r"R(\d+)B(\d+)": lambda root, bisections: _icon(int(root), int(bisections)),
+    r"HEALPix-(\d+)": lambda nside: _healpix(int(nside)),
+}

@@ -1,8 +1,13 @@
 """Cells around points: bounds of coordinate axes, corners and areas where a file gives none."""
 
 import numpy as np
+from scipy.special import roots_legendre
 
 from meshes.sphere import lonlat_to_xyz, normalise, polygon_area, wrap_longitude, xyz_to_lonlat
+
+# A file's latitudes may be rounded; consecutive Gaussian spacings differ by more than this.
+GAUSSIAN_TOLERANCE = 2e-3
+SEAM_RATIO = 1.5
 
 
 def midpoint_bounds(axis: np.ndarray) -> np.ndarray:
@@ -25,8 +30,18 @@ def midpoint_bounds(axis: np.ndarray) -> np.ndarray:
 
 
 def unwrap_axis(lon: np.ndarray) -> np.ndarray:
-    """Return a longitude axis [n] without its jump of 360 degrees."""
-    return np.unwrap(np.asarray(lon, dtype=np.float64), period=360.0)
+    """Return a longitude axis [n] without its jump of 360 degrees.
+
+    A region across Greenwich that is stored in order from 0 to 360 has a gap where the region is
+    not; what lies beyond it moves by a turn, so that such an axis is continuous but not in order.
+    """
+    lon = np.asarray(lon, dtype=np.float64)
+    step = np.diff(lon)
+    if len(lon) > 2 and (step > 0).all():
+        gap, around = int(np.argmax(step)), lon[0] + 360.0 - lon[-1]
+        if around < step[gap] / SEAM_RATIO and step[gap] > SEAM_RATIO * np.median(step):
+            return np.concatenate([lon[: gap + 1], lon[gap + 1 :] - 360.0])
+    return np.unwrap(lon, period=360.0)
 
 
 def longitude_bounds(lon: np.ndarray) -> np.ndarray:
@@ -34,6 +49,11 @@ def longitude_bounds(lon: np.ndarray) -> np.ndarray:
 
     A cyclic column stored twice (0 and 360) shares its cell between the two.
     """
+    if lon[0] > lon[-1] and np.diff(lon).max() > 0:
+        order = np.argsort(lon)
+        bounds = np.empty((len(lon), 2))
+        bounds[order] = longitude_bounds(lon[order])
+        return bounds
     bounds = midpoint_bounds(lon)
     excess = abs(bounds[-1, 1] - bounds[0, 0]) - 360.0
     if excess > 1e-6:
@@ -55,7 +75,7 @@ def gaussian_latitudes(nlat: int) -> tuple[np.ndarray, np.ndarray]:
     The latitudes are the roots of the Legendre polynomial of degree nlat; the bounds are placed
     so that each zone's area is its quadrature weight.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(nlat)
+    nodes, weights = roots_legendre(nlat)
     edges = np.clip(np.concatenate([[-1.0], -1.0 + np.cumsum(weights)]), -1.0, 1.0)
     edges[-1] = 1.0
     bounds = np.degrees(np.arcsin(edges))
@@ -64,17 +84,41 @@ def gaussian_latitudes(nlat: int) -> tuple[np.ndarray, np.ndarray]:
 
 def gaussian_bounds(lat: np.ndarray) -> np.ndarray | None:
     """Return the bounds [n, 2] of an axis of consecutive Gaussian latitudes, None for another."""
-    step = float(np.median(np.abs(np.diff(lat)))) if len(lat) > 2 else 0.0
-    if step < 0.05 or np.ptp(np.diff(lat)) < 1e-7 * step:
+    if len(lat) < 3:
+        return None
+    step = float(np.median(np.abs(np.diff(lat))))
+    if step < 0.02 or np.ptp(np.diff(lat)) < 1e-7 * step:
         return None
     estimate = round(180.0 / step)
     for nlat in range(max(estimate - 3, 2), estimate + 4):
+        index = _positions(gaussian_estimate(nlat), lat)
+        if index is None:
+            continue
         nodes, bounds = gaussian_latitudes(nlat)
-        index = np.abs(nodes[:, None] - lat).argmin(axis=0)
-        if np.all(np.abs(np.diff(index)) == 1) and np.abs(nodes[index] - lat).max() < 2e-3 * step:
+        if np.abs(nodes[index] - lat).max() < GAUSSIAN_TOLERANCE * step:
             ascending = bounds[index]
             return ascending if lat[-1] > lat[0] else ascending[:, ::-1]
     return None
+
+
+def _positions(nodes: np.ndarray, lat: np.ndarray) -> np.ndarray | None:
+    """Return the places [n] of lat among ascending nodes if they are consecutive, roughly."""
+    above = np.searchsorted(nodes, lat).clip(1, len(nodes) - 1)
+    place = np.where(lat - nodes[above - 1] < nodes[above] - lat, above - 1, above)
+    rough = 0.05 * 180.0 / len(nodes)
+    consecutive = np.all(np.abs(np.diff(place)) == 1)
+    return place if consecutive and np.abs(nodes[place] - lat).max() < rough else None
+
+
+def gaussian_estimate(nlat: int) -> np.ndarray:
+    """Return the Gaussian latitudes [nlat] to a hundredth of their spacing, southernmost first.
+
+    Tricomi's formula for the roots of Legendre polynomials (Hale and Townsend 2013, SIAM J. Sci.
+    Comput. 35, A652-A674, equation 3.1); it saves solving for the roots of the wrong degree.
+    """
+    k = np.arange(nlat, 0, -1)
+    angle = np.pi * (4 * k - 1) / (4 * nlat + 2)
+    return np.degrees(np.arcsin((1 - (nlat - 1) / (8 * nlat**3)) * np.cos(angle)))
 
 
 def box_corners(x_bounds: np.ndarray, y_bounds: np.ndarray) -> np.ndarray:
@@ -97,7 +141,8 @@ def box_areas(x_bounds: np.ndarray, y_bounds: np.ndarray) -> np.ndarray:
 def curvilinear_corners(xyz: np.ndarray) -> np.ndarray:
     """Return corners [ny * nx, 4, 3] of cells around the unit vectors [ny, nx, 3].
 
-    A corner is the mean of the four points around it; the rim is continued linearly.
+    A corner is the mean of the four points around it; the rim is continued linearly, or round the
+    globe where the last column is the first one's neighbour.
 
     Raises:
         ValueError: fewer than two rows or columns.
@@ -110,11 +155,27 @@ def curvilinear_corners(xyz: np.ndarray) -> np.ndarray:
     padded = np.empty((xyz.shape[0] + 2, xyz.shape[1] + 2, 3))
     padded[1:-1, 1:-1] = xyz
     padded[0, 1:-1], padded[-1, 1:-1] = 2 * xyz[0] - xyz[1], 2 * xyz[-1] - xyz[-2]
-    padded[:, 0] = 2 * padded[:, 1] - padded[:, 2]
-    padded[:, -1] = 2 * padded[:, -2] - padded[:, -3]
+    if _goes_round(xyz):
+        padded[:, 0], padded[:, -1] = padded[:, -2], padded[:, 1]
+    else:
+        padded[:, 0] = 2 * padded[:, 1] - padded[:, 2]
+        padded[:, -1] = 2 * padded[:, -2] - padded[:, -3]
     node = normalise(padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:])
     corners = np.stack([node[:-1, :-1], node[:-1, 1:], node[1:, 1:], node[1:, :-1]], axis=2)
     return counter_clockwise(corners.reshape(-1, 4, 3))
+
+
+def _goes_round(xyz: np.ndarray) -> bool:
+    """Tell whether the last column of points [ny, nx, 3] lies one step before the first.
+
+    It does not where the first columns are stored again at the end.
+    """
+
+    def steps(a: int, b: int) -> float:
+        step = np.maximum(np.linalg.norm(xyz[:, 1] - xyz[:, 0], axis=1), 1e-12)
+        return float(np.median(np.linalg.norm(xyz[:, a] - xyz[:, b], axis=1) / step))
+
+    return xyz.shape[1] > 3 and 0.7 < steps(-1, 0) < 1.3 and steps(-1, 1) > 1.5
 
 
 def counter_clockwise(corners: np.ndarray) -> np.ndarray:

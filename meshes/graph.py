@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from meshes import connect
+from meshes.coverage import describe_extent, meets
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh
-from meshes.remap import bilinear, bilinear_to_points
+from meshes.local import Neighbourhood
 from meshes.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
 from meshes.triangulation import merge_coincident
 from meshes.weights import SparseWeights
@@ -130,36 +131,48 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
     """Return the graph from source to target.
 
     Raises:
-        ValueError: a grid without used points, or a specification that gives no mesh.
+        ValueError: a grid without used points, a source that covers none of the target (see
+            `coverage` for how much it covers), or a specification that gives no mesh.
     """
     spec = spec or GraphSpec()
     for name, grid in (("source", source), ("target", target)):
         if not grid.mask.any():
             raise ValueError(f"The {name} grid has no used point: its mask is False everywhere.")
+    if not meets(source, target):
+        raise ValueError(
+            f"The source ({describe_extent(source)}) covers no point of the target "
+            f"({describe_extent(target)}); take a source that reaches over the target."
+        )
     mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
+    near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
+    to_target, to_mesh = near.bilinear(target.xyz, mesh.xyz)
     return DownscalingGraph(
         source=source,
         target=target,
         mesh=mesh,
         spec=spec,
-        encode=encode_edges(source, mesh, spec.encode_radius_km),
+        encode=encode_edges(source, mesh, spec.encode_radius_km, near),
         process=process_edges(mesh),
         decode=decode_edges(mesh, target, spec.decode_neighbours),
-        to_target=bilinear(source, target),
-        to_mesh=bilinear_to_points(source, mesh.xyz),
+        to_target=to_target,
+        to_mesh=to_mesh,
     )
 
 
-def encode_edges(source: Grid, mesh: Mesh, radius_km: float) -> EdgeSet:
+def encode_edges(source: Grid, mesh: Mesh, radius_km: float, near: Neighbourhood) -> EdgeSet:
     """Link the used source points within a radius to the mesh nodes.
 
     The weight of source point j for node i is area_j * kernel(distance / radius_i), made to sum
     to 1; the radius of a node with few source points around it is enlarged. Features are in
     units of radius_km; log_spacing is log(sqrt(cell area) / 100 km).
     """
-    used = np.flatnonzero(source.mask)
+    used = near.points
     xyz = source.xyz[used]
     radius = connect.enlarged_radius_km(xyz, mesh.xyz, radius_km)
+    if radius.max() > near.reach_km:
+        used = np.flatnonzero(source.mask)
+        xyz = source.xyz[used]
+        radius = connect.enlarged_radius_km(xyz, mesh.xyz, radius_km)
     senders, receivers = connect.within_radius(xyz, mesh.xyz, radius)
     position, distance = relative_position(xyz[senders], mesh.xyz[receivers], radius_km)
     raw = source.area[used][senders] * kernel(distance * radius_km / radius[receivers])

@@ -6,9 +6,11 @@ from functools import cached_property
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import QhullError
 
 from meshes import cells
 from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, wrap_longitude
+from meshes.triangulation import merge_coincident
 
 LONLAT_KINDS = ("regular", "gaussian", "rectilinear")
 LAT_ATTRS = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
@@ -24,7 +26,9 @@ class Grid:
         area: cell areas in steradian, float64 [N].
         mask: bool [N], True where a point is used.
         shape, dims: sizes and names of the horizontal dimensions.
-        kind: "regular", "gaussian", "rectilinear", "rotated_pole", "curvilinear", "unstructured".
+        kind: "regular", "gaussian", "rectilinear", "rotated_pole", the CF name of another
+            projection such as "lambert_conformal_conic", "curvilinear", "cubed_sphere",
+            "unstructured".
         corners: cell vertices [N, V, 2] as lon, lat in degrees, counter-clockwise, longitudes
             continuous around lon; None if unknown.
         coords: the coordinate variables with bounds and grid mapping, to write results with.
@@ -56,8 +60,13 @@ class Grid:
 
     @cached_property
     def spacing_km(self) -> float:
-        """Median over the used cells of the square root of the area, in km."""
-        area = self.area[self.mask] if self.mask.any() else self.area
+        """Median over the used positions of the square root of the area, in km.
+
+        Coincident points count as one, so that splitting a point changes nothing.
+        """
+        used = self.mask if self.mask.any() else np.ones(self.size, dtype=bool)
+        _, site = merge_coincident(self.xyz[used])
+        area = np.bincount(site, self.area[used])
         return float(np.median(np.sqrt(area)) * EARTH_RADIUS_KM)
 
     def values(self, da: xr.DataArray) -> np.ndarray:
@@ -175,16 +184,19 @@ class Grid:
         """Return the horizontal grid of a CF dataset.
 
         Understood are 1-D latitude and longitude, 2-D ones (rotated pole, Lambert and other
-        curvilinear grids) and lists of points. Areas and corners come from the bounds where the
-        file has them; else from midpoints or Voronoi cells.
+        curvilinear grids), rotated or projected axes with their grid mapping alone, lists of
+        points, the six faces of a cubed sphere, SCRIP, UGRID, MPAS, and HEALPix by its grid
+        mapping. Areas and corners come from the bounds where the file has them (of either
+        orientation, or N + 1 edges); else from midpoints or Voronoi cells. Cells without a place,
+        and rows or columns of a 2-D grid stored twice, are masked and have no area.
 
         Args:
             ds: dataset whose variables share one horizontal grid.
             mask: True where a point is used, on the horizontal dimensions; all by default.
 
         Raises:
-            ValueError: no or several horizontal grids, coordinates out of range, a mask of
-                another shape.
+            ValueError: no or several horizontal grids, coordinates that are no degrees, axes
+                that tell no cells, a mask of another shape.
         """
         from meshes.reading import grid_from_dataset
 
@@ -269,13 +281,27 @@ class Grid:
         Args:
             lon, lat: degrees [N].
             area: steradian [N]; areas (and corners) of the Voronoi cells by default.
+
+        Points given more than once are kept and share one cell; interpolation takes the mean of
+        their values by area.
+
+        Raises:
+            ValueError: points of unequal number or without a place on the sphere, areas that are
+                not positive, or points too few and too far apart to derive areas.
         """
-        lon, lat = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (lon, lat))
+        lon, lat = _numbers(lon, "longitude"), _numbers(lat, "latitude")
         if lon.shape != lat.shape or lon.ndim != 1 or not lon.size:
             raise ValueError(
                 f"Points need longitudes and latitudes of one length, not {lon.shape} and "
                 f"{lat.shape}."
             )
+        for what, values, limit in (("longitude", lon, 1e6), ("latitude", lat, 90.0)):
+            wrong = np.flatnonzero(~(np.abs(values) <= limit))
+            if wrong.size:
+                raise ValueError(
+                    f"The {what} of point {wrong[0]} is {values[wrong[0]]:g}, no {what} in degrees "
+                    f"({wrong.size} in all); correct or drop such points."
+                )
         return points_grid(wrap_longitude(lon), lat, area, point_coords(lon, lat))
 
 
@@ -319,7 +345,12 @@ def points_grid(
 
     corners = None
     if area is None:
-        xyz_corners, area = voronoi_cells(lonlat_to_xyz(lon, lat))
+        try:
+            xyz_corners, area = voronoi_cells(lonlat_to_xyz(lon, lat))
+        except QhullError as error:
+            raise ValueError(
+                f"No cells can be drawn around {len(lon)} points so far apart; give their areas."
+            ) from error
         corners = cells.corners_to_lonlat(xyz_corners, lon)
     area = np.broadcast_to(np.asarray(area, dtype=np.float64), lon.shape).copy()
     if not (area > 0).all():
@@ -360,6 +391,13 @@ def transposed(grid: Grid) -> Grid:
         dims=grid.dims[::-1],
         corners=None if grid.corners is None else grid.corners[index],
     )
+
+
+def _numbers(values: np.ndarray, what: str) -> np.ndarray:
+    try:
+        return np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The {what}s are not numbers ({error}); convert them first.") from error
 
 
 def _whole(extent: float, step: float, what: str) -> int:

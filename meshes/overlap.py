@@ -22,7 +22,11 @@ POLAR_PARTS = 8
 
 
 def overlap_areas(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (target index, source index, area in steradian) of every overlapping pair of cells."""
+    """Return (target index, source index, area in steradian) of every overlapping pair of cells.
+
+    The parts of a source cell that targets cover wholly sum to the cell's area in the grid: what
+    the straight edges of the drawn polygon miss is shared among the parts.
+    """
     import shapely
 
     step_km = min(source.spacing_km / 4, target.spacing_km / 4, STEP_KM)
@@ -41,6 +45,11 @@ def overlap_areas(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray, n
         none = np.zeros(0, dtype=np.intp)
         return none, none, np.zeros(0)
     rows, cols, areas = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if source.corners is not None:
+        drawn = shapely.area(source_cells)
+        areas = (
+            areas * np.divide(source.area, drawn, out=np.ones_like(drawn), where=drawn > 0)[cols]
+        )
     return rows, cols, areas
 
 

@@ -1,19 +1,13 @@
 """Weights from any grid to any other: nearest, bilinear and conservative."""
 
 import numpy as np
-from scipy.spatial import QhullError
 
 from meshes.grid import Grid
 from meshes.neighbours import nearest_points
 from meshes.overlap import overlap_areas
+from meshes.sites import Sites
 from meshes.sphere import normalise
-from meshes.triangulation import (
-    Triangulation,
-    cross2,
-    gnomonic,
-    merge_coincident,
-    polygons_by_size,
-)
+from meshes.triangulation import Triangulation, cross2, gnomonic, polygons_by_size
 from meshes.weights import SparseWeights
 
 NEGLIGIBLE = 1e-9
@@ -25,7 +19,7 @@ def nearest(source: Grid, target: Grid) -> SparseWeights:
     Coincident source points share the weight by area. Equally near points are chosen by their
     position, not by their order.
     """
-    sites = _Sites.of(source)
+    sites = Sites.of(source)
     chosen = sites.nearest(target.xyz)
     return sites.spread(np.arange(target.size), chosen, np.ones(target.size), target.size)
 
@@ -46,13 +40,17 @@ def bilinear(source: Grid, target: Grid) -> SparseWeights:
 
 def bilinear_to_points(source: Grid, xyz: np.ndarray) -> SparseWeights:
     """Return `bilinear` weights to unit vectors [N, 3]."""
-    sites = _Sites.of(source)
-    rows, cols, values = _interpolate(sites.points, xyz)
-    return sites.spread(rows, cols, values, len(xyz))
+    sites = Sites.of(source)
+    return interpolate(sites, xyz, sites.locate(xyz))
 
 
 def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> SparseWeights:
     """Return first-order conservative weights: overlaps of cells, divided by the covered area.
+
+    A target value times the target cell's covered area sums to the source values times their
+    cells' areas, as far as targets cover them. Missing cells are renormalised: a partly covered
+    target takes the mean over its covered part. Masked source cells are left out here; for values
+    that are NaN now and then see `SparseWeights.apply` with min_valid.
 
     Args:
         source: grid with the values; masked cells take no part.
@@ -74,68 +72,23 @@ def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> Spar
     return SparseWeights.collect(rows, cols, areas / covered[rows], (target.size, source.size))
 
 
-class _Sites:
-    """The distinct positions of a grid's used points, and how they share their values."""
-
-    def __init__(self, points: np.ndarray, used: np.ndarray, site: np.ndarray, area: np.ndarray):
-        self.points = points
-        self._n_source = len(area)
-        total = np.bincount(site, area[used])
-        order = np.argsort(site, kind="stable")
-        self._member = used[order]
-        self._share = (area[used] / total[site])[order]
-        self._count = np.bincount(site)
-        self._begin = np.concatenate([[0], np.cumsum(self._count)[:-1]])
-
-    @classmethod
-    def of(cls, grid: Grid) -> "_Sites":
-        used = np.flatnonzero(grid.mask)
-        if not used.size:
-            raise ValueError("The source grid has no used point: its mask is False everywhere.")
-        points, site = merge_coincident(grid.xyz[used])
-        return cls(points, used, site, grid.area)
-
-    def nearest(self, xyz: np.ndarray) -> np.ndarray:
-        """Return the index of the nearest position [N]; the first of equally near ones."""
-        k = min(4, len(self.points))
-        distance, index = nearest_points(self.points, xyz, k)
-        tied = distance <= distance[:, :1] + 1e-12
-        return np.where(tied, index, len(self.points)).min(axis=1)
-
-    def spread(
-        self, rows: np.ndarray, cols: np.ndarray, values: np.ndarray, n_target: int
-    ) -> SparseWeights:
-        """Return weights on the grid's points from weights on the distinct positions."""
-        count = self._count[cols]
-        entry = np.repeat(np.arange(len(cols)), count)
-        within = np.arange(len(entry)) - np.repeat(np.cumsum(count) - count, count)
-        member = self._begin[cols[entry]] + within
-        return SparseWeights.collect(
-            rows[entry],
-            self._member[member],
-            values[entry] * self._share[member],
-            (n_target, self._n_source),
-        )
-
-
 _Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _interpolate(points: np.ndarray, xyz: np.ndarray) -> _Entries:
-    """Return (target, point, weight) entries from distinct unit vectors to others [N, 3]."""
-    try:
-        mesh = Triangulation.of(points)
-    except QhullError:
-        return np.arange(len(xyz)), nearest_points(points, xyz)[1][:, 0], np.ones(len(xyz))
-    # A rough neighbour is start enough, and much faster to find for targets far from the region.
-    triangle = mesh.locate(xyz, nearest_points(points, xyz, eps=1.0)[1][:, 0])
+def interpolate(sites: Sites, xyz: np.ndarray, triangle: np.ndarray | None) -> SparseWeights:
+    """Return `bilinear` weights to unit vectors [N, 3] in the triangles [N] that `locate` gave."""
+    if triangle is None:
+        chosen = nearest_points(sites.points, xyz)[1][:, 0]
+        return sites.spread(np.arange(len(xyz)), chosen, np.ones(len(xyz)), len(xyz))
+    mesh = sites.triangulation
+    assert mesh is not None
     inside = mesh.inside[triangle]
     parts = [_within(mesh, triangle, xyz, np.flatnonzero(inside))]
     outside = np.flatnonzero(~inside)
     if outside.size:
         parts.append(_on_rim(mesh, xyz, outside))
     rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return rows, cols, values
+    return sites.spread(rows, cols, values, len(xyz))
 
 
 def _within(

@@ -42,14 +42,21 @@ class SparseWeights:
     def _matrix(self) -> csr_array:
         return coo_array((self.values, (self.rows, self.cols)), shape=self.shape).tocsr()
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
+    def apply(self, values: np.ndarray, min_valid: float | None = None) -> np.ndarray:
         """Carry values [..., n_source] over: [..., n_target].
 
         A floating dtype is kept. Targets without any weight are NaN, and so are targets with a
-        weight on a NaN.
+        weight on a NaN, unless min_valid is given.
+
+        Args:
+            values: array [..., n_source].
+            min_valid: NaN values are left out and the weights of the others made to sum to what
+                all summed to, where the others hold at least this share of the weight; 0 takes
+                whatever there is.
 
         Raises:
-            ValueError: the last axis does not have n_source entries.
+            ValueError: the last axis does not have n_source entries, or min_valid is not in
+                [0, 1].
         """
         values = np.asarray(values)
         if values.ndim == 0 or values.shape[-1] != self.shape[1]:
@@ -57,9 +64,25 @@ class SparseWeights:
                 f"The weights expect {self.shape[1]} source points on the last axis, "
                 f"but the values have shape {values.shape}."
             )
+        if min_valid is not None and not 0.0 <= min_valid <= 1.0:
+            raise ValueError(f"min_valid must lie between 0 and 1, not be {min_valid}.")
         dtype = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(np.float64)
         matrix = self.matrix().astype(dtype)
         flat = values.reshape(-1, self.shape[1]).astype(dtype, copy=False)
-        result = np.asarray((matrix @ flat.T).T)
+        if min_valid is None:
+            result = np.asarray((matrix @ flat.T).T)
+        else:
+            result = _apply_valid(matrix, flat, min_valid)
         result[:, np.diff(matrix.indptr) == 0] = np.nan
         return result.reshape(*values.shape[:-1], self.shape[0])
+
+
+def _apply_valid(matrix: csr_array, flat: np.ndarray, min_valid: float) -> np.ndarray:
+    valid = np.isfinite(flat)
+    known = np.asarray((matrix @ np.where(valid, flat, 0.0).T).T)
+    share = np.asarray((matrix @ valid.T.astype(matrix.dtype)).T)
+    whole = np.asarray(matrix.sum(axis=1))
+    # Sums of weights carry rounding errors: a share of exactly min_valid is enough.
+    enough = (share > 0) & (share >= (min_valid - 1e-6) * whole)
+    scale = np.divide(whole, share, out=np.full_like(share, np.nan), where=enough)
+    return known * scale

@@ -219,3 +219,17 @@ def test_missing_or_impossible_coordinates_are_refused():
         Grid.from_dataset(on_axes(LAT[:1], LON))
     with pytest.raises(ValueError, match="strictly"):
         Grid.from_dataset(on_axes([1.0, 3.0, 2.0], LON))
+
+
+@pytest.mark.parametrize("width", [28.0, 220.0])
+def test_a_region_across_greenwich_may_be_stored_from_0_to_360(width):
+    region = Grid.regular(2.0, 2.0, (-width / 2, 30.0, width / 2, 50.0))
+    values = np.arange(region.size, dtype=np.float64)
+    ds = region.dataarray(values, "v").to_dataset()
+    ds = ds.drop_vars([n for n in ds.variables if str(n).endswith("_bnds")])
+    ds = ds.assign_coords(lon=ds.lon.drop_attrs() % 360).sortby("lon")
+    grid = Grid.from_dataset(ds)
+    assert grid.kind == "regular"
+    order = np.argsort(grid.values(ds.v))
+    np.testing.assert_allclose(grid.lon[order], region.lon, atol=1e-9)
+    np.testing.assert_allclose(grid.area[order], region.area, rtol=1e-9)

@@ -1,0 +1,66 @@
+"""The part of a large source grid that bears on a region, proven to give what all of it gives."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from meshes.grid import Grid
+from meshes.remap import interpolate
+from meshes.sites import Sites
+from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
+from meshes.weights import SparseWeights
+
+# Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
+WORTH_A_CUT = 5000
+LARGEST_SHARE = 0.7
+CELLS_AROUND = 5.0
+# Points that make one polygon share a circle to a tenth of an edge.
+CIRCLE_SLACK = 1.5
+
+
+class Neighbourhood:
+    """The used points of a source within `reach_km` of a mesh node.
+
+    Attributes:
+        reach_km: every used point closer than this to a node is among the points; infinite if
+            these are all used points.
+        points: indices into the source.
+    """
+
+    def __init__(self, source: Grid, nodes: np.ndarray, radius_km: float):
+        """Choose the points around nodes [M, 3] that lie radius_km and a few cells away."""
+        self._source, self._nodes = source, cKDTree(nodes)
+        self.points = np.flatnonzero(source.mask)
+        self.reach_km = np.inf
+        reach_km = radius_km + CELLS_AROUND * source.spacing_km
+        if self.points.size > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
+            chord = float(angle_to_chord(reach_km / EARTH_RADIUS_KM))
+            near = self._nodes.query(source.xyz[self.points], distance_upper_bound=chord)[0]
+            kept = self.points[np.isfinite(near)]
+            if 0 < kept.size < LARGEST_SHARE * self.points.size:
+                self.points, self.reach_km = kept, reach_km
+
+    def bilinear(self, *receivers: np.ndarray) -> list[SparseWeights]:
+        """Return the source's `bilinear` weights to each of the receivers [N, 3]."""
+        sites = Sites.of(self._source, self.points)
+        located = [sites.locate(xyz) for xyz in receivers]
+        if np.isfinite(self.reach_km) and not all(self._proven(sites, one) for one in located):
+            sites = Sites.of(self._source)
+            located = [sites.locate(xyz) for xyz in receivers]
+        return [interpolate(sites, *pair) for pair in zip(receivers, located, strict=True)]
+
+    def _proven(self, sites: Sites, triangle: np.ndarray | None) -> bool:
+        """Tell whether triangles are the same without the cut.
+
+        A triangle is one of the whole source's if no point lies in its circle, and all points in
+        a circle are known if it lies within the reach of a node. Whether a triangle belongs to
+        the covered region hangs on the triangles around its vertices.
+        """
+        mesh = sites.triangulation
+        if mesh is None or triangle is None or not mesh.inside[triangle].all():
+            return False
+        radius = np.linalg.norm(mesh.points[mesh.triangles[:, 0]] - mesh.normals, axis=1)
+        distance = chord_to_angle(self._nodes.query(mesh.normals)[0])
+        outer = (distance + CIRCLE_SLACK * chord_to_angle(radius)) * EARTH_RADIUS_KM
+        around = np.zeros(len(mesh.points))
+        np.maximum.at(around, mesh.triangles.ravel(), np.repeat(outer, 3))
+        return bool(around[mesh.triangles[np.unique(triangle)]].max() <= self.reach_km)
