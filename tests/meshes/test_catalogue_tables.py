@@ -11,8 +11,15 @@ import pytest
 from meshes import Grid
 from meshes.sphere import rotated_pole_matrix
 
+LARGE = 100_000
 FOLDER = os.environ.get("GRAPHDOWN_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="GRAPHDOWN_DATA names no folder of real data")
+
+
+def marks(name, row, names):
+    """Mark the second name of a large grid as slow."""
+    large = row.n_longitude * row.n_latitude > LARGE
+    return [pytest.mark.slow] if large and name != min(names) else []
 
 
 def rows():
@@ -26,9 +33,10 @@ def rows():
             names = {row.domain_id} | ({row.CORDEX_domain} - {np.nan})
             # CMIP6 defines ANT-12 and ARC-12 anew; the older grids keep their older names.
             newer = of_cmip6.n_longitude.get(row.domain_id, row.n_longitude) != row.n_longitude
+            names -= {row.domain_id} if newer else set()
             listed += [
-                pytest.param(name, row, id=f"{table}-{name}")
-                for name in sorted(names - ({row.domain_id} if newer else set()))
+                pytest.param(name, row, id=f"{table}-{name}", marks=marks(name, row, names))
+                for name in sorted(names)
             ]
     return listed
 
