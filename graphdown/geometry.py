@@ -42,5 +42,6 @@ class Geometry:
         if source_orog is not None:
             values = np.nan_to_num(source.values(source_orog).astype(np.float64))
             height = bilinear(source, self.target).apply(values)
-        features = self.terrain.for_source(source.spacing_km, height)
-        return graph_arrays(self.graph(source), features, around)
+        graph = self.graph(source)
+        features = self.terrain.for_source(graph.source_spacing_km, height)
+        return graph_arrays(graph, features, around)

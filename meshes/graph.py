@@ -93,6 +93,13 @@ class DownscalingGraph:
     to_target: SparseWeights
     to_mesh: SparseWeights
 
+    @property
+    def source_spacing_km(self) -> float:
+        """Median spacing of the source points that feed the mesh, coincident ones as one."""
+        _, edge = np.unique(self.encode.senders, return_index=True)
+        column = self.encode.feature_names.index("log_spacing")
+        return SPACING_SCALE_KM * float(np.exp(np.median(self.encode.features[edge, column])))
+
     def validate(self) -> None:
         """Check that the graph is whole.
 

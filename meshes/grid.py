@@ -10,7 +10,6 @@ from scipy.spatial import QhullError
 
 from meshes import cells
 from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, wrap_longitude
-from meshes.triangulation import merge_coincident
 
 LONLAT_KINDS = ("regular", "gaussian", "rectilinear")
 LAT_ATTRS = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
@@ -60,13 +59,8 @@ class Grid:
 
     @cached_property
     def spacing_km(self) -> float:
-        """Median over the used positions of the square root of the area, in km.
-
-        Coincident points count as one, so that splitting a point changes nothing.
-        """
-        used = self.mask if self.mask.any() else np.ones(self.size, dtype=bool)
-        _, site = merge_coincident(self.xyz[used])
-        area = np.bincount(site, self.area[used])
+        """Median over the used cells of the square root of the area, in km."""
+        area = self.area[self.mask] if self.mask.any() else self.area
         return float(np.median(np.sqrt(area)) * EARTH_RADIUS_KM)
 
     def values(self, da: xr.DataArray) -> np.ndarray:

@@ -88,6 +88,14 @@ def emulator(target="regular", model=MODEL):
     return Emulator("tiny", model, NORMALISER, geometry, params)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_in_haste():
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="module")
 def coarse():
     return dataset(SOURCES["regular"])

@@ -242,3 +242,15 @@ def test_jraph_graphs_hold_the_same_edges():
     position = encode.nodes[encode.senders] - encode.nodes[encode.receivers]
     length = np.linalg.norm(position, axis=1) * EARTH_RADIUS_KM / SPEC.encode_radius_km
     np.testing.assert_allclose(length, encode.edges["features"][:, 3], rtol=2e-3)
+
+
+def test_the_spacing_of_the_source_does_not_change_when_points_are_split():
+    source, target = (
+        Grid.regular(2.0, 2.0, (-10, 35, 20, 60)),
+        Grid.regular(1.0, 1.0, (0, 44, 8, 52)),
+    )
+    twice = (np.tile(v, 2) for v in (source.lon, source.lat, source.area / 2))
+    spec = GraphSpec(mesh_level=5)
+    graphs = [build_graph(s, target, spec) for s in (source, Grid.from_points(*twice))]
+    assert graphs[0].source_spacing_km == pytest.approx(source.spacing_km, rel=0.1)
+    assert graphs[1].source_spacing_km == pytest.approx(graphs[0].source_spacing_km, rel=1e-5)

@@ -204,9 +204,3 @@ def test_what_cannot_be_coarsened():
         coarsen(Grid.from_points([0.0, 1.0, 2.0, 0.5], [0.0, 0.0, 1.0, 3.0]), 2)
     with pytest.raises(ValueError, match="no block"):
         coarsen(Grid.regular(10.0, 10.0), 30)
-
-
-def test_spacing_does_not_change_when_points_are_split():
-    grid = Grid.regular(2.0, 2.0, (0, 30, 20, 50))
-    half = Grid.from_points(np.tile(grid.lon, 2), np.tile(grid.lat, 2), np.tile(grid.area / 2, 2))
-    assert half.spacing_km == pytest.approx(grid.spacing_km, rel=1e-9)

@@ -8,6 +8,7 @@ import pytest
 from graphdown.model import graph_arrays
 from meshes import DownscalingGraph, Grid, bilinear, build_graph
 from meshes.graph import decode_edges, encode_edges, process_edges
+from meshes.local import Neighbourhood
 from meshes.remap import bilinear_to_points
 
 from .conftest import GRAPH_SPEC, SOURCE, STATICS, TARGET, predicted, weather
@@ -103,13 +104,13 @@ def test_a_turn_of_source_mesh_and_target_changes_nothing(network, graph, expect
     source, target = points(SOURCE, turn=131.0), points(TARGET, turn=131.0)
     cosine, sine = np.cos(np.radians(131.0)), np.sin(np.radians(131.0))
     turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    mesh = replace(graph.mesh, xyz=graph.mesh.xyz @ turn.T)
+    mesh, radius = replace(graph.mesh, xyz=graph.mesh.xyz @ turn.T), GRAPH_SPEC.encode_radius_km
     turned = DownscalingGraph(
         source,
         target,
         mesh,
         GRAPH_SPEC,
-        encode_edges(source, mesh, GRAPH_SPEC.encode_radius_km),
+        encode_edges(source, mesh, radius, Neighbourhood(source, mesh.xyz, radius)),
         process_edges(mesh),
         decode_edges(mesh, target, GRAPH_SPEC.decode_neighbours),
         bilinear(source, target),

@@ -160,10 +160,27 @@ def test_statistics_are_those_of_the_training_days_of_all_sources(two_sources):
     assert normaliser.scale[1] == pytest.approx(np.sqrt(np.mean(variances)), rel=1e-5)
 
 
-def test_a_target_node_that_is_always_missing_does_not_spoil_the_statistics(data):
+def test_target_nodes_that_are_always_missing_do_not_count_in_the_statistics(data):
     fine = data.fine.copy(deep=True)
-    fine["tas"][:, 3, 4] = np.nan
-    assert np.isfinite(make_trainer(make_data(fine)).normaliser.scale).all()
+    fine["tas"][:, :5] = np.nan
+    normaliser = make_trainer(make_data(fine)).normaliser
+    correction = FINE.values(data.fine.tas) - bilinear(COARSE, FINE).apply(
+        COARSE.values(data.sources["a"].tas)
+    )
+    variance = correction[:59].astype(np.float64).var(axis=0)
+    expected = np.sqrt(variance[5 * 12 :].mean())
+    assert normaliser.scale[0] == pytest.approx(expected, rel=1e-4)
+    assert np.sqrt(variance.mean()) != pytest.approx(expected, rel=1e-2)
+    assert normaliser.scale[1] == make_trainer(data).normaliser.scale[1]
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="such nodes count as missing truth")
+def test_a_prediction_that_is_no_number_at_one_node_spoils_the_score(data):
+    trainer = make_trainer(data, MODEL)
+    constants = trainer.params["regression"]["constants"]
+    constants[...] = constants[...].at[7, 0].set(np.nan)
+    errors = trainer._rmse(trainer.params)
+    assert np.isnan(errors["tas"]) and np.isfinite(errors["pr"])
 
 
 def test_a_finished_run_is_not_touched(run, two_sources):
