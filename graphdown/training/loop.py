@@ -257,9 +257,10 @@ class Trainer:
             made = run_network(
                 network, self.normaliser, samples.graph, samples.source, samples.forcings
             )
-            square = (made - samples.fine) ** 2
-            days = np.isfinite(square).sum(axis=0)
-            per_node = np.nansum(square, axis=0) / np.maximum(days, 1)
+            known = np.isfinite(samples.fine)
+            square = np.where(known, (made - samples.fine) ** 2, 0.0)
+            days = known.sum(axis=0)
+            per_node = square.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
             squares.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
         rmse = np.sqrt(np.mean(squares, axis=0))

@@ -79,8 +79,9 @@ def _kernels(params: Any) -> Any:
 
 def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State:
     """Return the state before the first step."""
-    average = jax.tree.map(jnp.copy, params)
-    return State(params, average, optimiser.init(params), jnp.zeros((), jnp.int32))
+    # Copies: a step donates its state, and what was given must serve another run.
+    own, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
+    return State(own, average, optimiser.init(params), jnp.zeros((), jnp.int32))
 
 
 def make_step(

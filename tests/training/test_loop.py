@@ -174,7 +174,6 @@ def test_target_nodes_that_are_always_missing_do_not_count_in_the_statistics(dat
     assert normaliser.scale[1] == make_trainer(data).normaliser.scale[1]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="such nodes count as missing truth")
 def test_a_prediction_that_is_no_number_at_one_node_spoils_the_score(data):
     trainer = make_trainer(data, MODEL)
     constants = trainer.params["regression"]["constants"]
