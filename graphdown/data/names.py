@@ -180,6 +180,8 @@ def _method_fits(field: xr.DataArray, name: str) -> bool:
 
 
 def _near_surface(field: xr.DataArray) -> bool:
+    if re.fullmatch(r"[a-z]+_?\d{3,4}(_?hpa)?", str(field.name), re.IGNORECASE):
+        return False  # ua850 has the standard name of the wind near the surface
     if _level_name(field) is not None or _other_levels(field) is not None:
         return False
     heights = [c for c in field.coords.values() if c.attrs.get("standard_name") == "height"]

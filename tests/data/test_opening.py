@@ -10,6 +10,7 @@ import xarray as xr
 
 from graphdown.data import open_fields, to_canonical, understand
 from graphdown.data.fields import CHUNK_BYTES, Request, read_files
+from graphdown.errors import DataError
 
 from .files import LAT, LON, levels, make
 
@@ -351,3 +352,14 @@ def test_overlapping_forecasts_keep_the_shortest_lead():
 def test_cmip_and_cordex_files_are_understood_as_they_are(name):
     understood = understand([str(Path(FOLDER, name))])
     assert [v.name for v in understood.variables] == ["tas"] and not understood.notes
+
+
+def test_a_level_in_a_name_is_not_taken_for_the_surface():
+    time = xr.date_range("2001-01-01", periods=3)
+    coords = {"time": time, "lat": [45.0, 46.0], "lon": [1.0, 2.0]}
+    attrs = {"units": "m s-1", "standard_name": "eastward_wind"}
+    wind = xr.DataArray(np.ones((3, 2, 2), np.float32), coords, ("time", "lat", "lon"), attrs=attrs)
+    ds = wind.to_dataset(name="ua850")
+    assert "ua850" in to_canonical(ds, ["ua850"])
+    with pytest.raises(DataError, match="'uas'"):
+        to_canonical(ds, ["uas"])
