@@ -1,10 +1,12 @@
 """The geometry of a trained network: its target, mesh and terrain, ready for any source grid."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import TerrainFeatures, static_names
-from graphdown.model import GraphArrays, graph_arrays
+from graphdown.model import GraphArrays, SourceArrays, graph_arrays, source_arrays
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
@@ -38,10 +40,25 @@ class Geometry:
             source_orog: its height in m, if known.
             around: the model's `target_regression`.
         """
+        graph, features = self._graph_and_statics(source, source_orog)
+        return graph_arrays(graph, features, around)
+
+    def source_arrays(
+        self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None]
+    ) -> list[SourceArrays]:
+        """Return the parts of such arrays that depend on the source, for several, padded alike."""
+        parts = [
+            self._graph_and_statics(source, orog)
+            for source, orog in zip(sources, orogs, strict=True)
+        ]
+        return source_arrays([graph for graph, _ in parts], [statics for _, statics in parts])
+
+    def _graph_and_statics(
+        self, source: Grid, source_orog: xr.DataArray | None
+    ) -> tuple[DownscalingGraph, np.ndarray]:
         height = None
         if source_orog is not None:
             values = np.nan_to_num(source.values(source_orog).astype(np.float64))
             height = bilinear(source, self.target).apply(values)
         graph = self.graph(source)
-        features = self.terrain.for_source(graph.source_spacing_km, height)
-        return graph_arrays(graph, features, around)
+        return graph, self.terrain.for_source(graph.source_spacing_km, height)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import xarray as xr
 
+from graphdown.data.bank import GridBank, make_bank
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import (
     Request,
@@ -41,6 +42,8 @@ class ExperimentData:
             their orog.
         unseen: the sources that are only evaluated on.
         understood: what was understood of the target's files ("target") and of each source's.
+        banks: the grids of the sources that are upscaled to random ones; their fields stand in
+            `sources` and `unseen` as they are before.
     """
 
     fine: xr.Dataset
@@ -48,11 +51,26 @@ class ExperimentData:
     sources: dict[str, xr.Dataset]
     unseen: dict[str, xr.Dataset]
     understood: dict[str, Understanding] = field(default_factory=dict)
+    banks: dict[str, GridBank] = field(default_factory=dict)
 
     def pair(
+        self, experiment: Experiment, source: str, period: str, grid: int | None = None
+    ) -> tuple[xr.Dataset, xr.Dataset]:
+        """Return the paired days (coarse, fine) of a source in "train", "validation" or "test".
+
+        A source with random grids is upscaled to its number `grid`, or to the first one that
+        training leaves out.
+        """
+        coarse, fine = self.fields(experiment, source, period)
+        bank = self.banks.get(source)
+        if bank is None:
+            return coarse, fine
+        return bank.upscale(coarse, bank.training if grid is None else grid), fine
+
+    def fields(
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Return the paired days (coarse, fine) of a source in "train", "validation" or "test"."""
+        """Return the paired days as `pair` does, before a source is upscaled to random grids."""
         coarse = {**self.sources, **self.unseen}[source]
         bounds = getattr(experiment.periods, period)
         part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
@@ -73,11 +91,16 @@ def load_data(experiment: Experiment) -> ExperimentData:
     else:
         assert data.target is not None
         loaded = _from_files(data.target, experiment)
+    for source in (*data.sources, *data.unseen):
+        if source.grids is not None:
+            fields = {**loaded.sources, **loaded.unseen}[source.name]
+            where = f"the source {source.name!r}"
+            loaded.banks[source.name] = make_bank(fields, source.grids, where)
     for name in loaded.sources:
         for period in PERIODS:
-            loaded.pair(experiment, name, period)
+            loaded.fields(experiment, name, period)
     for name in loaded.unseen:
-        loaded.pair(experiment, name, "test")
+        loaded.fields(experiment, name, "test")
     for understanding in loaded.understood.values():
         for note in understanding.notes:
             logger.info("%s", note)
@@ -93,7 +116,8 @@ def _from_files(target: Target, experiment: Experiment) -> ExperimentData:
         group = loaded.sources if source in data.sources else loaded.unseen
         if source.upscale is not None:
             names = list(experiment.predictors)
-            group[source.name] = upscaled(fine[names], statics, source.upscale)
+            own = fine[names].assign(statics[[n for n in ("orog",) if n in statics]])
+            group[source.name] = own if source.upscale == 1 else upscaled(own, source.upscale)
             continue
         fields, of_source = _source(source, fine, periods, experiment)
         group[source.name], loaded.understood[source.name] = fields, of_source
@@ -105,7 +129,8 @@ def _from_world(experiment: Experiment) -> ExperimentData:
 
     data = experiment.data
     assert data.world is not None
-    world = make_world(data.world)
+    views = [source.view for source in (*data.sources, *data.unseen)]
+    world = make_world(data.world, perfect="perfect" in views)
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
 
     def view(source: Source) -> xr.Dataset:
@@ -236,13 +261,12 @@ def _open(
         raise located from None
 
 
-def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
+def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
     """Return block means of factor x factor cells, on the coarse grid of those blocks.
 
     Rows and columns that do not fill a block are left out.
     """
-    names = [str(name) for name in fine.data_vars]
-    grid = horizontal_grid(fine, names, "the target")
+    grid = horizontal_grid(fine, [str(name) for name in fine.data_vars], "the target")
     try:
         coarse_grid = coarsen(grid, factor)
     except ValueError as error:
@@ -254,16 +278,11 @@ def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
         mean = blocks.coarsen(windows, boundary="trim").mean()
         return mean.values.reshape(*mean.shape[: -len(windows)], -1)
 
-    out = {
-        name: coarse_grid.dataarray(
-            means(fine[name]), name, ("time",), {"time": fine.time}, _attrs(fine[name])
-        )
-        for name in names
-    }
-    if "orog" in statics:
-        out["orog"] = coarse_grid.dataarray(
-            means(statics["orog"]), "orog", attrs=_attrs(statics["orog"])
-        )
+    out = {}
+    for name, own in fine.data_vars.items():
+        time = ("time",) if "time" in own.dims else ()
+        coords = {d: fine[d] for d in time}
+        out[name] = coarse_grid.dataarray(means(own), str(name), time, coords, _attrs(own))
     return xr.Dataset(out)
 
 

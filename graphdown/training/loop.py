@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,13 @@ from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.parallel import DataParallel
 from graphdown.training.regression import fit_target_regression
-from graphdown.training.samples import Samples, days_of_step, make_samples, source_of_step
+from graphdown.training.samples import (
+    Samples,
+    days_of_step,
+    make_bank_samples,
+    make_samples,
+    source_of_step,
+)
 from graphdown.training.step import (
     Batch,
     Constants,
@@ -103,8 +110,10 @@ class Trainer:
         self.experiment, self.folder = experiment, run
         grid = horizontal_grid(data.fine, experiment.targets, "the target")
         self.geometry = Geometry(grid, data.statics, experiment.graph)
-        self.samples = self._samples(data, "train")
-        self.validation = [_thin(s) for s in self._samples(data, "validation")]
+        self.samples = [self._samples(data, name) for name in data.sources]
+        self.validation = [
+            samples for name in data.sources for samples in self._validation(data, name)
+        ]
         self.normaliser = _fit(experiment, data, self.geometry)
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
         if network.regression is not None:
@@ -119,19 +128,23 @@ class Trainer:
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
 
-    def _samples(self, data: ExperimentData, period: str) -> list[Samples]:
-        e = self.experiment
-        return [
-            make_samples(
-                n,
-                data.pair(e, n, period),
-                e.predictors,
-                e.targets,
-                self.geometry,
-                e.model.target_regression,
-            )
-            for n in data.sources
-        ]
+    def _samples(self, data: ExperimentData, name: str) -> Samples:
+        e, bank = self.experiment, data.banks.get(name)
+        pair = data.fields(e, name, "train")
+        layout = (name, pair, e.predictors, e.targets, self.geometry)
+        around = e.model.target_regression
+        if bank is None:
+            return make_samples(*layout, around)
+        return make_bank_samples(*layout, bank, around)
+
+    def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
+        """Yield the days of the validation period, on each grid that training leaves out."""
+        e, grids = self.experiment, _held_out(data, name)
+        for grid in grids:
+            pair = data.pair(e, name, "validation", grid)
+            around = e.model.target_regression
+            samples = make_samples(name, pair, e.predictors, e.targets, self.geometry, around)
+            yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
         """Train to the end and return the emulator."""
@@ -199,7 +212,7 @@ class Trainer:
         area = self.geometry.target.area * self.geometry.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
-        return Constants(samples.graph, scales, weight, (predictors, targets))
+        return Constants(samples.graph, samples.bank, scales, weight, (predictors, targets))
 
     def _batch(self, step: int) -> tuple[Batch, int]:
         spec, seed = self.experiment.training, self.experiment.seed
@@ -209,7 +222,8 @@ class Trainer:
         random = np.random.default_rng([seed, 104729, step])
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
-        return samples.batch(days, warming, spacing), source
+        grid = int(random.integers(samples.grids))
+        return samples.batch(days, warming, spacing, grid), source
 
     def _validate(
         self,
@@ -283,9 +297,15 @@ class Trainer:
             new.rename(old)
 
 
-def _thin(samples: Samples) -> Samples:
-    """Keep at most VALIDATION_DAYS, evenly spread."""
-    count = min(VALIDATION_DAYS, len(samples.source))
+def _held_out(data: ExperimentData, name: str) -> Sequence[int | None]:
+    """Return the numbers of a source's grids that training leaves out, None for its own grid."""
+    bank = data.banks.get(name)
+    return [None] if bank is None else range(bank.training, len(bank.grids))
+
+
+def _thin(samples: Samples, most: int) -> Samples:
+    """Keep at most so many days, evenly spread."""
+    count = min(most, len(samples.source))
     keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
     return replace(
         samples,
@@ -301,18 +321,19 @@ def _fit(experiment: Experiment, data: ExperimentData, geometry: Geometry) -> No
     coarse, corrections = [], []
     base = [0.0] * len(targets)
     for name in data.sources:
-        pair = data.pair(experiment, name, "train")
-        grid, values = source_arrays(pair[0], predictors, f"the source {name!r}")
-        fine = field_values(pair[1], targets, geometry.target)
-        for i, target in enumerate(targets):
-            if target not in predictors:
-                base[i] = float(np.nanmean(fine[..., i]))
-        weights = bilinear(grid, geometry.target)
-        own = [
-            weights.apply(values[..., predictors.index(t)]) if t in predictors else base[i]
-            for i, t in enumerate(targets)
-        ]
-        columns = [fine[..., i] - own[i] for i in range(len(targets))]
-        coarse.append(values)
-        corrections.append(np.stack(columns, -1).astype(np.float32))
+        for number in _held_out(data, name):
+            pair = data.pair(experiment, name, "train", number)
+            grid, values = source_arrays(pair[0], predictors, f"the source {name!r}")
+            fine = field_values(pair[1], targets, geometry.target)
+            for i, target in enumerate(targets):
+                if target not in predictors:
+                    base[i] = float(np.nanmean(fine[..., i]))
+            weights = bilinear(grid, geometry.target)
+            own = [
+                weights.apply(values[..., predictors.index(t)]) if t in predictors else base[i]
+                for i, t in enumerate(targets)
+            ]
+            columns = [fine[..., i] - own[i] for i in range(len(targets))]
+            coarse.append(values)
+            corrections.append(np.stack(columns, -1).astype(np.float32))
     return fit_normaliser(predictors, targets, coarse, corrections, base)

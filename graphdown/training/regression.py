@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphdown.data.normalise import Normaliser, is_air_temperature
-from graphdown.model import GraphArrays, Scaling
+from graphdown.model import Scaling
 from graphdown.model.predict import interpolate, standardise
 from graphdown.penalised import Design, Fit
 from graphdown.training.samples import Samples
@@ -78,11 +78,12 @@ def fit_target_regression(
 
 def _tables(parts: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
-    made = [_table(samples, samples.graph, scales) for samples in parts]
+    made = [_table(samples, scales) for part in parts for samples in part.by_grid()]
     return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
 
 
-def _table(samples: Samples, graph: GraphArrays, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _table(samples: Samples, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
     y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - interpolate(scales, values, graph)

@@ -1,16 +1,21 @@
 """Training days as arrays, and which of them each step sees."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from graphdown.data.bank import GridBank
 from graphdown.data.fields import field_values
 from graphdown.data.forcings import forcings
 from graphdown.data.load import source_arrays
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
+from graphdown.model.arrays import with_source
+from graphdown.model.bank import SourceBank, source_bank
 from graphdown.training.step import Batch
 
 
@@ -20,10 +25,12 @@ class Samples:
 
     Attributes:
         name: of the source.
-        source: predictors [time, Ns, V], padded to the graph's source size.
+        source: predictors [time, Ns, V], padded to the graph's source size; with a bank, the
+            fields [time, Nf, V] that are upscaled to its grids.
         fine: targets [time, Nt, T].
         forcings: numbers per day [time, F].
-        graph: from this source to the target.
+        graph: from this source to the target; with a bank, from its first grid.
+        bank: source grids to draw from.
     """
 
     name: str
@@ -31,11 +38,36 @@ class Samples:
     fine: np.ndarray
     forcings: np.ndarray
     graph: GraphArrays
+    bank: SourceBank | None = None
 
-    def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float) -> Batch:
-        """Return the days of the given indices [B], with their augmentation."""
+    @property
+    def grids(self) -> int:
+        """Number of source grids."""
+        return 1 if self.bank is None else len(self.bank.upscaling.weights)
+
+    def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float, grid: int) -> Batch:
+        """Return the days of the given indices [B], with their augmentation and source grid."""
         offset = np.full(len(days), spacing, np.float32)
-        return Batch(self.source[days], self.fine[days], self.forcings[days], warming, offset)
+        number = np.full(len(days), grid, np.int32)
+        parts = self.source[days], self.fine[days], self.forcings[days]
+        return Batch(*parts, warming, offset, number)
+
+    def by_grid(self) -> Iterator["Samples"]:
+        """Yield samples without a bank: each day on one of the grids, which take turns."""
+        if self.bank is None:
+            yield self
+            return
+        for k in range(self.grids):
+            own = self.bank.select(jnp.asarray(k))
+            fields = jnp.swapaxes(jnp.asarray(self.source[k :: self.grids]), 0, 1)
+            source = jnp.swapaxes(own.upscaling(fields, self.bank.nodes), 0, 1)
+            yield Samples(
+                f"{self.name}, grid {k}",
+                np.asarray(source),
+                self.fine[k :: self.grids],
+                self.forcings[k :: self.grids],
+                with_source(self.graph, own.arrays),
+            )
 
 
 def make_samples(
@@ -60,6 +92,39 @@ def make_samples(
         field_values(fine, targets, geometry.target),
         forcings(coarse.time),
         graph,
+    )
+
+
+def make_bank_samples(
+    name: str,
+    pair: tuple[xr.Dataset, xr.Dataset],
+    predictors: tuple[str, ...],
+    targets: tuple[str, ...],
+    geometry: Geometry,
+    bank: GridBank,
+    around: int = 0,
+) -> Samples:
+    """Lay out paired datasets (fields, fine) as samples to upscale to a bank's training grids.
+
+    Raises:
+        DataError: values of the fields are missing.
+    """
+    fields, fine = pair
+    _, values = source_arrays(fields, predictors, f"the source {name!r}")
+    grids = bank.grids[: bank.training]
+    heights: list[xr.DataArray | None] = [None] * len(grids)
+    if "orog" in fields:
+        orog = fields[["orog"]]
+        heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
+    arrays = geometry.source_arrays(grids, heights)
+    graph = geometry.arrays(grids[0], heights[0], around)
+    return Samples(
+        name,
+        values,
+        field_values(fine, targets, geometry.target),
+        forcings(fields.time),
+        with_source(graph, arrays[0]),
+        source_bank(bank.weights[: bank.training], arrays),
     )
 
 

@@ -43,7 +43,7 @@ def experiment(tmp_path, fine, **changes):
 
 
 def test_block_means_equal_a_hand_computation(fine):
-    coarse = upscaled(fine, xr.Dataset(), 2)
+    coarse = upscaled(fine, 2)
     raw = fine.tas.values
     expected = (
         raw[:, ::2, :-1:2] + raw[:, 1::2, :-1:2] + raw[:, ::2, 1::2] + raw[:, 1::2, 1::2]
