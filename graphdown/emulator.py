@@ -15,17 +15,20 @@ from flax import nnx
 
 from graphdown.attributes import variable_attrs
 from graphdown.coordinates import bounds_label, cf_coordinates
+from graphdown.data.cover import check_cover
 from graphdown.data.fields import to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
 from graphdown.data.load import source_arrays
 from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.rules import Notes, log_notes
+from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.times import time_axis
-from meshes import GraphSpec, Grid
+from meshes import GraphSpec, Grid, coverage
 
 FORMAT = 1
 BATCH = 32
@@ -86,6 +89,8 @@ class Emulator:
     def downscale(self, coarse: xr.Dataset, units: Mapping[str, str] | None = None) -> xr.Dataset:
         """Downscale a dataset from whatever grid it stands on.
 
+        Repairs, and a margin around the target that the source does not cover, are logged.
+
         Args:
             coarse: the predictors [time, *horizontal] and, if known, orog (m).
             units: units of variables that carry none, by name.
@@ -94,11 +99,17 @@ class Emulator:
             The targets [time, *target dimensions], float32, with the target's coordinates.
 
         Raises:
-            DataError: a predictor, its units or values are missing.
+            DataError: a predictor, its units or values are missing, there are several times a
+                day, or the source covers less than 99 % of the target.
         """
-        where = "the dataset to downscale"
-        ds = to_canonical(coarse, self.predictors, units, where, optional=["orog"])
-        grid, values = source_arrays(ds, self.predictors, where)
+        where, notes = "the dataset to downscale", Notes()
+        ds = to_canonical(coarse, self.predictors, units, where, ["orog"], notes)
+        check_not_sub_daily(ds, where)
+        grid, values = source_arrays(ds, self.predictors, where, notes)
+        target = self.geometry.target
+        covered = coverage(grid, target, self.geometry.spec.margin_km)
+        check_cover(covered, grid, target, where, notes)
+        log_notes(notes.listed())
         graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
         return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
