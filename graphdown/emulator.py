@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -161,29 +163,61 @@ def load(run: str | Path) -> Emulator:
         run: the run's folder, or its `emulator` folder.
 
     Raises:
-        GraphdownError: the folder holds no emulator, or one of a newer version.
+        GraphdownError: the folder holds no emulator, one of a newer version, or a damaged one.
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
         raise GraphdownError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
-    schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
-    if schema["format"] > FORMAT:
+    with _damage_told(folder / SCHEMA):
+        schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
+        newer = schema["format"] > FORMAT
+    if newer:
         raise GraphdownError(
             f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
             f"one reads up to {FORMAT}); update graphdown."
         )
-    with xr.open_dataset(folder / TARGET, engine="netcdf4") as opened:
-        ds = opened.load()
+    with _damage_told(folder / SCHEMA):
+        name, written = schema["name"], schema["sha256"]
+        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
+        normaliser = Normaliser.from_dict(schema["normaliser"])
+    with _damage_told(folder / TARGET), xr.open_dataset(folder / TARGET, engine="netcdf4") as ds:
+        geometry = _stored_geometry(ds.load(), spec)
+    with (
+        _damage_told(folder / PARAMETERS),
+        open(folder / PARAMETERS, "rb") as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):
+        params = {name: archive[name] for name in archive.files}
+    hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
+    if checkpoint_sha256(params, hashed) != written:
+        raise GraphdownError(
+            f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
+            "were written with); copy the folder again or repeat the training."
+        )
+    return Emulator(name, model, normaliser, geometry, params)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what fails when a file of the emulator is read into one sentence."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
+        reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
+        reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
+        raise GraphdownError(
+            f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
+            "again or repeat the training."
+        ) from None
+
+
+def _stored_geometry(ds: xr.Dataset, spec: GraphSpec) -> Geometry:
     statics = ds.drop_vars("target_mask")
     mask = ds["target_mask"].astype(bool)
     target = Grid.from_dataset(ds.drop_vars(list(statics.data_vars)), mask=mask)
-    geometry = Geometry(target, statics, GraphSpec(**schema["graph"]))
-    with np.load(folder / PARAMETERS, allow_pickle=False) as archive:
-        params = {name: archive[name] for name in archive.files}
-    normaliser = Normaliser.from_dict(schema["normaliser"])
-    return Emulator(schema["name"], ModelSpec(**schema["model"]), normaliser, geometry, params)
+    return Geometry(target, statics, spec)
 
 
 def new_network(
