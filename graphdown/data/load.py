@@ -1,6 +1,5 @@
 """Load all the fields that an experiment names."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,16 +18,15 @@ from graphdown.data.fields import (
 from graphdown.data.files import unreadable
 from graphdown.data.missing import complete_values, with_ground_filled, without_empty_days
 from graphdown.data.pair import pair, select_period, unpaired, within
-from graphdown.data.rules import Notes
+from graphdown.data.rules import Notes, log_notes
 from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
 from graphdown.data.values import check_range
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
-from meshes import Grid, bilinear, coarsen, conservative
+from meshes import Grid, bilinear, coarsen, conservative, coverage
 
 PERIODS = ("train", "validation", "test")
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class ExperimentData:
 def load_data(experiment: Experiment) -> ExperimentData:
     """Open, convert and check every field of an experiment; read its periods.
 
-    Repairs, notices and the number of days without a partner are logged, one line each.
+    Repairs, notices and the number of days without a partner are logged, see `log_notes`.
 
     Raises:
         DataError: a file, variable or period is missing or wrong; the message names it.
@@ -102,8 +100,7 @@ def load_data(experiment: Experiment) -> ExperimentData:
     for name in loaded.unseen:
         loaded.fields(experiment, name, "test")
     for understanding in loaded.understood.values():
-        for note in understanding.notes:
-            logger.info("%s", note)
+        log_notes(understanding.notes)
     return loaded
 
 
@@ -164,7 +161,8 @@ def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Data
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
     where = "'data.target'"
-    fine, understood = _open(where, target, names)
+    opened, understood = _open(where, target, names)
+    fine = opened
     for dim, (low, high) in target.cut.items():
         if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
             sizes = ", ".join(f"{d} of {n}" for d, n in fine.sizes.items())
@@ -174,7 +172,8 @@ def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Data
             )
         fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
-    fine = _loaded(fine, names, PERIODS, experiment, "the target", where)
+    with opened:
+        fine = _loaded(fine, names, PERIODS, experiment, "the target", where)
     fine = without_empty_days(fine, list(experiment.targets), True, "the target", notes)
     grid = horizontal_grid(fine, names, "the target")
     return fine, _statics(target, grid), _with_notes(understood, notes)
@@ -184,7 +183,8 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
     """Return the static fields on the target grid: cell means where the file is finer."""
     fields = {}
     for name, static in target.statics.items():
-        ds = open_fields([static.file], [name], rename={static.variable: name})
+        with open_fields([static.file], [name], rename={static.variable: name}) as opened:
+            ds = opened.load()
         own = horizontal_grid(ds, [name], static.file)
         remap = conservative if own.spacing_km < grid.spacing_km else bilinear
         values = remap(own, grid).apply(own.values(ds[name])).astype(np.float32)
@@ -197,14 +197,16 @@ def _source(
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
     names = experiment.predictors
-    fields, understood = _open(where, source, names, optional=["orog"])
-    fields = _loaded(fields, names, periods, experiment, where, where)
+    opened, understood = _open(where, source, names, optional=["orog"])
+    with opened:
+        fields = _loaded(opened, names, periods, experiment, where, where)
     notes = Notes()
     fields = without_empty_days(fields, names, False, where, notes)
     fields = with_ground_filled(fields, names, where, notes)
     grid = horizontal_grid(fields, names, where)
     target = horizontal_grid(fine, experiment.targets, "the target")
-    check_cover(grid, target, experiment.graph.margin_km, where, notes)
+    found = coverage(grid, target, experiment.graph.margin_km)
+    check_cover(found, grid, target, where, notes)
     bounds = [getattr(experiment.periods, p) for p in periods]
     ours, theirs = unpaired(fields, within(fine, bounds))
     if ours or theirs:
@@ -291,16 +293,16 @@ def _attrs(field: xr.DataArray) -> dict[str, object]:
 
 
 def source_arrays(
-    ds: xr.Dataset, predictors: tuple[str, ...], where: str
+    ds: xr.Dataset, predictors: tuple[str, ...], where: str, notes: Notes | None = None
 ) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
     Points at which a predictor never has a value are masked; those of a pressure level that are
-    missing below ground are filled.
+    missing below ground are filled, which is told to `notes`.
 
     Raises:
         DataError: other values are missing.
     """
-    filled = with_ground_filled(ds, predictors, where, Notes())
+    filled = with_ground_filled(ds, predictors, where, notes or Notes())
     grid = horizontal_grid(filled, predictors, where)
     return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)
