@@ -28,6 +28,7 @@ from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket
+from graphdown.modes import Modes
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
@@ -35,6 +36,9 @@ from meshes import GraphSpec, Grid, coverage
 FORMAT = 1
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
+FIELDS = "fields.nc"
+MASK = "target_mask"
+OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
 
 
@@ -80,7 +84,14 @@ class Emulator:
     @cached_property
     def sha256(self) -> str:
         """Hash of parameters and schema, as the output's attribute `checkpoint_sha256`."""
-        return checkpoint_sha256(self.params, self.schema)
+        return checkpoint_sha256(self._arrays, self.schema)
+
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The network's parameters, and the modes under names of their own."""
+        modes = self.geometry.modes
+        own = {} if modes is None else modes.arrays()
+        return {**self.params, **{OF_MODES + name: value for name, value in own.items()}}
 
     @cached_property
     def _network(self) -> Downscaler:
@@ -147,11 +158,10 @@ class Emulator:
     def save(self, folder: Path) -> None:
         """Write the emulator into a new or empty folder: parameters, schema, target grid."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / PARAMETERS, **self.params)  # type: ignore[arg-type]
-        target = self.geometry.target
-        mask = target.dataarray(target.mask.astype(np.int8), "target_mask")
-        ds = xr.Dataset({"target_mask": mask, **self.geometry.statics})
-        ds.assign_coords(stored_coordinates(target)).to_netcdf(folder / TARGET)
+        np.savez(folder / PARAMETERS, **self._arrays)  # type: ignore[arg-type]
+        _write_grid(folder / TARGET, self.geometry.target, self.geometry.statics)
+        if self.geometry.modes is not None:
+            _write_grid(folder / FIELDS, self.geometry.modes.grid, xr.Dataset())
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
 
@@ -182,21 +192,23 @@ def load(run: str | Path) -> Emulator:
         name, written = schema["name"], schema["sha256"]
         model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
-    with _damage_told(folder / TARGET), xr.open_dataset(folder / TARGET, engine="netcdf4") as ds:
-        geometry = _stored_geometry(ds.load(), spec)
+    target, statics = _read_grid(folder / TARGET)
     with (
         _damage_told(folder / PARAMETERS),
         open(folder / PARAMETERS, "rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
-        params = {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
-    if checkpoint_sha256(params, hashed) != written:
+    if checkpoint_sha256(arrays, hashed) != written:
         raise GraphdownError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
-    return Emulator(name, model, normaliser, geometry, params)
+    of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
+    modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None
+    params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
+    return Emulator(name, model, normaliser, Geometry(target, statics, spec, modes), params)
 
 
 @contextmanager
@@ -213,11 +225,19 @@ def _damage_told(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _stored_geometry(ds: xr.Dataset, spec: GraphSpec) -> Geometry:
-    statics = ds.drop_vars("target_mask")
-    mask = ds["target_mask"].astype(bool)
-    target = Grid.from_dataset(ds.drop_vars(list(statics.data_vars)), mask=mask)
-    return Geometry(target, statics, spec)
+def _write_grid(path: Path, grid: Grid, statics: xr.Dataset) -> None:
+    """Write a grid with its mask and static fields."""
+    ds = xr.Dataset({MASK: grid.dataarray(grid.mask.astype(np.int8), MASK), **statics})
+    ds.assign_coords(stored_coordinates(grid)).to_netcdf(path)
+
+
+def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
+    """Return a grid and its static fields."""
+    with _damage_told(path), xr.open_dataset(path, engine="netcdf4") as opened:
+        ds = opened.load()
+        statics = ds.drop_vars(MASK)
+        bare = ds.drop_vars(list(statics.data_vars))
+        return Grid.from_dataset(bare, mask=ds[MASK].astype(bool)), statics
 
 
 def new_network(
@@ -231,6 +251,7 @@ def new_network(
         len(geometry.static_names),
         *EDGE_FEATURES,
         geometry.target.size,
+        0 if geometry.modes is None else len(normaliser.targets),
     )
     return Downscaler(model, shape, rngs=nnx.Rngs(seed))
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import TerrainFeatures, static_names
 from graphdown.model import GraphArrays, SourceArrays, graph_arrays, source_arrays
+from graphdown.model.estimate import Patterns
+from graphdown.modes import Modes
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
@@ -17,10 +20,14 @@ class Geometry:
         target: the target grid, Nt points.
         statics: orog and sftlf on it, as far as known.
         spec: how graphs are built.
+        modes: of the training fields, if the network corrects their estimate.
     """
 
-    def __init__(self, target: Grid, statics: xr.Dataset, spec: GraphSpec) -> None:
+    def __init__(
+        self, target: Grid, statics: xr.Dataset, spec: GraphSpec, modes: Modes | None = None
+    ) -> None:
         self.target = target
+        self.modes = modes
         self.statics = statics
         self.spec = spec
         self.terrain = TerrainFeatures(target, statics)
@@ -41,7 +48,7 @@ class Geometry:
             around: the model's `target_regression`.
         """
         graph, features = self._graph_and_statics(source, source_orog)
-        return graph_arrays(graph, features, around)
+        return graph_arrays(graph, features, around, self._gain(source), self._patterns())
 
     def source_arrays(
         self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None]
@@ -51,7 +58,19 @@ class Geometry:
             self._graph_and_statics(source, orog)
             for source, orog in zip(sources, orogs, strict=True)
         ]
-        return source_arrays([graph for graph, _ in parts], [statics for _, statics in parts])
+        graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
+        return source_arrays(graphs, statics, [self._gain(source) for source in sources])
+
+    def _gain(self, source: Grid) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.modes is None else self.modes.gain(self.modes.weights(source))
+
+    def _patterns(self) -> Patterns | None:
+        if self.modes is None:
+            return None
+        patterns, mean = self.modes.target_patterns, self.modes.target_mean
+        spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
+        parts = (patterns, mean, mean.mean(axis=0), np.maximum(spread, 1e-6))
+        return Patterns(*(jnp.asarray(part, jnp.float32) for part in parts))
 
     def _graph_and_statics(
         self, source: Grid, source_orog: xr.DataArray | None

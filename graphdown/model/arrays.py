@@ -9,9 +9,11 @@ from jax import Array
 from scipy.spatial import cKDTree
 
 from graphdown.errors import ExperimentError
+from graphdown.model.estimate import Observation, Patterns
 from graphdown.model.tables import EdgeTable, Padding, bucket, build_edge_table
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
+Gain = tuple[np.ndarray, np.ndarray]
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
 
@@ -40,35 +42,44 @@ class SourceArrays(NamedTuple):
         encode: edges from the source to the mesh.
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics]; one of them is the height above the source's.
+        observation: how the source tells the modes' amplitudes, None without modes.
     """
 
     encode: EdgeTable
     to_mesh: Interpolation
     to_target: Interpolation
     target_statics: Array
+    observation: Observation | None
 
 
 class GraphArrays(NamedTuple):
     """Edges, interpolations and static features of one source, mesh and target.
 
     Attributes:
-        encode, to_mesh, to_target, target_statics: as in `SourceArrays`.
+        encode, to_mesh, to_target, target_statics, observation: as in `SourceArrays`.
         process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
+        patterns: the modes at the target, None without modes.
     """
 
     encode: EdgeTable
     to_mesh: Interpolation
     to_target: Interpolation
     target_statics: Array
+    observation: Observation | None
     process: EdgeTable
     decode: EdgeTable
     around: Array
+    patterns: Patterns | None
 
 
 def graph_arrays(
-    graph: DownscalingGraph, target_statics: np.ndarray, around: int = 0
+    graph: DownscalingGraph,
+    target_statics: np.ndarray,
+    around: int = 0,
+    gain: Gain | None = None,
+    patterns: Patterns | None = None,
 ) -> GraphArrays:
     """Lay out a graph for the network; the source is padded to a bucket size.
 
@@ -76,21 +87,26 @@ def graph_arrays(
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
         around: how many mesh nodes around each target node to list.
+        gain: of the modes and the mean of the source, see `Observation`; None without modes.
+        patterns: the modes at the target.
 
     Raises:
         ExperimentError: the mesh has fewer nodes.
     """
     n_mesh, n_target = graph.mesh.size, graph.target.size
     return GraphArrays(
-        *source_arrays([graph], [target_statics])[0],
+        *source_arrays([graph], [target_statics], [gain])[0],
         build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
         build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
         _nearest_nodes(graph, around),
+        patterns,
     )
 
 
 def source_arrays(
-    graphs: Sequence[DownscalingGraph], target_statics: Sequence[np.ndarray]
+    graphs: Sequence[DownscalingGraph],
+    target_statics: Sequence[np.ndarray],
+    gains: Sequence[Gain | None],
 ) -> list[SourceArrays]:
     """Lay out the source parts of graphs to one target, all padded to the same bucket sizes."""
     edges = [(graph.encode.senders, graph.encode.receivers) for graph in graphs]
@@ -107,8 +123,9 @@ def source_arrays(
             _interpolation(graph.to_mesh, donors[0]),
             _interpolation(graph.to_target, donors[1]),
             jnp.asarray(statics, jnp.float32),
+            None if gain is None else _observation(gain, padding.senders),
         )
-        for graph, statics in zip(graphs, target_statics, strict=True)
+        for graph, statics, gain in zip(graphs, target_statics, gains, strict=True)
     ]
 
 
@@ -139,6 +156,12 @@ def with_source(graph: GraphArrays, source: SourceArrays) -> GraphArrays:
 
 def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return edges.senders, edges.receivers, edges.features, edges.weights
+
+
+def _observation(gain: Gain, nodes: int) -> Observation:
+    extra = (0, nodes - gain[1].shape[0])
+    padded = np.pad(gain[0], ((0, 0), (0, 0), extra, (0, 0)))
+    return Observation(jnp.asarray(padded), jnp.asarray(np.pad(gain[1], (extra, (0, 0)))))
 
 
 def _most_donors(weights: SparseWeights) -> int:

@@ -24,6 +24,7 @@ from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
+from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.parallel import DataParallel
 from graphdown.training.regression import fit_target_regression
 from graphdown.training.samples import (
@@ -41,7 +42,7 @@ from graphdown.training.step import (
     make_optimiser,
     make_step,
 )
-from meshes import bilinear
+from meshes import Grid, bilinear
 
 VALIDATION_DAYS = 192
 
@@ -109,7 +110,8 @@ class Trainer:
         """Prepare samples, statistics and network."""
         self.experiment, self.folder = experiment, run
         grid = horizontal_grid(data.fine, experiment.targets, "the target")
-        self.geometry = Geometry(grid, data.statics, experiment.graph)
+        modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
+        self.geometry = Geometry(grid, data.statics, experiment.graph, modes)
         self.samples = [self._samples(data, name) for name in data.sources]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
@@ -328,12 +330,24 @@ def _fit(experiment: Experiment, data: ExperimentData, geometry: Geometry) -> No
             for i, target in enumerate(targets):
                 if target not in predictors:
                     base[i] = float(np.nanmean(fine[..., i]))
-            weights = bilinear(grid, geometry.target)
-            own = [
-                weights.apply(values[..., predictors.index(t)]) if t in predictors else base[i]
-                for i, t in enumerate(targets)
-            ]
-            columns = [fine[..., i] - own[i] for i in range(len(targets))]
+            if geometry.modes is not None:
+                own = geometry.modes.estimate(geometry.modes.weights(grid), values)
+            else:
+                own = _interpolated(grid, values, geometry.target, experiment, base)
             coarse.append(values)
-            corrections.append(np.stack(columns, -1).astype(np.float32))
+            corrections.append((fine - own).astype(np.float32))
     return fit_normaliser(predictors, targets, coarse, corrections, base)
+
+
+def _interpolated(
+    grid: Grid, values: np.ndarray, target: Grid, experiment: Experiment, base: Sequence[float]
+) -> np.ndarray:
+    """Return what a network without modes corrects [time, Nt, T]."""
+    weights, predictors = bilinear(grid, target), experiment.predictors
+    own = [
+        weights.apply(values[..., predictors.index(t)])
+        if t in predictors
+        else np.full((len(values), target.size), base[i])
+        for i, t in enumerate(experiment.targets)
+    ]
+    return np.stack(own, axis=-1)

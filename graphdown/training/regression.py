@@ -9,7 +9,7 @@ import numpy as np
 
 from graphdown.data.normalise import Normaliser, is_air_temperature
 from graphdown.model import Scaling
-from graphdown.model.predict import interpolate, standardise
+from graphdown.model.predict import standardise, uncorrected
 from graphdown.penalised import Design, Fit
 from graphdown.training.samples import Samples
 
@@ -86,7 +86,7 @@ def _table(samples: Samples, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - interpolate(scales, values, graph)
+    y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - uncorrected(scales, values, graph)
     swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
     return swapped[0], swapped[1]
 
