@@ -7,6 +7,7 @@ import xarray as xr
 
 from graphdown.data.grib import LEAD, START
 from graphdown.data.rules import Notes, refuse
+from graphdown.data.series import ORIGIN
 from meshes import Grid, bilinear
 from meshes.cf import Horizontal, find_horizontal
 
@@ -122,7 +123,7 @@ def on_time_and_space(
                 f"{where}: {field.name!r} has the dimension {dim!r} with {field.sizes[dim]} "
                 f"entries beside time and space; choose one, as in 'select: {{{dim}: 0}}'.",
             )
-    keep = {*space.coords.variables, "time", START, LEAD}
+    keep = {*space.coords.variables, "time", START, LEAD, ORIGIN}
     return field.drop_vars([c for c in field.coords if c not in keep])
 
 
