@@ -1,7 +1,7 @@
 """Open fields from files and bring them to canonical names, units and layout."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -118,11 +118,17 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
         DataError: see `graphdown.data.rules.REFUSALS`.
     """
     notes = Notes()
-    pieces = open_pieces(files, notes)
+    pieces: list[Piece] = []
     where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     paths = tuple(find_paths(files))
+
+    def opened() -> Iterator[Piece]:
+        for piece in open_pieces(files, notes):
+            pieces.append(piece)
+            yield piece
+
     try:
-        ds, understood = _Reader(pieces, request, where, notes, paths, from_disk=True).read()
+        ds, understood = _Reader(opened(), request, where, notes, paths, from_disk=True).read()
     except BaseException:
         close_pieces(pieces)
         raise
@@ -180,7 +186,7 @@ class _Reader:
 
     def __init__(
         self,
-        pieces: Sequence[Piece],
+        pieces: Iterable[Piece],
         request: Request,
         where: str,
         notes: Notes,
@@ -189,8 +195,13 @@ class _Reader:
     ) -> None:
         self.request, self.where, self.notes = request, where, notes
         self.paths, self.from_disk = paths, from_disk
-        self._check_rename(pieces)
-        self.series = series_of([self._prepared(piece) for piece in pieces])
+        there: set[str] = set()
+        prepared = []
+        for piece in pieces:  # one after the other: not all files can stay open
+            there |= {str(name) for name in piece.ds.variables}
+            prepared.append(self._prepared(piece))
+        self._check_rename(there)
+        self.series = series_of(prepared)
 
     def read(self) -> tuple[xr.Dataset, Understanding]:
         fields: dict[str, xr.DataArray] = {}
@@ -219,10 +230,9 @@ class _Reader:
         ds = without_hidden_cells(ds, piece.where, self.notes)
         return replace(piece, ds=with_time(ds, piece.where, self.notes))
 
-    def _check_rename(self, pieces: Sequence[Piece]) -> None:
+    def _check_rename(self, there: set[str]) -> None:
         import difflib
 
-        there = {str(n) for piece in pieces for n in piece.ds.variables}
         for name in self.request.rename:
             if name not in there:
                 close = difflib.get_close_matches(name, sorted(there), n=1)

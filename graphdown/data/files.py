@@ -4,7 +4,7 @@ import glob
 import os
 import struct
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,30 +63,31 @@ def names_in(files: Sequence[str]) -> set[str]:
     Raises:
         DataError: see `open_pieces`.
     """
-    pieces = open_pieces(files, Notes())
+    pieces = list(open_pieces(files, Notes()))
     close_pieces(pieces)
     return {str(name) for piece in pieces for name in piece.ds.variables}
 
 
-def close_pieces(pieces: Sequence[Piece]) -> None:
+def close_pieces(pieces: Iterable[Piece]) -> None:
     """Close the files of pieces: while one is open, HDF5 lets nobody write it."""
     for piece in pieces:
         piece.close()
 
 
-def open_pieces(files: Sequence[str], notes: Notes) -> list[Piece]:
-    """Open files lazily, times not decoded, packed values and declared fill values decoded.
+def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
+    """Open files one by one, times not decoded, packed values and declared fill values decoded.
 
-    A GRIB file gives one piece per set of levels.
+    Values are not read. A GRIB file gives one piece per set of levels.
 
     Raises:
         DataError: a file is missing, cannot be read or holds nothing.
     """
-    pieces = [piece for path in find_paths(files) for piece in _open(path, notes)]
-    for piece in pieces:
-        if not piece.ds.data_vars:
-            raise refuse("empty", f"{piece.where}: there is no variable in it; check the file.")
-    return pieces
+    for path in find_paths(files):
+        for piece in _open(path, notes):
+            if not piece.ds.data_vars:
+                piece.close()
+                raise refuse("empty", f"{path}: there is no variable in it; check the file.")
+            yield piece
 
 
 def unreadable(where: str, error: Exception) -> DataError:

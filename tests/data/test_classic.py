@@ -5,7 +5,6 @@ import xarray as xr
 
 from graphdown.data.classic import expected_size
 
-
 FORMATS = ["NETCDF3_CLASSIC", "NETCDF3_64BIT", "NETCDF3_64BIT_DATA"]
 
 
