@@ -22,6 +22,33 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class GridFound:
+    """The horizontal grid of a set of files.
+
+    Attributes:
+        kind: as `meshes.Grid` names it.
+        points: number of its points.
+        used: number of those that have values in the times looked at.
+        spacing_km: usual distance between neighbours.
+    """
+
+    kind: str
+    points: int
+    used: int
+    spacing_km: float
+
+    @classmethod
+    def of(cls, grid: Grid) -> "GridFound":
+        """Return what is to be told of a grid."""
+        return cls(grid.kind, grid.size, int(grid.mask.sum()), float(grid.spacing_km))
+
+    def __str__(self) -> str:
+        """Return words such as "gaussian, 18432 points, 203 km apart"."""
+        used = f", {self.used} of them with values" if self.used < self.points else ""
+        return f"{self.kind}, {self.points} points, {self.spacing_km:.3g} km apart{used}"
+
+
+@dataclass(frozen=True)
 class Report:
     """What was found, and what stands in the way.
 
@@ -29,6 +56,7 @@ class Report:
         understood: of each set of files that could be understood.
         problems: one sentence for each thing that has to be mended; empty if all is well.
         remarks: what the sets of files have to do with each other, one sentence each.
+        grids: the grid of each set of files, or of an experiment's target and sources, by name.
         coverage: how much of the target and of the margin around it each source covers, by the
             files' or the source's name; empty without a target.
     """
@@ -36,6 +64,7 @@ class Report:
     understood: tuple[Understanding, ...]
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    grids: Mapping[str, GridFound] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
@@ -46,6 +75,7 @@ class Report:
     def to_text(self) -> str:
         """Return the report as lines for a user."""
         lines = [understanding.to_text() for understanding in self.understood]
+        lines += [f"The grid of {name}: {grid}." for name, grid in self.grids.items()]
         lines += [f"{name} {covered(found)}." for name, found in self.coverage.items()]
         lines += self.remarks
         lines += [f"To mend: {problem}" for problem in self.problems]
@@ -60,6 +90,7 @@ class Report:
         return {
             "ok": self.ok,
             "understood": [understanding.to_dict() for understanding in self.understood],
+            "grids": {name: dataclasses.asdict(g) for name, g in self.grids.items()},
             "coverage": {name: dataclasses.asdict(c) for name, c in self.coverage.items()},
             "problems": list(self.problems),
             "remarks": list(self.remarks),
@@ -97,7 +128,11 @@ class _Opened:
     understood: Understanding
 
     def grid(self) -> Grid:
-        """Return the grid of the first variable; what is missing in a few times is masked."""
+        """Return the grid of the first variable; what is missing in a few times is masked.
+
+        Raises:
+            DataError: the grid is not understood.
+        """
         name = self.understood.variables[0].name
         return horizontal_grid(some_times(self.ds, 3), [name], self.understood.where)
 
@@ -110,6 +145,7 @@ class _Check:
         self.understood: list[Understanding] = []
         self.problems: list[str] = []
         self.remarks: list[str] = []
+        self.grids: dict[str, GridFound] = {}
         self.coverage: dict[str, Coverage] = {}
         self.margin_km = GraphSpec().margin_km
 
@@ -120,18 +156,30 @@ class _Check:
         aim = self._opened(target, files)
         if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
             self._attempt(lambda: self._compare_days(source, aim))
-        grid = None if aim is None else self._attempt(aim.grid)
+        found = [None if opened is None else self._grid(opened) for opened in (source, aim)]
+        held_against = found[1]
         if experiment is not None:
             own = self._attempt(lambda: self._of_experiment(experiment))
-            grid = grid or own
-        if source is not None and grid is not None:
-            self._attempt(lambda: self._cover(source.understood.where, source.grid(), grid))
+            held_against = held_against or own
+        if source is not None and found[0] is not None and held_against is not None:
+            where, grids = source.understood.where, (found[0], held_against)
+            self._attempt(lambda: self._cover(where, *grids))
         for opened in (source, aim):
             if opened is not None:
                 opened.ds.close()
         return Report(
-            tuple(self.understood), tuple(self.problems), tuple(self.remarks), self.coverage
+            tuple(self.understood),
+            tuple(self.problems),
+            tuple(self.remarks),
+            self.grids,
+            self.coverage,
         )
+
+    def _grid(self, opened: _Opened) -> Grid | None:
+        grid = self._attempt(opened.grid)
+        if grid is not None:
+            self.grids[opened.understood.where] = GridFound.of(grid)
+        return grid
 
     def _attempt(self, action: Callable[[], T]) -> T | None:
         try:
@@ -167,9 +215,11 @@ class _Check:
         data = load_data(experiment)
         self.understood += data.understood.values()
         target = horizontal_grid(data.fine, experiment.targets, "the target")
+        self.grids["the target"] = GridFound.of(target)
         for name, fields in {**data.sources, **data.unseen}.items():
             where = f"the source {name!r}"
             source = horizontal_grid(fields, experiment.predictors, where)
+            self.grids[where] = GridFound.of(source)
             self.coverage[where] = coverage(source, target, self.margin_km)
         return target
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from meshes import Grid
 from meshes.cf import find_horizontal
+from meshes.conventions import bounds_label
 from meshes.grid import LAT_ATTRS, LON_ATTRS
 
 AXES = {
@@ -56,14 +57,6 @@ def cf_coordinates(grid: Grid) -> xr.Dataset:
         if variable.dims == (name,) and axis is not None:
             variable.attrs.setdefault("axis", axis)
     return xr.Dataset(coords=variables)
-
-
-def bounds_label(variable: xr.Variable) -> Hashable | None:
-    """Return the name of a coordinate's bounds variable, None without one.
-
-    xarray moves the attribute to the encoding when it is told to decode all coordinates.
-    """
-    return variable.attrs.get("bounds", variable.encoding.get("bounds"))
 
 
 def _kept(grid: Grid) -> dict[Hashable, xr.Variable]:

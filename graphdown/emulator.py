@@ -16,7 +16,7 @@ import xarray as xr
 from flax import nnx
 
 from graphdown.attributes import variable_attrs
-from graphdown.coordinates import bounds_label, cf_coordinates
+from graphdown.coordinates import cf_coordinates
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
@@ -32,6 +32,7 @@ from graphdown.modes import Modes
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
+from meshes.conventions import bounds_label
 
 FORMAT = 1
 BATCH = 32

@@ -16,7 +16,7 @@ import cftime
 import numpy as np
 import xarray as xr
 
-from graphdown.coordinates import bounds_label
+from meshes.conventions import bounds_label
 
 CHUNK_BYTES = 2 * 2**20
 FILL_VALUE = 1e20

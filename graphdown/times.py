@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.coordinates import bounds_label
+from meshes.conventions import bounds_label
 
 KEPT_ATTRS = ("long_name", "comment")
 

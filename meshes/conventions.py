@@ -39,11 +39,17 @@ def _scrip(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def bounds_label(variable: xr.Variable) -> Hashable | None:
+    """Return the name that a coordinate gives its bounds, held or not; None if it gives none.
+
+    xarray moves the attribute to the encoding when it is told to decode all coordinates.
+    """
+    return variable.attrs.get("bounds", variable.encoding.get("bounds"))
+
+
 def bounds_name(ds: xr.Dataset, name: Hashable) -> Hashable | None:
     """Return the name of the variable with a coordinate's bounds, None without one."""
-    variable = ds[name].variable
-    told = variable.attrs.get("bounds", variable.encoding.get("bounds"))
-    known = [told, *(form.format(name) for form in _BOUNDS_FORMS)]
+    known = [bounds_label(ds[name].variable), *(form.format(name) for form in _BOUNDS_FORMS)]
     return next((one for one in known if one in ds.variables), None)
 
 

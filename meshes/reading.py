@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from meshes import cells
 from meshes.cf import Horizontal, find_horizontal, horizontal_pairs
-from meshes.conventions import scrip_mask, to_cf
+from meshes.conventions import bounds_label, scrip_mask, to_cf
 from meshes.degrees import degrees_per_unit
 from meshes.grid import Grid, axes_grid, transposed
 from meshes.projections import projection_of
@@ -68,7 +68,7 @@ def _flat_mask(mask: xr.DataArray | np.ndarray, grid: Grid) -> np.ndarray:
 def _bounds(found: Horizontal, name: Hashable) -> np.ndarray | None:
     """Return the bounds [*shape, V] of a coordinate in degrees, None if it has none."""
     variable = found.coords.variables[name]
-    bounds = variable.attrs.get("bounds")
+    bounds = bounds_label(variable)
     if bounds not in found.coords.variables:
         return None
     return found.coords.variables[bounds].values * degrees_per_unit(variable, str(name))

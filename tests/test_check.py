@@ -71,6 +71,28 @@ def test_an_experiment_that_is_missing_is_a_problem(tmp_path):
     assert "does not exist; check the path" in report.problems[0]
 
 
+def test_the_grid_of_each_set_of_files_is_told(tmp_path):
+    source = write(tmp_path / "a.nc", region=WIDE)
+    with xr.open_dataset(write(tmp_path / "b.nc")[0]) as ds:
+        ds.where(ds.lon > 0).to_netcdf(tmp_path / "c.nc")
+    report = check(source, [str(tmp_path / "c.nc")])
+    found = json.loads(report.to_json())["grids"]
+    assert [(g["kind"], g["points"], g["used"]) for g in found.values()] == [
+        ("regular", 380, 380),
+        ("regular", 12, 9),
+    ]
+    assert 70.0 < found[source[0]]["spacing_km"] < 111.2
+    assert f"The grid of {source[0]}: regular, 380 points, " in report.to_text()
+    assert "km apart, 9 of them with values." in report.to_text()
+
+
+def test_a_grid_that_is_not_understood_is_a_problem(tmp_path):
+    with xr.open_dataset(write(tmp_path / "a.nc")[0]) as ds:
+        ds.isel(lat=[0, 2, 1]).to_netcdf(tmp_path / "b.nc")
+    report = check([str(tmp_path / "b.nc")])
+    assert len(report.problems) == 1 and "does not strictly increase" in report.problems[0]
+
+
 REGIONS = {
     "around": (WIDE, 1.0, 1.0),
     "ends in the margin": (INNER, 1.0, 0.0),
@@ -102,6 +124,7 @@ def test_the_experiment_s_sources_and_files_beside_it_are_held_against_its_targe
     other = write(tmp_path / "c.nc", region=((0.0, 2.0), (40.0, 43.0)))
     report = check(other, experiment=experiment(tmp_path, source, target, 5000.0))
     assert report.coverage["the source 'gcm'"].target == 1.0
+    assert set(report.grids) == {other[0], "the target", "the source 'gcm'"}
     assert report.coverage["the source 'gcm'"].margin < 0.2
     assert any("5000 km around it [margin]" in str(n) for u in report.understood for n in u.notes)
     assert report.coverage[other[0]].target == pytest.approx(0.5, abs=0.1)

@@ -8,16 +8,16 @@ import math
 import struct
 from typing import BinaryIO
 
-STARTS = (b"CDF\x01", b"CDF\x02")
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
-STREAMING = 0xFFFFFFFF
+CLASSIC, OFFSET, DATA = b"CDF\x01", b"CDF\x02", b"CDF\x05"
+STARTS = (CLASSIC, OFFSET, DATA)
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 
 
 def expected_size(file: BinaryIO) -> int:
     """Return the least size in bytes that holds all values; 0 if the header does not say.
 
     Args:
-        file: open at the start; classic or 64-bit offset format.
+        file: open at the start; classic, 64-bit offset or 64-bit data (CDF-5) format.
 
     Raises:
         struct.error: the header itself is cut off.
@@ -27,19 +27,24 @@ def expected_size(file: BinaryIO) -> int:
 
 
 class _Header:
-    """Reads a header's fields one after another."""
+    """Reads a header's fields one after another.
+
+    Counts and lengths have 4 bytes, 8 in the 64-bit data format; tags and types have 4.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
-        self.offset_format = ">q" if file.read(4) == STARTS[1] else ">i"
+        start = file.read(4)
+        self.offset_format = ">i" if start == CLASSIC else ">q"
+        self.count_format = ">Q" if start == DATA else ">I"
 
     def expected_size(self) -> int:
-        records = self._integer()
+        records = self._count()
         lengths = [self._dimension() for _ in range(self._list_length())]
         self._skip_attributes()
         variables = [self._variable(lengths) for _ in range(self._list_length())]
-        if records == STREAMING:
-            return 0
+        if records == 256 ** struct.calcsize(self.count_format) - 1:
+            return 0  # unknown: the file was still being written
         per_record = [size for recorded, size, _ in variables if recorded]
         # One record variable alone is stored without padding.
         padded = per_record if len(per_record) == 1 else [-(-size // 4) * 4 for size in per_record]
@@ -53,36 +58,39 @@ class _Header:
     def _variable(self, lengths: list[int]) -> tuple[bool, int, int]:
         """Return whether a variable has records, its size (of one record), and where it begins."""
         self._skip_text()
-        sizes = [lengths[self._integer()] for _ in range(self._integer())]
+        sizes = [lengths[self._count()] for _ in range(self._count())]
         self._skip_attributes()
-        kind = self._integer()
-        self._integer()
+        kind = self._code()
+        self._count()
         begin = self._unpack(self.offset_format)
         recorded = bool(sizes) and sizes[0] == 0
         return recorded, math.prod(sizes[recorded:]) * SIZES[kind], begin
 
     def _dimension(self) -> int:
         self._skip_text()
-        return self._integer()
+        return self._count()
 
     def _list_length(self) -> int:
-        self._integer()
-        return self._integer()
+        self._code()
+        return self._count()
 
     def _skip_attributes(self) -> None:
         for _ in range(self._list_length()):
             self._skip_text()
-            size = SIZES[self._integer()]
-            self._skip(size * self._integer())
+            size = SIZES[self._code()]
+            self._skip(size * self._count())
 
     def _skip_text(self) -> None:
-        self._skip(self._integer())
+        self._skip(self._count())
 
     def _skip(self, size: int) -> None:
         self.file.seek(-(-size // 4) * 4, 1)
 
-    def _integer(self) -> int:
+    def _code(self) -> int:
         return self._unpack(">I")
+
+    def _count(self) -> int:
+        return self._unpack(self.count_format)
 
     def _unpack(self, form: str) -> int:
         return int(struct.unpack(form, self.file.read(struct.calcsize(form)))[0])

@@ -1,7 +1,8 @@
 """Open fields from files and bring them to canonical names, units and layout."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from graphdown.data.grids import (
 from graphdown.data.join import join_times, merge_variables
 from graphdown.data.names import Choice, choose, recognised, renamed
 from graphdown.data.rules import Notes, refuse
+from graphdown.data.series import ORIGIN, Series, series_of
 from graphdown.data.times import (
     calendar_of,
     daily,
@@ -32,7 +34,7 @@ from graphdown.data.times import (
 )
 from graphdown.data.understanding import Understanding, VariableUnderstood
 from graphdown.data.units import conversion
-from graphdown.data.values import DRY, RATES, Cleaning, check_dry, check_range
+from graphdown.data.values import Cleaning, Seen, check_dry, check_range
 from graphdown.errors import DataError
 from meshes import Grid
 
@@ -40,7 +42,7 @@ __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_cano
 
 STATIC = ("orog", "sftlf")
 DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
-SECOND_LOOK = 30
+LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 CHUNK_BYTES = 32 * 2**20
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
@@ -108,18 +110,25 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
 
     A request that names no variable takes every one that is recognised.
 
-    Values are looked at in the first, the middle and the last time of each file; precipitation
-    that is dry there, and variables that are missing there, in up to 30 times.
+    Values are looked at in the first, the middle and the last time of a file; in up to 30 times of
+    files that differ in their times only, of precipitation that is dry and of variables that are
+    missing at first.
 
     Raises:
         DataError: see `graphdown.data.rules.REFUSALS`.
     """
     notes = Notes()
-    pieces = open_pieces(files, notes)
+    pieces: list[Piece] = []
     where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     paths = tuple(find_paths(files))
+
+    def opened() -> Iterator[Piece]:
+        for piece in open_pieces(files, notes):
+            pieces.append(piece)
+            yield piece
+
     try:
-        ds, understood = _Reader(pieces, request, where, notes, paths, from_disk=True).read()
+        ds, understood = _Reader(opened(), request, where, notes, paths, from_disk=True).read()
     except BaseException:
         close_pieces(pieces)
         raise
@@ -162,14 +171,14 @@ def some_times(held: Held, count: int) -> Held:
 
 @dataclass(frozen=True)
 class _Part:
-    """One variable of one piece: canonical values, not read yet, and what was seen of them."""
+    """One variable of one series: canonical values, not read yet, and what was seen of them."""
 
-    where: str
+    series: Series
     choice: Choice
     field: xr.DataArray
     cleaning: Cleaning
     given: str | None
-    sample: np.ndarray
+    seen: Seen
 
 
 class _Reader:
@@ -177,7 +186,7 @@ class _Reader:
 
     def __init__(
         self,
-        pieces: Sequence[Piece],
+        pieces: Iterable[Piece],
         request: Request,
         where: str,
         notes: Notes,
@@ -186,8 +195,13 @@ class _Reader:
     ) -> None:
         self.request, self.where, self.notes = request, where, notes
         self.paths, self.from_disk = paths, from_disk
-        self._check_rename(pieces)
-        self.pieces = [self._prepared(piece) for piece in pieces]
+        there: set[str] = set()
+        prepared = []
+        for piece in pieces:  # one after the other: not all files can stay open
+            there |= {str(name) for name in piece.ds.variables}
+            prepared.append(self._prepared(piece))
+        self._check_rename(there)
+        self.series = series_of(prepared)
 
     def read(self) -> tuple[xr.Dataset, Understanding]:
         fields: dict[str, xr.DataArray] = {}
@@ -214,12 +228,11 @@ class _Reader:
     def _prepared(self, piece: Piece) -> Piece:
         ds = renamed(_positioned(piece.ds), self.request.rename)
         ds = without_hidden_cells(ds, piece.where, self.notes)
-        return Piece(piece.where, with_time(ds, piece.where, self.notes))
+        return replace(piece, ds=with_time(ds, piece.where, self.notes))
 
-    def _check_rename(self, pieces: Sequence[Piece]) -> None:
+    def _check_rename(self, there: set[str]) -> None:
         import difflib
 
-        there = {str(n) for piece in pieces for n in piece.ds.variables}
         for name in self.request.rename:
             if name not in there:
                 close = difflib.get_close_matches(name, sorted(there), n=1)
@@ -231,8 +244,8 @@ class _Reader:
 
     def _recognised(self) -> tuple[str, ...]:
         names: dict[str, None] = {}
-        for piece in self.pieces:
-            names |= dict.fromkeys(recognised(piece.ds, piece.where))
+        for one in self.series:
+            names |= dict.fromkeys(recognised(one.ds, one.where))
         if not names:
             raise refuse(
                 "variable-absent",
@@ -249,18 +262,19 @@ class _Reader:
         )
 
     def _held(self) -> str:
-        return ", ".join(sorted({str(n) for piece in self.pieces for n in piece.ds.data_vars}))
+        return ", ".join(sorted({str(n) for one in self.series for n in one.ds.data_vars}))
 
     def _parts(self, name: str) -> list[_Part]:
         stated = name in self.request.rename.values()
         parts = []
-        for piece in self.pieces:
-            choice = choose(piece.ds, name, piece.where, self.notes, stated)
+        for one in self.series:
+            choice = choose(one.ds, name, one.where, self.notes, stated)
             if choice is not None:
-                parts.append(self._part(name, piece.where, choice))
+                parts.append(self._part(name, one, choice))
         return parts[:1] if name in STATIC else parts
 
-    def _part(self, name: str, where: str, choice: Choice) -> _Part:
+    def _part(self, name: str, series: Series, choice: Choice) -> _Part:
+        where = series.where
         raw = choice.field.rename(name)
         if raw.dtype.kind not in "fiu":
             raise refuse(
@@ -284,47 +298,52 @@ class _Reader:
         cleaning = Cleaning(name, conversion(name, units, where))
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
-        sample = self._look(cleaning, looked_at, where)
+        seen = self._look(cleaning, looked_at, series)
         lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
-        return _Part(where, choice, lazily, cleaning, given, sample)
+        return _Part(series, choice, lazily, cleaning, given, seen)
 
-    def _look(self, cleaning: Cleaning, raw: xr.DataArray, where: str) -> np.ndarray:
-        """Return canonical values of a few times, checked."""
-        name = cleaning.name
-        values = _read(some_times(raw, 3), where)
-        made = cleaning.block(values)
-        dry = name in RATES and 0.0 < np.nanmax(np.nan_to_num(made), initial=0.0) < DRY
-        if dry or not np.isfinite(made).any():
-            values = _read(some_times(raw, SECOND_LOOK), where)
-            made = cleaning.block(values)
-        if not np.isfinite(made).any():
+    def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Seen:
+        """Return what is seen in a few times, checked."""
+        name, where = cleaning.name, series.where
+        seen = self._seen(cleaning, raw, series, min(LOOK * len(series.places), SECOND_LOOK))
+        if seen.empty or seen.dry:
+            seen = self._seen(cleaning, raw, series, SECOND_LOOK)
+        if seen.empty:
             raise refuse(
                 "all-missing",
                 f"{where}: {name!r} has no value in the times looked at; check the file.",
             )
-        check_range(name, made, where, values)
-        if len(made) >= ENOUGH_DAYS:
-            check_dry(name, made, where)
-        cleaning.note(values, where, self.notes)
-        return made
+        if seen.times >= ENOUGH_DAYS:
+            check_dry(name, seen.maximum, where)
+        return seen
+
+    def _seen(self, cleaning: Cleaning, raw: xr.DataArray, series: Series, count: int) -> Seen:
+        seen = Seen(cleaning.name)
+        for number, part in _looks(raw, count):
+            piece = series.pieces[number]
+            where = piece.where
+            values = _read(part, where)
+            piece.close()  # what HDF5 holds of each open file would add up
+            made = cleaning.block(values)
+            check_range(cleaning.name, made, where, values)
+            cleaning.note(values, where, self.notes)
+            seen = seen.and_in(made)
+        return seen
 
     def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
-        fields = [(part.where, part.field) for part in parts]
-        check_same_grid(fields, name)
-        joined, dropped = join_times(fields, name, self.notes)
+        check_same_grid([(part.series.where, part.field) for part in parts], name)
+        joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
             method = DAILY_EXTREMES.get(name, self.request.daily)
-            joined = daily(joined, method, parts[0].where, self.notes)
+            joined = daily(joined, method, parts[0].series.where, self.notes)
         return joined, self._variable(name, parts, joined, dropped)
 
     def _variable(
         self, name: str, parts: Sequence[_Part], joined: xr.DataArray, dropped: int
     ) -> VariableUnderstood:
         first = parts[0]
-        finite = [p.sample[np.isfinite(p.sample)] for p in parts]
-        missing = [np.mean(~np.isfinite(p.sample)) for p in parts]
         made = first.cleaning.conversion
-        space = horizontal_of(joined, first.where)
+        space = horizontal_of(joined, first.series.where)
         timed = "time" in joined.dims
         gaps = gaps_of(joined["time"]) if timed else []
         dates = [str(joined.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
@@ -332,15 +351,15 @@ class _Reader:
             name=name,
             file_names=tuple(dict.fromkeys(p.choice.file_name for p in parts)),
             level=first.choice.level,
-            files=len({p.where for p in parts}),
+            files=len({place for p in parts for place in p.series.places}),
             units_given=first.given,
             units_stated=name in self.request.units,
             units=None if made is None else made.wanted,
             factor=1.0 if made is None else made.factor,
             offset=0.0 if made is None else made.offset,
-            minimum=min(float(v.min()) for v in finite),
-            maximum=max(float(v.max()) for v in finite),
-            missing=float(np.mean(missing)),
+            minimum=min(p.seen.minimum for p in parts),
+            maximum=max(p.seen.maximum for p in parts),
+            missing=float(np.mean([p.seen.missing for p in parts])),
             grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
             step=step_name(step_of(joined["time"])) if timed else "",
             calendar=calendar_of(joined["time"]) if timed else "",
@@ -353,15 +372,14 @@ class _Reader:
 
     def _with_described(self, out: xr.Dataset) -> xr.Dataset:
         """Attach global attributes, grid mapping and bounds."""
-        first = self.pieces[0].ds
-        out = out.assign_attrs(first.attrs)
+        out = out.assign_attrs(self.series[0].ds.attrs)
         mappings = {f.attrs.get("grid_mapping") for f in out.data_vars.values()}
-        for piece in reversed(self.pieces):
-            found = [n for n in mappings if n in piece.ds.variables]
-            out = out.assign_coords({n: piece.ds[n].reset_coords(drop=True) for n in found})
+        for one in reversed(self.series):
+            found = [n for n in mappings if n in one.ds.variables]
+            out = out.assign_coords({n: one.ds[n].reset_coords(drop=True) for n in found})
         spatial = [n for n in out.coords if n != "time"]
         for name in bounds_named(out, spatial):
-            held = next((p.ds[name] for p in self.pieces if name in p.ds.variables), None)
+            held = next((one.ds[name] for one in self.series if name in one.ds.variables), None)
             if held is not None and all(out.sizes.get(d, n) == n for d, n in held.sizes.items()):
                 out = out.assign_coords({name: held.reset_coords(drop=True).variable})
         return self._with_time_bounds(out)
@@ -372,7 +390,7 @@ class _Reader:
         names = bounds_named(out, ["time"])
         if not names:
             return out
-        held = [p.ds[names[0]] for p in self.pieces if names[0] in p.ds.variables]
+        held = [one.ds[names[0]] for one in self.series if names[0] in one.ds.variables]
         held = [b.reset_coords(drop=True) for b in held if "time" in b.dims]
         if not held:
             return _without_bounds(out)
@@ -397,7 +415,7 @@ class _Reader:
             times=out.sizes["time"] if timed else 0,
             step=step_name(step_of(out["time"])) if timed else "",
             notes=self.notes.listed(),
-            attrs=dict(self.pieces[0].ds.attrs),
+            attrs=dict(self.series[0].ds.attrs),
         )
 
 
@@ -420,13 +438,33 @@ def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _chunked(field: xr.DataArray) -> xr.DataArray:
-    """Return the field in chunks of whole times of about 32 MiB, multiples of the file's own."""
-    if "time" not in field.dims or field.chunks is not None:
-        return field.chunk({}) if field.chunks is None else field
-    others = [n for d, n in field.sizes.items() if d != "time"]
-    steps = max(1, CHUNK_BYTES // (4 * int(np.prod(others, dtype=np.int64)) or 1))
-    preferred = field.encoding.get("preferred_chunks", {}).get("time", 1)
-    return field.chunk({"time": max(preferred, steps // preferred * preferred)})
+    """Return the field in chunks of up to 32 MiB, multiples of the file's own, if it is in none.
+
+    They hold whole times where one of the file's chunks along time does not make more.
+    """
+    if field.chunks is not None:
+        return field
+    own = field.encoding.get("preferred_chunks", {})
+    sizes = {d: min(own.get(d, 1 if d == "time" else n), n) for d, n in field.sizes.items()}
+    for dim in sorted(sizes, key=lambda d: d == "time"):
+        room = CHUNK_BYTES // (4 * math.prod(sizes.values()) or 1)
+        sizes[dim] = min(field.sizes[dim], sizes[dim] * max(1, room))
+    return field.chunk(sizes)
+
+
+def _looks(field: xr.DataArray, count: int) -> Iterator[tuple[int, xr.DataArray]]:
+    """Yield a few times of the field by file, up to 32 MiB each, with the number of the file."""
+    few = some_times(field, count)
+    if "time" not in few.dims:
+        yield 0, few
+        return
+    cells = math.prod(n for d, n in few.sizes.items() if d != "time")
+    most = max(1, CHUNK_BYTES // (4 * cells or 1))
+    origin = few[ORIGIN].values
+    for number in np.unique(origin):
+        times = np.flatnonzero(origin == number)
+        for start in range(0, len(times), most):
+            yield int(number), few.isel(time=times[start : start + most])
 
 
 def _read(field: xr.DataArray, where: str) -> np.ndarray:

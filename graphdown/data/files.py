@@ -4,7 +4,7 @@ import glob
 import os
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ class Piece:
     Attributes:
         where: its path, or words for a dataset in memory.
         ds: its variables, not read yet.
+        close: closes its file, as often as it is called; what is read after that opens it again.
     """
 
     where: str
     ds: xr.Dataset
+    close: Callable[[], None] = lambda: None
 
 
 def find_paths(files: Sequence[str]) -> list[str]:
@@ -61,30 +63,31 @@ def names_in(files: Sequence[str]) -> set[str]:
     Raises:
         DataError: see `open_pieces`.
     """
-    pieces = open_pieces(files, Notes())
+    pieces = list(open_pieces(files, Notes()))
     close_pieces(pieces)
     return {str(name) for piece in pieces for name in piece.ds.variables}
 
 
-def close_pieces(pieces: Sequence[Piece]) -> None:
+def close_pieces(pieces: Iterable[Piece]) -> None:
     """Close the files of pieces: while one is open, HDF5 lets nobody write it."""
     for piece in pieces:
-        piece.ds.close()
+        piece.close()
 
 
-def open_pieces(files: Sequence[str], notes: Notes) -> list[Piece]:
-    """Open files lazily, times not decoded, packed values and declared fill values decoded.
+def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
+    """Open files one by one, times not decoded, packed values and declared fill values decoded.
 
-    A GRIB file gives one piece per set of levels.
+    Values are not read. A GRIB file gives one piece per set of levels.
 
     Raises:
         DataError: a file is missing, cannot be read or holds nothing.
     """
-    pieces = [piece for path in find_paths(files) for piece in _open(path, notes)]
-    for piece in pieces:
-        if not piece.ds.data_vars:
-            raise refuse("empty", f"{piece.where}: there is no variable in it; check the file.")
-    return pieces
+    for path in find_paths(files):
+        for piece in _open(path, notes):
+            if not piece.ds.data_vars:
+                piece.close()
+                raise refuse("empty", f"{path}: there is no variable in it; check the file.")
+            yield piece
 
 
 def unreadable(where: str, error: Exception) -> DataError:
@@ -100,12 +103,10 @@ def unreadable(where: str, error: Exception) -> DataError:
 def _open(path: str, notes: Notes) -> list[Piece]:
     start = b"" if os.path.isdir(path) else _first_bytes(path)
     if os.path.isdir(path):
-        opened = [_open_zarr(path, notes)]
-    elif Path(path).suffix.lower() in GRIB_SUFFIXES or start.startswith(b"GRIB"):
-        opened = _open_grib(path)
-    else:
-        opened = [_open_netcdf(path, start)]
-    return [Piece(path, ds) for ds in opened]
+        return [Piece(path, _open_zarr(path, notes))]
+    if Path(path).suffix.lower() in GRIB_SUFFIXES or start.startswith(b"GRIB"):
+        return [Piece(path, ds) for ds in _open_grib(path)]
+    return [_open_netcdf(path, start)]
 
 
 def _first_bytes(path: str) -> bytes:
@@ -116,11 +117,12 @@ def _first_bytes(path: str) -> bytes:
     return start
 
 
-def _open_netcdf(path: str, start: bytes) -> xr.Dataset:
+def _open_netcdf(path: str, start: bytes) -> Piece:
     if start.startswith(STARTS):
         _check_whole(path)
     try:
-        return _quietly(path, engine="netcdf4")
+        store = xr.backends.NetCDF4DataStore.open(path)
+        return Piece(path, _quietly(store), store.close)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if start.startswith(NETCDF_STARTS):
             raise unreadable(path, error) from None
@@ -210,7 +212,7 @@ def _open_grib(path: str) -> list[xr.Dataset]:
     return [flat_in_time(part) for part in parts]
 
 
-def _quietly(path: str, **options: Any) -> xr.Dataset:
+def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dataset:
     """Open without decoding times and without warnings about fill values stated twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,8 +7,10 @@ import xarray as xr
 
 from graphdown.data.grib import LEAD, START
 from graphdown.data.rules import Notes, refuse
+from graphdown.data.series import ORIGIN
 from meshes import Grid, bilinear
 from meshes.cf import Horizontal, find_horizontal
+from meshes.conventions import bounds_label
 
 FILL = 1000.0  # degrees: a coordinate beyond is a fill value, not a place
 CLOSE = 1e-3  # degrees
@@ -122,7 +124,7 @@ def on_time_and_space(
                 f"{where}: {field.name!r} has the dimension {dim!r} with {field.sizes[dim]} "
                 f"entries beside time and space; choose one, as in 'select: {{{dim}: 0}}'.",
             )
-    keep = {*space.coords.variables, "time", START, LEAD}
+    keep = {*space.coords.variables, "time", START, LEAD, ORIGIN}
     return field.drop_vars([c for c in field.coords if c not in keep])
 
 
@@ -272,7 +274,7 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
 
 def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
     """Return the names of bounds that the named coordinates mention, held or not."""
-    found = [ds[n].attrs.get("bounds", ds[n].encoding.get("bounds")) for n in names]
+    found = [bounds_label(ds[n].variable) for n in names]
     return [str(b) for b in found if b]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.rules import Notes, refuse
+from graphdown.data.series import ORIGIN
 from graphdown.data.times import calendar_of, days_of
 from graphdown.errors import DataError
 
@@ -14,7 +15,7 @@ TOLERANCE = 1e-5
 
 
 def join_times(
-    parts: Sequence[tuple[str, xr.DataArray]], name: str, notes: Notes
+    parts: Sequence[tuple[Sequence[str], xr.DataArray]], name: str, notes: Notes
 ) -> tuple[xr.DataArray, int]:
     """Return one field [time, ...] of parts from several files, its times sorted and unique.
 
@@ -22,7 +23,8 @@ def join_times(
     and the last of those times are compared.
 
     Args:
-        parts: (where, field), canonical and on one grid.
+        parts: (places, field), canonical and on one grid; the coordinate ORIGIN of the field tells
+            the place of each time.
         name: CF/CMIP name.
         notes: collects what was dropped or sorted.
 
@@ -34,7 +36,7 @@ def join_times(
     """
     if "time" not in parts[0][1].dims:
         return parts[0][1], 0
-    _check_calendars([(where, field) for where, field in parts])
+    _check_calendars([(places[0], field) for places, field in parts])
     joined = parts[0][1]
     if len(parts) > 1:
         joined = xr.concat(
@@ -45,13 +47,14 @@ def join_times(
             join="override",
             combine_attrs="override",
         )
-    origin = np.repeat(np.arange(len(parts)), [field.sizes["time"] for _, field in parts])
+    joined = joined.drop_vars(ORIGIN)
+    places = [held[number] for held, field in parts for number in field[ORIGIN].values]
     order = np.argsort(joined.indexes["time"], kind="stable")
     if not (np.diff(order) > 0).all():
         if any(not field.indexes["time"].is_monotonic_increasing for _, field in parts):
-            notes.add("time-sorted", parts[0][0], "the times were not in order", name)
-        joined, origin = joined.isel(time=order), origin[order]
-    return _unique(joined, origin, [where for where, _ in parts], name, notes)
+            notes.add("time-sorted", parts[0][0][0], "the times were not in order", name)
+        joined, places = joined.isel(time=order), [places[i] for i in order]
+    return _unique(joined, places, name, notes)
 
 
 def _check_calendars(parts: Sequence[tuple[str, xr.DataArray]]) -> None:
@@ -66,7 +69,7 @@ def _check_calendars(parts: Sequence[tuple[str, xr.DataArray]]) -> None:
 
 
 def _unique(
-    field: xr.DataArray, origin: np.ndarray, places: Sequence[str], name: str, notes: Notes
+    field: xr.DataArray, places: Sequence[str], name: str, notes: Notes
 ) -> tuple[xr.DataArray, int]:
     times = field.indexes["time"]
     second = np.flatnonzero(times[1:] == times[:-1]) + 1
@@ -74,10 +77,10 @@ def _unique(
         return field, 0
     chosen = np.unique([second[0], second[len(second) // 2], second[-1]])
     for position in chosen[:COMPARED]:
-        here, there = (places[origin[p]] for p in (position - 1, position))
+        here, there = places[position - 1], places[position]
         if not _same(field, position - 1, position):
             raise _differing(here, there, name, times[second], len(second))
-    here, there = (places[origin[p]] for p in (second[0] - 1, second[0]))
+    here, there = places[second[0] - 1], places[second[0]]
     rule = "duplicate-dropped" if here == there else "overlap-dropped"
     text = f"{len(second)} times ({_span(times[second])}) are there twice"
     notes.add(rule, there, f"{text} with the same values", name)

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from graphdown.data.rules import Notes, refuse
+from meshes.conventions import bounds_label
 
 NAMES = ("time", "valid_time", "Time", "TIME", "t", "XTIME", "date")
 REAL_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
@@ -229,7 +230,7 @@ def _decoded(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
             f"{where}: the times have no units such as 'days since 1850-01-01' (they run from "
             f"{raw.min():g} to {raw.max():g}); add them, as with ncatted or xarray.",
         )
-    times = [n for n in ("time", _bounds_name(ds)) if n in ds.variables]
+    times = [n for n in ("time", bounds_label(ds["time"].variable)) if n in ds.variables]
     coder = xr.coders.CFDatetimeCoder(time_unit="us")
     try:
         with warnings.catch_warnings():
@@ -299,14 +300,9 @@ def _from_yyyymmdd(ds: xr.Dataset, raw: np.ndarray, where: str, notes: Notes) ->
     return ds.assign_coords(time=("time", times, attrs))
 
 
-def _bounds_name(ds: xr.Dataset) -> str:
-    variable = ds["time"]
-    return str(variable.attrs.get("bounds", variable.encoding.get("bounds", "")))
-
-
 def _middle(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
     """Move time stamps that stand at the end of their bounds to the middle."""
-    bounds = _bounds_name(ds)
+    bounds = bounds_label(ds["time"].variable)
     if bounds not in ds.variables or not is_date(ds[bounds].values):
         return ds
     low, high = ds[bounds].values[..., 0], ds[bounds].values[..., -1]

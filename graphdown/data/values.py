@@ -53,7 +53,7 @@ class Cleaning:
             code = np.asarray(raw)[filled].flat[0]
             notes.add("fill-code", where, f"undeclared fill value {code:g} is missing", self.name)
         if infinite.any():
-            text = f"{int(infinite.sum())} infinite values in the sample are missing"
+            text = f"{int(infinite.sum())} infinite values in the times looked at are missing"
             notes.add("infinite", where, text, self.name)
         if np.issubdtype(raw.dtype, np.integer):
             notes.add("integers", where, "integers become floating point numbers", self.name)
@@ -74,7 +74,7 @@ class Cleaning:
 
     def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
-            filled = (np.abs(raw.astype(np.float64)) >= HUGE) & np.isfinite(raw)
+            filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
             if self.conversion is not None:
                 least, greatest = limits(self.name)
                 outside = (values < least) | (values > greatest)
@@ -82,6 +82,52 @@ class Cleaning:
                     codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
                     filled |= outside & np.isin(raw, codes)
         return filled
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in canonical values of a few times.
+
+    Attributes:
+        name: CF/CMIP name.
+        minimum, maximum: of the values that are there; infinite without any.
+        values, absent: number of values looked at, and of those that are missing.
+        times: number of times.
+    """
+
+    name: str
+    minimum: float = np.inf
+    maximum: float = -np.inf
+    values: int = 0
+    absent: int = 0
+    times: int = 0
+
+    def and_in(self, made: np.ndarray) -> "Seen":
+        """Return what was seen in the values [time, ...] too."""
+        there = made[np.isfinite(made)]
+        return Seen(
+            self.name,
+            min(self.minimum, float(there.min(initial=np.inf))),
+            max(self.maximum, float(there.max(initial=-np.inf))),
+            self.values + made.size,
+            self.absent + made.size - there.size,
+            self.times + len(made),
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether no value is there."""
+        return self.absent == self.values
+
+    @property
+    def dry(self) -> bool:
+        """Whether precipitation is nowhere more than a trace and somewhere above zero."""
+        return self.name in RATES and 0.0 < self.maximum < DRY
+
+    @property
+    def missing(self) -> float:
+        """Share of the values that are missing."""
+        return self.absent / self.values
 
 
 def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | None = None) -> None:
@@ -116,16 +162,13 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
     )
 
 
-def check_dry(name: str, values: np.ndarray, where: str) -> None:
+def check_dry(name: str, high: float, where: str) -> None:
     """Refuse precipitation that is nowhere more than a trace: its units are others.
 
     Raises:
-        DataError: the wettest value is above zero and below 0.01 mm day-1.
+        DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
     """
-    if name not in RATES or not np.isfinite(values).any():
-        return
-    high = float(np.nanmax(values))
-    if 0.0 < high < DRY:
+    if name in RATES and 0.0 < high < DRY:
         raise refuse(
             "out-of-range",
             f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "

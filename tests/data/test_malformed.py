@@ -65,6 +65,14 @@ def a_truncated_classic_file(case):
     path.write_bytes(path.read_bytes()[:9000])
 
 
+def a_truncated_classic_file_of_64_bit_data(case):
+    path = case.folder / "a.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
+        file.createDimension("time", 4000)
+        file.createVariable("tas", "f4", ("time",))[:] = 280.0
+    path.write_bytes(path.read_bytes()[:9000])
+
+
 def a_truncated_header(case):
     case.save(make(), format="NETCDF3_64BIT")
     path = case.folder / "a.nc"
@@ -302,6 +310,7 @@ REFUSED = [
     (a_zero_byte_file, "unreadable", "is empty .0 bytes.*copy it again"),
     (a_truncated_file, "unreadable", "cannot be read .*cut off, so fetch or copy it again"),
     (a_truncated_classic_file, "unreadable", "cannot be read .*cut off"),
+    (a_truncated_classic_file_of_64_bit_data, "unreadable", "9000 bytes, but its header says 16"),
     (a_truncated_header, "unreadable", "cannot be read .its header is incomplete"),
     (broken_grib, "unreadable", "a.grib: .*again"),
     (a_folder_that_is_no_store, "unreadable", "a folder but no zarr store; name the files"),
@@ -495,11 +504,15 @@ def length_one_dimensions(case):
     case.save(make().expand_dims(height=[2.0], member=[1]).transpose("time", ...))
 
 
-def latitude_with_fill_values(case):
-    lon2, lat2 = np.meshgrid(LON, LAT)
-    lat2[0, 0] = lon2[0, 0] = 1e20
-    ds = make().rename(lat="y", lon="x").drop_vars(["y", "x"])
-    case.save(ds.assign_coords(lat=(("y", "x"), lat2), lon=(("y", "x"), lon2)))
+def latitude_with(value):
+    def build(case):
+        lon2, lat2 = np.meshgrid(LON, LAT)
+        lat2[0, 0] = lon2[0, 0] = value
+        ds = make().rename(lat="y", lon="x").drop_vars(["y", "x"])
+        case.save(ds.assign_coords(lat=(("y", "x"), lat2), lon=(("y", "x"), lon2)))
+
+    build.__name__ = f"latitude_with_{value}"
+    return build
 
 
 def stamps_at_the_end(case):
@@ -585,7 +598,9 @@ REPAIRED = [
     (yyyymmdd, "time-from-yyyymmdd", lambda ds: ds.indexes["time"].equals(make().indexes["time"])),
     (yyyymmdd_of_cdo, "time-from-yyyymmdd", same_hours),
     (length_one_dimensions, "extra-dimension-dropped", lambda ds: ds.tas.dims[0] == "time"),
-    (latitude_with_fill_values, "hidden-cells", lambda ds: ds.tas.shape == (10, 39)),
+    (latitude_with(1e20), "hidden-cells", lambda ds: ds.tas.shape == (10, 39)),
+    (latitude_with(9.96921e36), "hidden-cells", lambda ds: ds.tas.shape == (10, 39)),
+    (latitude_with(np.nan), "hidden-cells", lambda ds: ds.tas.shape == (10, 39)),
     (stamps_at_the_end, "stamp-to-middle", same_hours),
     (rain_in_mm_by_standard_name, "amount-divided", lambda ds: 8 < float(ds.pr.max()) < 8.65),
     (levels_without_units, "level-units-assumed", lambda ds: np.allclose(ds.ta850, 285.0)),

@@ -4,11 +4,12 @@ import json
 import os
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data import open_fields, to_canonical
+from graphdown.data import fields, open_fields, to_canonical
 from graphdown.data.fields import CHUNK_BYTES, Request, read_files
 from graphdown.errors import DataError
 
@@ -217,6 +218,34 @@ def test_chunks_hold_whole_multiples_of_the_file_s_own(tmp_path):
     ds = make(days=100)
     ds.to_netcdf(tmp_path / "a.nc", encoding={"tas": {"chunksizes": (7, 5, 8)}})
     assert read(tmp_path, "tas")[0].tas.chunks[0][0] % 7 in (0, 100 % 7)
+
+
+def test_a_file_s_long_chunks_are_not_joined_over_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(fields, "CHUNK_BYTES", 3 * 4 * 40 * 7)
+    ds = make(days=100)
+    ds.to_netcdf(tmp_path / "a.nc", encoding={"tas": {"chunksizes": (50, 2, 3)}})
+    found = read(tmp_path, "tas")[0].tas
+    assert found.chunks == ((50, 50), (4, 1), (3, 3, 2))
+    np.testing.assert_array_equal(found, ds.tas)
+
+
+def test_a_file_a_day_is_read_as_one_series_and_faults_name_their_file(tmp_path):
+    whole = make("tas", "psl", days=40)
+    for i in range(40):
+        whole.isel(time=[i]).to_netcdf(tmp_path / f"{i:03}.nc")
+    ds, understood = read(tmp_path, "tas", "psl")
+    with ds:
+        xr.testing.assert_equal(ds.load().drop_attrs(), whole.drop_attrs())
+    assert [(v.files, v.times) for v in understood.variables] == [(40, 40)] * 2
+    whole.isel(time=slice(36, 39)).to_netcdf(tmp_path / "040.nc")
+    ds, understood = read(tmp_path, "tas")
+    ds.close()
+    (note,) = (n for n in understood.notes if n.rule == "overlap-dropped")
+    assert str(note).startswith(f"{tmp_path}/040.nc: tas: 3 times (2000-02-06 to 2000-02-08) are")
+    with netCDF4.Dataset(tmp_path / "039.nc", "a") as file:
+        file["tas"][:] = file["tas"][:] - 273.15
+    with pytest.raises(DataError, match="039.nc: 'tas' runs from .*look like degC"):
+        read(tmp_path, "tas")
 
 
 def test_canonical_fields_stay_as_they_are():

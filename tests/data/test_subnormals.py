@@ -9,7 +9,7 @@ from graphdown.data.rules import Notes
 from graphdown.errors import DataError
 import sys
 try:
-    open_pieces([sys.argv[1]], Notes())
+    list(open_pieces([sys.argv[1]], Notes()))
 except DataError:
     pass
 assert "cfgrib" in sys.modules
