@@ -1,9 +1,12 @@
 """Bilinear interpolation with the mean error taken off."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.times import Pair
 
 
 class MeanBias(Bilinear):
@@ -14,15 +17,13 @@ class MeanBias(Bilinear):
     """
 
     name = "mean bias"
+    source_bound = True
 
     def _learn(
-        self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
-        statics: xr.Dataset | None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None,
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
-        super()._learn(coarse, fine, statics, validation)
+        super()._learn(pairs, statics, validation)
+        ((coarse, fine),) = pairs
         interpolated = super()._downscale(coarse)
         self._correction = {
             name: _mean_over_time(self.target.values(fine, name) - values)

@@ -53,6 +53,15 @@ class Target:
                     "data; convert one of them."
                 )
 
+    def check_grid(self, fine: xr.Dataset) -> None:
+        """Refuse fine data that lack a variable of the target or lie on another grid.
+
+        Raises:
+            ValueError: they do.
+        """
+        for name in self.attrs:
+            self.values(fine, name)
+
     def values(self, fine: xr.Dataset, name: str) -> np.ndarray:
         """Return the values [T, N] of a variable of a dataset on the target grid.
 

@@ -38,7 +38,7 @@ def runs():
 def predictions(runs):
     past, future = runs
     coarse, further = block_means(past, 4), block_means(future, 4)
-    return {b.name: b.fit(coarse, past).predict(further) for b in all_baselines()}
+    return {b.name: b.fit([(coarse, past)]).predict(further) for b in all_baselines()}
 
 
 def test_total_rmse_of_each_method(runs, predictions):
@@ -83,7 +83,7 @@ def test_scipy_gives_the_same_figures(runs, predictions, outside, bilinear, corr
 
 def test_the_ridge_figure_of_precipitation_is_that_of_the_normal_equations(runs, predictions):
     past, future = runs
-    ridge = Ridge().fit(block_means(past, 4), past)
+    ridge = Ridge().fit([(block_means(past, 4), past)])
     assert not ridge.logarithm["pr"]
     tables = []
     for ds in runs:

@@ -137,7 +137,7 @@ def test_an_untrained_network_starts_from_interpolation_or_from_its_regression(d
     for model, below in ((None, 1.001), (MODEL, 0.6)):
         trainer = make_trainer(data, model)
         coarse, fine = data.pair(trainer.experiment, "a", "validation")
-        made = FINE.values(Bilinear().fit(coarse, fine).predict(coarse)["tas"])
+        made = FINE.values(Bilinear().fit([(coarse, fine)]).predict(coarse)["tas"])
         plain = np.sqrt(np.mean((made - FINE.values(fine.tas)) ** 2))
         assert 0.01 * plain < trainer._rmse(trainer.params)["tas"] < below * plain
 
