@@ -143,7 +143,7 @@ class FittedBaselines:
 
 def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselines:
     """Return the baselines, fitted to the training sources."""
-    from graphdown.baselines import all_baselines
+    from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
 
@@ -156,7 +156,7 @@ def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselin
         later = [pair(source, "validation") for source in sources]
         return {
             method.name: method.fit(pairs, data.statics, validation=later)
-            for method in all_baselines(data.statics)
+            for method in make_baselines(experiment.baselines, data.statics, experiment.seed)
             if method.source_bound == bound
         }
 

@@ -1,8 +1,12 @@
 """Bring coarse and fine data onto the same days, and part them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
+import numpy as np
 import xarray as xr
+
+T = TypeVar("T")
 
 Pair = tuple[xr.Dataset, xr.Dataset]  # coarse and fine
 HELD_BACK = 5  # without a validation pair, the last 1/5 of the days chooses
@@ -58,3 +62,23 @@ def held_back(pairs: Sequence[Pair], purpose: str) -> tuple[list[Pair], list[Pai
         for part, group in ((slice(None, begin), first), (slice(begin, None), last)):
             group.append((coarse.isel(time=part), fine.isel(time=part)))
     return first, last
+
+
+def seasons(time: xr.DataArray) -> dict[str, np.ndarray]:
+    """Return the days of each season (DJF, MAM, JJA, SON) that occurs, as indices."""
+    names = time.dt.season.values
+    return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
+
+
+def of_season(fitted: Mapping[str, T], season: str, method: str) -> T:
+    """Return what was fitted to a season.
+
+    Raises:
+        ValueError: no fitted day lies in it.
+    """
+    if season not in fitted:
+        raise ValueError(
+            f"The baseline {method!r} was fitted to days in {', '.join(fitted)} and cannot be "
+            f"applied to days in {season}; fit it on days of that season too."
+        )
+    return fitted[season]

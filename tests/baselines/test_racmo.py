@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
-from graphdown.baselines import Ridge, all_baselines
+from graphdown.baselines import Ridge, make_baselines
 
 from .conftest import block_means, rmse
 
@@ -38,7 +38,7 @@ def runs():
 def predictions(runs):
     past, future = runs
     coarse, further = block_means(past, 4), block_means(future, 4)
-    return {b.name: b.fit([(coarse, past)]).predict(further) for b in all_baselines()}
+    return {b.name: b.fit([(coarse, past)]).predict(further) for b in make_baselines()}
 
 
 def test_total_rmse_of_each_method(runs, predictions):

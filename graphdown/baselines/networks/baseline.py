@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -56,12 +57,18 @@ class NetworkBaseline(Baseline):
     missing. Without validation pairs the last fifth of each source's days decides when to stop.
 
     Args:
-        training: steps, batch size, learning rate, seed.
+        training: steps, batch size, learning rate, stopping.
+        seed: of the weights and of the batches.
+
+    Attributes:
+        logarithm: whether precipitation enters the predictors as a logarithm.
     """
 
-    def __init__(self, training: NetworkTraining) -> None:
+    logarithm: ClassVar[bool] = False
+
+    def __init__(self, training: NetworkTraining, seed: int) -> None:
         super().__init__()
-        self._training = training
+        self._training, self._seed = training, seed
 
     def _learn(
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
@@ -71,7 +78,7 @@ class NetworkBaseline(Baseline):
         first = predictor_names(pairs[0][0])[0]
         grids = [read_field(coarse, first).grid for coarse, _ in pairs]
         lattice, shape = self._lattice(grids)
-        reader = MapReader(pairs[0][0], lattice, shape)
+        reader = MapReader(pairs[0][0], lattice, shape, self.logarithm)
         learned, judged = ([_days(reader, pair) for pair in part] for part in (pairs, validation))
         standardise = self._standardiser([maps for maps, _ in learned])
         inputs, checks = ([standardise(maps) for maps, _ in part] for part in (learned, judged))
@@ -87,6 +94,7 @@ class NetworkBaseline(Baseline):
                 [Samples(i, task.scaled(t)) for i, t in zip(inputs, truths, strict=True)],
                 [Samples(i, task.scaled(t)) for i, t in zip(checks, later, strict=True)],
                 self._training,
+                self._seed,
             )
             tasks[name] = (task, network)
         self._reader, self._standardise = reader, standardise

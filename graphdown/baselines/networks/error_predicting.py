@@ -1,6 +1,7 @@
 """The error-predicting network of Serifi, Guenther and Ban 2021."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -117,14 +118,17 @@ class ErrorPredictingCNN(NetworkBaseline):
     the error-predicting one throughout. The correction starts at zero.
 
     Args:
-        training: steps, batch size, learning rate, seed.
+        training: steps, batch size, learning rate, stopping.
+        seed: of the weights and of the batches.
         filters: of the first level.
     """
 
     name = "error-predicting CNN"
 
-    def __init__(self, training: NetworkTraining = DEFAULT, filters: int = 24) -> None:
-        super().__init__(training)
+    def __init__(
+        self, training: NetworkTraining = DEFAULT, seed: int = 0, filters: int = 24
+    ) -> None:
+        super().__init__(training, seed)
         self._filters = filters
 
     def _lattice(self, sources: Sequence[Grid]) -> tuple[Grid, Sequence[int]]:
@@ -155,10 +159,15 @@ class ErrorPredictingCNN(NetworkBaseline):
             self._fixed(statics),
             example.vector.shape[1],
             self._filters,
-            rngs=nnx.Rngs(self._training.seed),
+            rngs=nnx.Rngs(self._seed),
         )
         mean, inverse = (float(part[index]) for part in standardise.maps)
-        return Task(network, difference_loss(example.maps.shape[1:3]), mean, 1 / inverse)
+        return Task(
+            network,
+            difference_loss(two_dimensional(self.target.grid, self.name)),
+            mean,
+            1 / inverse,
+        )
 
     def _fixed(self, statics: xr.Dataset | None) -> np.ndarray:
         """Return longitude, latitude and what is known of height and land [H, W, S]."""
@@ -180,7 +189,8 @@ def doubled(maps: Array, shape: tuple[int, ...]) -> Array:
     return maps.repeat(2, axis=1).repeat(2, axis=2)[:, : shape[1], : shape[2]]
 
 
-def difference_loss(shape: Sequence[int]) -> Loss:
+@cache  # one function for one shape, or it would be compiled anew for each variable
+def difference_loss(shape: tuple[int, int]) -> Loss:
     """Return the squared error of values plus that of differences along rows and columns."""
 
     def loss(outputs: Array, truth: Array) -> Array:

@@ -42,9 +42,13 @@ class MapReader:
         coarse: a dataset whose daily fields, and series without a place, are the predictors.
         grid: the lattice, H W points.
         shape: H and W.
+        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
     """
 
-    def __init__(self, coarse: xr.Dataset, grid: Grid, shape: Sequence[int]) -> None:
+    def __init__(
+        self, coarse: xr.Dataset, grid: Grid, shape: Sequence[int], logarithm: bool
+    ) -> None:
+        self._logarithm = logarithm
         self.names = predictor_names(coarse)
         self._series = [
             str(name)
@@ -60,13 +64,14 @@ class MapReader:
         Raises:
             ValueError: one is missing.
         """
-        fields = np.stack(
-            [self._interpolate(read_field(coarse, n)).astype(np.float32) for n in self.names],
-            axis=-1,
-        )
+        fields = np.stack([self._field(coarse, name) for name in self.names], axis=-1)
         absent = [name for name in self._series if name not in coarse]
         if absent:
             raise ValueError(f"{absent[0]!r} was a predictor at the fit; add it to the dataset.")
         series = [coarse[name].values.astype(np.float32) for name in self._series]
         days = np.column_stack([forcings(coarse["time"]), *series])
         return Maps(fields.reshape(len(fields), *self._shape, len(self.names)), days)
+
+    def _field(self, coarse: xr.Dataset, name: str) -> np.ndarray:
+        values = self._interpolate(read_field(coarse, name)).astype(np.float32)
+        return np.log1p(np.maximum(values, 0)) if self._logarithm and name == "pr" else values

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +28,6 @@ class NetworkTraining:
         learning_rate: first rate.
         validate_every: steps between validations.
         patience: validations without improvement before stopping early.
-        seed: of the weights and of the batches.
     """
 
     steps: int
@@ -35,7 +35,6 @@ class NetworkTraining:
     learning_rate: float
     validate_every: int = 100
     patience: int = 8
-    seed: int = 0
 
 
 class Samples(NamedTuple):
@@ -54,6 +53,7 @@ def train_network(
     sources: Sequence[Samples],
     validation: Sequence[Samples],
     training: NetworkTraining,
+    seed: int,
 ) -> nnx.Module:
     """Return the network with the weights that did best on the validation days.
 
@@ -63,42 +63,23 @@ def train_network(
         sources: days to train on.
         validation: days to stop on; at most VALIDATION_DAYS of them, evenly spread.
         training: see there.
+        seed: of the batches.
 
     Raises:
-        ValueError: a source has no day, or the loss is not finite.
+        ValueError: nothing to validate on, or the loss is not finite.
     """
+    if not any(np.isfinite(batch.truth).any() for batch in validation):
+        raise ValueError("No validation day has a value of the target; choose other days.")
     network.train()
     graphdef, params, rest = split(network)
-    optimiser = optax.adam(optax.cosine_decay_schedule(training.learning_rate, training.steps))
-    state = params, rest, optimiser.init(params)
+    state = params, rest, make_optimiser(training).init(params)
     judged = list(_batches(validation, max(1, VALIDATION_DAYS // len(validation))))
-
-    @jax.jit
-    def step(state: Any, batch: Samples) -> tuple[Any, Array]:
-        params, rest, moments = state
-
-        def value(params: Any) -> tuple[Array, Any]:
-            # Batch statistics may only be changed at the level of tracing they were made at.
-            model = nnx.merge(graphdef, params, rest, copy=True)
-            result = loss(model(*batch.inputs), batch.truth)
-            return result, split(model)[2]
-
-        (result, rest), gradient = jax.value_and_grad(value, has_aux=True)(params)
-        updates, moments = optimiser.update(gradient, moments, params)
-        return (optax.apply_updates(params, updates), rest, moments), result
-
-    @jax.jit
-    def judge(state: Any, batch: Samples) -> Array:
-        model = nnx.merge(graphdef, *state[:2])
-        model.eval()
-        return loss(model(*batch.inputs), batch.truth)
-
     best, kept, stale = np.inf, state[:2], 0
-    for k, batch in enumerate(_random_batches(sources, training), start=1):
-        state, _ = step(state, batch)
+    for k, batch in enumerate(_random_batches(sources, training, seed), start=1):
+        state = step(state, batch, graphdef, loss, training)
         if k % training.validate_every and k < training.steps:
             continue
-        score = float(np.mean([judge(state, batch) for batch in judged]))
+        score = float(np.mean([judge(state[:2], batch, graphdef, loss) for batch in judged]))
         if score < best:
             best, kept, stale = score, state[:2], 0
         else:
@@ -108,9 +89,48 @@ def train_network(
     if not np.isfinite(best):
         raise ValueError(
             "The validation loss of the network is not finite; lower the learning rate "
-            f"({training.learning_rate:g}) or give validation days with values."
+            f"({training.learning_rate:g})."
         )
     return nnx.merge(graphdef, *kept)
+
+
+def make_optimiser(training: NetworkTraining) -> optax.GradientTransformation:
+    """Return Adam with cosine decay to zero."""
+    return optax.adam(optax.cosine_decay_schedule(training.learning_rate, training.steps))
+
+
+# Compiled once for all networks of one structure: those of other variables, sources and seeds.
+@partial(jax.jit, static_argnames=("graphdef", "loss", "training"))
+def step(
+    state: Any, batch: Samples, graphdef: nnx.GraphDef, loss: Loss, training: NetworkTraining
+) -> Any:
+    """Return the weights, the rest and the moments after one step."""
+    params, rest, moments = state
+
+    def value(params: Any) -> tuple[Array, Any]:
+        # Batch statistics may only be changed at the level of tracing they were made at.
+        network = nnx.merge(graphdef, params, rest, copy=True)
+        return loss(network(*batch.inputs), batch.truth), split(network)[2]
+
+    gradient, rest = jax.grad(value, has_aux=True)(params)
+    updates, moments = make_optimiser(training).update(gradient, moments, params)
+    return optax.apply_updates(params, updates), rest, moments
+
+
+@partial(jax.jit, static_argnames=("graphdef", "loss"))
+def judge(state: Any, batch: Samples, graphdef: nnx.GraphDef, loss: Loss) -> Array:
+    """Return the loss of weights and rest on validation days."""
+    network = nnx.merge(graphdef, *state)
+    network.eval()
+    return loss(network(*batch.inputs), batch.truth)
+
+
+@partial(jax.jit, static_argnames=("graphdef",))
+def run(state: Any, inputs: Inputs, graphdef: nnx.GraphDef) -> Array:
+    """Return the outputs [B, N, K] of a network."""
+    network = nnx.merge(graphdef, *state)
+    network.eval()
+    return network(*inputs)
 
 
 def split(network: nnx.Module) -> tuple[nnx.GraphDef, Any, Any]:
@@ -122,18 +142,12 @@ def split(network: nnx.Module) -> tuple[nnx.GraphDef, Any, Any]:
 
 def run_network(network: nnx.Module, inputs: Inputs) -> np.ndarray:
     """Return the outputs [T, N, K] of a network on any number of days."""
-    network.eval()
-    graphdef, state = nnx.split(network)
-
-    @jax.jit
-    def run(state: Any, batch: Inputs) -> Array:
-        return nnx.merge(graphdef, state)(*batch)
-
+    graphdef, *state = split(network)
     parts = []
     for begin in range(0, len(inputs.maps), AT_ONCE):
         days = np.arange(begin, begin + AT_ONCE)
         batch = Inputs(*(np.take(part, days, axis=0, mode="clip") for part in inputs))
-        parts.append(np.asarray(run(state, batch))[: len(inputs.maps) - begin])
+        parts.append(np.asarray(run(state, batch, graphdef))[: len(inputs.maps) - begin])
     return np.concatenate(parts)
 
 
@@ -148,9 +162,11 @@ def squared_error(outputs: Array, truth: Array) -> Array:
     return masked_mean((outputs[..., 0] - jnp.nan_to_num(truth)) ** 2, truth)
 
 
-def _random_batches(sources: Sequence[Samples], training: NetworkTraining) -> Iterator[Samples]:
+def _random_batches(
+    sources: Sequence[Samples], training: NetworkTraining, seed: int
+) -> Iterator[Samples]:
     """Yield a batch for each step, its days drawn without repetition from one source."""
-    random = np.random.default_rng(training.seed)
+    random = np.random.default_rng(seed)
     for _ in range(training.steps):
         inputs, truth = sources[int(random.integers(len(sources)))]
         days = np.sort(random.permutation(len(truth))[: training.batch_size])

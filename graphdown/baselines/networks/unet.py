@@ -117,7 +117,8 @@ class UNet(NetworkBaseline):
     starts at 0.003 (published 0.005) and decays to zero within the steps instead of by plateaus.
 
     Args:
-        training: steps, batch size, learning rate, seed.
+        training: steps, batch size, learning rate, stopping.
+        seed: of the weights and of the batches.
         spacing_km: of the box, about; by default the median of the training sources' spacings.
         filters: of the first level.
     """
@@ -127,10 +128,11 @@ class UNet(NetworkBaseline):
     def __init__(
         self,
         training: NetworkTraining = DEFAULT,
+        seed: int = 0,
         spacing_km: float | None = None,
         filters: int = 32,
     ) -> None:
-        super().__init__(training)
+        super().__init__(training, seed)
         self._spacing_km, self._filters = spacing_km, filters
 
     def _lattice(self, sources: Sequence[Grid]) -> tuple[Grid, Sequence[int]]:
@@ -172,7 +174,7 @@ class UNet(NetworkBaseline):
             example.vector.shape[1],
             self._filters,
             self._skip_from,
-            rngs=nnx.Rngs(self._training.seed),
+            rngs=nnx.Rngs(self._seed),
         )
         return Task(network, squared_error, *spread_over_time(truths))
 
