@@ -23,7 +23,7 @@ from graphdown.baselines.target import spread_over_time
 from meshes import Grid
 
 FILTERS = (50, 25, 10)
-DEFAULT = NetworkTraining(steps=2000, batch_size=100, learning_rate=1e-3)
+DEFAULT = NetworkTraining(steps=1500, batch_size=100, learning_rate=1e-3)
 
 
 class DeepESDNetwork(nnx.Module):
