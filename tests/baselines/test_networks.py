@@ -205,7 +205,9 @@ def test_networks_refuse_what_they_cannot_do(coarse, fine):
     names = {n: Grid.from_dataset(fine).values(fine[n])[:, :30] for n in ("tas", "pr")}
     scattered = dataset(points, fine.indexes["time"], **names)
     for method in (UNet(), ErrorPredictingCNN()):
-        with pytest.raises(ValueError, match="rows and columns, but the target is a unstructured"):
+        with pytest.raises(
+            ValueError, match="rows and columns, which the target lacks, being unst"
+        ):
             method.fit([(coarse, scattered)])
     with pytest.raises(ValueError, match="corrects the interpolated variable itself, but .* 'pr'"):
         ErrorPredictingCNN(SHORT).fit([(coarse[["tas"]], fine[["pr"]])])

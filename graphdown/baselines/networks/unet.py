@@ -199,12 +199,12 @@ def two_dimensional(grid: Grid, name: str) -> tuple[int, int]:
     """Return the rows and columns of a target, or refuse one that has none.
 
     Raises:
-        ValueError: the grid is not two-dimensional.
+        ValueError: it has none, or only one.
     """
-    if len(grid.shape) != 2:
+    if len(grid.shape) != 2 or min(grid.shape) < 2:
         raise ValueError(
-            f"The baseline {name!r} makes maps of rows and columns, but the target is a "
-            f"{grid.kind} grid with dimensions {grid.dims}; leave this method out."
+            f"The baseline {name!r} makes maps of rows and columns, which the target lacks, being "
+            f"{grid.kind} of shape {grid.shape}; leave this method out."
         )
     rows, columns = grid.shape
     return rows, columns
