@@ -60,8 +60,8 @@ def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float
         f"Command: `{command}`. Machine: {machine}. Seconds of training per seed: "
         f"{', '.join(f'{s:.0f}' for s in seconds)}.",
         "",
-        f"Test period. The baselines have no seed; {GNN} is mean ± standard deviation over the "
-        "seeds.",
+        f"Test period. {GNN}, and baselines that are networks, are mean ± standard deviation over "
+        "the seeds; the other baselines have none.",
     ]
     kept = scores[scores["measure"].isin(MEASURES)]
     for (case, variable), part in kept.groupby(["case", "variable"], sort=False):

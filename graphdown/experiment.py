@@ -165,6 +165,8 @@ class Experiment:
         output: the run's folder.
         predictors, targets: CF/CMIP names.
         data, periods, graph, model, training: see their classes.
+        baselines: names of the methods that are scored beside the network; those that are
+            networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
         seed: of every random number in training.
     """
 
@@ -177,6 +179,15 @@ class Experiment:
     graph: GraphSpec = field(default_factory=GraphSpec)
     model: ModelSpec = field(default_factory=ModelSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
+    baselines: tuple[str, ...] = (
+        "nearest",
+        "bilinear",
+        "lapse rate",
+        "mean bias",
+        "quantile mapping",
+        "scaled delta",
+        "ridge",
+    )
     seed: int = 0
 
 
@@ -337,6 +348,7 @@ def _check(experiment: Experiment, where: str) -> None:
         if not getattr(experiment, key):
             raise ExperimentError(f"{where}: {key!r} is empty; name at least one variable.")
     _check_data(experiment.data, where)
+    _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
     positive = ("steps", "batch_size", "learning_rate", "validate_every", "clip_norm")
@@ -345,6 +357,19 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
     if not 0 <= experiment.training.ema_decay < 1:
         raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
+
+
+def _check_baselines(names: Sequence[str], where: str) -> None:
+    from graphdown.baselines import NETWORKS, QUICK
+
+    known = (*QUICK, *NETWORKS)
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
+            raise ExperimentError(f"{where}: 'baselines' names {name!r}, no baseline; {cure}")
+        if list(names).count(name) > 1:
+            raise ExperimentError(f"{where}: 'baselines' names {name!r} twice; drop one.")
 
 
 def _check_data(data: DataSpec, where: str) -> None:

@@ -1,6 +1,7 @@
 """Put a trained run beside the baselines on its test period and write the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from graphdown.evaluation import Case
 
 GNN = "graphdown"
-SOURCE_BOUND = ("mean bias", "ridge")
 
 Predict = Callable[[xr.Dataset], xr.Dataset]
 
@@ -28,10 +28,10 @@ def evaluate_run(
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
-    Methods that learn from one source grid are fitted to each training source. On a source that
-    was not trained on, every one of them is applied, its predictors interpolated where it needs
-    its own grid. The climate-change signal is test minus validation period, both unseen by the
-    optimiser.
+    Methods bound to one source are fitted to each training source, the others to all of them
+    together. On a source that was not trained on, every one of them is applied, its predictors
+    interpolated where it needs its own grid. The climate-change signal is test minus validation
+    period, both unseen by the optimiser.
 
     Args:
         run: the run's folder; `scores.csv` and `report/index.html` are written there.
@@ -72,11 +72,11 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     """Return a case for each source: what every method makes of its test period."""
     from graphdown.evaluation import Case
 
-    fitted = {name: fit_baselines(experiment, data, name) for name in data.sources}
+    fitted = fit_baselines(experiment, data)
     names = list(experiment.targets)
     cases = []
     for name in [*data.sources, *data.unseen]:
-        methods = _methods(fitted, name) | {GNN: emulator.downscale}
+        methods = fitted.methods(name) | {GNN: emulator.downscale}
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         cases.append(
@@ -116,35 +116,52 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
     return paths
 
 
-def fit_baselines(
-    experiment: Experiment, data: ExperimentData, source: str
-) -> dict[str, "Baseline"]:
-    """Return the baselines by name, fitted to one training source."""
-    from graphdown.baselines import all_baselines
+@dataclass(frozen=True)
+class FittedBaselines:
+    """Baselines after learning.
+
+    Attributes:
+        free: those that learned from all training sources together, by name.
+        bound: those that belong to one source, by training source, then by name.
+    """
+
+    free: dict[str, "Baseline"]
+    bound: dict[str, dict[str, "Baseline"]]
+
+    def methods(self, source: str) -> dict[str, Predict]:
+        """Return what can be applied to a source, by the name that tables show."""
+        free: dict[str, Predict] = {name: method.predict for name, method in self.free.items()}
+        if source in self.bound:
+            return free | {name: m.predict for name, m in self.bound[source].items()}
+        names = next(iter(self.bound.values()))
+        return free | {
+            f"{name}, fit on {origin}": methods[name].predict
+            for name in names
+            for origin, methods in self.bound.items()
+        }
+
+
+def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselines:
+    """Return the baselines, fitted to the training sources."""
+    from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
-    coarse, fine = data.pair(experiment, source, "train")
-    later = data.pair(experiment, source, "validation")
-    return {
-        method.name: method.fit(
-            coarse, fine[names], statics=data.statics, validation=(later[0], later[1][names])
-        )
-        for method in all_baselines(data.statics)
-    }
 
+    def pair(source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
+        coarse, fine = data.pair(experiment, source, period)
+        return coarse, fine[names]
 
-def _methods(fitted: dict[str, dict[str, "Baseline"]], source: str) -> dict[str, Predict]:
-    """Return what can be applied to a source, by the name that tables show."""
-    if source in fitted:
-        return {name: method.predict for name, method in fitted[source].items()}
-    first = next(iter(fitted.values()))
-    free: dict[str, Predict] = {n: m.predict for n, m in first.items() if n not in SOURCE_BOUND}
-    bound: dict[str, Predict] = {
-        f"{name}, fit on {origin}": methods[name].predict
-        for name in SOURCE_BOUND
-        for origin, methods in fitted.items()
-    }
-    return free | bound
+    def fitted(bound: bool, sources: Sequence[str]) -> dict[str, "Baseline"]:
+        pairs = [pair(source, "train") for source in sources]
+        later = [pair(source, "validation") for source in sources]
+        return {
+            method.name: method.fit(pairs, data.statics, validation=later)
+            for method in make_baselines(experiment.baselines, data.statics, experiment.seed)
+            if method.source_bound == bound
+        }
+
+    sources = list(data.sources)
+    return FittedBaselines(fitted(False, sources), {name: fitted(True, [name]) for name in sources})
 
 
 def _notes(experiment: Experiment, data: ExperimentData) -> list[str]:

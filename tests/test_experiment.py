@@ -3,8 +3,9 @@ import copy
 import pytest
 import yaml
 
+from graphdown.baselines import QUICK
 from graphdown.errors import ExperimentError
-from graphdown.experiment import load_experiment
+from graphdown.experiment import load_experiment, parse_experiment
 
 GOOD = {
     "name": "small",
@@ -53,6 +54,10 @@ def test_a_right_file_is_read_and_overridden(tmp_path):
     assert experiment.periods.train == ("1981", "1981")
 
 
+def test_baselines_by_default_are_the_quick_ones():
+    assert parse_experiment(GOOD, "the test").baselines == QUICK
+
+
 SOURCE = ("data", "sources", 0)
 WRONG = {
     "top key": ({("predictor",): ["tas"]}, ["'predictor'", "did you mean 'predictors'"]),
@@ -78,6 +83,9 @@ WRONG = {
     "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
     "variable": ({("output",): "${GRAPHDOWN_NOT_SET}/x"}, ["'output'", "GRAPHDOWN_NOT_SET"]),
     "steps": ({("training",): {"steps": 0}}, ["'training.steps'", "greater than 0"]),
+    "baseline": ({("baselines",): ["unet"]}, ["'baselines'", "'unet'", "there are nearest, "]),
+    "near baseline": ({("baselines",): ["Unet"]}, ["'Unet'", "did you mean 'U-Net'"]),
+    "baseline twice": ({("baselines",): ["ridge"] * 2}, ["'ridge' twice", "drop one"]),
 }
 
 

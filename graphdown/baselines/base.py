@@ -1,13 +1,14 @@
 """Baseline: what every reference method has in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
 import xarray as xr
 
 from graphdown.baselines.target import Target
-from graphdown.baselines.times import on_common_times
+from graphdown.baselines.times import Pair, on_common_times
 
 
 class Baseline(ABC):
@@ -17,9 +18,12 @@ class Baseline(ABC):
 
     Attributes:
         name: the method's name in tables.
+        source_bound: whether what is learned belongs to one source, its grid or its errors, so
+            that it is learned from one pair.
     """
 
     name: ClassVar[str]
+    source_bound: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._target: Target | None = None
@@ -30,33 +34,43 @@ class Baseline(ABC):
 
     def fit(
         self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
+        pairs: Sequence[Pair],
         statics: xr.Dataset | None = None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None = None,
+        validation: Sequence[Pair] = (),
     ) -> Self:
-        """Learn from the days that both datasets hold.
+        """Learn from pairs of datasets, each from the days that both of its sides hold.
 
         Args:
-            coarse: canonical daily fields, (time, any horizontal dimensions), on any grid.
-            fine: canonical daily fields of the target grid; its variables are the ones to
-                predict. Cells without a value (NaN) are allowed.
+            pairs: (coarse, fine), one for each training source. Coarse are canonical daily
+                fields, (time, any horizontal dimensions), on any grid; fine are those of the
+                target grid, the same for all, and its variables are the ones to predict. Cells
+                without a value (NaN) are allowed.
             statics: static fields of the target grid, such as "orog" in m.
-            validation: a further (coarse, fine) pair, to choose free parameters on.
+            validation: further pairs, to choose free parameters on.
 
         Raises:
-            ValueError: no common days, other units on both sides, or the method lacks a field
-                that it needs.
+            ValueError: no pair or too many, no common days, other units on both sides, several
+                target grids, or the method lacks a field that it needs.
         """
-        coarse, fine = on_common_times(coarse, fine)
-        if validation is not None:
-            validation = on_common_times(*validation)
-        target = Target.of(fine)
-        target.check_units(coarse)
+        if not pairs:
+            raise ValueError(
+                f"The baseline {self.name!r} needs a pair (coarse, fine) to learn from."
+            )
+        if self.source_bound and len(pairs) > 1:
+            raise ValueError(
+                f"The baseline {self.name!r} is bound to one source, but {len(pairs)} pairs were "
+                "given; fit one for each source."
+            )
+        pairs = [on_common_times(*pair) for pair in pairs]
+        validation = [on_common_times(*pair) for pair in validation]
+        target = Target.of(pairs[0][1])
+        for coarse, fine in pairs:
+            target.check_units(coarse)
+            target.check_grid(fine)
         # Only a fit that came through replaces what was learned before.
         previous, self._target = self._target, target
         try:
-            self._learn(coarse, fine, statics, validation)
+            self._learn(pairs, statics, validation)
         except BaseException:
             self._target = previous
             raise
@@ -86,13 +100,9 @@ class Baseline(ABC):
 
     @abstractmethod
     def _learn(
-        self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
-        statics: xr.Dataset | None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None,
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
-        """Learn from pairs on common days; `self.target` is set."""
+        """Learn from pairs on common days; `self.target` is set, `validation` may be empty."""
 
     @abstractmethod
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:

@@ -40,6 +40,21 @@ def field_names(ds: xr.Dataset) -> list[str]:
     ]
 
 
+def predictor_names(coarse: xr.Dataset) -> list[str]:
+    """Return `field_names` of coarse data to predict from.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = field_names(coarse)
+    if not names:
+        raise ValueError(
+            "The coarse data hold no variable with time and horizontal dimensions to predict "
+            f"from, only {sorted(map(str, coarse.data_vars))}."
+        )
+    return names
+
+
 def read_field(ds: xr.Dataset, name: str) -> Field:
     """Return a variable with its grid; a dataset may hold variables on different grids.
 

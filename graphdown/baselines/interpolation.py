@@ -1,6 +1,7 @@
 """Interpolation: the variable itself, carried to the target grid."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -8,6 +9,7 @@ import xarray as xr
 from graphdown.baselines.base import Baseline
 from graphdown.baselines.fields import read_field
 from graphdown.baselines.interpolator import Interpolator
+from graphdown.baselines.times import Pair
 from meshes import Grid, SparseWeights
 
 
@@ -20,13 +22,9 @@ class Interpolation(Baseline):
         """Return the weights that carry values from one grid to another."""
 
     def _learn(
-        self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
-        statics: xr.Dataset | None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None,
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
-        missing = [name for name in self.target.attrs if name not in coarse]
+        missing = [n for n in self.target.attrs if any(n not in coarse for coarse, _ in pairs)]
         if missing:
             raise ValueError(
                 f"The baseline {self.name!r} interpolates the variable itself, but the coarse data "

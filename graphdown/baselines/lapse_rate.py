@@ -1,5 +1,6 @@
 """Bilinear interpolation with temperatures carried to the target's height."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
 from graphdown.baselines.fields import Field, read_field
+from graphdown.baselines.times import Pair
 from meshes import conservative
 
 LAPSE_RATE = 0.0065  # K m-1, the troposphere of the International Standard Atmosphere (ISO 2533)
@@ -26,18 +28,14 @@ class LapseRate(Bilinear):
     name = "lapse rate"
 
     def _learn(
-        self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
-        statics: xr.Dataset | None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None,
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
         if statics is None or "orog" not in statics:
             raise ValueError(
                 f"The baseline {self.name!r} needs the target's height: pass statics with 'orog' "
                 "in m, or leave this method out."
             )
-        super()._learn(coarse, fine, statics, validation)
+        super()._learn(pairs, statics, validation)
         self._height = np.nan_to_num(self.target.grid.values(statics["orog"]).astype(np.float64))
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.fields import Field, field_names, read_field
+from graphdown.baselines.fields import Field, predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
 from meshes import bilinear
 
@@ -27,12 +27,7 @@ class Predictors:
 
     def __init__(self, coarse: xr.Dataset, logarithm: bool) -> None:
         self._logarithm = logarithm
-        names = field_names(coarse)
-        if not names:
-            raise ValueError(
-                "The coarse data hold no variable with time and horizontal dimensions to predict "
-                f"from, only {sorted(map(str, coarse.data_vars))}."
-            )
+        names = predictor_names(coarse)
         self._to_points = {name: _to_own_points(read_field(coarse, name)) for name in names}
         raw = self._columns(coarse)
         present = raw[np.isfinite(raw).all(axis=1)]

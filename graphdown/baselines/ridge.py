@@ -7,9 +7,9 @@ import xarray as xr
 
 from graphdown.baselines.base import Baseline
 from graphdown.baselines.regression import Regression
+from graphdown.baselines.times import Pair, held_back
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-2, 13))
-HELD_BACK = 5  # without a validation pair, the last 1/5 of the days chooses the penalty
 
 
 class Ridge(Baseline):
@@ -33,6 +33,7 @@ class Ridge(Baseline):
     """
 
     name = "ridge"
+    source_bound = True
 
     def __init__(self, penalties: Sequence[float] = PENALTIES) -> None:
         super().__init__()
@@ -43,21 +44,18 @@ class Ridge(Baseline):
         self.logarithm: dict[str, bool] = {}
 
     def _learn(
-        self,
-        coarse: xr.Dataset,
-        fine: xr.Dataset,
-        statics: xr.Dataset | None,
-        validation: tuple[xr.Dataset, xr.Dataset] | None,
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
-        tried = _split(coarse, fine) if validation is None else ((coarse, fine), validation)
+        tried, judged = (
+            (pairs, validation) if validation else held_back(pairs, "the choice of the penalty")
+        )
         trials = {log: Regression(*tried[0], self.target, log) for log in (True, False)}
-        found = {log: t.best_penalties(*tried[1], self._penalties) for log, t in trials.items()}
+        found = {log: t.best_penalties(*judged[0], self._penalties) for log, t in trials.items()}
         self.logarithm = {name: found[True][name] <= found[False][name] for name in found[True]}
         self.penalty = {name: found[log][name][1] for name, log in self.logarithm.items()}
-        if validation is None:
+        if not validation:
             trials = {
-                log: Regression(coarse, fine, self.target, log)
-                for log in set(self.logarithm.values())
+                log: Regression(*pairs[0], self.target, log) for log in set(self.logarithm.values())
             }
         self._predictors = {log: trial.predictors for log, trial in trials.items()}
         self._lines = {
@@ -72,22 +70,3 @@ class Ridge(Baseline):
             name: tables[self.logarithm[name]] @ slopes + constants
             for name, (slopes, constants) in self._lines.items()
         }
-
-
-_Pair = tuple[xr.Dataset, xr.Dataset]
-
-
-def _split(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[_Pair, _Pair]:
-    """Return the first days and the last ones that are held back, each coarse and fine."""
-    days = fine.sizes["time"]
-    if days < HELD_BACK:
-        raise ValueError(
-            f"{days} common days are too few to hold back the last 1/{HELD_BACK} for the choice of "
-            "the penalty; give more days or a validation pair."
-        )
-    begin = days - days // HELD_BACK
-    first, last = slice(None, begin), slice(begin, None)
-    return (
-        (coarse.isel(time=first), fine.isel(time=first)),
-        (coarse.isel(time=last), fine.isel(time=last)),
-    )

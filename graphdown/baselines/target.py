@@ -1,6 +1,6 @@
 """Target: the grid and the variables that a method predicts."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,15 @@ class Target:
                     "data; convert one of them."
                 )
 
+    def check_grid(self, fine: xr.Dataset) -> None:
+        """Refuse fine data that lack a variable of the target or lie on another grid.
+
+        Raises:
+            ValueError: they do.
+        """
+        for name in self.attrs:
+            self.values(fine, name)
+
     def values(self, fine: xr.Dataset, name: str) -> np.ndarray:
         """Return the values [T, N] of a variable of a dataset on the target grid.
 
@@ -78,6 +87,20 @@ class Target:
                 attrs={str(key): value for key, value in self.attrs[name].items()},
             )
         return xr.Dataset(arrays).assign_coords(self.grid.coords.coords)
+
+
+def spread_over_time(truths: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
+    """Return each cell's mean [N] and the standard deviation about it, over cells and sources.
+
+    Args:
+        truths: values [T, N] of each source, NaN where missing; a cell without any gets 0.
+    """
+    count = np.maximum(sum(np.isfinite(t).sum(axis=0) for t in truths), 1)
+    mean = sum(np.nansum(t, axis=0, dtype=np.float64) for t in truths) / count
+    squares = [np.nansum(np.square(t - mean), dtype=np.float64) for t in truths]
+    days = sum(int(np.isfinite(t).sum()) for t in truths)
+    spread = float(np.sqrt(sum(squares) / max(days, 1)))
+    return mean, spread if spread > 0 else 1.0
 
 
 def within_range(name: str, values: np.ndarray) -> np.ndarray:

@@ -82,14 +82,21 @@ def _open_run(experiment: Experiment) -> Path:
         return run
     import yaml
 
-    held = yaml.safe_load(stored.read_text(encoding="utf-8"))
-    differing = _first_difference(held, experiment_to_dict(experiment))
+    held, given = yaml.safe_load(stored.read_text(encoding="utf-8")), experiment_to_dict(experiment)
+    differing = _first_difference(_trained(held), _trained(given))
     if differing is not None:
         raise ExperimentError(
             f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
             "another folder or delete that one."
         )
+    if held != given:
+        write_experiment(experiment, stored)
     return run
+
+
+def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
+    """Return what training depends on: a run may be scored beside other baselines later."""
+    return {key: value for key, value in experiment.items() if key != "baselines"}
 
 
 def _first_difference(a: Any, b: Any, key: str = "") -> str | None:

@@ -37,7 +37,7 @@ def flat(ds, name):
 @pytest.mark.parametrize("days", [180, 20])  # more and fewer days than the 32 columns
 def test_ridge_solves_the_normal_equations(coarse, fine, days):
     train = slice(0, days)
-    ridge = Ridge([30.0]).fit(coarse.isel(time=train), fine)
+    ridge = Ridge([30.0]).fit([(coarse.isel(time=train), fine)])
     result = ridge.predict(coarse)
     for name in ("tas", "pr"):
         table = columns(coarse, logarithm=ridge.logarithm[name])
@@ -62,7 +62,7 @@ def test_both_decompositions_give_the_same_coefficients():
 
 def test_precipitation_enters_in_the_form_that_does_better_on_the_validation_pair(coarse, fine):
     pair = coarse.isel(time=TEST), fine.isel(time=TEST)
-    ridge = Ridge([30.0]).fit(coarse.isel(time=TRAIN), fine, validation=pair)
+    ridge = Ridge([30.0]).fit([(coarse.isel(time=TRAIN), fine)], validation=[pair])
     for name in ("tas", "pr"):
         truth = flat(pair[1], name)
         errors = {}
@@ -79,8 +79,10 @@ def test_penalty_is_the_best_on_the_validation_pair_for_each_variable(coarse, fi
     noisy = fine.copy(deep=True)
     noisy["pr"] += np.random.default_rng(5).normal(0, 30, noisy["pr"].shape)
     train, pair = coarse.isel(time=slice(0, 60)), (coarse.isel(time=TEST), noisy.isel(time=TEST))
-    chosen = Ridge(penalties).fit(train, noisy, validation=pair)
-    scores = {k: Ridge([k]).fit(train, noisy, validation=pair).predict(pair[0]) for k in penalties}
+    chosen = Ridge(penalties).fit([(train, noisy)], validation=[pair])
+    scores = {
+        k: Ridge([k]).fit([(train, noisy)], validation=[pair]).predict(pair[0]) for k in penalties
+    }
     for name in ("tas", "pr"):
         best = min(penalties, key=lambda k: rmse(scores[k], pair[1], name))
         assert chosen.penalty[name] == best
@@ -93,22 +95,22 @@ def test_without_validation_the_last_fifth_chooses_and_all_days_are_fitted(coars
     first, last = (
         (coarse.isel(time=t), fine.isel(time=t)) for t in (slice(0, 192), slice(192, 240))
     )
-    chosen = Ridge(penalties).fit(coarse, fine)
-    assert chosen.penalty == Ridge(penalties).fit(*first, validation=last).penalty
-    fixed = Ridge([chosen.penalty["tas"]]).fit(coarse, fine)
+    chosen = Ridge(penalties).fit([(coarse, fine)])
+    assert chosen.penalty == Ridge(penalties).fit([first], validation=[last]).penalty
+    fixed = Ridge([chosen.penalty["tas"]]).fit([(coarse, fine)])
     assert fixed.logarithm["tas"] == chosen.logarithm["tas"]
     result = chosen.predict(coarse)["tas"]
     np.testing.assert_array_equal(result, fixed.predict(coarse)["tas"])
 
 
 def test_ridge_beats_a_constant_on_further_days(coarse, fine):
-    result = Ridge().fit(coarse.isel(time=TRAIN), fine).predict(coarse.isel(time=TEST))
+    result = Ridge().fit([(coarse.isel(time=TRAIN), fine)]).predict(coarse.isel(time=TEST))
     truth = fine.isel(time=TEST)
     assert rmse(result, truth, "tas") < 0.4 * float(truth["tas"].std("time").mean())
 
 
 def test_another_grid_is_interpolated_to_the_fitted_points(coarse, fine):
-    ridge = Ridge([10.0]).fit(coarse, fine)
+    ridge = Ridge([10.0]).fit([(coarse, fine)])
     expected = ridge.predict(coarse)
     # The fitted points among others, in another order: interpolation finds them exactly.
     grid = Grid.from_dataset(coarse)
@@ -132,33 +134,33 @@ def test_predictors_are_all_daily_fields_and_nothing_else(coarse, fine):
         time_bnds=(("time", "bnds"), rng.normal(size=(len(time), 2))),
         co2=("time", rng.normal(size=len(time))),
     )
-    result = Ridge([5.0]).fit(extra, fine).predict(extra)
-    xr.testing.assert_identical(result, Ridge([5.0]).fit(more, fine).predict(more))
-    logarithm = Ridge([5.0]).fit(more, fine).logarithm["tas"]
+    result = Ridge([5.0]).fit([(extra, fine)]).predict(extra)
+    xr.testing.assert_identical(result, Ridge([5.0]).fit([(more, fine)]).predict(more))
+    logarithm = Ridge([5.0]).fit([(more, fine)]).logarithm["tas"]
     table = columns(more, ("tas", "pr", "psl"), logarithm)
     expected = solved(table, flat(fine, "tas"), table, 5.0)
     np.testing.assert_allclose(flat(result, "tas"), expected, atol=2e-4)
 
 
 def test_predictors_are_found_by_name_not_by_position(coarse, fine):
-    ridge = Ridge([5.0]).fit(coarse, fine)
+    ridge = Ridge([5.0]).fit([(coarse, fine)])
     xr.testing.assert_identical(ridge.predict(coarse[["pr", "tas"]]), ridge.predict(coarse))
 
 
 def test_a_target_that_is_no_predictor_can_be_predicted(coarse, fine):
-    result = Ridge([5.0]).fit(coarse, fine.rename(tas="tasmax")).predict(coarse)
+    result = Ridge([5.0]).fit([(coarse, fine.rename(tas="tasmax"))]).predict(coarse)
     np.testing.assert_array_equal(
-        result["tasmax"], Ridge([5.0]).fit(coarse, fine).predict(coarse)["tas"]
+        result["tasmax"], Ridge([5.0]).fit([(coarse, fine)]).predict(coarse)["tas"]
     )
 
 
 def test_constant_predictors_change_nothing(coarse, fine):
     grid, time = Grid.from_dataset(coarse), coarse.indexes["time"]
     constant = dataset(grid, time, psl=np.full((len(time), grid.size), 101325.0))
-    result = Ridge([5.0]).fit(coarse.assign(psl=constant["psl"]), fine)
+    result = Ridge([5.0]).fit([(coarse.assign(psl=constant["psl"]), fine)])
     later = coarse.assign(psl=constant["psl"] + 300.0)
     xr.testing.assert_allclose(
-        result.predict(later), Ridge([5.0]).fit(coarse, fine).predict(coarse), atol=1e-4
+        result.predict(later), Ridge([5.0]).fit([(coarse, fine)]).predict(coarse), atol=1e-4
     )
 
 
@@ -166,8 +168,8 @@ def test_cells_are_fitted_on_the_days_that_they_have(coarse, fine):
     gappy = fine.copy(deep=True)
     gappy["tas"][150:, 2, 3] = np.nan
     gappy["tas"][:, 4, 4] = np.nan
-    result = Ridge([5.0]).fit(coarse, gappy).predict(coarse)["tas"]
-    whole = Ridge([5.0]).fit(coarse, fine).predict(coarse)["tas"].values
+    result = Ridge([5.0]).fit([(coarse, gappy)]).predict(coarse)["tas"]
+    whole = Ridge([5.0]).fit([(coarse, fine)]).predict(coarse)["tas"].values
     expected = whole.copy()
     expected[:, 4, 4] = np.nan
     table = columns(coarse)
@@ -183,8 +185,8 @@ def test_missing_predictors_leave_days_out_of_the_fit_and_of_the_result(coarse, 
     gappy = coarse.copy(deep=True)
     gappy["pr"][11, 1, 1] = np.nan
     kept = np.delete(np.arange(coarse.sizes["time"]), 11)
-    result = Ridge([5.0]).fit(gappy, fine).predict(gappy)
-    expected = Ridge([5.0]).fit(coarse.isel(time=kept), fine).predict(coarse)
+    result = Ridge([5.0]).fit([(gappy, fine)]).predict(gappy)
+    expected = Ridge([5.0]).fit([(coarse.isel(time=kept), fine)]).predict(coarse)
     assert np.isnan(result["tas"][11]).all()
     xr.testing.assert_allclose(result.isel(time=kept), expected.isel(time=kept), atol=1e-4)
 
@@ -192,7 +194,7 @@ def test_missing_predictors_leave_days_out_of_the_fit_and_of_the_result(coarse, 
 def test_points_that_never_have_a_value_are_no_predictors(coarse, fine):
     hole = coarse.copy(deep=True)
     hole["tas"][:, 0, 0] = np.nan
-    result = Ridge([5.0]).fit(hole, fine).predict(hole)
+    result = Ridge([5.0]).fit([(hole, fine)]).predict(hole)
     table = np.delete(columns(coarse), 0, axis=1)
     expected = solved(table, flat(fine, "tas"), table, 5.0)
     np.testing.assert_allclose(flat(result, "tas"), expected, atol=2e-4)
@@ -202,11 +204,11 @@ def test_bad_input_is_refused(coarse, fine):
     with pytest.raises(ValueError, match="penalties must be positive"):
         Ridge([1.0, 0.0])
     with pytest.raises(ValueError, match="4 common days are too few"):
-        Ridge().fit(coarse.isel(time=slice(4)), fine)
+        Ridge().fit([(coarse.isel(time=slice(4)), fine)])
     with pytest.raises(ValueError, match="predictor 'pr' is missing everywhere"):
-        Ridge().fit(coarse.assign(pr=coarse["pr"] * np.nan), fine)
+        Ridge().fit([(coarse.assign(pr=coarse["pr"] * np.nan), fine)])
     unknown = fine.assign(tas=fine["tas"] * np.nan)
     with pytest.raises(ValueError, match="No penalty can be chosen for 'tas'"):
-        Ridge().fit(coarse, fine, validation=(coarse, unknown))
+        Ridge().fit([(coarse, fine)], validation=[(coarse, unknown)])
     with pytest.raises(ValueError, match="'pr' is to be predicted, but the fine data lack it"):
-        Ridge().fit(coarse, fine, validation=(coarse, fine[["tas"]]))
+        Ridge().fit([(coarse, fine)], validation=[(coarse, fine[["tas"]])])

@@ -10,8 +10,10 @@ import pytest
 from graphdown.baselines import Bilinear
 from graphdown.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.experiment import load_experiment
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
+from graphdown.training.loop import _open_run
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state
 from meshes import bilinear
@@ -137,7 +139,7 @@ def test_an_untrained_network_starts_from_interpolation_or_from_its_regression(d
     for model, below in ((None, 1.001), (MODEL, 0.6)):
         trainer = make_trainer(data, model)
         coarse, fine = data.pair(trainer.experiment, "a", "validation")
-        made = FINE.values(Bilinear().fit(coarse, fine).predict(coarse)["tas"])
+        made = FINE.values(Bilinear().fit([(coarse, fine)]).predict(coarse)["tas"])
         plain = np.sqrt(np.mean((made - FINE.values(fine.tas)) ** 2))
         assert 0.01 * plain < trainer._rmse(trainer.params)["tas"] < below * plain
 
@@ -199,6 +201,15 @@ def test_another_experiment_in_the_same_folder_is_refused(run, two_sources, data
     with pytest.raises(ExperimentError, match="another 'data.sources'"):
         train(make_experiment(folder, data), data)
     assert files(folder) == before
+
+
+def test_a_run_may_be_scored_beside_other_baselines_later(data, tmp_path):
+    folder = tmp_path / "run"
+    experiment = make_experiment(folder, data)
+    _open_run(experiment)
+    with_network = replace(experiment, baselines=("ridge", "U-Net"))
+    assert _open_run(with_network) == folder
+    assert load_experiment(folder / "experiment.yaml") == with_network
 
 
 def test_a_folder_that_is_no_run_is_refused(data, tmp_path):

@@ -1,0 +1,1 @@
+"""Convolutional networks on a fixed box, as published, to be measured beside a graph network."""

@@ -1,0 +1,77 @@
+"""Maps: the predictors of any source as maps on one lattice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from graphdown.baselines.fields import predictor_names, read_field
+from graphdown.baselines.interpolator import Interpolator
+from graphdown.data.forcings import forcings
+from meshes import Grid, bilinear
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The days of one source.
+
+    Attributes:
+        fields: predictors [T, H, W, V] in their own units, NaN where missing.
+        forcings: what a day has and no place: sine and cosine of the season, then the
+            predictors that have no horizontal dimension [T, F].
+    """
+
+    fields: np.ndarray
+    forcings: np.ndarray
+
+    @property
+    def complete(self) -> np.ndarray:
+        """Whether nothing is missing on a day [T]."""
+        whole = np.isfinite(self.fields).all(axis=(1, 2, 3))
+        return whole & np.isfinite(self.forcings).all(axis=1)
+
+
+class MapReader:
+    """Regrids the predictors of any source to one lattice, by bilinear interpolation.
+
+    Bilinear, since that is how sources are brought to such networks in practice, and since it
+    has a value where a source ends within the lattice: that of the nearest point of its rim.
+
+    Args:
+        coarse: a dataset whose daily fields, and series without a place, are the predictors.
+        grid: the lattice, H W points.
+        shape: H and W.
+        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
+    """
+
+    def __init__(
+        self, coarse: xr.Dataset, grid: Grid, shape: Sequence[int], logarithm: bool
+    ) -> None:
+        self._logarithm = logarithm
+        self.names = predictor_names(coarse)
+        self._series = [
+            str(name)
+            for name, da in coarse.data_vars.items()
+            if da.dims == ("time",) and np.issubdtype(da.dtype, np.number)
+        ]
+        self._shape = tuple(shape)
+        self._interpolate = Interpolator(grid, bilinear)
+
+    def __call__(self, coarse: xr.Dataset) -> Maps:
+        """Return the predictors of a dataset as maps.
+
+        Raises:
+            ValueError: one is missing.
+        """
+        fields = np.stack([self._field(coarse, name) for name in self.names], axis=-1)
+        absent = [name for name in self._series if name not in coarse]
+        if absent:
+            raise ValueError(f"{absent[0]!r} was a predictor at the fit; add it to the dataset.")
+        series = [coarse[name].values.astype(np.float32) for name in self._series]
+        days = np.column_stack([forcings(coarse["time"]), *series])
+        return Maps(fields.reshape(len(fields), *self._shape, len(self.names)), days)
+
+    def _field(self, coarse: xr.Dataset, name: str) -> np.ndarray:
+        values = self._interpolate(read_field(coarse, name)).astype(np.float32)
+        return np.log1p(np.maximum(values, 0)) if self._logarithm and name == "pr" else values

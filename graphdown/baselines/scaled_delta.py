@@ -1,0 +1,68 @@
+"""Scaled delta: mean and variability of the past corrected, the change kept."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.moments import moments
+from graphdown.baselines.times import Pair, of_season, seasons
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation [N] of the interpolated and of the fine fields."""
+
+    mean_before: np.ndarray
+    spread_before: np.ndarray
+    mean_after: np.ndarray
+    spread_after: np.ndarray
+
+
+class ScaledDelta(Bilinear):
+    """Bilinear, then scaling of each cell's mean and standard deviation, by season.
+
+    With the change delta = mean(x) - mean(coarse) of the days asked for against the fitted days
+    of the same season, x becomes (x - delta - mean(coarse)) std(fine) / std(coarse) + mean(fine)
+    + delta, so that the change of the mean is the source's own (Bano-Medina et al. 2022,
+    doi:10.5194/gmd-15-6747-2022, who correct predictors so, by month; here it is the interpolated
+    variable, and seasons, which hold enough days where years are few). The days of one call are
+    taken as one period. Precipitation is treated alike, negative values becoming 0.
+    """
+
+    name = "scaled delta"
+    source_bound = True
+
+    def _learn(
+        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
+    ) -> None:
+        super()._learn(pairs, statics, validation)
+        ((coarse, fine),) = pairs
+        interpolated = super()._downscale(coarse)
+        parts = seasons(coarse["time"])
+        self._moments = {
+            name: {
+                season: Moments(
+                    *moments(values[days]), *moments(self.target.values(fine, name)[days])
+                )
+                for season, days in parts.items()
+            }
+            for name, values in interpolated.items()
+        }
+
+    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
+        fields = {}
+        parts = seasons(coarse["time"])
+        for name, values in super()._downscale(coarse).items():
+            scaled = np.empty(values.shape)
+            for season, days in parts.items():
+                past = of_season(self._moments[name], season, self.name)
+                now = values[days].astype(np.float64)
+                mean, _ = moments(now)
+                steady = past.spread_before <= 1e-6 * np.abs(past.mean_before)
+                before = np.where(steady, past.spread_after, past.spread_before)
+                anomaly = (now - mean) * (past.spread_after / before)
+                scaled[days] = anomaly + past.mean_after + mean - past.mean_before
+            fields[name] = scaled
+        return fields
