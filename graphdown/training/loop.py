@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,27 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from graphdown.data.fields import field_values, horizontal_grid
-from graphdown.data.load import ExperimentData, load_data, source_arrays
-from graphdown.data.normalise import Normaliser, fit_normaliser
+from graphdown.data.fields import horizontal_grid
+from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.store import FOLDER, store_folder
 from graphdown.emulator import Emulator, load, named_values, new_network, run_network
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.experiment import Experiment, experiment_to_dict, write_experiment
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
+from graphdown.training.days import fit_statistics, training_days
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.parallel import DataParallel
+from graphdown.training.prefetch import prefetched
 from graphdown.training.regression import fit_target_regression
-from graphdown.training.samples import Samples, days_of_step, make_samples, source_of_step
+from graphdown.training.samples import (
+    Samples,
+    days_of_step,
+    lay_out,
+    make_samples,
+    source_of_step,
+)
 from graphdown.training.step import (
     Batch,
     Constants,
@@ -34,7 +43,6 @@ from graphdown.training.step import (
     make_optimiser,
     make_step,
 )
-from meshes import bilinear
 
 VALIDATION_DAYS = 192
 
@@ -54,24 +62,44 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         DataError: a field is missing or wrong.
         GraphdownError: training diverged.
     """
-    data = data or load_data(experiment)
+    data = data or load_for(experiment)
     run = _open_run(experiment)
     return Trainer(experiment, data, run).run()
+
+
+def load_for(experiment: Experiment) -> ExperimentData:
+    """Load the fields to train on into memory or onto disk, as the experiment asks.
+
+    Raises:
+        ExperimentError: the output folder holds something else.
+        DataError: a field is missing or wrong.
+    """
+    run = Path(experiment.output)
+    _check_run(experiment, run)
+    return load_data(experiment, store_folder(experiment, run))
 
 
 def _open_run(experiment: Experiment) -> Path:
     """Create the run's folder, or check that it holds this experiment."""
     run = Path(experiment.output)
+    _check_run(experiment, run)
     stored = run / "experiment.yaml"
     if not stored.exists():
         run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()):
+        write_experiment(experiment, stored)
+    return run
+
+
+def _check_run(experiment: Experiment, run: Path) -> None:
+    """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
+    stored = run / "experiment.yaml"
+    if not stored.exists():
+        if run.exists() and any(path.name != FOLDER for path in run.iterdir()):
             raise ExperimentError(
                 f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
                 "another."
             )
-        write_experiment(experiment, stored)
-        return run
+        return
     import yaml
 
     held = yaml.safe_load(stored.read_text(encoding="utf-8"))
@@ -81,7 +109,6 @@ def _open_run(experiment: Experiment) -> Path:
             f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
             "another folder or delete that one."
         )
-    return run
 
 
 def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
@@ -103,9 +130,11 @@ class Trainer:
         self.experiment, self.folder = experiment, run
         grid = horizontal_grid(data.fine, experiment.targets, "the target")
         self.geometry = Geometry(grid, data.statics, experiment.graph)
-        self.samples = self._samples(data, "train")
-        self.validation = [_thin(s) for s in self._samples(data, "validation")]
-        self.normaliser = _fit(experiment, data, self.geometry)
+        days = [training_days(data, experiment, name, grid) for name in data.sources]
+        self.normaliser = fit_statistics(days, experiment.predictors, experiment.targets, grid)
+        around = experiment.model.target_regression
+        self.samples = [lay_out(d, self.geometry, around) for d in days]
+        self.validation = [_thin(s) for s in self._validation_samples(data)]
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
         if network.regression is not None:
             fitted = fit_target_regression(
@@ -119,12 +148,12 @@ class Trainer:
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
 
-    def _samples(self, data: ExperimentData, period: str) -> list[Samples]:
+    def _validation_samples(self, data: ExperimentData) -> list[Samples]:
         e = self.experiment
         return [
             make_samples(
                 n,
-                data.pair(e, n, period),
+                data.pair(e, n, "validation"),
                 e.predictors,
                 e.targets,
                 self.geometry,
@@ -177,9 +206,10 @@ class Trainer:
         )
         losses: list[jax.Array] = []
         started, before = time.monotonic(), progress.seconds
-        with bar:
+        batches = prefetched(self._batch, range(progress.step, spec.steps))
+        with bar, closing(batches):
             while not self._finished(progress):
-                batch, source = self._batch(progress.step)
+                batch, source = next(batches)
                 state, metrics = mapped(state, mapped.split(batch), constants[source])
                 losses.append(metrics["loss"])
                 progress = replace(progress, step=progress.step + 1)
@@ -255,10 +285,11 @@ class Trainer:
         squares = []
         for samples in self.validation:
             made = run_network(
-                network, self.normaliser, samples.graph, samples.source, samples.forcings
+                network, self.normaliser, samples.graph, samples.source[:], samples.forcings
             )
-            known = np.isfinite(samples.fine)
-            square = np.where(known, (made - samples.fine) ** 2, 0.0)
+            fine = samples.fine[:]
+            known = np.isfinite(fine)
+            square = np.where(known, (made - fine) ** 2, 0.0)
             days = known.sum(axis=0)
             per_node = square.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
@@ -293,26 +324,3 @@ def _thin(samples: Samples) -> Samples:
         fine=samples.fine[keep],
         forcings=samples.forcings[keep],
     )
-
-
-def _fit(experiment: Experiment, data: ExperimentData, geometry: Geometry) -> Normaliser:
-    """Return the statistics of the training period over all sources."""
-    predictors, targets = experiment.predictors, experiment.targets
-    coarse, corrections = [], []
-    base = [0.0] * len(targets)
-    for name in data.sources:
-        pair = data.pair(experiment, name, "train")
-        grid, values = source_arrays(pair[0], predictors, f"the source {name!r}")
-        fine = field_values(pair[1], targets, geometry.target)
-        for i, target in enumerate(targets):
-            if target not in predictors:
-                base[i] = float(np.nanmean(fine[..., i]))
-        weights = bilinear(grid, geometry.target)
-        own = [
-            weights.apply(values[..., predictors.index(t)]) if t in predictors else base[i]
-            for i, t in enumerate(targets)
-        ]
-        columns = [fine[..., i] - own[i] for i in range(len(targets))]
-        coarse.append(values)
-        corrections.append(np.stack(columns, -1).astype(np.float32))
-    return fit_normaliser(predictors, targets, coarse, corrections, base)

@@ -11,6 +11,7 @@ from graphdown.data.normalise import Normaliser, is_air_temperature
 from graphdown.model import GraphArrays, Scaling
 from graphdown.model.predict import interpolate, standardise
 from graphdown.penalised import Design, Fit
+from graphdown.training.days import parts
 from graphdown.training.samples import Samples
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
@@ -76,16 +77,23 @@ def fit_target_regression(
     return TargetCoefficients(slopes, constants, penalty)
 
 
-def _tables(parts: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _tables(sources: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
-    made = [_table(samples, samples.graph, scales) for samples in parts]
+    made = [_table(samples, samples.graph, scales) for samples in sources]
     return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
 
 
 def _table(samples: Samples, graph: GraphArrays, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
+    made = [_rows(samples.source[p], samples.fine[p], graph, scales) for p in parts(samples.fine)]
+    return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
+
+
+def _rows(
+    source: np.ndarray, fine: np.ndarray, graph: GraphArrays, scales: Scaling
+) -> tuple[np.ndarray, np.ndarray]:
+    values = jnp.swapaxes(jnp.asarray(source), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - interpolate(scales, values, graph)
+    y = jnp.swapaxes(jnp.asarray(fine), 0, 1) - interpolate(scales, values, graph)
     swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
     return swapped[0], swapped[1]
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.data.fields import field_values
 from graphdown.data.forcings import forcings
-from graphdown.data.load import source_arrays
+from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
+from graphdown.model.tables import bucket
+from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 
 
@@ -27,8 +28,8 @@ class Samples:
     """
 
     name: str
-    source: np.ndarray
-    fine: np.ndarray
+    source: DayValues
+    fine: DayValues
     forcings: np.ndarray
     graph: GraphArrays
 
@@ -51,16 +52,18 @@ def make_samples(
     Raises:
         DataError: values of the source are missing.
     """
-    coarse, fine = pair
-    grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
-    graph = geometry.arrays(grid, coarse.get("orog"), around)
-    return Samples(
-        name,
-        pad_nodes(values),
-        field_values(fine, targets, geometry.target),
-        forcings(coarse.time),
-        graph,
-    )
+    return lay_out(paired_days(name, pair, predictors, targets, geometry.target), geometry, around)
+
+
+def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
+    """Return paired days as samples; `around` is as for `Geometry.arrays`."""
+    graph = geometry.arrays(days.grid, days.orog, around)
+    source = days.source
+    if isinstance(source, Days):
+        padded: DayValues = source.padded(bucket(days.grid.size))
+    else:
+        padded = pad_nodes(source[:])
+    return Samples(days.name, padded, days.fine, forcings(days.time), graph)
 
 
 def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:
