@@ -203,7 +203,7 @@ class Disk:
 
 def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
     """Return a dataset like its first day, with all days."""
-    times = lazy[[]].isel(time=np.flatnonzero(kept))
+    times = lazy.drop_vars(list(lazy.data_vars)).isel(time=np.flatnonzero(kept))
     still = first.drop_vars([n for n, v in first.variables.items() if "time" in v.dims])
     timed = {n: v for n, v in times.coords.items() if n in first.coords and "time" in v.dims}
     return still.assign_coords(timed).assign(stored.variables(first))
