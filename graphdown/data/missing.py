@@ -1,6 +1,6 @@
 """Missing values of a loaded source or target: what is filled, left out or refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -98,23 +98,28 @@ def complete_values(values: np.ndarray, grid: Grid, names: Sequence[str], where:
     Raises:
         DataError: values are missing at used points.
     """
-    check_complete(values, grid, names, where)
+    check_complete([values], grid, names, where)
     return values if grid.mask.all() else values[:, nearest_used(grid)]
 
 
-def check_complete(values: np.ndarray, grid: Grid, names: Sequence[str], where: str) -> None:
-    """Refuse source values [time, node, variable] that are missing at points the grid uses.
+def check_complete(
+    parts: Iterable[np.ndarray], grid: Grid, names: Sequence[str], where: str
+) -> None:
+    """Refuse source values, in parts [time, node, variable], that are missing at points in use.
 
     Raises:
         DataError: values are missing.
     """
-    missing = ~np.isfinite(values) & grid.mask[:, None]
-    if missing.any():
-        count, (_, _, column) = int(missing.sum()), np.argwhere(missing)[0]
+    count, first = 0, ""
+    for values in parts:
+        missing = ~np.isfinite(values) & grid.mask[:, None]
+        if missing.any():
+            count, first = count + int(missing.sum()), first or names[np.argwhere(missing)[0][2]]
+    if count:
         raise refuse(
             "missing-values",
-            f"{where}: {count} values are missing, the first in {names[column]!r}; fill or leave "
-            "out those points or days.",
+            f"{where}: {count} values are missing, the first in {first!r}; fill or leave out those "
+            "points or days.",
         )
 
 

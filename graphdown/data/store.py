@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -182,7 +183,8 @@ class Disk:
             GraphdownError: the store cannot be written.
         """
         path = self.folder / f"{quote(name, safe=' ')}.zarr"
-        origin = json.loads(json.dumps({"format": FORMAT, **origin}))
+        made_by = {"format": FORMAT, "graphdown": version("graphdown")}
+        origin = json.loads(json.dumps({**made_by, **origin}))
         held = _whole(path)
         if held is None or held["origin"] != origin:
             _write(path, lazy, rules, where, origin)

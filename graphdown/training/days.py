@@ -93,8 +93,7 @@ def _complete(
     stored: Stored, coarse: xr.Dataset, grid: Grid, names: Sequence[str], where: str
 ) -> DayValues:
     as_stored = stored.days(coarse["time"], names)
-    for part in parts(as_stored):
-        check_complete(as_stored[part], grid, names, where)
+    check_complete((as_stored[part] for part in parts(as_stored)), grid, names, where)
     return stored.days(coarse["time"], names, nearest_used(grid))
 
 

@@ -118,12 +118,12 @@ def test_nothing_is_stored_in_a_folder_that_is_no_run(archive, tmp_path):
 def test_a_value_missing_in_a_store_is_refused_as_in_memory(archive, tmp_path, monkeypatch):
     monkeypatch.setattr(days, "PART_BYTES", 4000)
     coarse = source(COARSE)
-    coarse["pr"][50, 1, 1] = np.nan
+    coarse["pr"][[30, 50], 1, 1] = np.nan
     for name in ("b", "fine"):
         (tmp_path / f"{name}.nc").symlink_to(archive / f"{name}.nc")
     coarse.to_netcdf(tmp_path / "a.nc")
     for samples in ("memory", "disk"):
-        with pytest.raises(DataError, match="source 'a': 1 values are missing.*'pr'; fill or"):
+        with pytest.raises(DataError, match="source 'a': 2 values are missing.*'pr'; fill or"):
             train(asked(tmp_path, tmp_path / samples, samples))
 
 
