@@ -3,9 +3,10 @@
 Example: python benchmarks/epoch.py
 
 The network is that of configs/demo.yaml, on a made-up archive of daily files: a target of 128 x 128
-cells and a source with six variables. The epochs are interleaved in one run. "cold" drops the
-store's pages from the system's cache before the epoch. Peak memory is that of a process that trains
-a few steps on a long archive. The tables go to benchmarks/results/epoch.md.
+cells and a source with six variables. The epochs are interleaved in one run, a few steps of each
+at a time. "cold" drops the store's pages from the system's cache before those steps. Peak memory
+is that of a process that trains a few steps on a long archive. The tables go to
+benchmarks/results/epoch.md.
 """
 
 import argparse
@@ -45,6 +46,8 @@ UNITS = {
 START = 1981
 SIDE = 128
 MODES = ("memory", "disk", "disk, cold")
+COLUMNS = ("epoch", "cpu", "batches")
+BLOCK = 4  # steps of one kind in a row: the machine's other work changes more slowly
 
 
 def main() -> None:
@@ -139,30 +142,36 @@ def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
     constants = mapped.replicate(trainer._constants(trainer.samples[0]))
     steps = count // spec.batch_size
 
-    def epoch(make: Callable[[int], Any], number: int, network: bool) -> float:
-        state = mapped.replicate(initial_state(trainer.params, trainer.optimiser))
-        jax.block_until_ready(state)
-        start = time.perf_counter()
-        with closing(prefetched(make, range(number * steps, (number + 1) * steps))) as batches:
+    state = mapped.replicate(initial_state(trainer.params, trainer.optimiser))
+
+    def block(make: Callable[[int], Any], first: int, network: bool) -> np.ndarray:
+        nonlocal state
+        start = np.asarray([time.perf_counter(), time.process_time()])
+        with closing(prefetched(make, range(first, first + BLOCK))) as batches:
             for batch, _ in batches:
                 if network:
                     state, _ = mapped(state, mapped.split(batch), constants)
             jax.block_until_ready(state)
-        return time.perf_counter() - start
+        return np.asarray([time.perf_counter(), time.process_time()]) - start
 
-    epoch(trainer._batch, 0, True)
+    block(trainer._batch, 0, True)
     rows = []
-    for number in range(repeats):
-        for mode in MODES if number % 2 else reversed(MODES):
-            seconds = []
-            for network in (True, False):
-                if mode == "disk, cold":
-                    drop_pages(folder / "samples")
-                seconds.append(epoch(trainers[mode[:6].strip(", ")]._batch, number, network))
-            rows.append({"mode": mode, "epoch": seconds[0], "batches": seconds[1]})
+    for repeat in range(repeats):
+        spent = {mode: np.zeros(3) for mode in MODES}
+        for number in range(steps // BLOCK):
+            first = repeat * steps + number * BLOCK
+            for mode in np.roll(MODES, repeat + number):
+                make = trainers["memory" if mode == "memory" else "disk"]._batch
+                for network in (True, False):
+                    if mode == "disk, cold":
+                        drop_pages(folder / "samples")
+                    clock, cpu = block(make, first, network)
+                    spent[mode] += (clock, cpu, 0.0) if network else (0.0, 0.0, clock)
+        for mode, sums in spent.items():
+            rows.append({"repeat": repeat, "mode": mode} | dict(zip(COLUMNS, sums, strict=True)))
             print(rows[-1], flush=True)
     shutil.rmtree(archive)
-    return pd.DataFrame(rows).assign(repeat=np.arange(len(rows)) // len(MODES))
+    return pd.DataFrame(rows)
 
 
 def drop_pages(folder: Path) -> None:
@@ -217,8 +226,7 @@ def peak() -> float:
 
 
 def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame) -> None:
-    table = epochs.pivot(index="repeat", columns="mode", values="epoch")
-    alone = epochs.pivot(index="repeat", columns="mode", values="batches")
+    by = {c: epochs.pivot(index="repeat", columns="mode", values=c) for c in COLUMNS}
     lines = [
         "# An epoch from disk and from memory",
         "",
@@ -227,18 +235,18 @@ def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame
         f"{platform.machine()}, Python {platform.python_version()}, shared with other work.",
         "",
         f"The network of configs/demo.yaml, {SIDE} x {SIDE} target cells, {options.days} days, "
-        f"{options.repeats} epochs of each kind, interleaved. Speed is that of the epoch beside it "
-        "from memory over its own: median and range. Batches alone: the same batches, made and not "
-        "used.",
+        f"{options.repeats} epochs of each kind, {BLOCK} steps of each in turn. Speed is the "
+        "seconds of the epoch beside it from memory over its own, by the clock and of the "
+        "processor: median and range. Batches alone: the same batches, made and not used. Cold: "
+        "the system's cache of the store is dropped before each turn.",
         "",
-        "| samples | epoch [s] | speed / memory's | batches alone [s] |",
-        "|---|---|---|---|",
+        "| samples | epoch [s] | speed / memory's | by processor time | batches alone [s] |",
+        "|---|---|---|---|---|",
     ]
     for mode in MODES:
-        ratio = table["memory"] / table[mode]
-        lines.append(
-            f"| {mode} | {spread(table[mode], 2)} | {spread(ratio, 3)} | {spread(alone[mode], 3)} |"
-        )
+        ratios = [by[c]["memory"] / by[c][mode] for c in ("epoch", "cpu")]
+        cells = [spread(by["epoch"][mode], 1), *(spread(r, 3) for r in ratios)]
+        lines.append("| " + " | ".join([mode, *cells, spread(by["batches"][mode], 3)]) + " |")
     lines += [
         "",
         "Peak memory (resident) in GiB of a process that trains on daily files: once it is ready "
