@@ -1,15 +1,24 @@
 """Say what graphdown understands of files, before anything is trained or downscaled."""
 
+import dataclasses
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from graphdown.data.fields import Request, read_files, understand
+import xarray as xr
+
+from graphdown.data.cover import check_cover, covered
+from graphdown.data.fields import Request, horizontal_grid, read_files, some_times
+from graphdown.data.files import names_in
 from graphdown.data.pair import unpaired
+from graphdown.data.rules import Notes
 from graphdown.data.understanding import Understanding
 from graphdown.errors import DataError, GraphdownError
+from meshes import Coverage, GraphSpec, Grid, coverage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,11 +29,14 @@ class Report:
         understood: of each set of files that could be understood.
         problems: one sentence for each thing that has to be mended; empty if all is well.
         remarks: what the sets of files have to do with each other, one sentence each.
+        coverage: how much of the target and of the margin around it each source covers, by the
+            files' or the source's name; empty without a target.
     """
 
     understood: tuple[Understanding, ...]
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -34,6 +46,7 @@ class Report:
     def to_text(self) -> str:
         """Return the report as lines for a user."""
         lines = [understanding.to_text() for understanding in self.understood]
+        lines += [f"{name} {covered(found)}." for name, found in self.coverage.items()]
         lines += self.remarks
         lines += [f"To mend: {problem}" for problem in self.problems]
         return "\n".join(lines)
@@ -47,6 +60,7 @@ class Report:
         return {
             "ok": self.ok,
             "understood": [understanding.to_dict() for understanding in self.understood],
+            "coverage": {name: dataclasses.asdict(c) for name, c in self.coverage.items()},
             "problems": list(self.problems),
             "remarks": list(self.remarks),
         }
@@ -56,69 +70,126 @@ def check(
     files: Sequence[str],
     target: Sequence[str] | None = None,
     experiment: str | Path | None = None,
-    units: dict[str, str] | None = None,
+    stated: Request | None = None,
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
 
-    Values are looked at in a few times of each file only, but for an experiment, whose periods
-    are read whole.
+    Values are looked at in a few times only, but for an experiment, whose periods are read whole.
+    A source that covers less than 99 % of the target is a problem; one that leaves some of the
+    margin out is remarked on. The margin is the experiment's `graph.margin_km`, 400 km without.
 
     Args:
         files: netCDF, zarr or GRIB paths or globs of one source; may be empty with an experiment.
-        target: paths or globs of the target.
+        target: paths or globs of the target; without any, `files` are held against the target of
+            the experiment.
         experiment: an experiment file.
-        units: units of variables that carry none, in `files` and `target`.
+        stated: what is taken of `files` and `target`, and what the user states about them; by
+            default every variable that is recognised. A name to rename need be in one of the two.
     """
-    understood: list[Understanding] = []
-    problems: list[str] = []
-    remarks: list[str] = []
-    stated = Request((), units=units or {})
-    for group in (files, target or ()):
-        if group:
-            _try(lambda group=group: understood.append(understand(group, stated)), problems)
-    if files and target and len(understood) == 2:
-        shared = understood[0], understood[1]
-        _try(lambda: remarks.append(_days_in_common(files, target, *shared, stated)), problems)
-    if experiment is not None:
-        _try(lambda: understood.extend(_of_experiment(experiment)), problems)
-    return Report(tuple(understood), tuple(problems), tuple(remarks))
+    return _Check(stated or Request(())).report(files, target or (), experiment)
 
 
-def _try(action: Any, problems: list[str]) -> None:
-    try:
-        action()
-    except GraphdownError as error:
-        problems.append(str(error))
+@dataclass(frozen=True)
+class _Opened:
+    """Fields of a source or target, not read yet, and what was understood of them."""
+
+    ds: xr.Dataset
+    understood: Understanding
+
+    def grid(self) -> Grid:
+        """Return the grid of the first variable; what is missing in a few times is masked."""
+        name = self.understood.variables[0].name
+        return horizontal_grid(some_times(self.ds, 3), [name], self.understood.where)
 
 
-def _of_experiment(path: str | Path) -> list[Understanding]:
-    from graphdown.data.load import load_data
-    from graphdown.experiment import load_experiment
+class _Check:
+    """Collects what is found, one thing after the other; what fails becomes a problem."""
 
-    return list(load_data(load_experiment(path)).understood.values())
+    def __init__(self, stated: Request) -> None:
+        self.stated = stated
+        self.understood: list[Understanding] = []
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self.coverage: dict[str, Coverage] = {}
+        self.margin_km = GraphSpec().margin_km
 
-
-def _days_in_common(
-    files: Sequence[str],
-    target: Sequence[str],
-    source_understood: Understanding,
-    target_understood: Understanding,
-    stated: Request,
-) -> str:
-    names = [u.variables[0].name for u in (source_understood, target_understood)]
-    opened = [
-        read_files(group, Request((name,), units=stated.units))[0]
-        for group, name in zip((files, target), names, strict=True)
-    ]
-    ours, theirs = unpaired(*opened)
-    common = opened[0].sizes["time"] - ours
-    if not common:
-        raise DataError(
-            f"{source_understood.where} ({source_understood.first} to {source_understood.last}) and"
-            f" {target_understood.where} ({target_understood.first} to {target_understood.last}) "
-            "have no day in common; choose files of the same period."
+    def report(
+        self, files: Sequence[str], target: Sequence[str], experiment: str | Path | None
+    ) -> Report:
+        source = self._opened(files, target)
+        aim = self._opened(target, files)
+        if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
+            self._attempt(lambda: self._compare_days(source, aim))
+        grid = None if aim is None else self._attempt(aim.grid)
+        if experiment is not None:
+            own = self._attempt(lambda: self._of_experiment(experiment))
+            grid = grid or own
+        if source is not None and grid is not None:
+            self._attempt(lambda: self._cover(source.understood.where, source.grid(), grid))
+        for opened in (source, aim):
+            if opened is not None:
+                opened.ds.close()
+        return Report(
+            tuple(self.understood), tuple(self.problems), tuple(self.remarks), self.coverage
         )
-    return (
-        f"Source and target have {common} days in common; {ours} days of the source and {theirs} "
-        "of the target have no partner."
-    )
+
+    def _attempt(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except GraphdownError as error:
+            self.problems.append(str(error))
+            return None
+
+    def _opened(self, files: Sequence[str], others: Sequence[str]) -> _Opened | None:
+        if not files:
+            return None
+        opened = self._attempt(lambda: _Opened(*read_files(files, self._request(files, others))))
+        if opened is not None:
+            self.understood.append(opened.understood)
+        return opened
+
+    def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:
+        """Return what is stated, without the names to rename that only the other files have."""
+        rename = self.stated.rename
+        if not rename or not others:
+            return self.stated
+        elsewhere = names_in(others) - names_in(files)
+        mine = {old: new for old, new in rename.items() if old not in elsewhere}
+        return dataclasses.replace(self.stated, rename=mine)
+
+    def _of_experiment(self, path: str | Path) -> Grid:
+        """Check an experiment's files; return the grid of its target."""
+        from graphdown.data.load import load_data
+        from graphdown.experiment import load_experiment
+
+        experiment = load_experiment(path)
+        self.margin_km = experiment.graph.margin_km
+        data = load_data(experiment)
+        self.understood += data.understood.values()
+        target = horizontal_grid(data.fine, experiment.targets, "the target")
+        for name, fields in {**data.sources, **data.unseen}.items():
+            where = f"the source {name!r}"
+            source = horizontal_grid(fields, experiment.predictors, where)
+            self.coverage[where] = coverage(source, target, self.margin_km)
+        return target
+
+    def _cover(self, where: str, source: Grid, target: Grid) -> None:
+        found = self.coverage[where] = coverage(source, target, self.margin_km)
+        notes = Notes()
+        check_cover(found, source, target, where, notes)
+        self.remarks += [str(note) for note in notes.listed()]
+
+    def _compare_days(self, source: _Opened, target: _Opened) -> None:
+        ours, theirs = unpaired(source.ds, target.ds)
+        common = source.ds.sizes["time"] - ours
+        if not common:
+            first, second = source.understood, target.understood
+            raise DataError(
+                f"{first.where} ({first.first} to {first.last}) and {second.where} "
+                f"({second.first} to {second.last}) have no day in common; choose files of the "
+                "same period."
+            )
+        self.remarks.append(
+            f"Source and target have {common} days in common; {ours} days of the source and "
+            f"{theirs} of the target have no partner."
+        )

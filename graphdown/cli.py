@@ -10,8 +10,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
+from graphdown.notices import notices_shown
+from graphdown.statements import Statements
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
+NOTHING = Statements()
 
 
 def demo(
@@ -69,24 +72,24 @@ def downscale(
     inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
-    units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = (),
+    stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
 ) -> None:
     """Downscale files on any source grid with a trained emulator, to netCDF or zarr.
 
     Example: graphdown downscale runs/demo runs/demo/inputs/shifted.nc -o fine.nc
 
-    The example's files come from `graphdown demo`. Files without units need them stated:
-    --units tas=degC "pr=kg m-2 s-1"
+    The example's files come from `graphdown demo`.
 
     Args:
         run: the run's folder.
-        inputs: netCDF or zarr files or globs, joined along time.
+        inputs: netCDF, zarr or GRIB files or globs, joined along time and by variable.
         output: a name in .nc or .zarr.
-        units: variable=units, for variables whose units attribute is missing or wrong.
+        stated: what the files do not say themselves.
         overwrite: replace the output if it exists.
     """
-    from graphdown.data import open_fields
+    from graphdown.data import read_files
+    from graphdown.data.rules import log_notes
     from graphdown.emulator import load
     from graphdown.writing import check_output, write
 
@@ -94,11 +97,12 @@ def downscale(
         raise GraphdownError("No input is given; name the files after the run's folder.")
     check_output(output, overwrite)
     emulator = load(run)
-    stated = _pairs(units)
-    ds = open_fields(inputs, emulator.predictors, stated, optional=["orog"])
-    fine = emulator.downscale(ds.compute())
-    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
-    write(fine, output, shlex.join([*words, *(["--units", *units] if units else [])]))
+    ds, understood = read_files(inputs, stated.request(emulator.predictors, ["orog"]))
+    log_notes(understood.notes)
+    with ds:
+        fine = emulator.downscale(ds.compute())
+    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output), *stated.words()]
+    write(fine, output, shlex.join(words))
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
 
 
@@ -107,7 +111,7 @@ def check(
     *,
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
-    units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = (),
+    stated: Annotated[Statements, arg(name="")] = NOTHING,
     json: bool = False,
 ) -> None:
     """Say what is understood of files, and what would be refused and why; status 1 if anything.
@@ -116,16 +120,20 @@ def check(
 
     Args:
         files: netCDF, zarr or GRIB files or globs of one source.
-        target: files or globs of the target that the source is to be downscaled to.
+        target: files or globs of the target that the source is to be downscaled to: how much of it
+            and of the margin around it the source covers, and the days in common are told too.
         experiment: an experiment file, all of whose files are checked.
-        units: variable=units, for variables whose units attribute is missing or wrong.
+        stated: what the files, those of --target among them, do not say themselves.
         json: print JSON instead of text.
     """
+    import logging
+
     from graphdown.check import check as run_check
 
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
-    report = run_check(files, target or None, experiment, _pairs(units))
+    logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report says it all
+    report = run_check(files, target, experiment, stated.request())
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)
@@ -187,13 +195,6 @@ def _grid(name: str) -> Any:
         return meshes.Grid.from_dataset(ds)
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    wrong = [text for text in texts if "=" not in text]
-    if wrong:
-        raise GraphdownError(f"{wrong[0]!r} is no variable=units, as in tas=degC.")
-    return dict(text.split("=", 1) for text in texts)
-
-
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
     from graphdown.experiment import load_experiment
     from graphdown.study import evaluate_run, write_inputs
@@ -230,13 +231,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what the user can mend is said in one sentence, with status 2."""
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="graphdown",
-            description="Downscale climate models with a graph neural network, from any grid.\n\n"
-            "Example: graphdown demo",
-            args=arguments,
-        )
+        with notices_shown():
+            tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="graphdown",
+                description="Downscale climate models with a graph neural network, from any grid."
+                "\n\nExample: graphdown demo",
+                args=arguments,
+            )
     except GraphdownError as error:
         print(f"graphdown: {error}", file=sys.stderr)
         sys.exit(2)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +17,28 @@ from flax import nnx
 
 from graphdown.attributes import variable_attrs
 from graphdown.coordinates import bounds_label, cf_coordinates
+from graphdown.data.cover import check_cover
 from graphdown.data.fields import to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
 from graphdown.data.load import source_arrays
 from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.rules import Notes, log_notes
+from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket
+from graphdown.modes import Modes
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.times import time_axis
-from meshes import GraphSpec, Grid
+from meshes import GraphSpec, Grid, coverage
 
 FORMAT = 1
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
+FIELDS = "fields.nc"
+MASK = "target_mask"
+OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
 
 
@@ -75,7 +84,14 @@ class Emulator:
     @cached_property
     def sha256(self) -> str:
         """Hash of parameters and schema, as the output's attribute `checkpoint_sha256`."""
-        return checkpoint_sha256(self.params, self.schema)
+        return checkpoint_sha256(self._arrays, self.schema)
+
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The network's parameters, and the modes under names of their own."""
+        modes = self.geometry.modes
+        own = {} if modes is None else modes.arrays()
+        return {**self.params, **{OF_MODES + name: value for name, value in own.items()}}
 
     @cached_property
     def _network(self) -> Downscaler:
@@ -86,6 +102,8 @@ class Emulator:
     def downscale(self, coarse: xr.Dataset, units: Mapping[str, str] | None = None) -> xr.Dataset:
         """Downscale a dataset from whatever grid it stands on.
 
+        Repairs, and a margin around the target that the source does not cover, are logged.
+
         Args:
             coarse: the predictors [time, *horizontal] and, if known, orog (m).
             units: units of variables that carry none, by name.
@@ -94,11 +112,17 @@ class Emulator:
             The targets [time, *target dimensions], float32, with the target's coordinates.
 
         Raises:
-            DataError: a predictor, its units or values are missing.
+            DataError: a predictor, its units or values are missing, there are several times a
+                day, or the source covers less than 99 % of the target.
         """
-        where = "the dataset to downscale"
-        ds = to_canonical(coarse, self.predictors, units, where, optional=["orog"])
-        grid, values = source_arrays(ds, self.predictors, where)
+        where, notes = "the dataset to downscale", Notes()
+        ds = to_canonical(coarse, self.predictors, units, where, ["orog"], notes)
+        check_not_sub_daily(ds, where)
+        grid, values = source_arrays(ds, self.predictors, where, notes)
+        target = self.geometry.target
+        covered = coverage(grid, target, self.geometry.spec.margin_km)
+        check_cover(covered, grid, target, where, notes)
+        log_notes(notes.listed())
         graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
         return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
@@ -134,11 +158,10 @@ class Emulator:
     def save(self, folder: Path) -> None:
         """Write the emulator into a new or empty folder: parameters, schema, target grid."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / PARAMETERS, **self.params)  # type: ignore[arg-type]
-        target = self.geometry.target
-        mask = target.dataarray(target.mask.astype(np.int8), "target_mask")
-        ds = xr.Dataset({"target_mask": mask, **self.geometry.statics})
-        ds.assign_coords(stored_coordinates(target)).to_netcdf(folder / TARGET)
+        np.savez(folder / PARAMETERS, **self._arrays)  # type: ignore[arg-type]
+        _write_grid(folder / TARGET, self.geometry.target, self.geometry.statics)
+        if self.geometry.modes is not None:
+            _write_grid(folder / FIELDS, self.geometry.modes.grid, xr.Dataset())
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
 
@@ -150,29 +173,71 @@ def load(run: str | Path) -> Emulator:
         run: the run's folder, or its `emulator` folder.
 
     Raises:
-        GraphdownError: the folder holds no emulator, or one of a newer version.
+        GraphdownError: the folder holds no emulator, one of a newer version, or a damaged one.
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
         raise GraphdownError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
-    schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
-    if schema["format"] > FORMAT:
+    with _damage_told(folder / SCHEMA):
+        schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
+        newer = schema["format"] > FORMAT
+    if newer:
         raise GraphdownError(
             f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
             f"one reads up to {FORMAT}); update graphdown."
         )
-    with xr.open_dataset(folder / TARGET, engine="netcdf4") as opened:
+    with _damage_told(folder / SCHEMA):
+        name, written = schema["name"], schema["sha256"]
+        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
+        normaliser = Normaliser.from_dict(schema["normaliser"])
+    target, statics = _read_grid(folder / TARGET)
+    with (
+        _damage_told(folder / PARAMETERS),
+        open(folder / PARAMETERS, "rb") as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):
+        arrays = {name: archive[name] for name in archive.files}
+    hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
+    if checkpoint_sha256(arrays, hashed) != written:
+        raise GraphdownError(
+            f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
+            "were written with); copy the folder again or repeat the training."
+        )
+    of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
+    modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None
+    params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
+    return Emulator(name, model, normaliser, Geometry(target, statics, spec, modes), params)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what fails when a file of the emulator is read into one sentence."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
+        reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
+        reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
+        raise GraphdownError(
+            f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
+            "again or repeat the training."
+        ) from None
+
+
+def _write_grid(path: Path, grid: Grid, statics: xr.Dataset) -> None:
+    """Write a grid with its mask and static fields."""
+    ds = xr.Dataset({MASK: grid.dataarray(grid.mask.astype(np.int8), MASK), **statics})
+    ds.assign_coords(stored_coordinates(grid)).to_netcdf(path)
+
+
+def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
+    """Return a grid and its static fields."""
+    with _damage_told(path), xr.open_dataset(path, engine="netcdf4") as opened:
         ds = opened.load()
-    statics = ds.drop_vars("target_mask")
-    mask = ds["target_mask"].astype(bool)
-    target = Grid.from_dataset(ds.drop_vars(list(statics.data_vars)), mask=mask)
-    geometry = Geometry(target, statics, GraphSpec(**schema["graph"]))
-    with np.load(folder / PARAMETERS, allow_pickle=False) as archive:
-        params = {name: archive[name] for name in archive.files}
-    normaliser = Normaliser.from_dict(schema["normaliser"])
-    return Emulator(schema["name"], ModelSpec(**schema["model"]), normaliser, geometry, params)
+        statics = ds.drop_vars(MASK)
+        bare = ds.drop_vars(list(statics.data_vars))
+        return Grid.from_dataset(bare, mask=ds[MASK].astype(bool)), statics
 
 
 def new_network(
@@ -186,6 +251,7 @@ def new_network(
         len(geometry.static_names),
         *EDGE_FEATURES,
         geometry.target.size,
+        0 if geometry.modes is None else len(normaliser.targets),
     )
     return Downscaler(model, shape, rngs=nnx.Rngs(seed))
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from graphdown.data.world.spec import WorldSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
-from meshes import GraphSpec
+from meshes import GraphSpec, RandomGrids
 
 Daily = Literal["mean", "max", "min", "sum"]
 
@@ -68,7 +68,10 @@ class Source:
             on another grid than the first predictor is interpolated to its grid, bilinearly.
         units, rename, daily, select, accumulated: as for the target.
         view: name of a view of the embedded world.
-        upscale: perfect framework: block means of this many cells along each dimension.
+        upscale: perfect framework: block means of this many cells along each dimension; 1 with
+            `grids`.
+        grids: upscale the fields conservatively to random grids, another one in each step of
+            training; validation and evaluation use further ones.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Source:
     accumulated: tuple[str, ...] = ()
     view: str | None = None
     upscale: int | None = None
+    grids: RandomGrids | None = None
 
 
 @dataclass(frozen=True)
@@ -370,9 +374,10 @@ def _check_data(data: DataSpec, where: str) -> None:
             raise ExperimentError(
                 f"{where}: the source {source.name!r} is a view, but 'data.world' is not given."
             )
-        if source.upscale is not None and source.upscale < 2:
+        least = 1 if source.grids else 2
+        if source.upscale is not None and source.upscale < least:
             raise ExperimentError(
-                f"{where}: 'upscale' of the source {source.name!r} must be at least 2."
+                f"{where}: 'upscale' of the source {source.name!r} must be at least {least}."
             )
 
 

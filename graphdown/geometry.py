@@ -1,10 +1,15 @@
 """The geometry of a trained network: its target, mesh and terrain, ready for any source grid."""
 
+from collections.abc import Sequence
+
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import TerrainFeatures, static_names
-from graphdown.model import GraphArrays, graph_arrays
+from graphdown.model import GraphArrays, SourceArrays, graph_arrays, source_arrays
+from graphdown.model.estimate import Patterns
+from graphdown.modes import Modes
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
@@ -15,10 +20,14 @@ class Geometry:
         target: the target grid, Nt points.
         statics: orog and sftlf on it, as far as known.
         spec: how graphs are built.
+        modes: of the training fields, if the network corrects their estimate.
     """
 
-    def __init__(self, target: Grid, statics: xr.Dataset, spec: GraphSpec) -> None:
+    def __init__(
+        self, target: Grid, statics: xr.Dataset, spec: GraphSpec, modes: Modes | None = None
+    ) -> None:
         self.target = target
+        self.modes = modes
         self.statics = statics
         self.spec = spec
         self.terrain = TerrainFeatures(target, statics)
@@ -38,10 +47,37 @@ class Geometry:
             source_orog: its height in m, if known.
             around: the model's `target_regression`.
         """
+        graph, features = self._graph_and_statics(source, source_orog)
+        return graph_arrays(graph, features, around, self._gain(source), self._patterns())
+
+    def source_arrays(
+        self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None]
+    ) -> list[SourceArrays]:
+        """Return the parts of such arrays that depend on the source, for several, padded alike."""
+        parts = [
+            self._graph_and_statics(source, orog)
+            for source, orog in zip(sources, orogs, strict=True)
+        ]
+        graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
+        return source_arrays(graphs, statics, [self._gain(source) for source in sources])
+
+    def _gain(self, source: Grid) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.modes is None else self.modes.gain(self.modes.weights(source))
+
+    def _patterns(self) -> Patterns | None:
+        if self.modes is None:
+            return None
+        patterns, mean = self.modes.target_patterns, self.modes.target_mean
+        spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
+        parts = (patterns, mean, mean.mean(axis=0), np.maximum(spread, 1e-6))
+        return Patterns(*(jnp.asarray(part, jnp.float32) for part in parts))
+
+    def _graph_and_statics(
+        self, source: Grid, source_orog: xr.DataArray | None
+    ) -> tuple[DownscalingGraph, np.ndarray]:
         height = None
         if source_orog is not None:
             values = np.nan_to_num(source.values(source_orog).astype(np.float64))
             height = bilinear(source, self.target).apply(values)
         graph = self.graph(source)
-        features = self.terrain.for_source(graph.source_spacing_km, height)
-        return graph_arrays(graph, features, around)
+        return graph, self.terrain.for_source(graph.source_spacing_km, height)

@@ -8,6 +8,7 @@ from meshes.coverage import Coverage, coverage
 from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh, icosphere
+from meshes.random_grids import RandomGrids, random_grids
 from meshes.reading import grids_in
 from meshes.remap import bilinear, conservative, nearest
 from meshes.sphere import EARTH_RADIUS_KM
@@ -22,6 +23,7 @@ __all__ = [
     "GraphSpec",
     "Grid",
     "Mesh",
+    "RandomGrids",
     "SparseWeights",
     "bilinear",
     "build_graph",
@@ -33,4 +35,5 @@ __all__ = [
     "icosphere",
     "load_graph",
     "nearest",
+    "random_grids",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from meshes.triangulation import merge_coincident
 from meshes.weights import SparseWeights
 
 POSITION_FEATURES = ("east", "north", "up", "distance")
+ENCODE_FEATURES = (*POSITION_FEATURES, "log_spacing")
 SPACING_SCALE_KM = 100.0
 DECODE_REACH = 2.0
+ENCODERS = ("kernel", "graphcast")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class GraphSpec:
         margin_km: mesh nodes farther than this from every target point are left out.
         encode_radius_km: source points within this distance of a mesh node feed it.
         decode_neighbours: mesh nodes that feed each target point.
+        encoder: "kernel" weighs source points by area and distance and sums to 1; "graphcast",
+            for comparison, sums over neighbours and measures lengths in the longest edge, as in
+            GraphCast (Lam et al. 2023, Science 382), which ties weights to the training grid.
     """
 
     mesh_level: int = 6
@@ -37,6 +42,7 @@ class GraphSpec:
     margin_km: float = 400.0
     encode_radius_km: float = 350.0
     decode_neighbours: int = 4
+    encoder: Literal["kernel", "graphcast"] = "kernel"
 
     def __post_init__(self) -> None:
         """Refuse lengths that are not positive."""
@@ -44,6 +50,8 @@ class GraphSpec:
             raise ValueError(f"encode_radius_km must be positive, got {self.encode_radius_km}.")
         if self.decode_neighbours < 1:
             raise ValueError(f"decode_neighbours must be at least 1, got {self.decode_neighbours}.")
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {self.encoder!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +61,7 @@ class EdgeSet:
     Attributes:
         senders, receivers: node indices, int32 [E].
         features: float32 [E, F], named by feature_names.
-        weights: float32 [E], summing to 1 per receiver.
+        weights: float32 [E], summing to 1 per receiver (all 1 for GraphCast's encoder).
         feature_names: east, north and up of the sender seen from the receiver and the distance,
             in units of a fixed length; then what the edge set adds.
     """
@@ -96,9 +104,7 @@ class DownscalingGraph:
     @property
     def source_spacing_km(self) -> float:
         """Median spacing of the source points that feed the mesh, coincident ones as one."""
-        _, edge = np.unique(self.encode.senders, return_index=True)
-        column = self.encode.feature_names.index("log_spacing")
-        return SPACING_SCALE_KM * float(np.exp(np.median(self.encode.features[edge, column])))
+        return float(np.median(_spacing_km(self.source, np.unique(self.encode.senders))))
 
     def validate(self) -> None:
         """Check that the graph is whole.
@@ -153,12 +159,13 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
     mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
     near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
     to_target, to_mesh = near.bilinear(target.xyz, mesh.xyz)
+    encode = encode_edges if spec.encoder == "kernel" else graphcast_encode_edges
     return DownscalingGraph(
         source=source,
         target=target,
         mesh=mesh,
         spec=spec,
-        encode=encode_edges(source, mesh, spec.encode_radius_km, near),
+        encode=encode(source, mesh, spec.encode_radius_km, near),
         process=process_edges(mesh),
         decode=decode_edges(mesh, target, spec.decode_neighbours),
         to_target=to_target,
@@ -183,9 +190,40 @@ def encode_edges(source: Grid, mesh: Mesh, radius_km: float, near: Neighbourhood
     senders, receivers = connect.within_radius(xyz, mesh.xyz, radius)
     position, distance = relative_position(xyz[senders], mesh.xyz[receivers], radius_km)
     raw = source.area[used][senders] * kernel(distance * radius_km / radius[receivers])
-    spacing = np.sqrt(_area_at_position(source, used)) * EARTH_RADIUS_KM / SPACING_SCALE_KM
-    features = np.concatenate([position, np.log(spacing)[senders, None]], axis=1)
-    return _edge_set(used[senders], receivers, features, raw, (*POSITION_FEATURES, "log_spacing"))
+    spacing = np.log(_spacing_km(source, used) / SPACING_SCALE_KM)
+    features = np.concatenate([position, spacing[senders, None]], axis=1)
+    return _edge_set(used[senders], receivers, features, raw, ENCODE_FEATURES)
+
+
+def graphcast_encode_edges(
+    source: Grid, mesh: Mesh, radius_km: float, near: Neighbourhood
+) -> EdgeSet:
+    """Link the used source points within a radius to the mesh nodes as GraphCast does.
+
+    Every weight is 1, so that a node takes the sum; features are in units of the longest edge, and
+    a node without source points in its radius has no edge. log_spacing is 0: GraphCast has none.
+
+    Raises:
+        ValueError: no source point lies within the radius of any node.
+    """
+    xyz = source.xyz[near.points]
+    radius = np.full(mesh.size, radius_km)
+    senders, receivers = connect.within_radius(xyz, mesh.xyz, radius)
+    if not len(senders):
+        raise ValueError(
+            f"No source point lies within {radius_km:g} km of a mesh node; raise encode_radius_km."
+        )
+    longest = distance_km(xyz[senders], mesh.xyz[receivers]).max()
+    position, _ = relative_position(xyz[senders], mesh.xyz[receivers], longest)
+    features = np.concatenate([position, np.zeros((len(senders), 1))], axis=1)
+    ones = np.ones(len(senders), np.float32)
+    return EdgeSet(
+        near.points[senders].astype(np.int32),
+        receivers.astype(np.int32),
+        features.astype(np.float32),
+        ones,
+        ENCODE_FEATURES,
+    )
 
 
 def process_edges(mesh: Mesh) -> EdgeSet:
@@ -236,10 +274,10 @@ def relative_position(
     return np.concatenate([chord, distance[:, None]], axis=1), distance
 
 
-def _area_at_position(source: Grid, used: np.ndarray) -> np.ndarray:
-    """Return the area [n] of each used point, coincident points taken together."""
+def _spacing_km(source: Grid, used: np.ndarray) -> np.ndarray:
+    """Return the root of the area at each used point [n] in km, coincident points together."""
     _, site = merge_coincident(source.xyz[used])
-    return np.bincount(site, source.area[used])[site]
+    return np.sqrt(np.bincount(site, source.area[used])[site]) * EARTH_RADIUS_KM
 
 
 def _edge_set(

@@ -97,6 +97,21 @@ def _refined(
     return Mesh(xyz, np.concatenate(levels), kept, edges, coarsest_level, level)
 
 
+def geodesic(parts: int) -> np.ndarray:
+    """Return the 10 * parts**2 + 2 unit vectors of the icosahedron with edges cut into parts.
+
+    Each face carries a triangular lattice, lifted to the sphere (the class I geodesic grid).
+    """
+    corners, faces = _icosahedron()
+    a, b = np.meshgrid(np.arange(parts + 1), np.arange(parts + 1), indexing="ij")
+    inside = a + b <= parts
+    share = np.stack([a[inside], b[inside], parts - a[inside] - b[inside]], axis=1) / parts
+    lattice = normalise(np.einsum("pk,fkc->fpc", share, corners[faces]).reshape(-1, 3))
+    # Points on edges and corners belong to several faces; 1e-9 is far below any spacing.
+    _, first = np.unique(np.round(lattice, 9) + 0.0, axis=0, return_index=True)
+    return lattice[np.sort(first)]
+
+
 def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) -> Mesh:
     """Return the mesh around a grid: the nodes within margin_km of a used target point.
 

@@ -16,9 +16,15 @@ TOLERANCE = 1e-4
 def validate_graph(graph: DownscalingGraph) -> None:
     """Raise ValueError unless the graph is whole (see `DownscalingGraph.validate`)."""
     source, mesh, target = graph.source.size, graph.mesh.size, graph.target.size
-    _check_edges("encode", graph.encode, source, mesh, "mesh node")
-    _check_edges("process", graph.process, mesh, mesh, "mesh node")
-    _check_edges("decode", graph.decode, mesh, target, "target point")
+    _check_edges("encode", graph.encode, source, mesh)
+    if graph.spec.encoder == "kernel":
+        _check_weights("encode", graph.encode, mesh, "mesh node")
+    for name, edges, receivers, what in (
+        ("process", graph.process, mesh, "mesh node"),
+        ("decode", graph.decode, target, "target point"),
+    ):
+        _check_edges(name, edges, mesh, receivers)
+        _check_weights(name, edges, receivers, what)
     _check_decode_layout(graph)
     _check_lengths(graph)
     for name, weights in (("to_target", graph.to_target), ("to_mesh", graph.to_mesh)):
@@ -32,9 +38,7 @@ def _refuse(wrong: np.ndarray, sentence: str) -> None:
         raise ValueError(f"{sentence.format(first)} ({int(wrong.sum())} in all).")
 
 
-def _check_edges(name: str, edges: EdgeSet, senders: int, receivers: int, what: str) -> None:
-    degree = np.bincount(edges.receivers, minlength=receivers)
-    _refuse(degree == 0, f"{name}: {what} {{}} receives no edge; raise margin_km or mesh_level")
+def _check_edges(name: str, edges: EdgeSet, senders: int, receivers: int) -> None:
     outside = (edges.senders < 0) | (edges.senders >= senders) | (edges.receivers >= receivers)
     _refuse(outside, f"{name}: edge {{}} points outside the nodes")
     order = edges.receivers.astype(np.int64) * senders + edges.senders
@@ -43,6 +47,11 @@ def _check_edges(name: str, edges: EdgeSet, senders: int, receivers: int, what: 
         ~np.isfinite(edges.features).all(axis=1),
         f"{name}: edge {{}} has features that are not finite",
     )
+
+
+def _check_weights(name: str, edges: EdgeSet, receivers: int, what: str) -> None:
+    degree = np.bincount(edges.receivers, minlength=receivers)
+    _refuse(degree == 0, f"{name}: {what} {{}} receives no edge; raise margin_km or mesh_level")
     sums = np.bincount(edges.receivers, edges.weights, minlength=receivers)
     _refuse(np.abs(sums - 1.0) > TOLERANCE, f"{name}: the weights of {what} {{}} do not sum to 1")
 

@@ -30,9 +30,11 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
 
     monkeypatch.setitem(COMMANDS, command, record)
     main([command, *words])
-    if command == "downscale":
-        main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1"])
-        assert given["units"] == ("tas=degC", "pr=kg m-2 s-1")
+    if "stated" in given:
+        main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1", "--select", "member=2"])
+        request = given["stated"].request()
+        assert request.units == {"tas": "degC", "pr": "kg m-2 s-1"}
+        assert request.select == {"member": 2} and request.daily is None
 
 
 def test_graph_is_saved_and_drawn(tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -11,7 +11,15 @@ import xarray as xr
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import PARAMETERS, SCHEMA, Emulator, load, named_values, new_network
+from graphdown.emulator import (
+    PARAMETERS,
+    SCHEMA,
+    TARGET,
+    Emulator,
+    load,
+    named_values,
+    new_network,
+)
 from graphdown.errors import DataError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
@@ -376,6 +384,82 @@ def test_an_emulator_of_a_newer_version_is_refused(tmp_path):
     (tmp_path / SCHEMA).write_text(json.dumps({**schema, "format": 99}), encoding="utf-8")
     with pytest.raises(GraphdownError, match="newer graphdown .format 99; .*update graphdown"):
         load(tmp_path)
+
+
+def truncated(path, keep=0.6):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole))])
+
+
+def garbled(path):
+    whole = bytearray(path.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 64] = bytes(64)
+    path.write_bytes(whole)
+
+
+def without(path, keys):
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    held = schema
+    for key in keys[:-1]:
+        held = held[key]
+    del held[keys[-1]]
+    path.write_text(json.dumps(schema), encoding="utf-8")
+
+
+def without_mask(path):
+    with xr.open_dataset(path) as ds:
+        changed = ds.load().drop_vars("target_mask")
+    changed.to_netcdf(path)
+
+
+def of_another_seed(path):
+    with np.load(path) as archive:
+        params = {name: archive[name] + np.float32(1) for name in archive.files}
+    np.savez(path, **params)
+
+
+DAMAGED = {
+    "schema cut off": (SCHEMA, truncated, "Expecting"),
+    "schema empty": (SCHEMA, partial(truncated, keep=0), "Expecting value"),
+    "schema garbled": (SCHEMA, garbled, r"line \d+ column"),
+    "schema is no mapping": (SCHEMA, lambda path: path.write_text("[1]"), "list indices"),
+    "format gone": (SCHEMA, partial(without, keys=("format",)), "'format' is absent"),
+    "model gone": (SCHEMA, partial(without, keys=("model",)), "'model' is absent"),
+    "mean gone": (SCHEMA, partial(without, keys=("normaliser", "mean")), "'mean' is absent"),
+    "unknown setting": (
+        SCHEMA,
+        lambda path: path.write_text(path.read_text().replace('"rounds"', '"loops"')),
+        "unexpected keyword argument 'loops'",
+    ),
+    "hash of another": (
+        SCHEMA,
+        lambda path: path.write_text(path.read_text().replace('"tiny"', '"other"')),
+        "do not have the hash",
+    ),
+    "parameters cut off": (PARAMETERS, truncated, "not a zip file"),
+    "parameters empty": (PARAMETERS, partial(truncated, keep=0), "No data left in file"),
+    "parameters garbled": (PARAMETERS, garbled, "Bad CRC-32"),
+    "parameters gone": (PARAMETERS, lambda path: path.unlink(), "the file is absent"),
+    "parameters of another": (PARAMETERS, of_another_seed, "do not have the hash"),
+    "target cut off": (TARGET, truncated, "HDF error"),
+    "target empty": (TARGET, partial(truncated, keep=0), "NetCDF: Unknown file format"),
+    "target gone": (TARGET, lambda path: path.unlink(), "the file is absent"),
+    "mask gone": (TARGET, without_mask, "'target_mask'"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_emulator_is_refused_in_one_sentence(case, tmp_path):
+    file, damage, pattern = DAMAGED[case]
+    emulator("rotated").save(tmp_path)
+    load(tmp_path)
+    damage(tmp_path / file)
+    with pytest.raises(GraphdownError, match=pattern) as caught:
+        load(tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message and file in message and "\n" not in message
+    assert message.endswith("copy the folder again or repeat the training.")
 
 
 def test_parameters_of_another_network_are_refused(coarse):

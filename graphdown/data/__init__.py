@@ -1,6 +1,6 @@
 """Files to arrays: open and check fields, pair days, normalise, terrain. It knows no network."""
 
-from graphdown.data.fields import Request, open_fields, read_files, to_canonical, understand
+from graphdown.data.fields import Request, open_fields, read_files, to_canonical
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.normalise import Normaliser
 from graphdown.data.pair import pair, select_period
@@ -18,5 +18,4 @@ __all__ = [
     "read_files",
     "select_period",
     "to_canonical",
-    "understand",
 ]

@@ -109,11 +109,12 @@ def _differenced(
         out = out.where(~(out < 0), 0.0)
         text += "; falls of a total, which are noise, become 0"
     notes.add("accumulation-differenced", where, text, str(field.name))
-    return _to_middle(out.isel(time=keep).assign_attrs(field.attrs), seconds[keep])
+    kept = out.isel(time=keep).assign_attrs(field.attrs).rename(field.name)
+    return _to_middle(kept, seconds[keep])
 
 
 def _divided(field: xr.DataArray, seconds: np.ndarray, where: str, notes: Notes) -> xr.DataArray:
-    out = (field / xr.DataArray(seconds, dims="time")).assign_attrs(field.attrs)
+    out = (field / xr.DataArray(seconds, dims="time")).assign_attrs(field.attrs).rename(field.name)
     text = f"amounts are divided by their interval of {np.median(seconds):g} s"
     notes.add("amount-divided", where, text, str(field.name))
     return out

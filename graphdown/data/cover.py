@@ -1,68 +1,65 @@
 """Whether a source lies around the target."""
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from graphdown.data.rules import Notes, refuse
-from meshes import EARTH_RADIUS_KM, Grid
-from meshes.sphere import tangent_frame
+from meshes import Coverage, Grid, coverage
+from meshes.coverage import describe_extent
 
-REACH = 1.5  # source spacings: a point farther from every source point is outside
-FEW = 0.01
-DIRECTIONS = 8
+LEAST = 0.99  # share of the target's area: a source that covers less is refused
+WHOLE = 0.999
 
 
-def check_cover(source: Grid, target: Grid, margin_km: float, where: str, notes: Notes) -> None:
-    """Refuse a source that leaves target points outside; note one that leaves the margin out.
-
-    A point is outside if it is farther from every source point than 1.5 source spacings.
+def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: Notes) -> None:
+    """Refuse a source that leaves some of the target out; note one that leaves the margin out.
 
     Args:
+        found: how much of the target the source covers.
         source, target: their grids.
-        margin_km: width of the margin around the target.
         where: for messages.
         notes: collects the notice about the margin.
 
     Raises:
-        DataError: more than 1 % of the target points are outside.
+        DataError: the source covers less than 99 % of the target's area.
     """
-    points = target.xyz[target.mask]
-    outside = _outside(source, points)
-    if outside.mean() > FEW:
+    if found.target < LEAST:
         raise refuse(
             "outside",
-            f"{where}: it covers {_extent(source)}, which leaves {100 * outside.mean():.0f} % of "
-            f"the target ({_extent(target)}) outside; choose a source around the target, and check "
-            "that latitude and longitude are not swapped.",
+            f"{where}: it ({describe_extent(source)}) covers {percent(found.target)} of the target "
+            f"({describe_extent(target)}); {_cure(source, target)}.",
         )
-    around = _ring(points, margin_km)
-    beyond = _outside(source, around)
-    if beyond.any():
-        text = f"it does not reach {margin_km:g} km beyond the target on every side"
-        notes.add("margin", where, text)
+    if min(found.target, found.margin) < WHOLE:
+        notes.add("margin", where, f"it {covered(found)}")
 
 
-def _outside(source: Grid, points: np.ndarray) -> np.ndarray:
-    distance = cKDTree(source.xyz[source.mask]).query(points)[0]
-    return np.asarray(distance * EARTH_RADIUS_KM > REACH * source.spacing_km)
-
-
-def _ring(points: np.ndarray, margin_km: float) -> np.ndarray:
-    """Return points [8 N, 3] at the margin's distance in eight directions."""
-    frame = tangent_frame(points)
-    east, north = frame[:, 0], frame[:, 1]
-    angle = margin_km / EARTH_RADIUS_KM
-    turns = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
-    moved = [
-        np.cos(angle) * points + np.sin(angle) * (np.cos(t) * east + np.sin(t) * north)
-        for t in turns
-    ]
-    return np.concatenate(moved)
-
-
-def _extent(grid: Grid) -> str:
-    lon, lat = grid.lon[grid.mask], grid.lat[grid.mask]
+def covered(found: Coverage) -> str:
+    """Return words such as "covers 100 % of the target and 93 % of the 400 km around it"."""
     return (
-        f"longitudes {lon.min():.1f} to {lon.max():.1f}, latitudes {lat.min():.1f} to "
-        f"{lat.max():.1f}"
+        f"covers {percent(found.target)} of the target and {percent(found.margin)} of the "
+        f"{found.margin_km:g} km around it"
     )
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent with one decimal; what is less than whole never reads as 100."""
+    return f"{np.floor(1000 * share) / 10:g} %"
+
+
+def _cure(source: Grid, target: Grid) -> str:
+    if _covers_if_swapped(source, target):
+        return (
+            "with latitude and longitude exchanged it would cover the target, so they may be "
+            "swapped: exchange their names"
+        )
+    return "choose a source around the target"
+
+
+def _covers_if_swapped(source: Grid, target: Grid) -> bool:
+    lon, lat = source.lon[source.mask], source.lat[source.mask]
+    if np.abs(lon).max() > 90.0:
+        return False
+    try:
+        swapped = Grid.from_points(lat, lon)
+    except ValueError:  # all on one line, say
+        return False
+    return coverage(swapped, target, 0.0).target >= LEAST

@@ -1,13 +1,14 @@
 """Open fields from files and bring them to canonical names, units and layout."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
 from graphdown.data.accumulate import as_rate, without_forecast
-from graphdown.data.files import Piece, find_paths, open_pieces, unreadable
+from graphdown.data.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.grids import (
     bounds_named,
     check_same_grid,
@@ -44,6 +45,8 @@ ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 CHUNK_BYTES = 32 * 2**20
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
 POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
+
+Held = TypeVar("Held", xr.DataArray, xr.Dataset)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def open_fields(
 
     Returns:
         Dataset [time, *horizontal] in canonical units, float32, not read yet. It has the first
-        file's global attributes and, as coordinates, the bounds of times and cells.
+        file's global attributes and, as coordinates, the bounds of times and cells. Its `close`
+        closes the files; they are opened again if values are read after that.
 
     Raises:
         DataError: see `graphdown.data.rules.REFUSALS`.
@@ -102,6 +106,8 @@ def open_fields(
 def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Understanding]:
     """Open files as `open_fields` does and return also what was understood.
 
+    A request that names no variable takes every one that is recognised.
+
     Values are looked at in the first, the middle and the last time of each file; precipitation
     that is dry there, and variables that are missing there, in up to 30 times.
 
@@ -111,37 +117,14 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
     notes = Notes()
     pieces = open_pieces(files, notes)
     where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-    return _Reader(pieces, request, where, notes, tuple(find_paths(files)), from_disk=True).read()
-
-
-def understand(files: Sequence[str], request: Request | None = None) -> Understanding:
-    """Return what graphdown understands of files.
-
-    Args:
-        files: netCDF, zarr or GRIB paths or globs.
-        request: what is wanted of them; None takes every variable that is recognised.
-
-    Raises:
-        DataError: see `graphdown.data.rules.REFUSALS`.
-    """
-    if request is None or not request.variables:
-        request = replace(request or Request(()), optional=_recognised_in(files, request))
-    return read_files(files, request)[1]
-
-
-def _recognised_in(files: Sequence[str], request: Request | None) -> tuple[str, ...]:
-    names: dict[str, None] = {}
-    for piece in open_pieces(files, Notes()):
-        ds = renamed(_positioned(piece.ds), request.rename if request else {})
-        names |= dict.fromkeys(recognised(ds, piece.where))
-    if not names:
-        there = sorted({str(n) for p in open_pieces(files, Notes()) for n in p.ds.data_vars})
-        raise refuse(
-            "variable-absent",
-            f"{files[0]}: no variable is recognised (there are: {', '.join(there)}); name them, as "
-            "in 'rename: {name in the file: tas}'.",
-        )
-    return tuple(names)
+    paths = tuple(find_paths(files))
+    try:
+        ds, understood = _Reader(pieces, request, where, notes, paths, from_disk=True).read()
+    except BaseException:
+        close_pieces(pieces)
+        raise
+    ds.set_close(lambda: close_pieces(pieces))
+    return ds, understood
 
 
 def to_canonical(
@@ -150,21 +133,31 @@ def to_canonical(
     units: Mapping[str, str] | None = None,
     where: str = "the dataset",
     optional: Sequence[str] = (),
+    notes: Notes | None = None,
 ) -> xr.Dataset:
     """Return the named variables of a dataset in canonical units, time first, days in order.
+
+    Repairs are told to `notes`.
 
     Raises:
         DataError: see `graphdown.data.rules.REFUSALS`.
     """
     request = Request(tuple(variables), tuple(optional), units or {})
     pieces = [Piece(where, ds)]
-    return _Reader(pieces, request, where, Notes(), (), from_disk=False).read()[0]
+    return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
 
 
 def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.ndarray:
     """Return the variables as float32 [time, node, variable]."""
     stacked = [grid.values(ds[name]) for name in variables]
     return np.stack(stacked, axis=-1).astype(np.float32, copy=False)
+
+
+def some_times(held: Held, count: int) -> Held:
+    """Return a field or dataset at a few times, first and last among them."""
+    if "time" not in held.dims:
+        return held
+    return held.isel(time=np.unique(np.linspace(0, held.sizes["time"] - 1, count).astype(int)))
 
 
 @dataclass(frozen=True)
@@ -199,7 +192,8 @@ class _Reader:
     def read(self) -> tuple[xr.Dataset, Understanding]:
         fields: dict[str, xr.DataArray] = {}
         understood: list[VariableUnderstood] = []
-        for name in dict.fromkeys((*self.request.variables, *self.request.optional)):
+        wanted = (*self.request.variables, *self.request.optional) or self._recognised()
+        for name in dict.fromkeys(wanted):
             parts = self._parts(name)
             if parts:
                 fields[name], variable = self._joined(name, parts)
@@ -212,7 +206,8 @@ class _Reader:
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
         if "time" in out.dims:
-            note_gaps(out["time"], self.where, self.notes)
+            if self.from_disk:
+                note_gaps(out["time"], self.where, self.notes)
             out = out.transpose("time", ...)
         return out, self._understanding(out, understood)
 
@@ -234,13 +229,27 @@ class _Reader:
                     f"{self.where}: 'rename' names {name!r}, which is not in the file{hint}",
                 )
 
+    def _recognised(self) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for piece in self.pieces:
+            names |= dict.fromkeys(recognised(piece.ds, piece.where))
+        if not names:
+            raise refuse(
+                "variable-absent",
+                f"{self.where}: no variable is recognised (there are: {self._held()}); name them, "
+                "as in 'rename: {name in the file: tas}'.",
+            )
+        return tuple(names)
+
     def _absent(self, name: str) -> DataError:
-        there = sorted({str(n) for piece in self.pieces for n in piece.ds.data_vars})
         return refuse(
             "variable-absent",
-            f"{self.where}: the variable {name!r} is absent (there are: {', '.join(there)}); "
-            "correct the name or add it under 'rename'.",
+            f"{self.where}: the variable {name!r} is absent (there are: {self._held()}); correct "
+            "the name or add it under 'rename'.",
         )
+
+    def _held(self) -> str:
+        return ", ".join(sorted({str(n) for piece in self.pieces for n in piece.ds.data_vars}))
 
     def _parts(self, name: str) -> list[_Part]:
         stated = name in self.request.rename.values()
@@ -282,11 +291,11 @@ class _Reader:
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, where: str) -> np.ndarray:
         """Return canonical values of a few times, checked."""
         name = cleaning.name
-        values = _read(_times(raw, 3), where)
+        values = _read(some_times(raw, 3), where)
         made = cleaning.block(values)
         dry = name in RATES and 0.0 < np.nanmax(np.nan_to_num(made), initial=0.0) < DRY
         if dry or not np.isfinite(made).any():
-            values = _read(_times(raw, SECOND_LOOK), where)
+            values = _read(some_times(raw, SECOND_LOOK), where)
             made = cleaning.block(values)
         if not np.isfinite(made).any():
             raise refuse(
@@ -418,13 +427,6 @@ def _chunked(field: xr.DataArray) -> xr.DataArray:
     steps = max(1, CHUNK_BYTES // (4 * int(np.prod(others, dtype=np.int64)) or 1))
     preferred = field.encoding.get("preferred_chunks", {}).get("time", 1)
     return field.chunk({"time": max(preferred, steps // preferred * preferred)})
-
-
-def _times(field: xr.DataArray, count: int) -> xr.DataArray:
-    """Return the field at a few times, first and last among them."""
-    if "time" not in field.dims:
-        return field
-    return field.isel(time=np.unique(np.linspace(0, field.sizes["time"] - 1, count).astype(int)))
 
 
 def _read(field: xr.DataArray, where: str) -> np.ndarray:

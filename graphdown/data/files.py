@@ -55,6 +55,23 @@ def find_paths(files: Sequence[str]) -> list[str]:
     return paths
 
 
+def names_in(files: Sequence[str]) -> set[str]:
+    """Return the names of all variables in files, coordinates among them.
+
+    Raises:
+        DataError: see `open_pieces`.
+    """
+    pieces = open_pieces(files, Notes())
+    close_pieces(pieces)
+    return {str(name) for piece in pieces for name in piece.ds.variables}
+
+
+def close_pieces(pieces: Sequence[Piece]) -> None:
+    """Close the files of pieces: while one is open, HDF5 lets nobody write it."""
+    for piece in pieces:
+        piece.ds.close()
+
+
 def open_pieces(files: Sequence[str], notes: Notes) -> list[Piece]:
     """Open files lazily, times not decoded, packed values and declared fill values decoded.
 

@@ -1,6 +1,5 @@
 """Load all the fields that an experiment names."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from graphdown.data.bank import GridBank, make_bank
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import (
     Request,
@@ -25,18 +25,17 @@ from graphdown.data.missing import (
 )
 from graphdown.data.pair import pair, select_period, unpaired, within
 from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
-from graphdown.data.rules import Notes
+from graphdown.data.rules import Notes, log_notes
 from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
-from meshes import Grid, bilinear, coarsen, conservative
+from meshes import Grid, bilinear, coarsen, conservative, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET = "the target"
 TARGET_STORE = "target"
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,10 @@ class ExperimentData:
             their orog.
         unseen: the sources that are only evaluated on.
         understood: what was understood of the target's files ("target") and of each source's.
-        stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`.
+        banks: the grids of the sources that are upscaled to random ones; their fields stand in
+            `sources` and `unseen` as they are before.
+        stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`; a
+            source that is the target itself has none of its own.
     """
 
     fine: xr.Dataset
@@ -58,12 +60,27 @@ class ExperimentData:
     sources: dict[str, xr.Dataset]
     unseen: dict[str, xr.Dataset]
     understood: dict[str, Understanding] = field(default_factory=dict)
+    banks: dict[str, GridBank] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
 
     def pair(
+        self, experiment: Experiment, source: str, period: str, grid: int | None = None
+    ) -> tuple[xr.Dataset, xr.Dataset]:
+        """Return the paired days (coarse, fine) of a source in "train", "validation" or "test".
+
+        A source with random grids is upscaled to its number `grid`, or to the first one that
+        training leaves out.
+        """
+        coarse, fine = self.fields(experiment, source, period)
+        bank = self.banks.get(source)
+        if bank is None:
+            return coarse, fine
+        return bank.upscale(coarse, bank.training if grid is None else grid), fine
+
+    def fields(
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Return the paired days (coarse, fine) of a source in "train", "validation" or "test"."""
+        """Return the paired days as `pair` does, before a source is upscaled to random grids."""
         coarse = {**self.sources, **self.unseen}[source]
         bounds = getattr(experiment.periods, period)
         part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
@@ -78,7 +95,7 @@ def source_store(source: str) -> str:
 def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
     """Open, convert and check every field of an experiment; read its periods.
 
-    Repairs, notices and the number of days without a partner are logged, one line each.
+    Repairs, notices and the number of days without a partner are logged, see `log_notes`.
 
     Args:
         experiment: names the fields.
@@ -98,14 +115,18 @@ def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentDa
         loaded = _from_files(data.target, experiment, holder)
     if isinstance(holder, Disk):
         loaded = replace(loaded, stored=holder.stored)
+    for source in (*data.sources, *data.unseen):
+        if source.grids is not None:
+            fields = {**loaded.sources, **loaded.unseen}[source.name]
+            where = f"the source {source.name!r}"
+            loaded.banks[source.name] = make_bank(fields, source.grids, where)
     for name in loaded.sources:
         for period in PERIODS:
-            loaded.pair(experiment, name, period)
+            loaded.fields(experiment, name, period)
     for name in loaded.unseen:
-        loaded.pair(experiment, name, "test")
+        loaded.fields(experiment, name, "test")
     for understanding in loaded.understood.values():
-        for note in understanding.notes:
-            logger.info("%s", note)
+        log_notes(understanding.notes)
     return loaded
 
 
@@ -117,21 +138,23 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
         periods = PERIODS if source in data.sources else PERIODS[2:]
         group = loaded.sources if source in data.sources else loaded.unseen
         if source.upscale is not None:
-            where = f"the source {source.name!r}"
             names = list(experiment.predictors)
-            origin = _origin(target, understood, names, PERIODS, experiment)
-            rules = _upscaling(statics, source.upscale)
-            origin["upscale"] = source.upscale
-            held = holder.hold(source_store(source.name), where, fine[names], rules, origin)
-            group[source.name] = held.ds
+            own = fine[names].assign(statics[[n for n in ("orog",) if n in statics]])
+            if source.upscale > 1:
+                origin = _origin(target, understood, names, PERIODS, experiment)
+                origin["upscale"] = source.upscale
+                where = f"the source {source.name!r}"
+                rules = _upscaling(source.upscale)
+                own = holder.hold(source_store(source.name), where, own, rules, origin).ds
+            group[source.name] = own
             continue
         fields, of_source = _source(source, fine, periods, experiment, holder)
         group[source.name], loaded.understood[source.name] = fields, of_source
     return loaded
 
 
-def _upscaling(statics: xr.Dataset, factor: int) -> Rules:
-    return lambda part: as_they_are(upscaled(part, statics, factor))
+def _upscaling(factor: int) -> Rules:
+    return lambda part: as_they_are(upscaled(part, factor))
 
 
 def _origin(
@@ -154,7 +177,8 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
 
     data = experiment.data
     assert data.world is not None
-    world = make_world(data.world)
+    views = [source.view for source in (*data.sources, *data.unseen)]
+    world = make_world(data.world, perfect="perfect" in views)
     origin = {"world": asdict(data.world)}
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
     truth = world.truth[list(experiment.targets)]
@@ -196,7 +220,8 @@ def _target(
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
     where = "'data.target'"
-    fine, understood = _open(where, target, names)
+    opened, understood = _open(where, target, names)
+    fine = opened
     for dim, (low, high) in target.cut.items():
         if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
             sizes = ", ".join(f"{d} of {n}" for d, n in fine.sizes.items())
@@ -209,7 +234,8 @@ def _target(
     part = _in_periods(fine, PERIODS, experiment, TARGET, where)
     rules = ValueRules(names, experiment.targets, every=True, ground=False, where=where)
     origin = _origin(target, understood, names, PERIODS, experiment)
-    held = holder.hold(TARGET_STORE, TARGET, part, rules, origin)
+    with opened:
+        held = holder.hold(TARGET_STORE, TARGET, part, rules, origin)
     note_empty_days(part["time"], held.kept, TARGET, notes)
     fine = held.ds
     grid = horizontal_grid(fine, names, TARGET)
@@ -220,7 +246,8 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
     """Return the static fields on the target grid: cell means where the file is finer."""
     fields = {}
     for name, static in target.statics.items():
-        ds = open_fields([static.file], [name], rename={static.variable: name})
+        with open_fields([static.file], [name], rename={static.variable: name}) as opened:
+            ds = opened.load()
         own = horizontal_grid(ds, [name], static.file)
         remap = conservative if own.spacing_km < grid.spacing_km else bilinear
         values = remap(own, grid).apply(own.values(ds[name])).astype(np.float32)
@@ -237,18 +264,20 @@ def _source(
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
     names = experiment.predictors
-    fields, understood = _open(where, source, names, optional=["orog"])
-    part = _in_periods(fields, periods, experiment, where, where)
+    opened, understood = _open(where, source, names, optional=["orog"])
+    part = _in_periods(opened, periods, experiment, where, where)
     rules = ValueRules(names, names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, experiment)
-    held = holder.hold(source_store(source.name), where, part, rules, origin)
+    with opened:
+        held = holder.hold(source_store(source.name), where, part, rules, origin)
     notes = Notes()
     note_empty_days(part["time"], held.kept, where, notes)
     note_filled(held.filled, where, notes)
     fields = held.ds
     grid = horizontal_grid(fields, names, where)
     target = horizontal_grid(fine, experiment.targets, TARGET)
-    check_cover(grid, target, experiment.graph.margin_km, where, notes)
+    found = coverage(grid, target, experiment.graph.margin_km)
+    check_cover(found, grid, target, where, notes)
     bounds = [getattr(experiment.periods, p) for p in periods]
     ours, theirs = unpaired(fields, within(fine, bounds))
     if ours or theirs:
@@ -293,13 +322,12 @@ def _open(
         raise located from None
 
 
-def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
+def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
     """Return block means of factor x factor cells, on the coarse grid of those blocks.
 
     Rows and columns that do not fill a block are left out.
     """
-    names = [str(name) for name in fine.data_vars]
-    grid = horizontal_grid(fine, names, "the target")
+    grid = horizontal_grid(fine, [str(name) for name in fine.data_vars], "the target")
     try:
         coarse_grid = coarsen(grid, factor)
     except ValueError as error:
@@ -311,16 +339,11 @@ def upscaled(fine: xr.Dataset, statics: xr.Dataset, factor: int) -> xr.Dataset:
         mean = blocks.coarsen(windows, boundary="trim").mean()
         return mean.values.reshape(*mean.shape[: -len(windows)], -1)
 
-    out = {
-        name: coarse_grid.dataarray(
-            means(fine[name]), name, ("time",), {"time": fine.time}, _attrs(fine[name])
-        )
-        for name in names
-    }
-    if "orog" in statics:
-        out["orog"] = coarse_grid.dataarray(
-            means(statics["orog"]), "orog", attrs=_attrs(statics["orog"])
-        )
+    out = {}
+    for name, own in fine.data_vars.items():
+        time = ("time",) if "time" in own.dims else ()
+        coords = {d: fine[d] for d in time}
+        out[name] = coarse_grid.dataarray(means(own), str(name), time, coords, _attrs(own))
     return xr.Dataset(out)
 
 
@@ -329,16 +352,18 @@ def _attrs(field: xr.DataArray) -> dict[str, object]:
 
 
 def source_arrays(
-    ds: xr.Dataset, predictors: tuple[str, ...], where: str
+    ds: xr.Dataset, predictors: tuple[str, ...], where: str, notes: Notes | None = None
 ) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
     Points at which a predictor never has a value are masked; those of a pressure level that are
-    missing below ground are filled.
+    missing below ground are filled, which is told to `notes`.
 
     Raises:
         DataError: other values are missing.
     """
-    filled, _ = with_ground_filled(ds, predictors, where)
+    filled, counts = with_ground_filled(ds, predictors, where)
+    if notes is not None:
+        note_filled(counts, where, notes)
     grid = horizontal_grid(filled, predictors, where)
     return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)

@@ -1,8 +1,12 @@
 """Every repair, notice and refusal of input data, by name: the one place where they are listed."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphdown.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 REPAIRS = {
     "accumulation-differenced": "A total that runs up from a forecast's start or from 00 UTC is "
@@ -39,8 +43,8 @@ NOTICES = {
     "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
     "gap": "Times are absent between the first and the last.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
-    "margin": "The source ends within the margin around the target; the network extrapolates "
-    "there.",
+    "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
+    "the target is outside it; the network extrapolates there.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {
@@ -67,7 +71,7 @@ REFUSALS = {
     "not-daily": "Daily values are needed, the steps are longer.",
     "not-numeric": "A variable holds text or dates instead of numbers.",
     "out-of-range": "Values lie outside what the variable can have.",
-    "outside": "Target points lie outside the source.",
+    "outside": "The source covers less than 99 % of the target.",
     "overlap-differs": "Two files hold the same times with different values.",
     "rename-absent": "A name to rename is in no file.",
     "selection": "A selection names a dimension or index that is not there.",
@@ -127,6 +131,12 @@ class Notes:
     def listed(self) -> tuple[Note, ...]:
         """Return the notes in the order in which they were made."""
         return tuple(self._notes.values())
+
+
+def log_notes(notes: Iterable[Note]) -> None:
+    """Log one line for each note: repairs as information, notices as warnings."""
+    for note in notes:
+        logger.log(logging.INFO if note.rule in REPAIRS else logging.WARNING, "%s", note)
 
 
 def refuse(rule: str, sentence: str) -> DataError:

@@ -164,19 +164,28 @@ def check_daily(ds: xr.Dataset, where: str) -> None:
         DataError: the usual step is not one day.
     """
     step = step_of(ds["time"])
-    if step is None:
-        return
-    if step > 1.5 * DAY:
+    if step is not None and step > 1.5 * DAY:
         raise refuse(
             "not-daily",
             f"{where}: the values are {step_name(step)}, but daily ones are needed; give daily "
             "files.",
         )
-    if step < 0.75 * DAY:
+    check_not_sub_daily(ds, where)
+
+
+def check_not_sub_daily(ds: xr.Dataset, where: str) -> None:
+    """Refuse several times a day.
+
+    Raises:
+        DataError: the usual step is shorter than a day.
+    """
+    step = step_of(ds["time"])
+    if step is not None and step < 0.75 * DAY:
         raise refuse(
             "sub-daily",
             f"{where}: the values are {step_name(step)}, but daily ones are needed; add "
-            "'daily: mean' beside the files or give daily files.",
+            "'daily: mean' beside the files (--daily mean on the command line), or give daily "
+            "files.",
         )
 
 

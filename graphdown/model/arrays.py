@@ -1,5 +1,6 @@
 """What the network needs of a graph, as arrays that can be arguments of a jitted function."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -8,9 +9,11 @@ from jax import Array
 from scipy.spatial import cKDTree
 
 from graphdown.errors import ExperimentError
-from graphdown.model.tables import EdgeTable, bucket, build_edge_table
+from graphdown.model.estimate import Observation, Patterns
+from graphdown.model.tables import EdgeTable, Padding, bucket, build_edge_table
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
+Gain = tuple[np.ndarray, np.ndarray]
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
 
@@ -32,28 +35,51 @@ class Interpolation(NamedTuple):
         return (values[self.donors] * weights).sum(1)
 
 
+class SourceArrays(NamedTuple):
+    """The part of a graph that depends on the source grid.
+
+    Attributes:
+        encode: edges from the source to the mesh.
+        to_mesh, to_target: bilinear interpolation of source values.
+        target_statics: float [Nt, statics]; one of them is the height above the source's.
+        observation: how the source tells the modes' amplitudes, None without modes.
+    """
+
+    encode: EdgeTable
+    to_mesh: Interpolation
+    to_target: Interpolation
+    target_statics: Array
+    observation: Observation | None
+
+
 class GraphArrays(NamedTuple):
     """Edges, interpolations and static features of one source, mesh and target.
 
     Attributes:
-        encode, process, decode: the edge tables.
-        to_mesh, to_target: bilinear interpolation of source values.
-        target_statics: float [Nt, statics].
+        encode, to_mesh, to_target, target_statics, observation: as in `SourceArrays`.
+        process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
+        patterns: the modes at the target, None without modes.
     """
 
     encode: EdgeTable
-    process: EdgeTable
-    decode: EdgeTable
     to_mesh: Interpolation
     to_target: Interpolation
     target_statics: Array
+    observation: Observation | None
+    process: EdgeTable
+    decode: EdgeTable
     around: Array
+    patterns: Patterns | None
 
 
 def graph_arrays(
-    graph: DownscalingGraph, target_statics: np.ndarray, around: int = 0
+    graph: DownscalingGraph,
+    target_statics: np.ndarray,
+    around: int = 0,
+    gain: Gain | None = None,
+    patterns: Patterns | None = None,
 ) -> GraphArrays:
     """Lay out a graph for the network; the source is padded to a bucket size.
 
@@ -61,24 +87,46 @@ def graph_arrays(
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
         around: how many mesh nodes around each target node to list.
+        gain: of the modes and the mean of the source, see `Observation`; None without modes.
+        patterns: the modes at the target.
 
     Raises:
         ExperimentError: the mesh has fewer nodes.
     """
-    n_source, n_mesh, n_target = graph.source.size, graph.mesh.size, graph.target.size
-    padded = bucket(n_source)
-    encode = build_edge_table(
-        *_edges(graph.encode), sizes=(n_source, n_mesh), padded_sizes=(padded, n_mesh)
-    )
+    n_mesh, n_target = graph.mesh.size, graph.target.size
     return GraphArrays(
-        encode,
+        *source_arrays([graph], [target_statics], [gain])[0],
         build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
         build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
-        _interpolation(graph.to_mesh),
-        _interpolation(graph.to_target),
-        jnp.asarray(target_statics, jnp.float32),
         _nearest_nodes(graph, around),
+        patterns,
     )
+
+
+def source_arrays(
+    graphs: Sequence[DownscalingGraph],
+    target_statics: Sequence[np.ndarray],
+    gains: Sequence[Gain | None],
+) -> list[SourceArrays]:
+    """Lay out the source parts of graphs to one target, all padded to the same bucket sizes."""
+    edges = [(graph.encode.senders, graph.encode.receivers) for graph in graphs]
+    padding = Padding.over(edges, max(graph.source.size for graph in graphs))
+    donors = [
+        bucket(max(_most_donors(w) for w in column))
+        for column in zip(*((graph.to_mesh, graph.to_target) for graph in graphs), strict=True)
+    ]
+    return [
+        SourceArrays(
+            build_edge_table(
+                *_edges(graph.encode), sizes=(graph.source.size, graph.mesh.size), padding=padding
+            ),
+            _interpolation(graph.to_mesh, donors[0]),
+            _interpolation(graph.to_target, donors[1]),
+            jnp.asarray(statics, jnp.float32),
+            None if gain is None else _observation(gain, padding.senders),
+        )
+        for graph, statics, gain in zip(graphs, target_statics, gains, strict=True)
+    ]
 
 
 def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
@@ -101,17 +149,31 @@ def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
     return graph._replace(encode=graph.encode._replace(features=features))
 
 
+def with_source(graph: GraphArrays, source: SourceArrays) -> GraphArrays:
+    """Return the graph with the source part replaced."""
+    return graph._replace(**source._asdict())
+
+
 def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return edges.senders, edges.receivers, edges.features, edges.weights
 
 
-def _interpolation(weights: SparseWeights) -> Interpolation:
-    """Lay out sparse weights with the same, bucketed number of donors for every receiver."""
+def _observation(gain: Gain, nodes: int) -> Observation:
+    extra = (0, nodes - gain[1].shape[0])
+    padded = np.pad(gain[0], ((0, 0), (0, 0), extra, (0, 0)))
+    return Observation(jnp.asarray(padded), jnp.asarray(np.pad(gain[1], (extra, (0, 0)))))
+
+
+def _most_donors(weights: SparseWeights) -> int:
+    return int(np.bincount(weights.rows, minlength=1).max())
+
+
+def _interpolation(weights: SparseWeights, width: int) -> Interpolation:
+    """Lay out sparse weights with the same number of donors for every receiver."""
     degree = np.bincount(weights.rows, minlength=weights.shape[0])
     order = np.argsort(weights.rows, kind="stable")
     rows = weights.rows[order]
     rank = np.arange(len(rows)) - np.concatenate([[0], np.cumsum(degree)[:-1]])[rows]
-    width = bucket(int(degree.max(initial=1)))
     donors = np.zeros((weights.shape[0], width), np.int32)
     values = np.zeros((weights.shape[0], width), np.float32)
     donors[rows, rank] = weights.cols[order]

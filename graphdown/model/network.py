@@ -23,6 +23,7 @@ class NetworkShape:
         target_statics: static features of a target node.
         encode_features, process_features, decode_features: features of an edge.
         target_nodes: nodes of the target grid; used only with a target embedding.
+        estimates: targets that the modes estimate beforehand, 0 without modes.
     """
 
     predictors: int
@@ -33,6 +34,7 @@ class NetworkShape:
     process_features: int
     decode_features: int
     target_nodes: int
+    estimates: int = 0
 
 
 class TargetEmbedding(nnx.Module):
@@ -89,7 +91,7 @@ class Downscaler(nnx.Module):
         self.updates = nnx.List(NodeUpdate(c, c, c, rngs=rngs) for _ in range(spec.rounds))
         statics = shape.target_statics + n
         self.decode = LinearMessage(c, statics, shape.decode_features, t, t, rngs=rngs)
-        local = shape.predictors + statics + shape.forcings
+        local = shape.predictors + statics + shape.forcings + shape.estimates
         self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
         self.head = nnx.Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.own = (
@@ -102,18 +104,21 @@ class Downscaler(nnx.Module):
             else None
         )
 
-    def __call__(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
+    def __call__(
+        self, x: Array, forcings: Array, graph: GraphArrays, known: Array | None = None
+    ) -> Array:
         """Return the normalised correction [Nt, B, targets].
 
         Args:
             x: normalised predictors at the source nodes [Ns, B, predictors].
             forcings: numbers per sample [B, forcings].
             graph: the edges, interpolations and static features.
+            known: standardised estimates at the targets [Nt, B, estimates], None without modes.
         """
         mesh = self._encode(x, forcings, graph)
         for message, update in zip(self.messages, self.updates, strict=True):
             mesh = update(mesh, message(mesh, mesh, graph.process))
-        return self._decode(mesh, x, forcings, graph)
+        return self._decode(mesh, x, forcings, graph, known)
 
     def _encode(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
         at_mesh = graph.to_mesh(x)
@@ -121,7 +126,9 @@ class Downscaler(nnx.Module):
         mesh = self.mesh_input(jnp.concatenate([at_mesh, season], -1))
         return self.mesh_update(mesh + self.encode(x, None, graph.encode))
 
-    def _decode(self, mesh: Array, x: Array, forcings: Array, graph: GraphArrays) -> Array:
+    def _decode(
+        self, mesh: Array, x: Array, forcings: Array, graph: GraphArrays, known: Array | None
+    ) -> Array:
         statics = graph.target_statics[:, None]
         if self.own is not None:
             statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
@@ -132,6 +139,7 @@ class Downscaler(nnx.Module):
             at_target,
             jnp.broadcast_to(statics, (*shape, statics.shape[-1])),
             jnp.broadcast_to(forcings, (*shape, forcings.shape[-1])),
+            *([] if known is None else [known]),
         ]
         h = self.target_update(h, jnp.concatenate(local, -1))
         out = self.head(h)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.estimate import estimate
 from graphdown.model.network import Downscaler
 
 
@@ -43,8 +44,10 @@ def predict(
         graph: edges, interpolations and static features.
     """
     values = jnp.swapaxes(source, 0, 1)
-    correction = network(standardise(scales, values), forcings, graph) * scales.scale
-    return jnp.swapaxes(interpolate(scales, values, graph) + correction, 0, 1)
+    base = uncorrected(scales, values, graph)
+    known = None if graph.patterns is None else graph.patterns.standardise(base)
+    correction = network(standardise(scales, values), forcings, graph, known) * scales.scale
+    return jnp.swapaxes(base + correction, 0, 1)
 
 
 def standardise(scales: Scaling, values: Array) -> Array:
@@ -54,7 +57,13 @@ def standardise(scales: Scaling, values: Array) -> Array:
     return (x - scales.mean) / scales.std
 
 
-def interpolate(scales: Scaling, values: Array, graph: GraphArrays) -> Array:
-    """Return what the network corrects [Nt, B, T]: interpolated values [Ns, B, V], or a base."""
+def uncorrected(scales: Scaling, values: Array, graph: GraphArrays) -> Array:
+    """Return what the network corrects [Nt, B, T] of source values [Ns, B, V].
+
+    The estimate by the modes if there are any, else interpolated values, or a constant for targets
+    that are no predictors.
+    """
+    if graph.observation is not None and graph.patterns is not None:
+        return estimate(values, graph.observation, graph.patterns)
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     return graph.to_target(own) + scales.base

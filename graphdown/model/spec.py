@@ -16,6 +16,10 @@ class ModelSpec:
         target_regression: mesh nodes around each target node whose predictors enter a linear
             regression of that node's own, fitted before training; the network corrects it. It
             binds as the embedding does; 0 leaves it out.
+        modes: empirical orthogonal functions of the training fields, by which the targets are
+            estimated from any source grid in closed form (`graphdown.modes`); the network corrects
+            that estimate instead of an interpolation. It binds to the target grid; 0 leaves it
+            out. The source needs `grids`.
     """
 
     channels: int = 64
@@ -23,3 +27,4 @@ class ModelSpec:
     target_channels: int = 64
     target_embedding: int = 0
     target_regression: int = 0
+    modes: int = 0

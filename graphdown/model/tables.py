@@ -5,6 +5,7 @@ gradient of a gather is a scatter-add, slow on CPUs and sometimes very slow on G
 second gather through the inverse table (for each sender: the edges that leave it).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -44,6 +45,25 @@ class EdgeTable(NamedTuple):
     weights: tuple[Array, ...]
 
 
+class Padding(NamedTuple):
+    """Sizes to pad an edge table to.
+
+    Attributes:
+        senders: number of senders.
+        incoming, outgoing: edges per receiver and per sender.
+    """
+
+    senders: int
+    incoming: int
+    outgoing: int
+
+    @classmethod
+    def over(cls, edges: Sequence[tuple[np.ndarray, np.ndarray]], senders: int) -> "Padding":
+        """Return the bucket sizes that hold each of several edge lists (senders, receivers)."""
+        most = [max(int(np.bincount(pair[i]).max(initial=1)) for pair in edges) for i in (1, 0)]
+        return cls(bucket(senders), *(bucket(count) for count in most))
+
+
 def bucket(size: int) -> int:
     """Round a size up to one of a few per octave, so that a new grid seldom means a new shape."""
     if size <= 4:
@@ -58,7 +78,7 @@ def build_edge_table(
     features: np.ndarray,
     weights: np.ndarray,
     sizes: tuple[int, int],
-    padded_sizes: tuple[int, int] | None = None,
+    padding: "Padding | None" = None,
 ) -> EdgeTable:
     """Lay out E edges as an `EdgeTable`.
 
@@ -67,22 +87,21 @@ def build_edge_table(
         features: float [E, F].
         weights: float [E].
         sizes: the numbers of senders and of receivers.
-        padded_sizes: the same after padding with nodes that have no edges. Such a table keeps one
-            block, so that its shape, and what was compiled for it, serves other grids too.
+        padding: pad the senders with nodes that have no edges, and the rows. Such a table keeps
+            one block, so that its shape, and what was compiled for it, serves other grids too.
 
     Returns:
         The table.
     """
-    n_senders, n_receivers = padded_sizes or sizes
+    n_senders, n_receivers = sizes if padding is None else (padding.senders, sizes[1])
     degree = np.bincount(receivers, minlength=n_receivers)
-    splits = padded_sizes is None
-    split = _best_split(degree) if splits else 0
-    order, blocks, positions = _fill(receivers, degree, split)
+    split = _best_split(degree) if padding is None else 0
+    order, blocks, positions = _fill(receivers, degree, split, padding and padding.incoming)
     flat = sum(int(np.prod(shape)) for shape in blocks)
     sender_blocks = _scatter(senders[order], positions, blocks, flat, n_senders)
     feature_blocks = _scatter(features[order], positions, blocks, flat, 0.0)
     weight_blocks = _scatter(weights[order], positions, blocks, flat, 0.0)
-    outgoing = _rows(senders[order], positions, n_senders, flat, splits)
+    outgoing = _rows(senders[order], positions, n_senders, flat, padding and padding.outgoing)
     return EdgeTable(
         Table(_device(sender_blocks, jnp.int32)),
         Table(_device(outgoing, jnp.int32)),
@@ -111,7 +130,7 @@ def _best_split(degree: np.ndarray) -> int:
 
 
 def _fill(
-    rows: np.ndarray, degree: np.ndarray, split: int
+    rows: np.ndarray, degree: np.ndarray, split: int, padded_width: int | None = None
 ) -> tuple[np.ndarray, list[tuple[int, int]], np.ndarray]:
     """Return the order of the edges by row, the blocks' shapes and each edge's flat position."""
     order = np.argsort(rows, kind="stable")
@@ -122,7 +141,7 @@ def _fill(
     position = np.zeros(len(rows), dtype=np.int64)
     offset = 0
     for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-        width = bucket(int(degree[low:high].max(initial=1)))
+        width = padded_width or bucket(int(degree[low:high].max(initial=1)))
         inside = (rows[order] >= low) & (rows[order] < high)
         position[inside] = offset + (rows[order][inside] - low) * width + rank[inside]
         shapes.append((high - low, width))
@@ -147,11 +166,11 @@ def _scatter(
 
 
 def _rows(
-    keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int, splits: bool
+    keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int, width: int | None
 ) -> list[np.ndarray]:
-    """Group values by key into padded rows, in two blocks where allowed and where that saves."""
+    """Group values by key into rows of a width, or in two blocks where that saves padding."""
     degree = np.bincount(keys, minlength=n_rows)
-    order, shapes, position = _fill(keys, degree, _best_split(degree) if splits else 0)
+    order, shapes, position = _fill(keys, degree, 0 if width else _best_split(degree), width)
     flat = sum(rows * width for rows, width in shapes)
     return _scatter(values[order], position, shapes, flat, padding)
 

@@ -1,18 +1,20 @@
 """The paired days to learn from, in memory or in stores, and their statistics."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
+from graphdown.data.bank import LEAST_COVERED, GridBank
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.load import TARGET_STORE, ExperimentData, source_arrays, source_store
 from graphdown.data.missing import check_complete, nearest_used
 from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
+from graphdown.geometry import Geometry
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
@@ -42,6 +44,7 @@ class PairedDays:
         fine: targets [time, Nt, T].
         time: time stamps of the source.
         orog: height of the source in m, None if unknown.
+        bank: grids that the source is upscaled to; `grid` and `source` are as before.
     """
 
     name: str
@@ -50,6 +53,20 @@ class PairedDays:
     fine: DayValues
     time: xr.DataArray
     orog: xr.DataArray | None
+    bank: GridBank | None = None
+
+    def on_grid(self, number: int | None) -> Grid:
+        """Return a grid of the bank, or the source's own for None."""
+        return self.grid if number is None or self.bank is None else self.bank.grids[number]
+
+    def seen(self, days: slice, number: int | None) -> np.ndarray:
+        """Return the predictors [days, node, V] on a grid as for `on_grid`."""
+        values = self.source[days]
+        if number is None or self.bank is None:
+            return values
+        upscale = self.bank.weights[number].apply
+        columns = [upscale(column, LEAST_COVERED) for column in np.moveaxis(values, -1, 0)]
+        return np.stack(columns, axis=-1).astype(np.float32, copy=False)
 
 
 def training_days(
@@ -60,15 +77,16 @@ def training_days(
     Raises:
         DataError: values of the source are missing.
     """
-    pair = coarse, fine = data.pair(experiment, source, "train")
-    names, targets = experiment.predictors, experiment.targets
+    pair = coarse, fine = data.fields(experiment, source, "train")
+    names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
     if not data.stored:
-        return paired_days(source, pair, names, targets, target)
+        return replace(paired_days(source, pair, names, targets, target), bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)
-    values = _complete(data.stored[source_store(source)], coarse, grid, names, where)
+    stored = data.stored.get(source_store(source), data.stored[TARGET_STORE])
+    values = _complete(stored, coarse, grid, names, where)
     wanted = data.stored[TARGET_STORE].days(fine["time"], targets)
-    return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"))
+    return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank)
 
 
 def paired_days(
@@ -104,28 +122,59 @@ def parts(values: DayValues) -> Iterator[slice]:
     yield from (slice(start, min(start + size, days)) for start in range(0, days, size))
 
 
+def held_out(bank: GridBank | None) -> Sequence[int | None]:
+    """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
+    return [None] if bank is None else range(bank.training, len(bank.grids))
+
+
 def fit_statistics(
-    days: Sequence[PairedDays], predictors: tuple[str, ...], targets: tuple[str, ...], to: Grid
+    days: Sequence[PairedDays],
+    predictors: tuple[str, ...],
+    targets: tuple[str, ...],
+    geometry: Geometry,
 ) -> Normaliser:
-    """Return the statistics of the training days of all sources, each source counting alike."""
+    """Return the statistics of the training days of all sources, each source counting alike.
+
+    Those of a source with a bank are of the grids that training leaves out.
+    """
     coarse, corrections, means = [], [], []
     for source in days:
-        entering, correction, fine = Moments(), Moments(), Moments()
-        weights = bilinear(source.grid, to)
-        for part in parts(source.fine):
-            given, wanted = source.source[part], source.fine[part]
-            own = [
-                weights.apply(given[..., predictors.index(t)]) if t in predictors else 0.0
-                for t in targets
-            ]
-            columns = [wanted[..., i] - own[i] for i in range(len(targets))]
-            made = to_channels(given, predictors)
-            entering.add(made.reshape(-1, made.shape[-1]))
-            correction.add(np.stack(columns, -1).astype(np.float32))
-            fine.add(wanted.reshape(-1, len(targets)))
-        coarse.append(entering)
-        corrections.append(correction)
-        means.append(fine.mean)
+        for number in held_out(source.bank):
+            entering, correction, fine = Moments(), Moments(), Moments()
+            grid = source.on_grid(number)
+            uncorrected = _uncorrected(grid, predictors, targets, geometry)
+            for part in parts(source.fine):
+                given, wanted = source.seen(part, number), source.fine[part]
+                made = to_channels(given, predictors)
+                entering.add(made.reshape(-1, made.shape[-1]))
+                correction.add(wanted - uncorrected(given))
+                fine.add(wanted.reshape(-1, len(targets)))
+            coarse.append(entering)
+            corrections.append(correction)
+            means.append(fine.mean)
     mean = np.mean(means, axis=0)
     base = [0.0 if t in predictors else float(m) for t, m in zip(targets, mean, strict=True)]
     return fit_normaliser(predictors, targets, coarse, corrections, base)
+
+
+def _uncorrected(
+    grid: Grid, predictors: tuple[str, ...], targets: tuple[str, ...], geometry: Geometry
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes of source values that which the network corrects [time, Nt, T].
+
+    A constant that it starts from does not matter for the spread and counts as 0.
+    """
+    if geometry.modes is not None:
+        return geometry.modes.estimator(geometry.modes.weights(grid))
+    weights = bilinear(grid, geometry.target)
+
+    def interpolated(values: np.ndarray) -> np.ndarray:
+        own = [
+            weights.apply(values[..., predictors.index(t)])
+            if t in predictors
+            else np.zeros((len(values), geometry.target.size))
+            for t in targets
+        ]
+        return np.stack(own, axis=-1)
+
+    return interpolated

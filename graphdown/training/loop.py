@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,9 @@ from graphdown.experiment import Experiment, experiment_to_dict, write_experimen
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
-from graphdown.training.days import fit_statistics, training_days
+from graphdown.training.days import fit_statistics, held_out, training_days
 from graphdown.training.metrics import MetricsLog
+from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.parallel import DataParallel
 from graphdown.training.prefetch import prefetched
 from graphdown.training.regression import fit_target_regression
@@ -129,12 +131,17 @@ class Trainer:
         """Prepare samples, statistics and network."""
         self.experiment, self.folder = experiment, run
         grid = horizontal_grid(data.fine, experiment.targets, "the target")
-        self.geometry = Geometry(grid, data.statics, experiment.graph)
+        modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
+        self.geometry = Geometry(grid, data.statics, experiment.graph, modes)
         days = [training_days(data, experiment, name, grid) for name in data.sources]
-        self.normaliser = fit_statistics(days, experiment.predictors, experiment.targets, grid)
+        self.normaliser = fit_statistics(
+            days, experiment.predictors, experiment.targets, self.geometry
+        )
         around = experiment.model.target_regression
-        self.samples = [lay_out(d, self.geometry, around) for d in days]
-        self.validation = [_thin(s) for s in self._validation_samples(data)]
+        self.samples = [lay_out(own, self.geometry, around) for own in days]
+        self.validation = [
+            samples for name in data.sources for samples in self._validation(data, name)
+        ]
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
         if network.regression is not None:
             fitted = fit_target_regression(
@@ -148,19 +155,14 @@ class Trainer:
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
 
-    def _validation_samples(self, data: ExperimentData) -> list[Samples]:
-        e = self.experiment
-        return [
-            make_samples(
-                n,
-                data.pair(e, n, "validation"),
-                e.predictors,
-                e.targets,
-                self.geometry,
-                e.model.target_regression,
-            )
-            for n in data.sources
-        ]
+    def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
+        """Yield the days of the validation period, on each grid that training leaves out."""
+        e, grids = self.experiment, held_out(data.banks.get(name))
+        for grid in grids:
+            pair = data.pair(e, name, "validation", grid)
+            around = e.model.target_regression
+            samples = make_samples(name, pair, e.predictors, e.targets, self.geometry, around)
+            yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
         """Train to the end and return the emulator."""
@@ -229,7 +231,7 @@ class Trainer:
         area = self.geometry.target.area * self.geometry.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
-        return Constants(samples.graph, scales, weight, (predictors, targets))
+        return Constants(samples.graph, samples.bank, scales, weight, (predictors, targets))
 
     def _batch(self, step: int) -> tuple[Batch, int]:
         spec, seed = self.experiment.training, self.experiment.seed
@@ -239,7 +241,8 @@ class Trainer:
         random = np.random.default_rng([seed, 104729, step])
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
-        return samples.batch(days, warming, spacing), source
+        grid = int(random.integers(samples.grids))
+        return samples.batch(days, warming, spacing, grid), source
 
     def _validate(
         self,
@@ -314,9 +317,9 @@ class Trainer:
             new.rename(old)
 
 
-def _thin(samples: Samples) -> Samples:
-    """Keep at most VALIDATION_DAYS, evenly spread."""
-    count = min(VALIDATION_DAYS, len(samples.source))
+def _thin(samples: Samples, most: int) -> Samples:
+    """Keep at most so many days, evenly spread."""
+    count = min(most, len(samples.source))
     keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
     return replace(
         samples,

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphdown.data.normalise import Normaliser, is_air_temperature
-from graphdown.model import GraphArrays, Scaling
-from graphdown.model.predict import interpolate, standardise
+from graphdown.model import Scaling
+from graphdown.model.predict import standardise, uncorrected
 from graphdown.penalised import Design, Fit
 from graphdown.training.days import parts
 from graphdown.training.samples import Samples
@@ -79,21 +79,16 @@ def fit_target_regression(
 
 def _tables(sources: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
-    made = [_table(samples, samples.graph, scales) for samples in sources]
+    each = [samples for source in sources for samples in source.by_grid()]
+    made = [_table(samples, part, scales) for samples in each for part in parts(samples.fine)]
     return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
 
 
-def _table(samples: Samples, graph: GraphArrays, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    made = [_rows(samples.source[p], samples.fine[p], graph, scales) for p in parts(samples.fine)]
-    return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
-
-
-def _rows(
-    source: np.ndarray, fine: np.ndarray, graph: GraphArrays, scales: Scaling
-) -> tuple[np.ndarray, np.ndarray]:
-    values = jnp.swapaxes(jnp.asarray(source), 0, 1)
+def _table(samples: Samples, days: slice, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    graph = samples.graph
+    values = jnp.swapaxes(jnp.asarray(samples.source[days]), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    y = jnp.swapaxes(jnp.asarray(fine), 0, 1) - interpolate(scales, values, graph)
+    y = jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1) - uncorrected(scales, values, graph)
     swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
     return swapped[0], swapped[1]
 

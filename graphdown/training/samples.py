@@ -1,7 +1,9 @@
 """Training days as arrays, and which of them each step sees."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -10,9 +12,12 @@ from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
+from graphdown.model.arrays import with_source
+from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
+from meshes import Grid
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,12 @@ class Samples:
 
     Attributes:
         name: of the source.
-        source: predictors [time, Ns, V], padded to the graph's source size.
+        source: predictors [time, Ns, V], padded to the graph's source size; with a bank, the
+            fields [time, Nf, V] that are upscaled to its grids.
         fine: targets [time, Nt, T].
         forcings: numbers per day [time, F].
-        graph: from this source to the target.
+        graph: from this source to the target; with a bank, from its first grid.
+        bank: source grids to draw from.
     """
 
     name: str
@@ -32,11 +39,36 @@ class Samples:
     fine: DayValues
     forcings: np.ndarray
     graph: GraphArrays
+    bank: SourceBank | None = None
 
-    def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float) -> Batch:
-        """Return the days of the given indices [B], with their augmentation."""
+    @property
+    def grids(self) -> int:
+        """Number of source grids."""
+        return 1 if self.bank is None else len(self.bank.upscaling.weights)
+
+    def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float, grid: int) -> Batch:
+        """Return the days of the given indices [B], with their augmentation and source grid."""
         offset = np.full(len(days), spacing, np.float32)
-        return Batch(self.source[days], self.fine[days], self.forcings[days], warming, offset)
+        number = np.full(len(days), grid, np.int32)
+        parts = self.source[days], self.fine[days], self.forcings[days]
+        return Batch(*parts, warming, offset, number)
+
+    def by_grid(self) -> Iterator["Samples"]:
+        """Yield samples without a bank: each day on one of the grids, which take turns."""
+        if self.bank is None:
+            yield self
+            return
+        for k in range(self.grids):
+            own = self.bank.select(jnp.asarray(k))
+            fields = jnp.swapaxes(jnp.asarray(self.source[k :: self.grids]), 0, 1)
+            source = jnp.swapaxes(own.upscaling(fields, self.bank.nodes), 0, 1)
+            yield Samples(
+                f"{self.name}, grid {k}",
+                np.asarray(source),
+                self.fine[k :: self.grids],
+                self.forcings[k :: self.grids],
+                with_source(self.graph, own.arrays),
+            )
 
 
 def make_samples(
@@ -56,14 +88,24 @@ def make_samples(
 
 
 def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
-    """Return paired days as samples; `around` is as for `Geometry.arrays`."""
-    graph = geometry.arrays(days.grid, days.orog, around)
-    source = days.source
-    if isinstance(source, Days):
-        padded: DayValues = source.padded(bucket(days.grid.size))
-    else:
-        padded = pad_nodes(source[:])
-    return Samples(days.name, padded, days.fine, forcings(days.time), graph)
+    """Return paired days as samples, with a bank to upscale to its training grids."""
+    bank, season = days.bank, forcings(days.time)
+    if bank is None:
+        graph = geometry.arrays(days.grid, days.orog, around)
+        return Samples(days.name, _padded(days.source, days.grid), days.fine, season, graph)
+    grids = bank.grids[: bank.training]
+    heights: list[xr.DataArray | None] = [None] * len(grids)
+    if days.orog is not None:
+        orog = days.orog.to_dataset(name="orog")
+        heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
+    arrays = geometry.source_arrays(grids, heights)
+    graph = with_source(geometry.arrays(grids[0], heights[0], around), arrays[0])
+    sources = source_bank(bank.weights[: bank.training], arrays)
+    return Samples(days.name, days.source, days.fine, season, graph, sources)
+
+
+def _padded(values: DayValues, grid: Grid) -> DayValues:
+    return values.padded(bucket(grid.size)) if isinstance(values, Days) else pad_nodes(values[:])
 
 
 def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:

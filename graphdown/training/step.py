@@ -11,7 +11,8 @@ from jax import Array
 
 from graphdown.emulator import path_name
 from graphdown.experiment import TrainingSpec
-from graphdown.model.arrays import GraphArrays, with_spacing_offset
+from graphdown.model.arrays import GraphArrays, with_source, with_spacing_offset
+from graphdown.model.bank import SourceBank
 from graphdown.model.predict import Scaling, predict
 from graphdown.training.parallel import AXIS
 
@@ -20,11 +21,12 @@ class Batch(NamedTuple):
     """Days of one source, physical units; B is this device's share.
 
     Attributes:
-        source: predictors [B, Ns, V].
+        source: predictors [B, Ns, V], or fields [B, Nf, V] to upscale to a grid of the bank.
         fine: targets [B, Nt, T], NaN where missing.
         forcings: numbers per day [B, F].
         warming: kelvin to add to the air temperatures [B].
         spacing: what to add to the logarithm of the source spacing [B], the same for all days.
+        grid: number of the bank's grid to upscale to [B], the same for all days.
     """
 
     source: Any
@@ -32,6 +34,7 @@ class Batch(NamedTuple):
     forcings: Any
     warming: Any
     spacing: Any
+    grid: Any
 
 
 class Constants(NamedTuple):
@@ -39,12 +42,14 @@ class Constants(NamedTuple):
 
     Attributes:
         graph: edges, interpolations, static features.
+        bank: the source grids to draw from, None for a source with its own.
         scales: statistics.
         area: weight of each target node [Nt], mean 1.
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
     """
 
     graph: GraphArrays
+    bank: SourceBank | None
     scales: Scaling
     area: Array
     warmed: tuple[Array, Array]
@@ -93,9 +98,10 @@ def make_step(
         """Return this device's part of the area-weighted mean squared normalised error."""
         warm_source, warm_fine = constants.warmed
         offset = batch.warming[:, None, None]
-        source, fine = batch.source + offset * warm_source, batch.fine + offset * warm_fine
+        source, graph = _on_grid(batch, constants)
+        source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
         network = nnx.merge(graphdef, params)
-        graph = with_spacing_offset(constants.graph, batch.spacing[0])
+        graph = with_spacing_offset(graph, batch.spacing[0])
         made = predict(network, constants.scales, source, batch.forcings, graph)
         valid = jnp.isfinite(fine)
         error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
@@ -114,3 +120,13 @@ def make_step(
         return State(params, ema, inner, state.step + 1), metrics
 
     return step
+
+
+def _on_grid(batch: Batch, constants: Constants) -> tuple[Array, GraphArrays]:
+    """Return the predictors [B, Ns, V] on the step's source grid, and the graph from it."""
+    if constants.bank is None:
+        return batch.source, constants.graph
+    own = constants.bank.select(batch.grid[0])
+    fields = jnp.swapaxes(batch.source, 0, 1)
+    means = own.upscaling(fields, constants.bank.nodes)
+    return jnp.swapaxes(means, 0, 1), with_source(constants.graph, own.arrays)

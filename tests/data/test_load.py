@@ -1,3 +1,5 @@
+import contextlib
+import gc
 import logging
 import os
 from pathlib import Path
@@ -43,7 +45,7 @@ def experiment(tmp_path, fine, **changes):
 
 
 def test_block_means_equal_a_hand_computation(fine):
-    coarse = upscaled(fine, xr.Dataset(), 2)
+    coarse = upscaled(fine, 2)
     raw = fine.tas.values
     expected = (
         raw[:, ::2, :-1:2] + raw[:, 1::2, :-1:2] + raw[:, ::2, 1::2] + raw[:, 1::2, 1::2]
@@ -116,6 +118,18 @@ def wide(*names, **options):
     return make(*names, lon=LON, lat=LAT, **options)
 
 
+def late_error():
+    coarse = wide(days=9)
+    coarse.tas[1, 2, 3] = 20.0
+    return coarse
+
+
+def units_missing():
+    coarse = wide()
+    del coarse.tas.attrs["units"]
+    return coarse
+
+
 def notes_of(data):
     return {note.rule: note.text for note in data.understood["gcm"].notes}
 
@@ -182,6 +196,18 @@ def test_source_points_that_never_have_a_value_are_masked(tmp_path):
     assert (~grid.mask).sum() == 2 * len(LAT) and np.isfinite(values).all()
 
 
+@pytest.mark.parametrize("coarse", [wide, late_error, units_missing], ids=lambda b: b.__name__)
+def test_files_are_closed_when_their_values_are_read_or_refused(coarse, tmp_path):
+    gc.disable()
+    try:
+        with contextlib.suppress(DataError):
+            load_data(pair_of(tmp_path, coarse()))
+        for name in ("fine.nc", "coarse.nc"):  # HDF5 refuses to write a file that is open
+            wide().to_netcdf(tmp_path / name)
+    finally:
+        gc.enable()
+
+
 def test_a_source_that_ends_in_the_margin_is_noticed(tmp_path):
     inner = make(lon=np.arange(-8.0, 6.0, 2.0), lat=np.arange(38.0, 46.0, 2.0))
     assert "400 km" in notes_of(load_data(pair_of(tmp_path, inner)))["margin"]
@@ -211,16 +237,10 @@ def sub_daily():
     return wide(freq="6h", days=60)
 
 
-def late_error():
-    coarse = wide(days=9)
-    coarse.tas[1, 2, 3] = 20.0
-    return coarse
-
-
 REFUSED = {
-    away: ("outside", "the source 'gcm': it covers longitudes 80.0 to .*100 % of the target"),
-    half: ("outside", "leaves .* % of the target .* outside; choose a source around the target"),
-    swapped: ("outside", "check that latitude and longitude are not swapped"),
+    away: ("outside", "the source 'gcm': it .lat 30.0 to .* covers 0 % of the target .*; choose a"),
+    half: ("outside", "covers 33.3 % of the target .*; choose a source around the target"),
+    swapped: ("outside", "with latitude and longitude exchanged it would cover .*exchange their"),
     monthly: ("not-daily", "gcm.*the values are monthly, but daily ones are needed; give daily"),
     sub_daily: ("sub-daily", "gcm.*the values are 6-hourly.*add 'daily: mean' beside the files"),
     late_error: ("out-of-range", "the source 'gcm': 'tas' runs from 20 to"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data import open_fields, to_canonical, understand
+from graphdown.data import open_fields, to_canonical
 from graphdown.data.fields import CHUNK_BYTES, Request, read_files
 from graphdown.errors import DataError
 
@@ -246,7 +246,7 @@ def test_fixed_fields_of_their_own_file_are_taken(tmp_path):
 def test_what_was_understood_reads_as_text_and_json(tmp_path):
     ds = levels([85000.0, 50000.0])
     ds.assign(tas=make().tas).isel(time=[0, 1, 2, 6, 7]).to_netcdf(tmp_path / "a.nc")
-    understood = understand([str(tmp_path / "a.nc")])
+    understood = read_files([str(tmp_path / "a.nc")], Request(()))[1]
     held = json.loads(json.dumps(understood.to_dict()))
     assert [v["name"] for v in held["variables"]] == ["tas", "ta850", "ta500"]
     assert held["variables"][1]["level"] == "plev = 85000 Pa"
@@ -279,7 +279,7 @@ def test_grib_forecast_totals_become_rates_and_nothing_is_written_beside_them():
 def test_grib_analyses_and_masks_are_understood():
     ds, _ = read_files([str(Path(FOLDER, "era5-2mt-2019-03-uk.grib"))], Request(("tas",)))
     assert ds.tas.shape == (744, 33, 49) and 270 < float(ds.tas[0].mean()) < 290
-    understood = understand([str(Path(FOLDER, "NW_masks.grib"))])
+    understood = read_files([str(Path(FOLDER, "NW_masks.grib"))], Request(()))[1]
     assert [v.name for v in understood.variables] == ["sftlf"]
 
 
@@ -350,7 +350,7 @@ def test_overlapping_forecasts_keep_the_shortest_lead():
     "name", ["tas_day_MIROC6_ssp119_r1i1p1f1_gn_20150101.nc", "tas_EUR-22_*.nc", "tas_Amon_ICON*"]
 )
 def test_cmip_and_cordex_files_are_understood_as_they_are(name):
-    understood = understand([str(Path(FOLDER, name))])
+    understood = read_files([str(Path(FOLDER, name))], Request(()))[1]
     assert [v.name for v in understood.variables] == ["tas"] and not understood.notes
 
 

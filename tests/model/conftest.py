@@ -21,7 +21,7 @@ from graphdown.model import (
     graph_arrays,
     predict,
 )
-from graphdown.model.tables import EdgeTable, bucket, build_edge_table
+from graphdown.model.tables import EdgeTable, Padding, bucket, build_edge_table
 from meshes import DownscalingGraph, GraphSpec, Grid, build_graph
 
 SOURCE = Grid.regular(1.875, 1.25, (-7.5, 36.25, 20.625, 55.0))
@@ -144,9 +144,9 @@ def random_edges(senders: int, receivers: int, seed: int = 0, hubs: int = 0) -> 
     )
 
 
-def table_of(edges: SimpleNamespace, padded: tuple[int, int] | None = None) -> EdgeTable:
+def table_of(edges: SimpleNamespace, padding: Padding | None = None) -> EdgeTable:
     parts = edges.senders, edges.receivers, edges.features, edges.weights
-    return build_edge_table(*parts, sizes=edges.sizes, padded_sizes=padded)
+    return build_edge_table(*parts, sizes=edges.sizes, padding=padding)
 
 
 EDGES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphdown.model import tables
-from graphdown.model.tables import bucket, build_edge_table, gather_edges
+from graphdown.model.tables import Padding, bucket, build_edge_table, gather_edges
 
 from .conftest import EDGES, random_edges, table_of
 
@@ -85,14 +85,25 @@ def test_outgoing_is_the_inverse_of_senders(edges):
         assert np.max(block) <= senders.size
 
 
-def test_padding_the_nodes_adds_empty_rows_alone():
+def test_padding_adds_senders_and_places_that_hold_nothing():
     edges = EDGES["one-block"]
-    plain, padded = in_numpy((table_of(edges), table_of(edges, (40, 48))))
+    plain, padded = in_numpy((table_of(edges), table_of(edges, Padding(40, 64, 80))))
     np.testing.assert_array_equal(listed(padded, 40)[0], listed(plain, 30)[0])
-    assert listed(padded, 40)[1] == 48
-    assert sum(len(block) for block in padded.outgoing.blocks) == 40
-    assert np.all(padded.senders.blocks[0][40:] == 40)
+    assert padded.senders.blocks[0].shape == (40, 64)
+    assert padded.outgoing.blocks[0].shape == (40, 80)
     assert np.all(padded.outgoing.blocks[0][30:] == flat(padded).size)
+
+
+def test_padding_over_edge_lists_holds_each_of_them():
+    lists = [(edges.senders, edges.receivers) for edges in EDGES.values()]
+    padding = Padding.over(lists, 90)
+    for edges in EDGES.values():
+        table = in_numpy(table_of(edges, padding))
+        plain = in_numpy(table_of(edges))
+        assert listed(table, padding.senders)[1] == edges.sizes[1]
+        np.testing.assert_array_equal(
+            listed(table, padding.senders)[0], listed(plain, edges.sizes[0])[0]
+        )
 
 
 def test_two_blocks_list_what_one_lists_in_less_space(monkeypatch):

@@ -27,10 +27,10 @@ def archive(tmp_path_factory):
     return folder
 
 
-def asked(archive, folder, samples="disk", model=None, **training):
+def asked(archive, folder, samples="disk", model=None, sources="ab", **training):
     raw = experiment_to_dict(make_experiment(folder, make_data(), model, **training))
     raw["data"]["target"]["files"] = [str(archive / "fine.nc")]
-    raw["data"]["sources"] = [{"name": n, "files": [str(archive / f"{n}.nc")]} for n in "ab"]
+    raw["data"]["sources"] = [{"name": n, "files": [str(archive / f"{n}.nc")]} for n in sources]
     raw["training"]["samples"] = samples
     raw["periods"]["train"] = ["2001-01-01", "2001-02-28"]
     return parse_experiment(raw, "the test")
@@ -44,7 +44,7 @@ def trainers(archive, tmp_path_factory):
 def make_trainers(archive, folder, model=None):
     made = []
     for samples, store in (("memory", None), ("disk", folder)):
-        experiment = asked(archive, folder / "unused", samples, model)
+        experiment = asked(archive, folder / "unused", samples, model, "b")
         made.append(Trainer(experiment, load_data(experiment, store), folder))
     return made
 
@@ -71,6 +71,26 @@ def test_batches_are_the_same_bit_for_bit(trainers):
         assert first == second
         for name, values in one._asdict().items():
             np.testing.assert_array_equal(values, getattr(other, name), err_msg=name)
+
+
+def test_random_grids_are_drawn_from_the_targets_own_store(archive, tmp_path):
+    truth().to_netcdf(tmp_path / "fine.nc")
+    grids = {"count": 2, "spacing": [1.0, 1.5], "kinds": ["regular"]}
+    made = []
+    for samples, store in (("memory", None), ("disk", tmp_path / "samples")):
+        raw = experiment_to_dict(asked(tmp_path, tmp_path / "unused", samples))
+        raw["predictors"] = ["tas", "pr"]
+        raw["data"]["sources"] = [{"name": "up", "upscale": 1, "grids": grids}]
+        experiment = parse_experiment(raw, "the test")
+        made.append(Trainer(experiment, load_data(experiment, store), tmp_path))
+    memory, disk = made
+    assert [p.name for p in (tmp_path / "samples").iterdir()] == ["target.zarr"]
+    assert memory.normaliser == disk.normaliser
+    for step in range(3):
+        for one, other in zip(memory._batch(step)[0], disk._batch(step)[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+    (one,), (other,) = ([*t.samples[0].by_grid()][:1] for t in made)
+    np.testing.assert_array_equal(one.source, other.source)
 
 
 @pytest.mark.slow
@@ -101,7 +121,7 @@ def test_a_run_from_disk_that_is_interrupted_ends_as_one_from_memory(
 
 
 def test_fields_of_a_run_that_did_not_begin_are_no_obstacle(archive, tmp_path):
-    experiment = asked(archive, tmp_path / "run")
+    experiment = asked(archive, tmp_path / "run", sources="b")
     for _ in range(2):
         load_for(experiment)
     run = loop._open_run(experiment)

@@ -73,7 +73,7 @@ def test_source_values_are_padded_with_zeros_to_a_bucket():
 def test_a_batch_holds_both_sides_and_the_season_of_its_days(data):
     samples = make_trainer(data).samples[0]
     days, warming = np.asarray([31, 0, 58]), np.asarray([1.0, 2.0, 3.0], np.float32)
-    batch = samples.batch(days, warming, 0.25)
+    batch = samples.batch(days, warming, 0.25, 0)
     coarse, fine = data.sources["a"], data.fine
     for i, day in enumerate(days):
         np.testing.assert_array_equal(batch.source[i, :, 0], COARSE.values(coarse.tas)[day])

@@ -45,7 +45,7 @@ def start(trainer, params=None):
 @pytest.fixture(scope="module")
 def batch(trainer):
     samples = trainer.samples[0]
-    made = samples.batch(np.asarray([3, 20, 41]), np.zeros(3, np.float32), 0.0)
+    made = samples.batch(np.asarray([3, 20, 41]), np.zeros(3, np.float32), 0.0, 0)
     fine = made.fine.copy()
     fine[0, 10:60, 0] = fine[2, 7, 1] = np.nan
     return made._replace(fine=fine)

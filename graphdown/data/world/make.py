@@ -11,8 +11,13 @@ from graphdown.data.world.waves import Waves
 from graphdown.data.world.weather import Weather, simulate
 
 
-def make_world(spec: WorldSpec | None = None) -> World:
-    """Return the world of a spec, the same one each time; the default takes some ten seconds."""
+def make_world(spec: WorldSpec | None = None, perfect: bool = False) -> World:
+    """Return the world of a spec, the same one each time; the default takes some ten seconds.
+
+    Args:
+        spec: size, period and seed.
+        perfect: add the view "perfect", without errors, to be upscaled to any grid.
+    """
     spec = spec or WorldSpec()
     seeds = np.random.SeedSequence(spec.seed).spawn(4)
     land, sky, local, model = (np.random.default_rng(seed) for seed in seeds)
@@ -21,7 +26,7 @@ def make_world(spec: WorldSpec | None = None) -> World:
     terrain = make_terrain(region, waves, land)
     window = region.window
     target = Terrain(*(field[window[1:]] for field in vars(terrain).values()))
-    views = Views(region, terrain)
+    views = Views(region, terrain, perfect)
     times, tas, pr, unknown_tas, unknown_pr = [], [], [], [], []
     for weather in simulate(spec, region, waves, sky):
         views.add(weather, model)

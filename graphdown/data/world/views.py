@@ -1,7 +1,8 @@
 """What made-up GCMs show of the weather: area means on their own grids, with errors of their own.
 
 A GCM knows its own smooth mountains and coasts, hence no cold pools, no foehn and no rain of
-slopes; it drizzles when the air is moist. The errors of each are listed in `GCMS`.
+slopes; it drizzles when the air is moist. The errors of each are listed in `GCMS`. A view without
+errors or noise, on cells of twice the target's spacing, is there to be upscaled to any grid.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from graphdown.data.world.climate import frontal_rain, surface_temperature
 from graphdown.data.world.region import POLE_LAT, POLE_LON, Region
 from graphdown.data.world.terrain import Terrain
 from graphdown.data.world.weather import Weather
-from meshes import EARTH_RADIUS_KM, Grid, conservative
+from meshes import EARTH_RADIUS_KM, Grid, coarsen, conservative
 
 MARGIN_KM = 370.0
 DRIZZLE = 0.4
@@ -30,6 +31,8 @@ ATTRS = {
     "orog": {"standard_name": "surface_altitude", "units": "m"},
     "sftlf": {"standard_name": "land_area_fraction", "units": "1"},
 }
+PERFECT = "perfect"
+PERFECT_CELLS = 2
 PREDICTORS = ("tas", "pr", "psl", "hus700", "ua850", "va850")
 
 
@@ -72,14 +75,17 @@ def view_grids(target: Grid) -> dict[str, Grid]:
 
 
 class Views:
-    """Collects the days that each GCM shows."""
+    """Collects the days that each GCM shows, and the perfect view if it is wanted."""
 
-    def __init__(self, region: Region, terrain: Terrain):
+    def __init__(self, region: Region, terrain: Terrain, perfect: bool = False):
         self._region, self._terrain = region, terrain
         self.grids = view_grids(region.target)
-        self._weights = [conservative(region.box, grid).matrix() for grid in self.grids.values()]
-        self._means = csr_array(vstack(self._weights).astype(np.float32))
+        self._means = _means(region.box, list(self.grids.values()))
         self._days: list[dict[str, np.ndarray]] = []
+        self._perfect = coarsen(region.box, PERFECT_CELLS) if perfect else None
+        if self._perfect is not None:
+            self._perfect_means = _means(region.box, [self._perfect])
+            self._perfect_days: list[dict[str, np.ndarray]] = []
 
     def add(self, weather: Weather, rng: np.random.Generator) -> None:
         """Show some days of the weather to all GCMs."""
@@ -94,7 +100,10 @@ class Views:
             "ua850": weather.u * cos - weather.v * sin,
             "va850": weather.u * sin + weather.v * cos,
         }
-        days = {name: self._mean(field) for name, field in fields.items()}
+        if self._perfect is not None:
+            means = {name: _of(self._perfect_means, field) for name, field in fields.items()}
+            self._perfect_days.append(means)
+        days = {name: _of(self._means, field) for name, field in fields.items()}
         for name, values in days.items():
             random = rng.standard_normal(values.shape, dtype=np.float32)
             if name == "pr":
@@ -104,21 +113,31 @@ class Views:
         days["hus700"] = np.maximum(days["hus700"], 1e-6)
         self._days.append(days)
 
-    def _mean(self, field: np.ndarray) -> np.ndarray:
-        """Return area means [T, cells of all GCMs] of a field [T, ny, nx]."""
-        return np.ascontiguousarray((self._means @ field.reshape(len(field), -1).T).T)
-
     def datasets(self, times: np.ndarray) -> dict[str, xr.Dataset]:
         """Return what each GCM shows of all days, its own errors included."""
         series = {name: np.concatenate([day[name] for day in self._days]) for name in PREDICTORS}
         ends = np.cumsum([grid.size for grid in self.grids.values()])[:-1]
         parts = {name: np.split(values, ends, axis=1) for name, values in series.items()}
-        orog = np.split(self._mean(self._terrain.model_orog[None])[0], ends)
+        orog = np.split(_of(self._means, self._terrain.model_orog[None])[0], ends)
         shown = {}
         for i, (gcm, grid) in enumerate(self.grids.items()):
             own = {name: _with_errors(name, parts[name][i], GCMS[gcm]) for name in PREDICTORS}
             shown[gcm] = dataset(grid, own, {"orog": orog[i]}, times)
+        if self._perfect is not None:
+            own = {n: np.concatenate([day[n] for day in self._perfect_days]) for n in PREDICTORS}
+            height = _of(self._perfect_means, self._terrain.model_orog[None])[0]
+            shown[PERFECT] = dataset(self._perfect, own, {"orog": height}, times)
         return shown
+
+
+def _means(box: Grid, grids: list[Grid]) -> csr_array:
+    """Return the matrix [cells of all grids, cells of the box] of area means."""
+    return csr_array(vstack([conservative(box, grid).matrix() for grid in grids], dtype=np.float32))
+
+
+def _of(means: csr_array, field: np.ndarray) -> np.ndarray:
+    """Return area means [T, cells] of a field [T, ny, nx]."""
+    return np.ascontiguousarray((means @ field.reshape(len(field), -1).T).T)
 
 
 def _with_errors(name: str, values: np.ndarray, errors: Errors) -> np.ndarray:

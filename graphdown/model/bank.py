@@ -1,0 +1,79 @@
+"""A bank of source grids on the device: fields are upscaled to one of them and encoded from it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from graphdown.model.arrays import SourceArrays
+from graphdown.model.tables import bucket
+from meshes import SparseWeights
+
+
+class Upscaling(NamedTuple):
+    """Conservative weights from the fields to a source grid, padded with weights of 0.
+
+    Attributes:
+        receivers: source nodes int [E], ascending.
+        donors: nodes of the fields int [E].
+        weights: float [E].
+    """
+
+    receivers: Array
+    donors: Array
+    weights: Array
+
+    def __call__(self, fields: Array, nodes: int) -> Array:
+        """Return the means [nodes, ...] of fields [Nf, ...]; padded nodes get 0."""
+        extra = (1,) * (fields.ndim - 1)
+        parts = fields[self.donors] * self.weights.reshape(-1, *extra)
+        return jax.ops.segment_sum(parts, self.receivers, nodes, indices_are_sorted=True)
+
+
+class SourceBank(NamedTuple):
+    """What depends on the source grid, of all grids: every array has the grid as leading axis.
+
+    Attributes:
+        upscaling: from the fields to each grid.
+        arrays: graph arrays of each grid.
+    """
+
+    upscaling: Upscaling
+    arrays: SourceArrays
+
+    def select(self, grid: Array) -> "SourceBank":
+        """Return the part of one grid, by its number."""
+        return jax.tree.map(lambda stacked: stacked[grid], self)
+
+    @property
+    def nodes(self) -> int:
+        """Padded number of source nodes."""
+        return self.arrays.encode.outgoing.blocks[0].shape[-2]
+
+
+def source_bank(weights: Sequence[SparseWeights], arrays: Sequence[SourceArrays]) -> SourceBank:
+    """Return the bank of grids whose arrays are padded alike (see `source_arrays`).
+
+    Args:
+        weights: conservative weights [nodes of the grid, Nf] for each grid.
+        arrays: of each grid.
+    """
+    size = bucket(max(len(w.rows) for w in weights))
+    upscalings = [_padded(w, size) for w in weights]
+    return SourceBank(_stacked(upscalings), _stacked(arrays))
+
+
+def _padded(weights: SparseWeights, size: int) -> Upscaling:
+    extra = (0, size - len(weights.rows))
+    return Upscaling(
+        jnp.asarray(np.pad(weights.rows, extra, "edge"), jnp.int32),
+        jnp.asarray(np.pad(weights.cols, extra), jnp.int32),
+        jnp.asarray(np.pad(weights.values, extra), jnp.float32),
+    )
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -1,0 +1,173 @@
+"""Estimate fine fields from any source grid, in closed form, by their covariance in training."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from meshes import Grid, SparseWeights, conservative
+
+NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
+LEAST_COVERED = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Empirical orthogonal functions of fields, and the targets that go with them.
+
+    Reduced-space optimal interpolation (Kaplan et al. 1997, J. Geophys. Res. 102, 27835): fields
+    are their mean plus patterns with independent standard normal amplitudes a; a source cell shows
+    the mean over its area plus noise, y = P a + e, hence a = (P'P + noise I)^-1 P'y. The source
+    grid enters by P alone, so patterns that were fitted once serve any grid; on a grid that
+    resolves little the answer is what a ridge regression fitted on that grid would give.
+
+    Attributes:
+        grid: of the fields, Nf points.
+        mean: of the fields [Nf, V].
+        scale: typical standard deviation of each predictor [V].
+        patterns: float32 [K, Nf, V] in units of scale.
+        target_mean: [Nt, T].
+        target_patterns: float32 [K, Nt, T].
+        noise: variance of the noise in units of scale, one for each target [T].
+    """
+
+    grid: Grid
+    mean: np.ndarray
+    scale: np.ndarray
+    patterns: np.ndarray
+    target_mean: np.ndarray
+    target_patterns: np.ndarray
+    noise: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all attributes but the grid."""
+        return {name: value for name, value in vars(self).items() if name != "grid"}
+
+    def weights(self, source: Grid) -> SparseWeights:
+        """Return the weights [Ns, Nf] of the fields in the means over source cells.
+
+        Masked cells, and cells of which the fields cover less than half, have none.
+        """
+        means = conservative(self.grid, source, LEAST_COVERED)
+        used = source.mask[means.rows]
+        return SparseWeights(means.rows[used], means.cols[used], means.values[used], means.shape)
+
+    def seen_from(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
+        """Return P [Ns, V, K] and the mean of the fields [Ns, V] as source cells show them."""
+        matrix = weights.matrix()
+        stacked = np.moveaxis(self.patterns, 0, -1).reshape(self.grid.size, -1).astype(np.float64)
+        shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
+        return shown, np.asarray(matrix @ self.mean)
+
+    def gain(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
+        """Return what turns source values into amplitudes: a = gain . (values - mean).
+
+        Args:
+            weights: of the source, see `weights`.
+
+        Returns:
+            float32 gain [T, K, Ns, V], in amplitudes per physical unit, and mean [Ns, V]. Cells
+            without weights have a gain of 0.
+        """
+        shown, mean = self.seen_from(weights)
+        flat = shown.reshape(-1, shown.shape[-1])
+        square = flat.T @ flat
+        parts = []
+        for noise in self.noise:
+            factor = cho_factor(square + noise * np.eye(len(square)))
+            parts.append(cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale)
+        return np.stack(parts).astype(np.float32), mean.astype(np.float32)
+
+    def estimate(self, weights: SparseWeights, values: np.ndarray) -> np.ndarray:
+        """Return the targets [time, Nt, T] that source values [time, Ns, V] tell of."""
+        return self.estimator(weights)(values)
+
+    def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what `estimate` does with values, some days at a time."""
+        gain, mean = self.gain(weights)
+
+        def estimate(values: np.ndarray) -> np.ndarray:
+            seen = (values - mean).reshape(len(values), -1)
+            columns = [
+                seen @ own.reshape(len(own), -1).T @ self.target_patterns[..., t]
+                for t, own in enumerate(gain)
+            ]
+            return np.stack(columns, axis=-1) + self.target_mean
+
+        return estimate
+
+
+def fit_modes(
+    grid: Grid,
+    fields: np.ndarray,
+    fine: np.ndarray,
+    count: int,
+    warming: tuple[np.ndarray, np.ndarray],
+) -> Modes:
+    """Return the leading modes of training days; the noise is still to be chosen.
+
+    Args:
+        grid: of the fields.
+        fields: predictors [time, Nf, V], complete.
+        fine: targets [time, Nt, T]; missing ones count as the node's mean.
+        count: number of modes; at most as many as days.
+        warming: standard deviation of a uniform warming in each predictor [V] and target [T],
+            which enters as a pair of days.
+    """
+    mean, (x, y, target_mean) = fields.mean(axis=0, dtype=np.float64), _anomalies(fields, fine)
+    scale = np.sqrt(np.mean(x**2, axis=(0, 1)))
+    days = len(x)
+    x = _with_warming(x, warming[0]) / scale
+    y = _with_warming(y, warming[1])
+    flat = x.reshape(len(x), -1)
+    top = len(flat)
+    count = min(count, days - 1)
+    _, vectors = eigh(flat @ flat.T, subset_by_index=(top - count, top - 1))
+    # Amplitudes of variance 1: the days' own are sqrt(days) times the vectors.
+    amplitudes = vectors[:, ::-1].T * np.sqrt(days)
+    patterns = (amplitudes @ flat / days).reshape(count, *x.shape[1:])
+    targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
+    patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
+    return Modes(grid, mean, scale, patterns, target_mean, targets, np.ones(y.shape[-1]))
+
+
+def _anomalies(fields: np.ndarray, fine: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = fields - fields.mean(axis=0, dtype=np.float64)
+    present = np.isfinite(fine)
+    total = np.where(present, fine, 0.0).sum(axis=0, dtype=np.float64)
+    mean = total / np.maximum(present.sum(axis=0), 1)
+    return x, np.where(present, fine - mean, 0.0), mean
+
+
+def _with_warming(values: np.ndarray, warming: np.ndarray) -> np.ndarray:
+    if not warming.any():
+        return values
+    step = np.sqrt(len(values) / 2.0) * np.broadcast_to(warming, values.shape[1:])
+    return np.concatenate([values, step[None], -step[None]])
+
+
+def choose_noise(
+    modes: Modes, validation: Iterable[tuple[SparseWeights, np.ndarray, np.ndarray]]
+) -> Modes:
+    """Return the modes with the noise that does best on validation days, for each target.
+
+    Args:
+        modes: as fitted.
+        validation: for some source grids their weights, values [time, Ns, V] and the targets
+            [time, Nt, T].
+    """
+    errors = np.zeros((len(NOISES), len(modes.noise)))
+    target = modes.target_patterns.reshape(len(modes.target_patterns), -1)
+    for weights, values, fine in validation:
+        shown, mean = modes.seen_from(weights)
+        flat = shown.reshape(-1, shown.shape[-1])
+        squares, vectors = eigh(flat.T @ flat)
+        seen = ((values - mean) / modes.scale).reshape(len(values), -1)
+        rotated = seen @ (flat @ vectors)
+        of_rotated = vectors.T @ target
+        for k, noise in enumerate(NOISES):
+            made = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
+            wrong = made.reshape(len(made), *fine.shape[1:]) + modes.target_mean - fine
+            errors[k] += np.nanmean(wrong**2, axis=(0, 1))
+    return replace(modes, noise=np.asarray(NOISES)[errors.argmin(axis=0)])

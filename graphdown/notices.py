@@ -1,0 +1,36 @@
+"""What graphdown logs, as plain lines for a user at a terminal."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def notices_shown() -> Iterator[None]:
+    """Show what is logged meanwhile on stderr: a line for each notice, the same one only once."""
+    logger = logging.getLogger("graphdown")
+    handler, level = _Lines(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    """Writes messages that were not written before, above a progress bar if one is shown."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        message = record.getMessage()
+        if message not in self.shown:
+            self.shown.add(message)
+            tqdm.write(message, file=sys.stderr)

@@ -1,0 +1,78 @@
+"""What the user states of files on the command line; an experiment has it beside `files`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from graphdown.data.fields import Request
+from graphdown.errors import GraphdownError
+from graphdown.experiment import Daily
+
+
+@dataclass(frozen=True)
+class Statements:
+    """What files do not say themselves.
+
+    Attributes:
+        units: variable=units, for variables whose units attribute is missing or wrong, as in
+            --units tas=degC "pr=kg m-2 s-1"
+        rename: name in the file=CF/CMIP name, as in --rename temp2=tas precip=pr
+        daily: how sub-daily values become daily ones, as in --daily mean; tasmax and tasmin always
+            become maximum and minimum.
+        select: index, from 0, to take of a dimension beside time and space, as in --select member=0
+        accumulated: variables whose totals run up from 00 UTC of each day, as in --accumulated pr
+    """
+
+    units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = ()
+    rename: Annotated[tuple[str, ...], arg(metavar="NAME=NAME...")] = ()
+    daily: Daily | None = None
+    select: Annotated[tuple[str, ...], arg(metavar="DIMENSION=INDEX...")] = ()
+    accumulated: Annotated[tuple[str, ...], arg(metavar="NAME...")] = ()
+
+    def request(self, variables: Sequence[str] = (), optional: Sequence[str] = ()) -> Request:
+        """Return the request for variables with these statements.
+
+        Raises:
+            GraphdownError: a statement has no "=", or an index is no whole number.
+        """
+        return Request(
+            variables=tuple(variables),
+            optional=tuple(optional),
+            units=_pairs("--units", self.units, "tas=degC"),
+            rename=_pairs("--rename", self.rename, "temp2=tas"),
+            daily=self.daily,
+            select=_indices(self.select),
+            accumulated=self.accumulated,
+        )
+
+    def words(self) -> list[str]:
+        """Return the words of the command line that state the same."""
+        daily = () if self.daily is None else (self.daily,)
+        given = {
+            "--units": self.units,
+            "--rename": self.rename,
+            "--daily": daily,
+            "--select": self.select,
+            "--accumulated": self.accumulated,
+        }
+        return [word for option, values in given.items() if values for word in (option, *values)]
+
+
+def _pairs(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    for text in texts:
+        before, equals, after = text.partition("=")
+        if not (before and equals and after):
+            raise GraphdownError(f"{option}: {text!r} has not the form of {example}; correct it.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _indices(texts: Sequence[str]) -> dict[str, int]:
+    pairs = _pairs("--select", texts, "member=0")
+    for name, index in pairs.items():
+        if not index.isdecimal():
+            raise GraphdownError(
+                f"--select: {index!r} is no index of {name!r}; give a whole number from 0."
+            )
+    return {name: int(index) for name, index in pairs.items()}

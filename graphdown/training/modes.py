@@ -1,0 +1,59 @@
+"""Fit the modes of an experiment: on its training days, the noise on validation days."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from graphdown.data.bank import GridBank
+from graphdown.data.fields import field_values
+from graphdown.data.load import ExperimentData, source_arrays
+from graphdown.data.normalise import is_air_temperature
+from graphdown.errors import ExperimentError
+from graphdown.experiment import Experiment
+from graphdown.modes import Modes, choose_noise, fit_modes
+from meshes import Grid, SparseWeights
+
+
+def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: Grid) -> Modes:
+    """Return the modes of an experiment's fields and targets.
+
+    Args:
+        experiment: its one training source has random grids.
+        data: the experiment's fields.
+        target: the target grid.
+
+    Raises:
+        ExperimentError: the experiment trains on several sources, or on one without grids.
+    """
+    name = next(iter(data.sources))
+    bank = data.banks.get(name)
+    if bank is None or len(data.sources) > 1:
+        raise ExperimentError(
+            "'model.modes' needs exactly one training source, and this with 'grids', since the "
+            "modes are those of its fields; give one, or set 'model.modes: 0'."
+        )
+    fields, fine = data.fields(experiment, name, "train")
+    _, values = source_arrays(fields, experiment.predictors, f"the source {name!r}")
+    offset = experiment.training.warming_offset
+    spread = (offset[1] - offset[0]) / np.sqrt(12.0)
+    warming = (
+        np.asarray([spread * is_air_temperature(n) for n in names])
+        for names in (experiment.predictors, experiment.targets)
+    )
+    modes = fit_modes(
+        bank.fields,
+        values,
+        field_values(fine, experiment.targets, target),
+        experiment.model.modes,
+        (next(warming), next(warming)),
+    )
+    return choose_noise(modes, _validation(experiment, data, name, bank, target))
+
+
+def _validation(
+    experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
+) -> Iterator[tuple[SparseWeights, np.ndarray, np.ndarray]]:
+    for number in range(bank.training, len(bank.grids)):
+        coarse, fine = data.pair(experiment, name, "validation", number)
+        _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
+        yield bank.weights[number], values, field_values(fine, experiment.targets, target)
