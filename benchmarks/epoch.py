@@ -53,7 +53,7 @@ BLOCK = 4  # steps of one kind in a row: the machine's other work changes more s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--days", type=int, default=96, help="days of an epoch")
-    parser.add_argument("--repeats", type=int, default=5, help="epochs of each kind")
+    parser.add_argument("--repeats", type=int, default=7, help="epochs of each kind")
     parser.add_argument("--years", type=int, nargs="+", default=[5, 20], help="of the archives")
     parser.add_argument("--folder", type=Path, help="for the made-up files; a temporary one")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)

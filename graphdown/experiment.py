@@ -139,7 +139,8 @@ class TrainingSpec:
             training grid would serve to recognise its source, and that of another mislead.
         samples: where the days to learn from are kept: in "memory", or on "disk", in the run's
             folder, which takes little memory however long the periods are. Parameters are the
-            same bit for bit. `model.target_regression` is fitted in memory all the same.
+            same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
+            the same.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
     """
