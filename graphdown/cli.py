@@ -196,14 +196,14 @@ def _grid(name: str) -> Any:
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
-    from graphdown.data import load_data
     from graphdown.experiment import load_experiment
     from graphdown.study import evaluate_run, write_inputs
+    from graphdown.training import load_for
     from graphdown.training import train as run_training
 
     experiment = load_experiment(path, overrides)
     print(f"{experiment.name}: making the data ...", flush=True)
-    data = load_data(experiment)
+    data = load_for(experiment)
     run_training(experiment, data)
     print("Scoring against the baselines ...", flush=True)
     _show(*evaluate_run(experiment.output, data))

@@ -137,6 +137,10 @@ class TrainingSpec:
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
             the logarithm of the source spacing as the network sees it; else the spacing of a
             training grid would serve to recognise its source, and that of another mislead.
+        samples: where the days to learn from are kept: in "memory", or on "disk", in the run's
+            folder, which takes little memory however long the periods are. Parameters are the
+            same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
+            the same.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
     """
@@ -152,6 +156,7 @@ class TrainingSpec:
     patience: int = 0
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
+    samples: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
 

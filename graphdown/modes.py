@@ -1,6 +1,6 @@
 """Estimate fine fields from any source grid, in closed form, by their covariance in training."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,13 +81,21 @@ class Modes:
 
     def estimate(self, weights: SparseWeights, values: np.ndarray) -> np.ndarray:
         """Return the targets [time, Nt, T] that source values [time, Ns, V] tell of."""
+        return self.estimator(weights)(values)
+
+    def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what `estimate` does with values, some days at a time."""
         gain, mean = self.gain(weights)
-        seen = (values - mean).reshape(len(values), -1)
-        columns = [
-            seen @ own.reshape(len(own), -1).T @ self.target_patterns[..., t]
-            for t, own in enumerate(gain)
-        ]
-        return np.stack(columns, axis=-1) + self.target_mean
+
+        def estimate(values: np.ndarray) -> np.ndarray:
+            seen = (values - mean).reshape(len(values), -1)
+            columns = [
+                seen @ own.reshape(len(own), -1).T @ self.target_patterns[..., t]
+                for t, own in enumerate(gain)
+            ]
+            return np.stack(columns, axis=-1) + self.target_mean
+
+        return estimate
 
 
 def fit_modes(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.store import store_folder
 from graphdown.emulator import Emulator, load
 from graphdown.errors import GraphdownError
 from graphdown.experiment import Experiment, load_experiment
@@ -51,7 +52,7 @@ def evaluate_run(
     if not stored.is_file():
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
     experiment = load_experiment(stored)
-    data = data or load_data(experiment)
+    data = data or load_data(experiment, store_folder(experiment, run))
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
     scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")

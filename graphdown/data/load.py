@@ -1,7 +1,9 @@
 """Load all the fields that an experiment names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,18 +17,25 @@ from graphdown.data.fields import (
     open_fields,
     read_files,
 )
-from graphdown.data.files import unreadable
-from graphdown.data.missing import complete_values, with_ground_filled, without_empty_days
+from graphdown.data.missing import (
+    complete_values,
+    note_empty_days,
+    note_filled,
+    with_ground_filled,
+)
 from graphdown.data.pair import pair, select_period, unpaired, within
+from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.rules import Notes, log_notes
+from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
-from graphdown.data.values import check_range
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
 from meshes import Grid, bilinear, coarsen, conservative, coverage
 
 PERIODS = ("train", "validation", "test")
+TARGET = "the target"
+TARGET_STORE = "target"
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,8 @@ class ExperimentData:
         understood: what was understood of the target's files ("target") and of each source's.
         banks: the grids of the sources that are upscaled to random ones; their fields stand in
             `sources` and `unseen` as they are before.
+        stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`; a
+            source that is the target itself has none of its own.
     """
 
     fine: xr.Dataset
@@ -50,6 +61,7 @@ class ExperimentData:
     unseen: dict[str, xr.Dataset]
     understood: dict[str, Understanding] = field(default_factory=dict)
     banks: dict[str, GridBank] = field(default_factory=dict)
+    stored: dict[str, Stored] = field(default_factory=dict)
 
     def pair(
         self, experiment: Experiment, source: str, period: str, grid: int | None = None
@@ -75,20 +87,34 @@ class ExperimentData:
         return pair(part, self.fine)
 
 
-def load_data(experiment: Experiment) -> ExperimentData:
+def source_store(source: str) -> str:
+    """Return the name of a source's store."""
+    return f"source-{source}"
+
+
+def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
     """Open, convert and check every field of an experiment; read its periods.
 
     Repairs, notices and the number of days without a partner are logged, see `log_notes`.
 
+    Args:
+        experiment: names the fields.
+        store: a folder to keep the fields in, instead of in memory; what it holds of the same
+            files and settings is used again.
+
     Raises:
         DataError: a file, variable or period is missing or wrong; the message names it.
+        GraphdownError: the store cannot be written.
     """
     data = experiment.data
+    holder = Memory() if store is None else Disk(store)
     if data.world is not None:
-        loaded = _from_world(experiment)
+        loaded = _from_world(experiment, holder)
     else:
         assert data.target is not None
-        loaded = _from_files(data.target, experiment)
+        loaded = _from_files(data.target, experiment, holder)
+    if isinstance(holder, Disk):
+        loaded = replace(loaded, stored=holder.stored)
     for source in (*data.sources, *data.unseen):
         if source.grids is not None:
             fields = {**loaded.sources, **loaded.unseen}[source.name]
@@ -104,9 +130,9 @@ def load_data(experiment: Experiment) -> ExperimentData:
     return loaded
 
 
-def _from_files(target: Target, experiment: Experiment) -> ExperimentData:
+def _from_files(target: Target, experiment: Experiment, holder: Holder) -> ExperimentData:
     data = experiment.data
-    fine, statics, understood = _target(target, experiment)
+    fine, statics, understood = _target(target, experiment, holder)
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
         periods = PERIODS if source in data.sources else PERIODS[2:]
@@ -114,21 +140,48 @@ def _from_files(target: Target, experiment: Experiment) -> ExperimentData:
         if source.upscale is not None:
             names = list(experiment.predictors)
             own = fine[names].assign(statics[[n for n in ("orog",) if n in statics]])
-            group[source.name] = own if source.upscale == 1 else upscaled(own, source.upscale)
+            if source.upscale > 1:
+                origin = _origin(target, understood, names, PERIODS, experiment)
+                origin["upscale"] = source.upscale
+                where = f"the source {source.name!r}"
+                rules = _upscaling(source.upscale)
+                own = holder.hold(source_store(source.name), where, own, rules, origin).ds
+            group[source.name] = own
             continue
-        fields, of_source = _source(source, fine, periods, experiment)
+        fields, of_source = _source(source, fine, periods, experiment, holder)
         group[source.name], loaded.understood[source.name] = fields, of_source
     return loaded
 
 
-def _from_world(experiment: Experiment) -> ExperimentData:
+def _upscaling(factor: int) -> Rules:
+    return lambda part: as_they_are(upscaled(part, factor))
+
+
+def _origin(
+    asked: Source | Target,
+    understood: Understanding,
+    names: Sequence[str],
+    periods: Sequence[str],
+    experiment: Experiment,
+) -> dict[str, Any]:
+    return {
+        "asked": asdict(asked),
+        "files": files_seen(understood.files),
+        "names": list(names),
+        "periods": {period: getattr(experiment.periods, period) for period in periods},
+    }
+
+
+def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
     from graphdown.data.world import make_world
 
     data = experiment.data
     assert data.world is not None
     views = [source.view for source in (*data.sources, *data.unseen)]
     world = make_world(data.world, perfect="perfect" in views)
+    origin = {"world": asdict(data.world)}
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
+    truth = world.truth[list(experiment.targets)]
 
     def view(source: Source) -> xr.Dataset:
         if source.view not in world.views:
@@ -139,10 +192,14 @@ def _from_world(experiment: Experiment) -> ExperimentData:
         fields = world.views[source.view]
         _need(fields, experiment.predictors, f"the view {source.view!r}", "predictors")
         extra = [name for name in ("orog",) if name in fields]
-        return fields[[*experiment.predictors, *extra]]
+        part = fields[[*experiment.predictors, *extra]]
+        of_view = {**origin, "view": source.view, "names": list(experiment.predictors)}
+        where = f"the source {source.name!r}"
+        return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
 
+    of_truth = {**origin, "names": list(experiment.targets)}
     return ExperimentData(
-        world.truth[list(experiment.targets)],
+        holder.hold(TARGET_STORE, TARGET, truth, as_they_are, of_truth).ds,
         world.statics,
         {s.name: view(s) for s in data.sources},
         {s.name: view(s) for s in data.unseen},
@@ -156,7 +213,9 @@ def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:
             raise DataError(f"{key!r} names {name!r}, which {where} lacks (it has {there}).")
 
 
-def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Dataset, Understanding]:
+def _target(
+    target: Target, experiment: Experiment, holder: Holder
+) -> tuple[xr.Dataset, xr.Dataset, Understanding]:
     names = list(experiment.targets)
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
@@ -172,10 +231,14 @@ def _target(target: Target, experiment: Experiment) -> tuple[xr.Dataset, xr.Data
             )
         fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
+    part = _in_periods(fine, PERIODS, experiment, TARGET, where)
+    rules = ValueRules(names, experiment.targets, every=True, ground=False, where=where)
+    origin = _origin(target, understood, names, PERIODS, experiment)
     with opened:
-        fine = _loaded(fine, names, PERIODS, experiment, "the target", where)
-    fine = without_empty_days(fine, list(experiment.targets), True, "the target", notes)
-    grid = horizontal_grid(fine, names, "the target")
+        held = holder.hold(TARGET_STORE, TARGET, part, rules, origin)
+    note_empty_days(part["time"], held.kept, TARGET, notes)
+    fine = held.ds
+    grid = horizontal_grid(fine, names, TARGET)
     return fine, _statics(target, grid), _with_notes(understood, notes)
 
 
@@ -193,18 +256,26 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
 
 
 def _source(
-    source: Source, fine: xr.Dataset, periods: Sequence[str], experiment: Experiment
+    source: Source,
+    fine: xr.Dataset,
+    periods: Sequence[str],
+    experiment: Experiment,
+    holder: Holder,
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
     names = experiment.predictors
     opened, understood = _open(where, source, names, optional=["orog"])
+    part = _in_periods(opened, periods, experiment, where, where)
+    rules = ValueRules(names, names, every=False, ground=True, where=where)
+    origin = _origin(source, understood, names, periods, experiment)
     with opened:
-        fields = _loaded(opened, names, periods, experiment, where, where)
+        held = holder.hold(source_store(source.name), where, part, rules, origin)
     notes = Notes()
-    fields = without_empty_days(fields, names, False, where, notes)
-    fields = with_ground_filled(fields, names, where, notes)
+    note_empty_days(part["time"], held.kept, where, notes)
+    note_filled(held.filled, where, notes)
+    fields = held.ds
     grid = horizontal_grid(fields, names, where)
-    target = horizontal_grid(fine, experiment.targets, "the target")
+    target = horizontal_grid(fine, experiment.targets, TARGET)
     found = coverage(grid, target, experiment.graph.margin_km)
     check_cover(found, grid, target, where, notes)
     bounds = [getattr(experiment.periods, p) for p in periods]
@@ -215,27 +286,15 @@ def _source(
     return fields, _with_notes(understood, notes)
 
 
-def _loaded(
-    ds: xr.Dataset,
-    names: Sequence[str],
-    periods: Sequence[str],
-    experiment: Experiment,
-    what: str,
-    where: str,
+def _in_periods(
+    ds: xr.Dataset, periods: Sequence[str], experiment: Experiment, what: str, where: str
 ) -> xr.Dataset:
-    """Return the days of the given periods, read, daily and within range."""
+    """Return the days of the given periods, daily, not read."""
     check_daily(ds, where)
     bounds = {p: getattr(experiment.periods, p) for p in periods}
     for period, ends in bounds.items():
         select_period(ds, ends, f"'periods.{period}' of {what}")
-    part = within(ds, bounds.values())
-    try:
-        loaded = part.compute()
-    except (OSError, RuntimeError, EOFError) as error:
-        raise unreadable(where, error) from None
-    for name in names:
-        check_range(name, loaded[name].values, where)
-    return loaded
+    return within(ds, bounds.values())
 
 
 def _with_notes(understood: Understanding, notes: Notes) -> Understanding:
@@ -303,6 +362,8 @@ def source_arrays(
     Raises:
         DataError: other values are missing.
     """
-    filled = with_ground_filled(ds, predictors, where, notes or Notes())
+    filled, counts = with_ground_filled(ds, predictors, where)
+    if notes is not None:
+        note_filled(counts, where, notes)
     grid = horizontal_grid(filled, predictors, where)
     return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)

@@ -1,6 +1,6 @@
 """Missing values of a loaded source or target: what is filled, left out or refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -15,42 +15,43 @@ from meshes import Grid
 LEAST_PRESENT = 0.5
 
 
-def without_empty_days(
-    ds: xr.Dataset, names: Sequence[str], every: bool, where: str, notes: Notes
-) -> xr.Dataset:
-    """Return the dataset without the times at which variables are missing everywhere.
+def days_with_values(ds: xr.Dataset, names: Sequence[str], every: bool) -> np.ndarray:
+    """Return False for the times [time] at which variables are missing everywhere.
 
     Args:
-        ds: fields [time, *horizontal], loaded.
+        ds: fields [time, *horizontal].
         names: the variables that count.
         every: True drops a time at which all of them are missing, False one at which any is.
-        where: for messages.
-        notes: where the dropped times are counted.
-
-    Raises:
-        DataError: no time would remain.
     """
     there = [ds[n].notnull().any([d for d in ds[n].dims if d != "time"]).values for n in names]
-    keep = np.any(there, axis=0) if every else np.all(there, axis=0)
-    if keep.all():
-        return ds
-    if not keep.any():
+    return np.asarray(np.any(there, axis=0) if every else np.all(there, axis=0))
+
+
+def note_empty_days(time: xr.DataArray, kept: np.ndarray, where: str, notes: Notes) -> None:
+    """Count the times that were dropped, False in `kept` [time].
+
+    Raises:
+        DataError: no time remains.
+    """
+    if kept.all():
+        return
+    if not kept.any():
         raise refuse("all-missing", f"{where}: no day has values of all variables; check them.")
-    dropped = days_of(ds["time"])[~keep]
+    dropped = days_of(time)[~kept]
     text = f"{len(dropped)} days without values are left out, the first {dropped[0]}"
     notes.add("empty-days-dropped", where, text)
-    return ds.isel(time=np.flatnonzero(keep))
 
 
 def with_ground_filled(
-    ds: xr.Dataset, names: Sequence[str], where: str, notes: Notes
-) -> xr.Dataset:
+    ds: xr.Dataset, names: Sequence[str], where: str
+) -> tuple[xr.Dataset, dict[str, int]]:
     """Return the dataset with the points of pressure levels that lie below ground filled.
 
     Each missing point takes the nearest point with a value at that time. Times at which fewer
-    than half of the points have values stay as they are.
+    than half of the points have values stay as they are. Beside it, the number of values that
+    were filled, by variable.
     """
-    out = ds
+    out, filled = ds, {}
     for name in names:
         if split_level(name)[1] is None or not bool(ds[name].isnull().any()):
             continue
@@ -58,12 +59,18 @@ def with_ground_filled(
         values = grid.values(ds[name].transpose("time", ...)).copy()
         count = _fill(values, grid.xyz)
         if count:
-            text = f"{count} values below ground take the nearest point's of the same time"
-            notes.add("below-ground-filled", where, text, name)
+            filled[name] = count
             shaped = values.reshape(len(values), *grid.shape)
             field = ds[name].transpose("time", *grid.dims)
             out = out.assign({name: field.copy(data=shaped)})
-    return out
+    return out, filled
+
+
+def note_filled(filled: Mapping[str, int], where: str, notes: Notes) -> None:
+    """Count the values below ground that were filled, by variable."""
+    for name, count in filled.items():
+        text = f"{count} values below ground take the nearest point's of the same time"
+        notes.add("below-ground-filled", where, text, name)
 
 
 def _fill(values: np.ndarray, xyz: np.ndarray) -> int:
@@ -91,18 +98,34 @@ def complete_values(values: np.ndarray, grid: Grid, names: Sequence[str], where:
     Raises:
         DataError: values are missing at used points.
     """
-    missing = ~np.isfinite(values) & grid.mask[:, None]
-    if missing.any():
-        count, (_, _, column) = int(missing.sum()), np.argwhere(missing)[0]
+    check_complete([values], grid, names, where)
+    return values if grid.mask.all() else values[:, nearest_used(grid)]
+
+
+def check_complete(
+    parts: Iterable[np.ndarray], grid: Grid, names: Sequence[str], where: str
+) -> None:
+    """Refuse source values, in parts [time, node, variable], that are missing at points in use.
+
+    Raises:
+        DataError: values are missing.
+    """
+    count, first = 0, ""
+    for values in parts:
+        missing = ~np.isfinite(values) & grid.mask[:, None]
+        if missing.any():
+            count, first = count + int(missing.sum()), first or names[np.argwhere(missing)[0][2]]
+    if count:
         raise refuse(
             "missing-values",
-            f"{where}: {count} values are missing, the first in {names[column]!r}; fill or leave "
-            "out those points or days.",
+            f"{where}: {count} values are missing, the first in {first!r}; fill or leave out those "
+            "points or days.",
         )
-    if grid.mask.all():
-        return values
+
+
+def nearest_used(grid: Grid) -> np.ndarray:
+    """Return, for each point [N], itself or, if the grid masks it, the nearest used one."""
+    out = np.arange(grid.size)
     used, masked = np.flatnonzero(grid.mask), np.flatnonzero(~grid.mask)
-    nearest = used[cKDTree(grid.xyz[used]).query(grid.xyz[masked])[1]]
-    out = values.copy()
-    out[:, masked] = values[:, nearest]
+    out[masked] = used[cKDTree(grid.xyz[used]).query(grid.xyz[masked])[1]]
     return out

@@ -80,49 +80,72 @@ def to_channels(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return np.stack(columns, axis=-1).astype(np.float32, copy=False)
 
 
+class Moments:
+    """Running mean and variance of values that come part by part; missing ones do not count.
+
+    The parts are merged after Chan, Golub and LeVeque (1979, Stanford STAN-CS-79-773).
+
+    Attributes:
+        count, mean: of all values so far, float64, without their first axis.
+    """
+
+    def __init__(self) -> None:
+        self.count: np.ndarray = np.zeros(())
+        self.mean: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
+
+    def add(self, values: np.ndarray) -> None:
+        """Count values [n, ...] in."""
+        values = np.asarray(values, np.float64)
+        present = np.isfinite(values)
+        count = present.sum(axis=0)
+        mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(count, 1)
+        squares = np.where(present, (values - mean) ** 2, 0.0).sum(axis=0)
+        every = self.count + count
+        share = count / np.maximum(every, 1)
+        step = mean - self.mean
+        self._squares = self._squares + squares + step**2 * self.count * share
+        self.mean = self.mean + step * share
+        self.count = every
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Mean square about the mean, 0 where there is no value."""
+        return self._squares / np.maximum(self.count, 1)
+
+
 def fit_normaliser(
     predictors: Sequence[str],
     targets: Sequence[str],
-    coarse: Sequence[np.ndarray],
-    corrections: Sequence[np.ndarray],
+    coarse: Sequence[Moments],
+    corrections: Sequence[Moments],
     base: Sequence[float],
 ) -> Normaliser:
-    """Return the statistics of training data from one or several sources.
+    """Return the statistics of training data from one or several sources, each counting alike.
 
     The scale of a correction is its standard deviation about each node's own mean.
 
     Args:
         predictors, targets: names.
-        coarse: per source [time, node, V], physical units.
-        corrections: per source [time, target node, T], target minus what it is corrected from.
+        coarse: per source, of each of the `channels` of its predictors [C] over days and nodes.
+        corrections: per source, of each target node [Nt, T] over days: target minus what it is
+            corrected from. Nodes without any value, as over the sea, do not count.
         base: constants for the targets that are no predictors.
     """
-    moments = [_moments(to_channels(values, predictors)) for values in coarse]
-    mean = np.mean([m for m, _ in moments], axis=0)
-    square = np.mean([s for _, s in moments], axis=0)
-    scale = np.sqrt(np.mean([_spread(c) for c in corrections], axis=0))
+    mean = np.mean([m.mean for m in coarse], axis=0)
+    variance = np.mean([m.variance + (m.mean - mean) ** 2 for m in coarse], axis=0)
+    scale = np.sqrt(np.mean([_over_nodes(m) for m in corrections], axis=0))
     return Normaliser(
         tuple(predictors),
         tuple(targets),
         tuple(float(v) for v in mean),
-        tuple(float(v) for v in np.sqrt(np.maximum(square - mean**2, 1e-12))),
+        tuple(float(v) for v in np.sqrt(np.maximum(variance, 1e-12))),
         tuple(float(v) for v in base),
         tuple(float(max(v, 1e-6)) for v in scale),
     )
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Return the variance in time of values [time, node, T] about each node's mean, [T].
-
-    Nodes without any value, as over the sea, do not count.
-    """
-    present = np.isfinite(values)
-    count = present.sum(axis=0)
-    mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(count, 1)
-    square = np.where(present, (values - mean) ** 2, 0.0).sum(axis=0) / np.maximum(count, 1)
-    return square.sum(axis=0) / np.maximum((count > 0).sum(axis=0), 1)
-
-
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    return np.nanmean(flat, axis=0), np.nanmean(flat**2, axis=0)
+def _over_nodes(moments: Moments) -> np.ndarray:
+    """Return the mean variance [T] of the nodes [Nt, T] that have values."""
+    present = moments.count > 0
+    return np.where(present, moments.variance, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)

@@ -1,5 +1,5 @@
 """Training: loss and step, parallelism, checkpoints, the loop."""
 
-from graphdown.training.loop import Trainer, train
+from graphdown.training.loop import Trainer, load_for, train
 
-__all__ = ["Trainer", "train"]
+__all__ = ["Trainer", "load_for", "train"]

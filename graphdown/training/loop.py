@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,25 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from graphdown.data.fields import field_values, horizontal_grid
-from graphdown.data.load import ExperimentData, load_data, source_arrays
-from graphdown.data.normalise import Normaliser, fit_normaliser
+from graphdown.data.fields import horizontal_grid
+from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.store import FOLDER, store_folder
 from graphdown.emulator import Emulator, load, named_values, new_network, run_network
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.experiment import Experiment, experiment_to_dict, write_experiment
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
+from graphdown.training.days import fit_statistics, held_out, training_days
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.parallel import DataParallel
+from graphdown.training.prefetch import prefetched
 from graphdown.training.regression import fit_target_regression
 from graphdown.training.samples import (
     Samples,
     days_of_step,
-    make_bank_samples,
+    lay_out,
     make_samples,
     source_of_step,
 )
@@ -42,7 +45,6 @@ from graphdown.training.step import (
     make_optimiser,
     make_step,
 )
-from meshes import Grid, bilinear
 
 VALIDATION_DAYS = 192
 
@@ -62,36 +64,53 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         DataError: a field is missing or wrong.
         GraphdownError: training diverged.
     """
-    data = data or load_data(experiment)
+    data = data or load_for(experiment)
     run = _open_run(experiment)
     return Trainer(experiment, data, run).run()
+
+
+def load_for(experiment: Experiment) -> ExperimentData:
+    """Load the fields to train on into memory or onto disk, as the experiment asks.
+
+    Raises:
+        ExperimentError: the output folder holds something else.
+        DataError: a field is missing or wrong.
+    """
+    run = Path(experiment.output)
+    _check_run(experiment, run)
+    return load_data(experiment, store_folder(experiment, run))
 
 
 def _open_run(experiment: Experiment) -> Path:
     """Create the run's folder, or check that it holds this experiment."""
     run = Path(experiment.output)
+    _check_run(experiment, run)
+    run.mkdir(parents=True, exist_ok=True)
+    # Also where it is there: the baselines may be others than before.
+    write_experiment(experiment, run / "experiment.yaml")
+    return run
+
+
+def _check_run(experiment: Experiment, run: Path) -> None:
+    """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
     stored = run / "experiment.yaml"
     if not stored.exists():
-        run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()):
+        if run.exists() and any(path.name != FOLDER for path in run.iterdir()):
             raise ExperimentError(
                 f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
                 "another."
             )
-        write_experiment(experiment, stored)
-        return run
+        return
     import yaml
 
-    held, given = yaml.safe_load(stored.read_text(encoding="utf-8")), experiment_to_dict(experiment)
+    held = yaml.safe_load(stored.read_text(encoding="utf-8"))
+    given = experiment_to_dict(experiment)
     differing = _first_difference(_trained(held), _trained(given))
     if differing is not None:
         raise ExperimentError(
             f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
             "another folder or delete that one."
         )
-    if held != given:
-        write_experiment(experiment, stored)
-    return run
 
 
 def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
@@ -119,11 +138,15 @@ class Trainer:
         grid = horizontal_grid(data.fine, experiment.targets, "the target")
         modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
         self.geometry = Geometry(grid, data.statics, experiment.graph, modes)
-        self.samples = [self._samples(data, name) for name in data.sources]
+        days = [training_days(data, experiment, name, grid) for name in data.sources]
+        self.normaliser = fit_statistics(
+            days, experiment.predictors, experiment.targets, self.geometry
+        )
+        around = experiment.model.target_regression
+        self.samples = [lay_out(own, self.geometry, around) for own in days]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]
-        self.normaliser = _fit(experiment, data, self.geometry)
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
         if network.regression is not None:
             fitted = fit_target_regression(
@@ -137,18 +160,9 @@ class Trainer:
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
 
-    def _samples(self, data: ExperimentData, name: str) -> Samples:
-        e, bank = self.experiment, data.banks.get(name)
-        pair = data.fields(e, name, "train")
-        layout = (name, pair, e.predictors, e.targets, self.geometry)
-        around = e.model.target_regression
-        if bank is None:
-            return make_samples(*layout, around)
-        return make_bank_samples(*layout, bank, around)
-
     def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
         """Yield the days of the validation period, on each grid that training leaves out."""
-        e, grids = self.experiment, _held_out(data, name)
+        e, grids = self.experiment, held_out(data.banks.get(name))
         for grid in grids:
             pair = data.pair(e, name, "validation", grid)
             around = e.model.target_regression
@@ -199,9 +213,10 @@ class Trainer:
         )
         losses: list[jax.Array] = []
         started, before = time.monotonic(), progress.seconds
-        with bar:
+        batches = prefetched(self._batch, range(progress.step, spec.steps))
+        with bar, closing(batches):
             while not self._finished(progress):
-                batch, source = self._batch(progress.step)
+                batch, source = next(batches)
                 state, metrics = mapped(state, mapped.split(batch), constants[source])
                 losses.append(metrics["loss"])
                 progress = replace(progress, step=progress.step + 1)
@@ -278,10 +293,11 @@ class Trainer:
         squares = []
         for samples in self.validation:
             made = run_network(
-                network, self.normaliser, samples.graph, samples.source, samples.forcings
+                network, self.normaliser, samples.graph, samples.source[:], samples.forcings
             )
-            known = np.isfinite(samples.fine)
-            square = np.where(known, (made - samples.fine) ** 2, 0.0)
+            fine = samples.fine[:]
+            known = np.isfinite(fine)
+            square = np.where(known, (made - fine) ** 2, 0.0)
             days = known.sum(axis=0)
             per_node = square.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
@@ -306,12 +322,6 @@ class Trainer:
             new.rename(old)
 
 
-def _held_out(data: ExperimentData, name: str) -> Sequence[int | None]:
-    """Return the numbers of a source's grids that training leaves out, None for its own grid."""
-    bank = data.banks.get(name)
-    return [None] if bank is None else range(bank.training, len(bank.grids))
-
-
 def _thin(samples: Samples, most: int) -> Samples:
     """Keep at most so many days, evenly spread."""
     count = min(most, len(samples.source))
@@ -322,39 +332,3 @@ def _thin(samples: Samples, most: int) -> Samples:
         fine=samples.fine[keep],
         forcings=samples.forcings[keep],
     )
-
-
-def _fit(experiment: Experiment, data: ExperimentData, geometry: Geometry) -> Normaliser:
-    """Return the statistics of the training period over all sources."""
-    predictors, targets = experiment.predictors, experiment.targets
-    coarse, corrections = [], []
-    base = [0.0] * len(targets)
-    for name in data.sources:
-        for number in _held_out(data, name):
-            pair = data.pair(experiment, name, "train", number)
-            grid, values = source_arrays(pair[0], predictors, f"the source {name!r}")
-            fine = field_values(pair[1], targets, geometry.target)
-            for i, target in enumerate(targets):
-                if target not in predictors:
-                    base[i] = float(np.nanmean(fine[..., i]))
-            if geometry.modes is not None:
-                own = geometry.modes.estimate(geometry.modes.weights(grid), values)
-            else:
-                own = _interpolated(grid, values, geometry.target, experiment, base)
-            coarse.append(values)
-            corrections.append((fine - own).astype(np.float32))
-    return fit_normaliser(predictors, targets, coarse, corrections, base)
-
-
-def _interpolated(
-    grid: Grid, values: np.ndarray, target: Grid, experiment: Experiment, base: Sequence[float]
-) -> np.ndarray:
-    """Return what a network without modes corrects [time, Nt, T]."""
-    weights, predictors = bilinear(grid, target), experiment.predictors
-    own = [
-        weights.apply(values[..., predictors.index(t)])
-        if t in predictors
-        else np.full((len(values), target.size), base[i])
-        for i, t in enumerate(experiment.targets)
-    ]
-    return np.stack(own, axis=-1)

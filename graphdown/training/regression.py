@@ -11,6 +11,7 @@ from graphdown.data.normalise import Normaliser, is_air_temperature
 from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
 from graphdown.penalised import Design, Fit
+from graphdown.training.days import parts
 from graphdown.training.samples import Samples
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
@@ -76,17 +77,18 @@ def fit_target_regression(
     return TargetCoefficients(slopes, constants, penalty)
 
 
-def _tables(parts: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _tables(sources: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
-    made = [_table(samples, scales) for part in parts for samples in part.by_grid()]
+    each = [samples for source in sources for samples in source.by_grid()]
+    made = [_table(samples, part, scales) for samples in each for part in parts(samples.fine)]
     return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
 
 
-def _table(samples: Samples, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _table(samples: Samples, days: slice, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
     graph = samples.graph
-    values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
+    values = jnp.swapaxes(jnp.asarray(samples.source[days]), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    y = jnp.swapaxes(jnp.asarray(samples.fine), 0, 1) - uncorrected(scales, values, graph)
+    y = jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1) - uncorrected(scales, values, graph)
     swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
     return swapped[0], swapped[1]
 

@@ -7,16 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from graphdown.data.bank import GridBank
-from graphdown.data.fields import field_values
 from graphdown.data.forcings import forcings
-from graphdown.data.load import source_arrays
+from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import with_source
 from graphdown.model.bank import SourceBank, source_bank
+from graphdown.model.tables import bucket
+from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
+from meshes import Grid
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Samples:
     """
 
     name: str
-    source: np.ndarray
-    fine: np.ndarray
+    source: DayValues
+    fine: DayValues
     forcings: np.ndarray
     graph: GraphArrays
     bank: SourceBank | None = None
@@ -83,49 +84,28 @@ def make_samples(
     Raises:
         DataError: values of the source are missing.
     """
-    coarse, fine = pair
-    grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
-    graph = geometry.arrays(grid, coarse.get("orog"), around)
-    return Samples(
-        name,
-        pad_nodes(values),
-        field_values(fine, targets, geometry.target),
-        forcings(coarse.time),
-        graph,
-    )
+    return lay_out(paired_days(name, pair, predictors, targets, geometry.target), geometry, around)
 
 
-def make_bank_samples(
-    name: str,
-    pair: tuple[xr.Dataset, xr.Dataset],
-    predictors: tuple[str, ...],
-    targets: tuple[str, ...],
-    geometry: Geometry,
-    bank: GridBank,
-    around: int = 0,
-) -> Samples:
-    """Lay out paired datasets (fields, fine) as samples to upscale to a bank's training grids.
-
-    Raises:
-        DataError: values of the fields are missing.
-    """
-    fields, fine = pair
-    _, values = source_arrays(fields, predictors, f"the source {name!r}")
+def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
+    """Return paired days as samples, with a bank to upscale to its training grids."""
+    bank, season = days.bank, forcings(days.time)
+    if bank is None:
+        graph = geometry.arrays(days.grid, days.orog, around)
+        return Samples(days.name, _padded(days.source, days.grid), days.fine, season, graph)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
-    if "orog" in fields:
-        orog = fields[["orog"]]
+    if days.orog is not None:
+        orog = days.orog.to_dataset(name="orog")
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
     arrays = geometry.source_arrays(grids, heights)
-    graph = geometry.arrays(grids[0], heights[0], around)
-    return Samples(
-        name,
-        values,
-        field_values(fine, targets, geometry.target),
-        forcings(fields.time),
-        with_source(graph, arrays[0]),
-        source_bank(bank.weights[: bank.training], arrays),
-    )
+    graph = with_source(geometry.arrays(grids[0], heights[0], around), arrays[0])
+    sources = source_bank(bank.weights[: bank.training], arrays)
+    return Samples(days.name, days.source, days.fine, season, graph, sources)
+
+
+def _padded(values: DayValues, grid: Grid) -> DayValues:
+    return values.padded(bucket(grid.size)) if isinstance(values, Days) else pad_nodes(values[:])
 
 
 def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from graphdown.data.normalise import (
+    Moments,
     Normaliser,
     channels,
     fit_normaliser,
@@ -31,9 +32,23 @@ CORRECTIONS = [
 ]
 
 
+def moments(values, size=7):
+    """Moments of values that come some days at a time."""
+    made = Moments()
+    for start in range(0, len(values), size):
+        made.add(values[start : start + size])
+    return made
+
+
+def fit(coarse, corrections, base):
+    tables = [to_channels(values, PREDICTORS) for values in coarse]
+    entering = [moments(t.reshape(-1, t.shape[-1]), 100) for t in tables]
+    return fit_normaliser(PREDICTORS, TARGETS, entering, [moments(c) for c in corrections], base)
+
+
 @pytest.fixture(scope="module")
 def normaliser():
-    return fit_normaliser(PREDICTORS, TARGETS, COARSE, CORRECTIONS, (0.0, 3.5, 0.0))
+    return fit(COARSE, CORRECTIONS, (0.0, 3.5, 0.0))
 
 
 def test_precipitation_enters_plain_and_once_more_as_its_logarithm():
@@ -63,7 +78,7 @@ def test_the_scale_is_the_spread_of_corrections_about_each_nodes_own_mean(normal
     variance = [((c - c.mean(axis=0)) ** 2).mean(axis=(0, 1)) for c in CORRECTIONS]
     np.testing.assert_allclose(normaliser.scale, np.sqrt(sum(variance) / 2), rtol=1e-6)
     shifted = [c + RNG.normal(0, 50, (1, 50, 3)) for c in CORRECTIONS]
-    again = fit_normaliser(PREDICTORS, TARGETS, COARSE, shifted, normaliser.base)
+    again = fit(COARSE, shifted, normaliser.base)
     np.testing.assert_allclose(again.scale, normaliser.scale, rtol=1e-9)
 
 
@@ -71,7 +86,7 @@ def test_missing_values_do_not_count():
     coarse, correction = COARSE[0].copy(), CORRECTIONS[0].copy()
     coarse[::4, ::3] = np.nan
     correction[5:20] = np.nan
-    made = fit_normaliser(PREDICTORS, TARGETS, [coarse], [correction], (0.0, 0.0, 0.0))
+    made = fit([coarse], [correction], (0.0, 0.0, 0.0))
     there = coarse[np.isfinite(coarse).all(axis=-1)].astype(np.float64)
     np.testing.assert_allclose(made.mean[:3], there.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(made.std[:3], there.std(axis=0), rtol=1e-5)
@@ -79,9 +94,22 @@ def test_missing_values_do_not_count():
     np.testing.assert_allclose(made.scale, np.sqrt(kept.var(axis=0).mean(axis=0)), rtol=1e-9)
 
 
+def test_values_that_come_in_parts_of_any_size_give_the_same_moments():
+    values = RNG.normal(1e5, 3.0, (40, 6))
+    values[3:9, 0], values[:, 1] = np.nan, np.nan
+    whole = moments(values, 40)
+    for size in (1, 3, 39):
+        made = moments(values, size)
+        np.testing.assert_array_equal(made.count, whole.count)
+        np.testing.assert_allclose(made.mean, whole.mean, rtol=1e-14)
+        np.testing.assert_allclose(made.variance, whole.variance, rtol=1e-9)
+    assert whole.count.tolist() == [34, 0, 40, 40, 40, 40]
+    np.testing.assert_allclose(whole.variance[[0, 2]], np.nanvar(values[:, [0, 2]], axis=0))
+
+
 def test_a_variable_that_never_varies_can_still_be_divided_by():
     still = np.full((6, 4, 3), 2.0, np.float32)
-    made = fit_normaliser(PREDICTORS, TARGETS, [still], [np.zeros((6, 5, 3))], (0.0,) * 3)
+    made = fit([still], [np.zeros((6, 5, 3))], (0.0,) * 3)
     assert np.all(np.asarray(made.std) == 1e-6)
     assert np.all(np.asarray(made.scale) == 1e-6)
 
