@@ -1,6 +1,6 @@
 """A bank of source grids to which a source's fields are upscaled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -18,18 +18,20 @@ class GridBank:
 
     Attributes:
         fields: the grid of the fields, Nf points.
-        grids: `training` grids to train on, then `HELD_OUT` for validation and evaluation.
+        grids: those to train on, then those for validation and evaluation.
         weights: [N of the grid, Nf] for each grid.
+        training: number of grids that training draws from.
     """
 
     fields: Grid
     grids: tuple[Grid, ...]
     weights: tuple[SparseWeights, ...]
+    training: int
 
     @property
-    def training(self) -> int:
-        """Number of grids that training draws from."""
-        return len(self.grids) - HELD_OUT
+    def held_out(self) -> range:
+        """Numbers of the grids for validation and evaluation; a single grid serves both."""
+        return range(min(self.training, len(self.grids) - 1), len(self.grids))
 
     def upscale(self, ds: xr.Dataset, k: int) -> xr.Dataset:
         """Return fields [..., *dims of the fields' grid] as means over the cells of grid k."""
@@ -47,7 +49,8 @@ class GridBank:
 def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
     """Return random grids over the area of a dataset's fields.
 
-    A cell is part of its grid where the fields cover at least half of it.
+    A cell is part of its grid where the fields cover at least half of it. Beside the grids to
+    train on, if there are several, `HELD_OUT` further ones are drawn.
 
     Args:
         ds: the fields.
@@ -55,7 +58,8 @@ def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
         where: what to call the dataset in messages.
     """
     fields = horizontal_grid(ds, [str(name) for name in ds.data_vars], where)
-    wanted = RandomGrids(spec.count + HELD_OUT, spec.spacing, spec.kinds, spec.seed)
+    further = HELD_OUT if spec.count > 1 else 0
+    wanted = replace(spec, count=spec.count + further)
     grids, weights = [], []
     for grid in random_grids(fields, wanted):
         means = conservative(fields, grid, LEAST_COVERED)
@@ -64,4 +68,4 @@ def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
         grids.append(grid.select(covered))
         shape = (len(covered), fields.size)
         weights.append(SparseWeights(rows, means.cols, means.values, shape))
-    return GridBank(fields, tuple(grids), tuple(weights))
+    return GridBank(fields, tuple(grids), tuple(weights), spec.count)

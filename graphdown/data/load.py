@@ -75,7 +75,7 @@ class ExperimentData:
         bank = self.banks.get(source)
         if bank is None:
             return coarse, fine
-        return bank.upscale(coarse, bank.training if grid is None else grid), fine
+        return bank.upscale(coarse, bank.held_out[0] if grid is None else grid), fine
 
     def fields(
         self, experiment: Experiment, source: str, period: str

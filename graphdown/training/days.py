@@ -124,7 +124,7 @@ def parts(values: DayValues) -> Iterator[slice]:
 
 def held_out(bank: GridBank | None) -> Sequence[int | None]:
     """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
-    return [None] if bank is None else range(bank.training, len(bank.grids))
+    return [None] if bank is None else bank.held_out
 
 
 def fit_statistics(

@@ -53,7 +53,7 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
 def _validation(
     experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
 ) -> Iterator[tuple[SparseWeights, np.ndarray, np.ndarray]]:
-    for number in range(bank.training, len(bank.grids)):
+    for number in bank.held_out:
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
         yield bank.weights[number], values, field_values(fine, experiment.targets, target)

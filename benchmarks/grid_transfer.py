@@ -1,0 +1,248 @@
+"""Score emulators on source grids that they never saw, beside specialists trained on each.
+
+Same days, same truth, many source grids. Methods:
+  random       graphdown trained on random grids;
+  single       graphdown trained on one grid (regular, 1.5 degrees);
+  specialist   graphdown trained on the grid that it is applied to;
+  graphcast    GraphCast's encoder (sums, lengths in the longest edge), trained on the one grid;
+  unet         U-Net on predictors regridded to its box, trained on the one grid;
+  unet-random  the same, trained on random grids;
+  ridge        ridge regression per target cell, fitted on the grid that it is applied to;
+  modes        the estimate that graphdown corrects, no network;
+  bilinear     interpolation.
+
+Example: python benchmarks/grid_transfer.py configs/iberia_grids.yaml --seeds 3
+
+Each run goes to a folder of its own below runs/grid_transfer and is continued or reused if it
+exists. The table, the figures and a picture go to benchmarks/results/grid_transfer_<name>.*.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import graphdown
+from graphdown.baselines import Bilinear, Ridge, UNet
+from graphdown.data import ExperimentData, load_data
+from graphdown.data.bank import GridBank, make_bank
+from graphdown.experiment import Experiment
+from meshes import RandomGrids
+
+RESULTS = Path(__file__).resolve().parent / "results"
+RUNS = Path("runs/grid_transfer")
+SINGLE = RandomGrids(1, (1.5, 1.5), ("regular",), seed=11)
+TESTS = {
+    "rotated 0.8": RandomGrids(1, (0.8, 0.8), ("rotated",), seed=101),
+    "regular 1.2": RandomGrids(1, (1.2, 1.2), ("regular",), seed=102),
+    "icosahedral 1.8": RandomGrids(1, (1.8, 1.8), ("icosahedral",), seed=103),
+    "gaussian 2.6": RandomGrids(1, (2.6, 2.6), ("gaussian",), seed=104),
+}
+SEEDED = ("random", "single", "specialist", "graphcast", "unet", "unet-random")
+METHODS = (*SEEDED, "ridge", "modes", "bilinear")
+UNET_GRIDS = 12
+
+Predict = Callable[[xr.Dataset], xr.Dataset]
+Pair = tuple[xr.Dataset, xr.Dataset]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """An experiment, its fields, and where its runs go."""
+
+    experiment: Experiment
+    data: ExperimentData
+    folder: Path
+
+    @property
+    def source(self) -> str:
+        return next(iter(self.data.sources))
+
+    def bank(self, spec: RandomGrids) -> GridBank:
+        return make_bank(self.data.sources[self.source], spec, "the source")
+
+    def pair(self, bank: GridBank, period: str, grid: int = 0) -> Pair:
+        coarse, fine = self.data.fields(self.experiment, self.source, period)
+        return bank.upscale(coarse, grid), fine[list(self.experiment.targets)]
+
+    def train(
+        self, name: str, seed: int, grids: RandomGrids | None = None, **changes: dict
+    ) -> Predict:
+        """Return a trained emulator's `downscale`; the run is reused if it exists."""
+        experiment, data = self.experiment, self.data
+        if grids is not None:
+            sources = (dataclasses.replace(experiment.data.sources[0], grids=grids),)
+            spec = dataclasses.replace(experiment.data, sources=sources)
+            experiment = dataclasses.replace(experiment, data=spec)
+            data = dataclasses.replace(data, banks={self.source: self.bank(grids)})
+        parts = {
+            part: dataclasses.replace(getattr(experiment, part), **change)
+            for part, change in changes.items()
+        }
+        output = str(self.folder / f"{name.replace(' ', '-')}-seed{seed}")
+        experiment = dataclasses.replace(experiment, seed=seed, output=output, **parts)
+        return graphdown.train(experiment, data).downscale
+
+    def unet(self, seed: int, banks: list[tuple[GridBank, int]]) -> Predict:
+        pairs = [self.pair(bank, "train", grid) for bank, grid in banks]
+        validation = [self.pair(bank, "validation", grid) for bank, grid in banks]
+        return UNet(seed=seed).fit(pairs, validation=validation).predict
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="instead of the experiment's")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    options = parser.parse_args()
+    steps = [f"training.steps={options.steps}"] if options.steps else []
+    experiment = graphdown.load_experiment(options.experiment, steps)
+    folder = RUNS / f"{options.experiment.stem}-{experiment.training.steps}"
+    study = Study(experiment, load_data(experiment), folder)
+    for method in options.methods:
+        for seed in range(options.seeds if method in SEEDED else 1):
+            score(study, method, seed)
+    write(options, study)
+
+
+def score(study: Study, method: str, seed: int) -> None:
+    """Score one method on every test grid, unless that has been done."""
+    path = study.folder / "scores" / f"{method}-seed{seed}.json"
+    if path.exists():
+        return
+    rows = []
+    for grid, predict in predictions(study, method, seed):
+        coarse, truth = study.pair(study.bank(TESTS[grid]), "test")
+        scores = graphdown.evaluate(predict(coarse)[list(truth.data_vars)], truth)
+        for variable in truth.data_vars:
+            value = float(scores["rmse"].sel(variable=variable))
+            row = {"method": method, "seed": seed, "grid": grid, "variable": str(variable)}
+            rows.append({**row, "rmse": value})
+            print(f"{method}, seed {seed}, {grid}, {variable}: {value:.3f}", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def predictions(study: Study, method: str, seed: int) -> Iterator[tuple[str, Predict]]:
+    """Yield each test grid and the method that is applied to it."""
+    if method in ("specialist", "ridge"):
+        for grid, spec in TESTS.items():
+            if method == "specialist":
+                yield grid, study.train(f"specialist {grid}", seed, spec)
+            else:
+                bank = study.bank(spec)
+                later = [study.pair(bank, "validation")]
+                yield grid, Ridge().fit([study.pair(bank, "train")], validation=later).predict
+        return
+    predict = shared(study, method, seed)
+    for grid in TESTS:
+        yield grid, predict
+
+
+def shared(study: Study, method: str, seed: int) -> Predict:
+    """Return the method that is one and the same for all grids."""
+    if method == "random":
+        return study.train("random", seed)
+    if method == "single":
+        return study.train("single", seed, SINGLE)
+    if method == "graphcast":
+        return study.train(
+            "graphcast", seed, SINGLE, graph={"encoder": "graphcast"}, model={"modes": 0}
+        )
+    if method == "modes":
+        return study.train("modes", seed, training={"steps": 1, "learning_rate": 1e-12})
+    single = study.bank(SINGLE)
+    if method == "unet":
+        return study.unet(seed, [(single, 0)])
+    if method == "unet-random":
+        bank = study.data.banks[study.source]
+        return study.unet(seed, [(bank, k) for k in range(UNET_GRIDS)])
+    return Bilinear().fit([study.pair(single, "train")]).predict
+
+
+def write(options: argparse.Namespace, study: Study) -> None:
+    """Write the table and the picture of all scores there are."""
+    files = sorted((study.folder / "scores").glob("*.json"))
+    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    scores = pd.DataFrame(rows)
+    command = f"python benchmarks/grid_transfer.py {options.experiment} --seeds {options.seeds}"
+    command += f" --steps {options.steps}" if options.steps else ""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = [
+        f"# Unseen source grids: {study.experiment.name}",
+        "",
+        f"Command: `{command}`. Machine: {machine}.",
+        "",
+        f"RMSE on the test period ({' to '.join(study.experiment.periods.test)}); mean ± standard "
+        "deviation over the seeds there are. No method but the specialists and the ridge saw any "
+        "of these grids. Spacings in degrees.",
+    ]
+    for variable, part in scores.groupby("variable", sort=False):
+        lines += ["", f"## {variable}", "", *table(part)]
+    name = RESULTS / f"grid_transfer_{options.experiment.stem}"
+    name.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    record = {"command": command, "machine": machine, "scores": rows}
+    name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    picture(scores, name.with_suffix(".png"))
+    print("\n".join(lines))
+
+
+def table(part: pd.DataFrame) -> list[str]:
+    lines = [f"| method | seeds | {' | '.join(TESTS)} | to specialist |"]
+    lines += ["|---" * (len(TESTS) + 3) + "|"]
+    own = part[part["method"] == "specialist"].groupby("grid")["rmse"].mean()
+    for method in [m for m in METHODS if m in set(part["method"])]:
+        mine = part[part["method"] == method]
+        cells = [cell(mine[mine["grid"] == grid]["rmse"].to_numpy()) for grid in TESTS]
+        ratio = (mine.groupby("grid")["rmse"].mean() / own).reindex(list(TESTS))
+        shown = f"{ratio.mean():.3f}, worst {ratio.max():.3f}" if len(own) else "–"
+        seeds = mine["seed"].nunique()
+        lines.append(f"| {method} | {seeds} | {' | '.join(cells)} | {shown} |")
+    return lines
+
+
+def cell(values: np.ndarray) -> str:
+    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{spread}" if len(values) else "–"
+
+
+def picture(scores: pd.DataFrame, path: Path) -> None:
+    """Draw RMSE against source spacing, one line for each method."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    spacing = [spec.spacing[0] for spec in TESTS.values()]
+    units = {"tas": "K", "pr": "mm day$^{-1}$"}
+    variables = list(dict.fromkeys(scores["variable"]))
+    figure, axes = plt.subplots(1, len(variables), figsize=(5.5 * len(variables), 4.2))
+    for axis, variable in zip(np.atleast_1d(axes), variables, strict=True):
+        part = scores[scores["variable"] == variable]
+        for number, method in enumerate(METHODS):
+            mean = part[part["method"] == method].groupby("grid")["rmse"].mean()
+            if len(mean):
+                values = mean.reindex(list(TESTS))
+                style = "--" if method in ("specialist", "ridge") else "-"
+                axis.plot(spacing, values, style, marker="o", label=method, color=f"C{number}")
+        axis.set(title=variable, xlabel="source spacing [degrees]", yscale="log")
+        axis.set_ylabel(f"RMSE [{units.get(variable, '1')}]")
+        axis.grid(alpha=0.3, which="both")
+    np.atleast_1d(axes)[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
