@@ -9,7 +9,8 @@ from graphdown.data.fields import horizontal_grid
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids
 
 HELD_OUT = 4
-LEAST_COVERED = 0.5
+LEAST_COVERED = 0.01
+LEAST_PRESENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class GridBank:
         grid = self.grids[k]
         out = {}
         for name, field in ds.data_vars.items():
-            values = self.weights[k].apply(self.fields.values(field), LEAST_COVERED)
+            values = self.weights[k].apply(self.fields.values(field), LEAST_PRESENT)
             dims = [str(d) for d in field.dims if d not in self.fields.dims]
             attrs = {n: v for n, v in field.attrs.items() if n != "grid_mapping"}
             coords = {d: field[d] for d in dims}
@@ -49,7 +50,8 @@ class GridBank:
 def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
     """Return random grids over the area of a dataset's fields.
 
-    A cell is part of its grid where the fields cover at least half of it. Beside the grids to
+    A cell is part of its grid where the fields cover at least a hundredth of it, and shows the
+    mean over what they cover, so that the grids reach to the fields' rim. Beside the grids to
     train on, if there are several, `HELD_OUT` further ones are drawn.
 
     Args:

@@ -47,13 +47,22 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
         experiment.model.modes,
         (next(warming), next(warming)),
     )
-    return choose_noise(modes, _validation(experiment, data, name, bank, target))
+    return choose_noise(modes, _validation(experiment, data, name, bank, target, modes))
 
 
 def _validation(
-    experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
+    experiment: Experiment,
+    data: ExperimentData,
+    name: str,
+    bank: GridBank,
+    target: Grid,
+    modes: Modes,
 ) -> Iterator[tuple[SparseWeights, np.ndarray, np.ndarray]]:
     for number in bank.held_out:
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
-        yield bank.weights[number], values, field_values(fine, experiment.targets, target)
+        yield (
+            modes.weights(bank.grids[number]),
+            values,
+            field_values(fine, experiment.targets, target),
+        )
