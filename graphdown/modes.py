@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from meshes import Grid, SparseWeights, conservative
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
-LEAST_COVERED = 0.5
+LEAST_COVERED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,8 @@ class Modes:
     def weights(self, source: Grid) -> SparseWeights:
         """Return the weights [Ns, Nf] of the fields in the means over source cells.
 
-        Masked cells, and cells of which the fields cover less than half, have none.
+        Masked cells, and cells of which the fields cover less than a hundredth, have none; a cell
+        that is covered in part counts as the mean over that part, as in `data.bank`.
         """
         means = conservative(self.grid, source, LEAST_COVERED)
         used = source.mask[means.rows]

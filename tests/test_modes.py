@@ -1,0 +1,126 @@
+"""Estimates from the modes of training fields: ridge regression on every grid, fitted once."""
+
+import numpy as np
+import pytest
+
+from graphdown.model.estimate import Observation, Patterns, estimate
+from graphdown.modes import NOISES, choose_noise, fit_modes
+from graphdown.penalised import Design
+from meshes import Grid, RandomGrids, random_grids
+
+FIELDS = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 45.0))
+TARGET = Grid.regular(0.5, 0.5, (1.0, 41.0, 5.0, 44.0))
+GRIDS = random_grids(FIELDS, RandomGrids(count=4, spacing=(0.8, 2.0), seed=1))
+DAYS, NO_WARMING = 60, (np.zeros(2), np.zeros(1))
+RNG = np.random.default_rng(0)
+AMPLITUDES = RNG.normal(size=(DAYS + 20, 40))
+WAVES = RNG.normal(size=(2, 40, 3))
+
+
+def fields(grid):
+    """Two predictors [days, N, 2] of many waves, the first in K."""
+    phase = WAVES @ np.stack([grid.lon, grid.lat, np.ones(grid.size)])
+    values = np.einsum("dk,vkn->dnv", AMPLITUDES, np.sin(phase))
+    return values * [2.0, 0.5] + [280.0, 3.0]
+
+
+def targets(grid):
+    """One target [days, N, 1] that hangs linearly on both predictors."""
+    made = fields(grid) @ [1.0, 2.0] + 0.05 * RNG.normal(size=(DAYS + 20, grid.size))
+    return made[..., None]
+
+
+X, Y = fields(FIELDS), targets(TARGET)
+
+
+def fitted(count=DAYS - 1, warming=NO_WARMING, y=Y):
+    return fit_modes(FIELDS, X[:DAYS], y[:DAYS], count, warming)
+
+
+def seen(modes, grid):
+    """The weights of a grid and what its cells show [days, Ns, 2], 0 where it has no weights."""
+    weights = modes.weights(grid)
+    return weights, np.stack([(weights.matrix() @ X[..., v].T).T for v in (0, 1)], axis=-1)
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_with_all_modes_the_estimate_is_the_ridge_regression_of_that_grid(k):
+    modes = fitted()
+    weights, values = seen(modes, GRIDS[k])
+    used = np.unique(weights.rows)
+    table = (values[:, used] / modes.scale).reshape(len(X), -1)
+    design = Design.of(table[:DAYS])
+    ridge = design.fit(Y[:DAYS, :, 0])
+    for noise in (1e-3, 1e-1):
+        modes.noise[:] = noise
+        expected = ridge.predict(design.rotate(table[DAYS:]), noise * DAYS)
+        made = modes.estimate(weights, values[DAYS:])[..., 0]
+        np.testing.assert_allclose(made, expected, atol=2e-3)
+        assert np.std(expected) > 1.0
+
+
+def test_few_modes_keep_the_most_variance():
+    for count in (3, 10):
+        kept = np.square(fitted(count).patterns).sum()
+        all_of_it = np.square(fitted().patterns).sum()
+        anomalies = (X[:DAYS] - X[:DAYS].mean(axis=0)) / fitted().scale
+        best = np.linalg.svd(anomalies.reshape(DAYS, -1), compute_uv=False)[:count]
+        assert kept == pytest.approx(np.square(best).sum() / DAYS, rel=1e-5)
+        assert kept < all_of_it
+
+
+def test_cells_without_weights_have_no_say():
+    modes = fitted(10)
+    weights, values = seen(modes, GRIDS[0])
+    blind = np.setdiff1d(np.arange(GRIDS[0].size), weights.rows)
+    assert blind.size
+    wild = values.copy()
+    wild[:, blind] = 1e6
+    np.testing.assert_array_equal(modes.estimate(weights, wild), modes.estimate(weights, values))
+
+
+def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
+    grid = GRIDS[1]
+    told = (np.asarray([3.0, 0.0]), np.asarray([3.0]))
+    changes = []
+    for warming in (NO_WARMING, told):
+        modes = fitted(20, warming)
+        modes.noise[:] = 1e-4
+        weights, values = seen(modes, grid)
+        warm = values + [4.0, 0.0]
+        changes.append(modes.estimate(weights, warm) - modes.estimate(weights, values))
+    assert abs(changes[1].mean() - 4.0) < 0.2
+    assert abs(changes[1].mean() - 4.0) < abs(changes[0].mean() - 4.0)
+
+
+def test_missing_targets_count_as_the_mean_of_their_node():
+    gaps = Y.copy()
+    gaps[::3, 5] = np.nan
+    filled = gaps.copy()
+    filled[::3, 5] = np.nanmean(gaps[:DAYS, 5])
+    made, expected = fitted(10, y=gaps), fitted(10, y=filled)
+    np.testing.assert_allclose(made.target_patterns, expected.target_patterns, atol=1e-6)
+    np.testing.assert_allclose(made.target_mean, expected.target_mean)
+
+
+def test_the_noise_is_the_one_that_does_best_on_validation_days():
+    modes = fitted()
+    shown = [seen(modes, grid) for grid in GRIDS[:2]]
+    validation = [(w, v[DAYS:], Y[DAYS:]) for w, v in shown]
+    chosen = choose_noise(modes, validation).noise[0]
+
+    def error(noise):
+        modes.noise[:] = noise
+        return sum(np.mean((modes.estimate(w, v) - y) ** 2) for w, v, y in validation)
+
+    assert chosen == NOISES[int(np.argmin([error(noise) for noise in NOISES]))]
+
+
+def test_the_device_makes_the_same_estimate():
+    modes = fitted(20)
+    weights, values = seen(modes, GRIDS[2])
+    gain, mean = modes.gain(weights)
+    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
+    source = np.swapaxes(values, 0, 1).astype(np.float32)
+    made = np.swapaxes(np.asarray(estimate(source, Observation(gain, mean), patterns)), 0, 1)
+    np.testing.assert_allclose(made, modes.estimate(weights, values), atol=2e-3)
