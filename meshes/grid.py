@@ -160,6 +160,7 @@ class Grid:
 
         keep = np.asarray(keep)
         lon, lat = self.lon[keep], self.lat[keep]
+        corners = cells.corners_to_lonlat(outline(self)[keep], lon)
         return replace(
             self,
             lon=lon,
@@ -169,8 +170,8 @@ class Grid:
             shape=(len(lon),),
             dims=("cell",),
             kind="unstructured",
-            corners=cells.corners_to_lonlat(outline(self)[keep], lon),
-            coords=point_coords(lon, lat),
+            corners=corners,
+            coords=point_coords(lon, lat, corners),
         )
 
     @classmethod
@@ -367,9 +368,22 @@ def axes_coords(
     )
 
 
-def point_coords(lon: np.ndarray, lat: np.ndarray) -> xr.Dataset:
-    """Return CF coordinate variables of a list of points."""
-    return xr.Dataset(coords={"lat": ("cell", lat, LAT_ATTRS), "lon": ("cell", lon, LON_ATTRS)})
+def point_coords(
+    lon: np.ndarray, lat: np.ndarray, corners: np.ndarray | None = None
+) -> xr.Dataset:
+    """Return CF coordinate variables of a list of points, with the bounds of their cells if known.
+
+    Args:
+        lon, lat: degrees [N].
+        corners: cell vertices [N, V, 2] as lon, lat in degrees.
+    """
+    coords = xr.Dataset(coords={"lat": ("cell", lat, LAT_ATTRS), "lon": ("cell", lon, LON_ATTRS)})
+    if corners is None:
+        return coords
+    for column, name in enumerate(("lon", "lat")):
+        coords[name].attrs["bounds"] = f"{name}_bnds"
+        coords.coords[f"{name}_bnds"] = (("cell", "nv"), corners[..., column])
+    return coords
 
 
 def transposed(grid: Grid) -> Grid:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from graphdown.coordinates import cf_coordinates
 from graphdown.data.fields import horizontal_grid
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids
 
@@ -44,7 +45,8 @@ class GridBank:
             attrs = {n: v for n, v in field.attrs.items() if n != "grid_mapping"}
             coords = {d: field[d] for d in dims}
             out[name] = grid.dataarray(values, str(name), dims, coords, attrs)
-        return xr.Dataset(out)
+        # With the cells' corners: at the rim they could not be told from the points.
+        return xr.Dataset(out).assign_coords(cf_coordinates(grid).coords)
 
 
 def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:

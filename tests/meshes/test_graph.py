@@ -254,3 +254,22 @@ def test_the_spacing_of_the_source_does_not_change_when_points_are_split():
     graphs = [build_graph(s, target, spec) for s in (source, Grid.from_points(*twice))]
     assert graphs[0].source_spacing_km == pytest.approx(source.spacing_km, rel=0.1)
     assert graphs[1].source_spacing_km == pytest.approx(graphs[0].source_spacing_km, rel=1e-5)
+
+
+def test_graphcasts_encoder_sums_and_measures_in_the_longest_edge():
+    spec = GraphSpec(mesh_level=5, encode_radius_km=300.0, encoder="graphcast")
+    target = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 45.0))
+    coarse, fine = (Grid.regular(d, d, (-12.0, 30.0, 18.0, 56.0)) for d in (2.0, 0.5))
+    graphs = [build_graph(source, target, spec) for source in (coarse, fine)]
+    for graph in graphs:
+        graph.validate()
+        assert np.all(graph.encode.weights == 1.0)
+        assert graph.encode.features[:, 3].max() == pytest.approx(1.0)
+        assert np.all(graph.encode.features[:, 4] == 0.0)
+    sums = [np.bincount(g.encode.receivers, g.encode.weights).mean() for g in graphs]
+    assert sums[1] > 10 * sums[0]
+
+
+def test_an_encoder_of_another_name_is_refused():
+    with pytest.raises(ValueError, match="encoder must be one of kernel, graphcast"):
+        GraphSpec(encoder="sum")
