@@ -10,7 +10,14 @@ from scipy.spatial import cKDTree
 
 from graphdown.errors import ExperimentError
 from graphdown.model.estimate import Observation, Patterns
-from graphdown.model.tables import EdgeTable, Padding, bucket, build_edge_table
+from graphdown.model.tables import (
+    EdgeTable,
+    Padding,
+    bucket,
+    build_edge_table,
+    sum_over_width,
+    take,
+)
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
 Gain = tuple[np.ndarray, np.ndarray]
@@ -30,9 +37,12 @@ class Interpolation(NamedTuple):
 
     def __call__(self, values: Array) -> Array:
         """Interpolate values [S, ...] to [R, ...]."""
-        extra = (1,) * (values.ndim - 1)
-        weights = self.weights.reshape(*self.weights.shape, *extra)
-        return (values[self.donors] * weights).sum(1)
+        flat = values.reshape(len(values), -1)
+        made = sum_over_width(
+            lambda k: self.weights[:, k, None] * take(flat, self.donors[:, k]),
+            self.donors.shape[1],
+        )
+        return made.reshape(-1, *values.shape[1:])
 
 
 class SourceArrays(NamedTuple):

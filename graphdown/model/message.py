@@ -1,11 +1,15 @@
 """Message functions: what the edges carry to their receivers."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from graphdown.model.tables import EdgeTable, gather_edges
+from graphdown.model.layers import Linear
+from graphdown.model.tables import EdgeTable, sum_over_width, take
 
 
 class LinearMessage(nnx.Module):
@@ -30,12 +34,10 @@ class LinearMessage(nnx.Module):
             out: channels of the message.
             rngs: random streams.
         """
-        self.sender = nnx.Linear(senders, hidden, use_bias=False, rngs=rngs)
-        self.receiver = (
-            nnx.Linear(receivers, hidden, use_bias=False, rngs=rngs) if receivers else None
-        )
-        self.edge = nnx.Linear(edges, hidden, rngs=rngs)
-        self.out = nnx.Linear(hidden, out, use_bias=False, rngs=rngs)
+        self.sender = Linear(senders, hidden, use_bias=False, rngs=rngs)
+        self.receiver = Linear(receivers, hidden, use_bias=False, rngs=rngs) if receivers else None
+        self.edge = Linear(edges, hidden, rngs=rngs)
+        self.out = Linear(hidden, out, use_bias=False, rngs=rngs)
 
     def __call__(self, x: Array, s: Array | None, table: EdgeTable) -> Array:
         """Return the messages [R, B, out].
@@ -45,16 +47,92 @@ class LinearMessage(nnx.Module):
             s: receiver states [R, 1 or B, C'], or None.
             table: the edges.
         """
-        gathered = gather_edges(self.sender(x), table.senders, table.outgoing)
+        edges = tuple(self.edge(features) for features in table.features)
         projected = None if s is None or self.receiver is None else self.receiver(s)
-        sums, row = [], 0
-        for values, features, weights in zip(gathered, table.features, table.weights, strict=True):
-            values = values + self.edge(features)[:, :, None, :]
-            if projected is not None:
-                values = values + projected[row : row + values.shape[0], None]
-            sums.append(jnp.einsum("rd,rdbc->rbc", weights, jax.nn.silu(values)))
-            row += values.shape[0]
-        return self.out(jnp.concatenate(sums))
+        if projected is not None and projected.shape[1] == 1:  # the same for all samples
+            parts = zip(edges, table.rows(projected), strict=True)
+            edges, projected = tuple(edge + own for edge, own in parts), None
+        return self.out(mean_activation(self.sender(x), projected, edges, table))
+
+
+@jax.custom_vjp
+def mean_activation(
+    senders: Array, receivers: Array | None, edges: tuple[Array, ...], table: EdgeTable
+) -> Array:
+    """Return sum_j w_ij silu(p_j + q_i + r_ij), [R, B, C], with no array of edges and samples.
+
+    Args:
+        senders: p [S, B, C].
+        receivers: q [R, B, C], or None for none.
+        edges: r, per block of the table [rows_b, width_b, C].
+        table: the edges and their weights w; no gradient goes to it.
+    """
+    return jnp.concatenate(
+        [_block_mean(senders, *block) for block in _blocks(receivers, edges, table)]
+    )
+
+
+def _blocks(
+    receivers: Array | None, edges: tuple[Array, ...], table: EdgeTable
+) -> Iterator[tuple[Array | None, Array, Array, Array]]:
+    """Yield the receivers' terms, edge terms, sender indices and weights of each block."""
+    own = [None] * len(edges) if receivers is None else table.rows(receivers)
+    yield from zip(own, edges, table.senders.blocks, table.weights, strict=True)
+
+
+def _block_mean(
+    senders: Array, own: Array | None, edge: Array, block: Array, weights: Array
+) -> Array:
+    def term(k: int | Array) -> Array:
+        values = take(senders, block[:, k]) + _plus(edge[:, k, None], own)
+        return weights[:, k, None, None] * jax.nn.silu(values)
+
+    return sum_over_width(term, block.shape[1])
+
+
+def _plus(terms: Array, own: Array | None) -> Array:
+    return terms if own is None else terms + own
+
+
+def _mean_forward(
+    senders: Array, receivers: Array | None, edges: tuple[Array, ...], table: EdgeTable
+) -> tuple[Array, tuple[Any, ...]]:
+    return mean_activation(senders, receivers, edges, table), (senders, receivers, edges, table)
+
+
+def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
+    """Compute the activations' slopes anew rather than keep them from the forward pass."""
+    senders, receivers, edges, table = saved
+    rows = zip(_blocks(receivers, edges, table), table.rows(gradient), strict=True)
+    slopes = [_block_slopes(senders, *block, given) for block, given in rows]
+    flat = jnp.concatenate([block.reshape(-1, *block.shape[2:]) for block in slopes])
+    to_receivers = None
+    if receivers is not None:
+        to_receivers = jnp.concatenate([_sum_places(block) for block in slopes])
+    to_edges = tuple(block.sum(2) for block in slopes)
+    return table.sum_outgoing(flat), to_receivers, to_edges, None
+
+
+def _block_slopes(
+    senders: Array, own: Array | None, edge: Array, block: Array, weights: Array, given: Array
+) -> Array:
+    """Return the gradient [rows, width, B, C] at the arguments of the activations."""
+    spread = None if own is None else own[:, None]
+    values = take(senders, block) + _plus(edge[:, :, None], spread)
+    slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
+    return jax.lax.optimization_barrier(slopes)  # else each of its uses would compute it again
+
+
+def _sum_places(values: Array) -> Array:
+    return sum_over_width(lambda k: values[:, k], values.shape[1])
+
+
+def _silu_slope(values: Array) -> Array:
+    gate = jax.nn.sigmoid(values)
+    return gate * (1.0 + values * (1.0 - gate))
+
+
+mean_activation.defvjp(_mean_forward, _mean_backward)
 
 
 class NodeUpdate(nnx.Module):
@@ -63,14 +141,14 @@ class NodeUpdate(nnx.Module):
     def __init__(self, state: int, extra: int, hidden: int, *, rngs: nnx.Rngs) -> None:
         """Create the layers; the last one starts at a tenth of the usual size."""
         self.norm = nnx.LayerNorm(state, rngs=rngs)
-        self.state = nnx.Linear(state, hidden, rngs=rngs)
-        self.extra = nnx.Linear(extra, hidden, use_bias=False, rngs=rngs) if extra else None
+        self.state = Linear(state, hidden, rngs=rngs)
+        self.extra = Linear(extra, hidden, use_bias=False, rngs=rngs) if extra else None
         small = nnx.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-        self.out = nnx.Linear(hidden, state, kernel_init=small, rngs=rngs)
+        self.out = Linear(hidden, state, kernel_init=small, rngs=rngs)
 
-    def __call__(self, h: Array, extra: Array | None = None) -> Array:
-        """Return the new state, shaped as `h` [N, B, C]; `extra` is [N, 1 or B, C']."""
+    def __call__(self, h: Array, *extra: Array) -> Array:
+        """Return the new state, shaped as `h` [N, B, C]; the extras are [1 or N, 1 or B, C_k]."""
         hidden = self.state(self.norm(h))
-        if extra is not None and self.extra is not None:
-            hidden = hidden + self.extra(extra)
+        if self.extra is not None:
+            hidden = hidden + self.extra(*extra)
         return h + self.out(jax.nn.silu(hidden))

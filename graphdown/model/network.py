@@ -8,6 +8,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
 
@@ -46,7 +47,7 @@ class TargetEmbedding(nnx.Module):
         """Create `size` numbers for each of the nodes, and a readout that starts at zero."""
         normal = nnx.initializers.normal(0.1)
         self.numbers = nnx.Param(normal(rngs.params(), (nodes, size)))
-        self.project = nnx.Linear(channels, size, rngs=rngs)
+        self.project = Linear(channels, size, rngs=rngs)
         self.readout = nnx.Param(jnp.zeros((nodes, size, targets)))
         self.bias = nnx.Param(jnp.zeros((nodes, targets)))
 
@@ -83,7 +84,7 @@ class Downscaler(nnx.Module):
         """Create the parameters; the last layers start at zero, so the correction does."""
         c, t, n = spec.channels, spec.target_channels, spec.target_embedding
         self.encode = LinearMessage(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
-        self.mesh_input = nnx.Linear(shape.predictors + shape.forcings, c, rngs=rngs)
+        self.mesh_input = Linear(shape.predictors + shape.forcings, c, rngs=rngs)
         self.mesh_update = NodeUpdate(c, 0, c, rngs=rngs)
         self.messages = nnx.List(
             LinearMessage(c, c, shape.process_features, c, c, rngs=rngs) for _ in range(spec.rounds)
@@ -93,7 +94,7 @@ class Downscaler(nnx.Module):
         self.decode = LinearMessage(c, statics, shape.decode_features, t, t, rngs=rngs)
         local = shape.predictors + statics + shape.forcings + shape.estimates
         self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
-        self.head = nnx.Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.head = Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.own = (
             TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
         )
@@ -122,8 +123,7 @@ class Downscaler(nnx.Module):
 
     def _encode(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
         at_mesh = graph.to_mesh(x)
-        season = jnp.broadcast_to(forcings, (at_mesh.shape[0], *forcings.shape))
-        mesh = self.mesh_input(jnp.concatenate([at_mesh, season], -1))
+        mesh = self.mesh_input(at_mesh, forcings[None])
         return self.mesh_update(mesh + self.encode(x, None, graph.encode))
 
     def _decode(
@@ -134,14 +134,8 @@ class Downscaler(nnx.Module):
             statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
         h = self.decode(mesh, statics, graph.decode)
         at_target = graph.to_target(x)
-        shape = (*at_target.shape[:2],)
-        local = [
-            at_target,
-            jnp.broadcast_to(statics, (*shape, statics.shape[-1])),
-            jnp.broadcast_to(forcings, (*shape, forcings.shape[-1])),
-            *([] if known is None else [known]),
-        ]
-        h = self.target_update(h, jnp.concatenate(local, -1))
+        estimates = () if known is None else (known,)
+        h = self.target_update(h, at_target, statics, forcings[None], *estimates)
         out = self.head(h)
         if self.own is not None:
             out = out + self.own(h)

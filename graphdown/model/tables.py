@@ -5,7 +5,9 @@ gradient of a gather is a scatter-add, slow on CPUs and sometimes very slow on G
 second gather through the inverse table (for each sender: the edges that leave it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import jax
@@ -15,6 +17,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 BUCKETS_PER_OCTAVE = 4
+UNROLLED = 8
 
 
 class Table(NamedTuple):
@@ -28,21 +31,50 @@ class Table(NamedTuple):
     blocks: tuple[Array, ...]
 
 
+class Inverse(NamedTuple):
+    """For each node the places that refer to it; rows of like length stand together.
+
+    Attributes:
+        blocks: integer arrays [rows_b, width_b] as in `Table`.
+        row: integer [nodes], each node's row, counted through all blocks.
+    """
+
+    blocks: tuple[Array, ...]
+    row: Array
+
+
 class EdgeTable(NamedTuple):
     """The edges from S senders to R receivers.
 
     Attributes:
         senders: table [R rows] of sender indices in [0, S], S meaning padding.
-        outgoing: table [S rows] of flat edge positions (row by row through `senders`), the number
-            of flat positions meaning padding.
+        outgoing: for each sender flat edge positions (row by row through `senders`), the number of
+            flat positions meaning padding.
         features: per block, float [rows_b, width_b, F].
         weights: per block, float [rows_b, width_b]; a row sums to 1 and padding has 0.
     """
 
     senders: Table
-    outgoing: Table
+    outgoing: Inverse
     features: tuple[Array, ...]
     weights: tuple[Array, ...]
+
+    def rows(self, values: Array) -> list[Array]:
+        """Split values [R, ...] at the receivers into the blocks' [rows_b, ...]."""
+        cuts = np.cumsum([len(block) for block in self.senders.blocks])[:-1]
+        return jnp.split(values, cuts)
+
+    def sum_outgoing(self, values: Array) -> Array:
+        """Sum values [flat positions, ...] at the edges over those of each sender: [S, ...]."""
+        extra = (1,) * (values.ndim - 1)
+
+        def term(block: Array) -> Callable[[int | Array], Array]:
+            there = (block < len(values)).reshape(*block.shape, *extra)
+            return lambda k: jnp.where(there[:, k], take(values, block[:, k]), 0.0)
+
+        blocks = self.outgoing.blocks
+        sums = [sum_over_width(term(block), block.shape[1]) for block in blocks]
+        return jnp.concatenate(sums)[self.outgoing.row]
 
 
 class Padding(NamedTuple):
@@ -96,15 +128,16 @@ def build_edge_table(
     n_senders, n_receivers = sizes if padding is None else (padding.senders, sizes[1])
     degree = np.bincount(receivers, minlength=n_receivers)
     split = _best_split(degree) if padding is None else 0
-    order, blocks, positions = _fill(receivers, degree, split, padding and padding.incoming)
+    bounds = [0, split, n_receivers] if split else [0, n_receivers]
+    order, blocks, positions = _fill(receivers, degree, bounds, padding and padding.incoming)
     flat = sum(int(np.prod(shape)) for shape in blocks)
     sender_blocks = _scatter(senders[order], positions, blocks, flat, n_senders)
     feature_blocks = _scatter(features[order], positions, blocks, flat, 0.0)
     weight_blocks = _scatter(weights[order], positions, blocks, flat, 0.0)
-    outgoing = _rows(senders[order], positions, n_senders, flat, padding and padding.outgoing)
+    outgoing = _inverse(senders[order], positions, n_senders, flat, padding and padding.outgoing)
     return EdgeTable(
         Table(_device(sender_blocks, jnp.int32)),
-        Table(_device(outgoing, jnp.int32)),
+        outgoing,
         _device(feature_blocks, jnp.float32),
         _device(weight_blocks, jnp.float32),
     )
@@ -130,13 +163,12 @@ def _best_split(degree: np.ndarray) -> int:
 
 
 def _fill(
-    rows: np.ndarray, degree: np.ndarray, split: int, padded_width: int | None = None
+    rows: np.ndarray, degree: np.ndarray, bounds: list[int], padded_width: int | None = None
 ) -> tuple[np.ndarray, list[tuple[int, int]], np.ndarray]:
     """Return the order of the edges by row, the blocks' shapes and each edge's flat position."""
     order = np.argsort(rows, kind="stable")
     start = np.concatenate([[0], np.cumsum(degree)[:-1]])
     rank = np.arange(len(rows)) - start[rows[order]]
-    bounds = [0, split, len(degree)] if split else [0, len(degree)]
     shapes: list[tuple[int, int]] = []
     position = np.zeros(len(rows), dtype=np.int64)
     offset = 0
@@ -165,35 +197,53 @@ def _scatter(
     ]
 
 
-def _rows(
+def _inverse(
     keys: np.ndarray, values: np.ndarray, n_rows: int, padding: int, width: int | None
-) -> list[np.ndarray]:
-    """Group values by key into rows of a width, or in two blocks where that saves padding."""
+) -> Inverse:
+    """Group values by key into rows of a width, or into blocks of rows of like length."""
     degree = np.bincount(keys, minlength=n_rows)
-    order, shapes, position = _fill(keys, degree, 0 if width else _best_split(degree), width)
+    nodes = np.arange(n_rows) if width else np.argsort(-degree, kind="stable")
+    row = np.empty(n_rows, np.int64)
+    row[nodes] = np.arange(n_rows)
+    bounds = [0, n_rows] if width else _halvings(degree[nodes])
+    order, shapes, position = _fill(row[keys], degree[nodes], bounds, width)
     flat = sum(rows * width for rows, width in shapes)
-    return _scatter(values[order], position, shapes, flat, padding)
+    blocks = _scatter(values[order], position, shapes, flat, padding)
+    return Inverse(_device(blocks, jnp.int32), jnp.asarray(row, jnp.int32))
 
 
-def _take(values: Array, index: Array) -> Array:
-    return values.at[index].get(mode="fill", fill_value=0)
+def _halvings(degree: np.ndarray) -> list[int]:
+    """Return bounds of blocks of descending degrees, each block down to half its first."""
+    bounds = [0]
+    while bounds[-1] < len(degree):
+        widest = degree[bounds[-1]]
+        bounds.append(
+            int(np.searchsorted(-degree, -(widest // 2), side="left"))
+            if widest > 1
+            else len(degree)
+        )
+    return bounds
 
 
-@jax.custom_vjp
-def gather_edges(values: Array, senders: Table, outgoing: Table) -> tuple[Array, ...]:
-    """Bring node values [S, ...] to the edges: per block [rows_b, width_b, ...]; padding gets 0."""
-    return tuple(_take(values, block) for block in senders.blocks)
+def take(values: Array, index: Array) -> Array:
+    """Return the rows of `values` that `index` names; beyond the last it names the last."""
+    return jnp.take(values, index, axis=0, mode="clip")
 
 
-def _gather_forward(
-    values: Array, senders: Table, outgoing: Table
-) -> tuple[tuple[Array, ...], Table]:
-    return gather_edges(values, senders, outgoing), outgoing
+def sum_over_width(term: Callable[[int | Array], Array], width: int) -> Array:
+    """Return the sum of term(k) over the width of a table, without an array of all the terms.
 
+    Terms are added UNROLLED at a time, so that XLA makes one loop of them over the elements; wide
+    tables take several passes, so that compilation does not grow with the width.
+    """
 
-def _gather_backward(outgoing: Table, gradients: tuple[Array, ...]) -> tuple[Array, None, None]:
-    flat = jnp.concatenate([g.reshape(-1, *g.shape[2:]) for g in gradients])
-    return jnp.concatenate([_take(flat, block).sum(1) for block in outgoing.blocks]), None, None
+    def some(first: int | Array, count: int) -> Array:
+        return reduce(add, (term(first + k) for k in range(count)))
 
-
-gather_edges.defvjp(_gather_forward, _gather_backward)
+    if width <= 2 * UNROLLED:
+        return some(0, width)
+    passes, rest = divmod(width, UNROLLED)
+    total = some(0, UNROLLED + rest)
+    return jax.lax.fori_loop(
+        0, passes - 1, lambda i, t: t + some(UNROLLED + rest + i * UNROLLED, UNROLLED), total
+    )

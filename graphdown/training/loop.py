@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
+from graphdown.allocation import keep_freed_memory
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.store import FOLDER, store_folder
@@ -65,6 +66,7 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         GraphdownError: training diverged.
     """
     data = data or load_for(experiment)
+    keep_freed_memory()
     run = _open_run(experiment)
     return Trainer(experiment, data, run).run()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphdown.model import tables
-from graphdown.model.tables import Padding, bucket, build_edge_table, gather_edges
+from graphdown.model.tables import Padding, bucket, build_edge_table, sum_over_width
 
 from .conftest import EDGES, random_edges, table_of
 
@@ -79,8 +79,8 @@ def test_outgoing_is_the_inverse_of_senders(edges):
     senders = flat(table)
     leaving = [row[row < senders.size] for b in table.outgoing.blocks for row in b]
     assert len(leaving) == edges.sizes[0]
-    for node, positions in enumerate(leaving):
-        np.testing.assert_array_equal(np.sort(positions), np.flatnonzero(senders == node))
+    for node, row in enumerate(table.outgoing.row):
+        np.testing.assert_array_equal(np.sort(leaving[row]), np.flatnonzero(senders == node))
     for block in table.outgoing.blocks:
         assert np.max(block) <= senders.size
 
@@ -121,32 +121,28 @@ def test_few_rows_and_rows_alike_stay_in_one_block():
     assert len(table_of(random_edges(30, 200)).senders.blocks) == 1
 
 
-def test_many_outgoing_edges_of_a_few_senders_make_two_blocks():
-    senders = np.concatenate([np.repeat([0, 1], 40), np.arange(2, 100)])
+def test_senders_with_like_numbers_of_edges_share_a_block():
+    senders = np.concatenate([np.repeat([7, 3], 40), np.repeat([1, 5], 20), np.arange(10, 100)])
     receivers = np.sort(np.arange(len(senders)) % 50)
     ones = np.ones(len(senders))
     table = build_edge_table(senders, receivers, ones[:, None], ones, sizes=(100, 50))
-    assert [block.shape for block in table.outgoing.blocks] == [(2, 40), (98, 1)]
+    assert [block.shape for block in table.outgoing.blocks] == [(2, 40), (2, 20), (96, 1)]
 
 
 @CASES
-def test_gathered_values_and_gradients_are_those_of_a_plain_take(edges):
+def test_the_sum_over_outgoing_edges_is_that_of_a_plain_scatter(edges):
     table = table_of(edges)
-    rng = np.random.default_rng(1)
-    values = jnp.asarray(rng.normal(size=(edges.sizes[0], 3, 2)), jnp.float32)
+    places = np.concatenate([block.ravel() for block in in_numpy(table).senders.blocks])
+    values = np.random.default_rng(1).normal(size=(len(places), 3, 2)).astype(np.float32)
+    expected = np.zeros((edges.sizes[0] + 1, 3, 2))
+    np.add.at(expected, places, values)
+    made = np.asarray(table.sum_outgoing(jnp.asarray(values)))
+    np.testing.assert_allclose(made, expected[:-1], rtol=1e-6, atol=1e-6)
+    assert np.all(made[[0, -1]] == 0.0)
 
-    def fast(values):
-        return gather_edges(values, table.senders, table.outgoing)
 
-    def plain(values):
-        padded = jnp.concatenate([values, jnp.zeros((1, 3, 2))])
-        return tuple(padded[block] for block in table.senders.blocks)
-
-    made, pull_fast = jax.vjp(fast, values)
-    expected, pull_plain = jax.vjp(plain, values)
-    for one, other in zip(made, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-    seeds = tuple(jnp.asarray(rng.normal(size=v.shape), jnp.float32) for v in made)
-    gradient = np.asarray(pull_fast(seeds)[0])
-    np.testing.assert_allclose(gradient, pull_plain(seeds)[0], rtol=1e-6, atol=1e-6)
-    assert np.all(gradient[[0, -1]] == 0.0)
+@pytest.mark.parametrize("width", [1, 16, 17, 40])
+def test_a_sum_over_the_width_takes_each_place_once(width):
+    values = jnp.asarray(np.random.default_rng(1).normal(size=(width, 5)), jnp.float32)
+    made = sum_over_width(lambda k: values[k], width)
+    np.testing.assert_allclose(made, values.sum(0), rtol=1e-5, atol=1e-5)
