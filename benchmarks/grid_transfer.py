@@ -177,6 +177,8 @@ def write(options: argparse.Namespace, study: Study) -> None:
     scores = pd.DataFrame(rows)
     command = f"python benchmarks/grid_transfer.py {options.experiment} --seeds {options.seeds}"
     command += f" --steps {options.steps}" if options.steps else ""
+    if set(options.methods) != set(METHODS):
+        command += f" --methods {' '.join(options.methods)}"
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [
         f"# Unseen source grids: {study.experiment.name}",
