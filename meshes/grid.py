@@ -368,9 +368,7 @@ def axes_coords(
     )
 
 
-def point_coords(
-    lon: np.ndarray, lat: np.ndarray, corners: np.ndarray | None = None
-) -> xr.Dataset:
+def point_coords(lon: np.ndarray, lat: np.ndarray, corners: np.ndarray | None = None) -> xr.Dataset:
     """Return CF coordinate variables of a list of points, with the bounds of their cells if known.
 
     Args:
