@@ -1,6 +1,7 @@
 """The linear layer as this network uses it."""
 
 from functools import reduce
+from math import prod
 from operator import add
 
 import jax.numpy as jnp
@@ -41,5 +42,6 @@ class Linear(nnx.Module):
 
 
 def _product(values: Array, kernel: Array) -> Array:
-    flat = values.reshape(-1, values.shape[-1]) @ kernel
+    # Not -1: a target without static fields has parts without channels.
+    flat = values.reshape(prod(values.shape[:-1]), values.shape[-1]) @ kernel
     return flat.reshape(*values.shape[:-1], kernel.shape[-1])
