@@ -11,7 +11,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -24,11 +23,11 @@ import netCDF4
 import numpy as np
 import xarray as xr
 import zarr
+from results_table import machine, markdown_table, write_text
 
 from graphdown.encoding import encodings
 from meshes import Grid
 
-RESULTS = Path(__file__).resolve().parent / "results"
 GRID = Grid.regular(0.25, 0.25)
 BYTES = 20e9
 LIMIT_MB, LIMIT_S = 1000, 60
@@ -159,7 +158,6 @@ def sizes(folder: Path) -> tuple[str, str]:
 
 
 def write(rows: list[tuple[str, ...]]) -> None:
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     head = (
         "archive",
         "files",
@@ -173,19 +171,16 @@ def write(rows: list[tuple[str, ...]]) -> None:
     lines = [
         "# `graphdown check` on archives of 20 GB",
         "",
-        f"Command: `python benchmarks/check_archive.py`. Machine: {machine}.",
+        f"Command: `python benchmarks/check_archive.py`. Machine: {machine()}.",
         "",
         f"Daily global fields of 0.25 degrees ({' x '.join(map(str, GRID.shape))}), "
         f"{len(FIELDS)} variables, checked against a target file on EUR-44, each archive in a "
         "process of its own; memory is the largest resident set, times include Python's start. The "
         f"limits are {LIMIT_MB} MB and {LIMIT_S} s.",
         "",
-        "| " + " | ".join(head) + " |",
-        "|---" * len(head) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *markdown_table(head, rows),
     ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "check_archive.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text("check_archive.md", lines)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ benchmarks/results/epoch.md.
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -26,11 +25,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
+from results_table import machine, markdown_table, write_text
 
 from meshes import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 PREDICTORS = ("tas", "pr", "psl", "hus700", "ua850", "va850")
 TARGETS = ("tas", "pr")
 MEAN = {"tas": 285.0, "pr": 3.0, "psl": 1e5, "hus700": 4e-3, "ua850": 2.0, "va850": 0.0}
@@ -231,8 +230,8 @@ def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame
         "# An epoch from disk and from memory",
         "",
         f"Command: `python benchmarks/epoch.py --days {options.days} --repeats {options.repeats} "
-        f"--years {' '.join(map(str, options.years))}`. Machine: {os.cpu_count()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}, shared with other work.",
+        f"--years {' '.join(map(str, options.years))}`. Machine: {machine()}, shared "
+        "with other work.",
         "",
         f"The network of configs/demo.yaml, {SIDE} x {SIDE} target cells, {options.days} days, "
         f"{options.repeats} epochs of each kind, {BLOCK} steps of each in turn. Speed is the "
@@ -240,25 +239,25 @@ def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame
         "processor: median and range. Batches alone: the same batches, made and not used. Cold: "
         "the system's cache of the store is dropped before each turn.",
         "",
-        "| samples | epoch [s] | speed / memory's | by processor time | batches alone [s] |",
-        "|---|---|---|---|---|",
     ]
+    rows = []
     for mode in MODES:
         ratios = [by[c]["memory"] / by[c][mode] for c in ("epoch", "cpu")]
         cells = [spread(by["epoch"][mode], 1), *(spread(r, 3) for r in ratios)]
-        lines.append("| " + " | ".join([mode, *cells, spread(by["batches"][mode], 3)]) + " |")
+        rows.append([mode, *cells, spread(by["batches"][mode], 3)])
+    head = ("samples", "epoch [s]", "speed / memory's", "by processor time", "batches alone [s]")
     lines += [
+        *markdown_table(head, rows),
         "",
         "Peak memory (resident) in GiB of a process that trains on daily files: once it is ready "
         "for the first step, and after four steps and a validation.",
         "",
-        "| years | files [GiB] | memory: ready | trained | disk: ready | trained |",
-        "|---|---|---|---|---|---|",
-        *("| " + " | ".join([f"{r[0]:.0f}", *(f"{v:.2f}" for v in r[1:])]) + " |"
-          for r in peaks.itertuples(index=False)),
-    ]  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "epoch.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        *markdown_table(
+            ("years", "files [GiB]", "memory: ready", "trained", "disk: ready", "trained"),
+            [[f"{r[0]:.0f}", *(f"{v:.2f}" for v in r[1:])] for r in peaks.itertuples(index=False)],
+        ),
+    ]
+    write_text("epoch.md", lines)
     print("\n".join(lines))
 
 

@@ -20,14 +20,13 @@ exists. The table, the figures and a picture go to benchmarks/results/grid_trans
 import argparse
 import dataclasses
 import json
-import os
-import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from results_table import RESULTS, machine, markdown_table, mean_and_spread, write_text
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge, UNet
@@ -36,7 +35,6 @@ from graphdown.data.bank import GridBank, make_bank
 from graphdown.experiment import Experiment
 from meshes import RandomGrids
 
-RESULTS = Path(__file__).resolve().parent / "results"
 RUNS = Path("runs/grid_transfer")
 SINGLE = RandomGrids(1, (1.5, 1.5), ("regular",), seed=11)
 TESTS = {
@@ -179,11 +177,10 @@ def write(options: argparse.Namespace, study: Study) -> None:
     command += f" --steps {options.steps}" if options.steps else ""
     if set(options.methods) != set(METHODS):
         command += f" --methods {' '.join(options.methods)}"
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [
         f"# Unseen source grids: {study.experiment.name}",
         "",
-        f"Command: `{command}`. Machine: {machine}.",
+        f"Command: `{command}`. Machine: {machine()}.",
         "",
         f"RMSE on the test period ({' to '.join(study.experiment.periods.test)}); mean ± standard "
         "deviation over the seeds there are. No method but the specialists and the ridge saw any "
@@ -191,31 +188,24 @@ def write(options: argparse.Namespace, study: Study) -> None:
     ]
     for variable, part in scores.groupby("variable", sort=False):
         lines += ["", f"## {variable}", "", *table(part)]
-    name = RESULTS / f"grid_transfer_{options.experiment.stem}"
-    name.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    record = {"command": command, "machine": machine, "scores": rows}
-    name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    picture(scores, name.with_suffix(".png"))
+    name = f"grid_transfer_{options.experiment.stem}"
+    write_text(f"{name}.md", lines)
+    record = {"command": command, "machine": machine(), "scores": rows}
+    write_text(f"{name}.json", [json.dumps(record, indent=1)])
+    picture(scores, RESULTS / f"{name}.png")
     print("\n".join(lines))
 
 
 def table(part: pd.DataFrame) -> list[str]:
-    lines = [f"| method | seeds | {' | '.join(TESTS)} | to specialist |"]
-    lines += ["|---" * (len(TESTS) + 3) + "|"]
+    rows = []
     own = part[part["method"] == "specialist"].groupby("grid")["rmse"].mean()
     for method in [m for m in METHODS if m in set(part["method"])]:
         mine = part[part["method"] == method]
-        cells = [cell(mine[mine["grid"] == grid]["rmse"].to_numpy()) for grid in TESTS]
+        cells = [mean_and_spread(mine[mine["grid"] == grid]["rmse"].to_numpy()) for grid in TESTS]
         ratio = (mine.groupby("grid")["rmse"].mean() / own).reindex(list(TESTS))
         shown = f"{ratio.mean():.3f}, worst {ratio.max():.3f}" if len(own) else "–"
-        seeds = mine["seed"].nunique()
-        lines.append(f"| {method} | {seeds} | {' | '.join(cells)} | {shown} |")
-    return lines
-
-
-def cell(values: np.ndarray) -> str:
-    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{spread}" if len(values) else "–"
+        rows.append([method, str(mine["seed"].nunique()), *cells, shown])
+    return markdown_table(["method", "seeds", *TESTS, "to specialist"], rows)
 
 
 def picture(scores: pd.DataFrame, path: Path) -> None:

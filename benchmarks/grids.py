@@ -8,7 +8,6 @@ target and all of the margin; GRIB files need the extra "grib".
 
 import argparse
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from results_table import machine, markdown_table, write_text
 
 import meshes
 from meshes.coverage import in_cells
 from meshes.sphere import normalise, tangent_frame
 
-RESULTS = Path(__file__).resolve().parent / "results"
 TARGET = "EUR-11"
 SAMPLES = 100_000
 HEAD = (
@@ -105,22 +104,18 @@ def graph_cells(source: meshes.Grid, target: meshes.Grid) -> tuple[str, ...]:
 
 
 def write(rows: list[tuple[str, ...]]) -> None:
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [
         "# Grids of real files, and graphs from them to " + TARGET,
         "",
-        f"Command: `python benchmarks/grids.py`. Machine: {machine}.",
+        f"Command: `python benchmarks/grids.py`. Machine: {machine()}.",
         "",
         "`area / covered` is the sum of the cell areas over the area that the cells cover, counted "
         f"by {SAMPLES} points. A graph is built where the source covers the target and the "
         f"{meshes.GraphSpec().margin_km:g} km around it; each passed its validator.",
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|---" * len(HEAD) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *markdown_table(HEAD, rows),
     ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "grids.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text("grids.md", lines)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,16 @@ to benchmarks/results/<experiment file's name>.md and .json.
 
 import argparse
 import json
-import os
-import platform
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
+from results_table import machine, markdown_table, mean_and_spread, write_text
 
 import graphdown
 from graphdown.data import load_data
 from graphdown.study import GNN, evaluate_run
 
-RESULTS = Path(__file__).resolve().parent / "results"
 MEASURES = (
     "rmse",
     "rmse_total",
@@ -53,11 +50,10 @@ def main() -> None:
 
 def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float]) -> None:
     command = f"python benchmarks/seeds.py {options.experiment} --seeds {options.seeds}"
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [
         f"# {options.experiment.name}: {options.seeds} seeds",
         "",
-        f"Command: `{command}`. Machine: {machine}. Seconds of training per seed: "
+        f"Command: `{command}`. Machine: {machine()}. Seconds of training per seed: "
         f"{', '.join(f'{s:.0f}' for s in seconds)}.",
         "",
         f"Test period. {GNN}, and baselines that are networks, are mean ± standard deviation over "
@@ -66,31 +62,23 @@ def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float
     kept = scores[scores["measure"].isin(MEASURES)]
     for (case, variable), part in kept.groupby(["case", "variable"], sort=False):
         lines += ["", f"## {case}, {variable}", "", *table(part)]
-    RESULTS.mkdir(exist_ok=True)
-    name = RESULTS / options.experiment.stem
-    name.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    name = options.experiment.stem
+    write_text(f"{name}.md", lines)
     rows = json.loads(kept.to_json(orient="records"))
-    record = {"command": command, "machine": machine, "seconds": seconds, "scores": rows}
-    name.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record = {"command": command, "machine": machine(), "seconds": seconds, "scores": rows}
+    write_text(f"{name}.json", [json.dumps(record, indent=1)])
     print("\n".join(lines))
 
 
 def table(part: pd.DataFrame) -> list[str]:
     measures = [m for m in MEASURES if m in set(part["measure"])]
     units = part.drop_duplicates("measure").set_index("measure")["units"]
-    head = " | ".join(f"{m} [{units[m]}]" for m in measures)
-    lines = [f"| method | {head} |", "|---" * (len(measures) + 1) + "|"]
+    head = ["method", *(f"{m} [{units[m]}]" for m in measures)]
+    rows = []
     for method, own in part.groupby("method", sort=False):
-        cells = [cell(own[own["measure"] == m]["value"].to_numpy()) for m in measures]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return lines
-
-
-def cell(values: np.ndarray) -> str:
-    if len(values) == 0:
-        return "–"
-    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 and values.std() > 0 else ""
-    return f"{values.mean():.3f}{spread}"
+        cells = [mean_and_spread(own[own["measure"] == m]["value"].to_numpy()) for m in measures]
+        rows.append([str(method), *cells])
+    return markdown_table(head, rows)
 
 
 if __name__ == "__main__":
