@@ -1,16 +1,15 @@
 """Bilinear interpolation with the mean error taken off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.corrected import CorrectedBilinear
 from graphdown.baselines.moments import moments
-from graphdown.baselines.times import Pair
 
 
-class MeanBias(Bilinear):
+class MeanBias(CorrectedBilinear):
     """Bilinear, plus a map of the mean difference between truth and interpolation.
 
     The difference is added for every variable, precipitation included. Cells that never have a
@@ -18,19 +17,17 @@ class MeanBias(Bilinear):
     """
 
     name = "mean bias"
-    source_bound = True
 
-    def _learn(
-        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
+    def _learn_correction(
+        self,
+        interpolated: Mapping[str, np.ndarray],
+        truths: Mapping[str, np.ndarray],
+        time: xr.DataArray,
     ) -> None:
-        super()._learn(pairs, statics, validation)
-        ((coarse, fine),) = pairs
-        interpolated = super()._downscale(coarse)
         self._correction = {
-            name: moments(self.target.values(fine, name) - values)[0].astype(values.dtype)
+            name: moments(truths[name] - values)[0].astype(values.dtype)
             for name, values in interpolated.items()
         }
 
-    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        fields = super()._downscale(coarse)
-        return {name: values + self._correction[name] for name, values in fields.items()}
+    def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        return values + self._correction[name]

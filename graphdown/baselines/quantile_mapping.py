@@ -1,20 +1,20 @@
 """Empirical quantile mapping of interpolated fields, cell by cell."""
 
-from collections.abc import Sequence
+from collections import abc
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.bilinear import Bilinear
-from graphdown.baselines.times import Pair, of_season, seasons
+from graphdown.baselines.corrected import CorrectedBilinear
+from graphdown.baselines.times import of_season, seasons
 
 LEVELS = 100
 DRY = 0.1  # mm day-1; less counts as dry
 GOLDEN = (np.sqrt(5) - 1) / 2
 
 
-class QuantileMapping(Bilinear):
+class QuantileMapping(CorrectedBilinear):
     """Bilinear, then empirical quantile mapping of each cell in each season.
 
     A value x becomes F_fine^-1(F_coarse(x)), with the distributions of the fitted days in the
@@ -31,36 +31,28 @@ class QuantileMapping(Bilinear):
     """
 
     name = "quantile mapping"
-    source_bound = True
 
-    def _learn(
-        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
+    def _learn_correction(
+        self,
+        interpolated: abc.Mapping[str, np.ndarray],
+        truths: abc.Mapping[str, np.ndarray],
+        time: xr.DataArray,
     ) -> None:
-        super()._learn(pairs, statics, validation)
-        ((coarse, fine),) = pairs
-        interpolated = super()._downscale(coarse)
-        time = coarse["time"]
         self._mappings = {
             name: {
-                season: Mapping.between(
-                    without_ties(name, values, time)[days], self.target.values(fine, name)[days]
-                )
+                season: Mapping.between(without_ties(name, values, time)[days], truths[name][days])
                 for season, days in seasons(time).items()
             }
             for name, values in interpolated.items()
         }
 
-    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        time = coarse["time"]
-        fields = {}
-        for name, values in super()._downscale(coarse).items():
-            spread = without_ties(name, values, time)
-            mapped = np.empty_like(spread)
-            for season, days in seasons(time).items():
-                mapping = of_season(self._mappings[name], season, self.name)
-                mapped[days] = mapping(spread[days], ratio=name == "pr")
-            fields[name] = np.where(mapped < DRY, 0.0, mapped) if name == "pr" else mapped
-        return fields
+    def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        spread = without_ties(name, values, time)
+        mapped = np.empty_like(spread)
+        for season, days in seasons(time).items():
+            mapping = of_season(self._mappings[name], season, self.name)
+            mapped[days] = mapping(spread[days], ratio=name == "pr")
+        return np.where(mapped < DRY, 0.0, mapped) if name == "pr" else mapped
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,14 @@
 """Scaled delta: mean and variability of the past corrected, the change kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.corrected import CorrectedBilinear
 from graphdown.baselines.moments import moments
-from graphdown.baselines.times import Pair, of_season, seasons
+from graphdown.baselines.times import of_season, seasons
 
 
 class Moments(NamedTuple):
@@ -20,7 +20,7 @@ class Moments(NamedTuple):
     spread_after: np.ndarray
 
 
-class ScaledDelta(Bilinear):
+class ScaledDelta(CorrectedBilinear):
     """Bilinear, then scaling of each cell's mean and standard deviation, by season.
 
     With the change delta = mean(x) - mean(coarse) of the days asked for against the fitted days
@@ -32,37 +32,30 @@ class ScaledDelta(Bilinear):
     """
 
     name = "scaled delta"
-    source_bound = True
 
-    def _learn(
-        self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
+    def _learn_correction(
+        self,
+        interpolated: Mapping[str, np.ndarray],
+        truths: Mapping[str, np.ndarray],
+        time: xr.DataArray,
     ) -> None:
-        super()._learn(pairs, statics, validation)
-        ((coarse, fine),) = pairs
-        interpolated = super()._downscale(coarse)
-        parts = seasons(coarse["time"])
+        parts = seasons(time)
         self._moments = {
             name: {
-                season: Moments(
-                    *moments(values[days]), *moments(self.target.values(fine, name)[days])
-                )
+                season: Moments(*moments(values[days]), *moments(truths[name][days]))
                 for season, days in parts.items()
             }
             for name, values in interpolated.items()
         }
 
-    def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        fields = {}
-        parts = seasons(coarse["time"])
-        for name, values in super()._downscale(coarse).items():
-            scaled = np.empty(values.shape)
-            for season, days in parts.items():
-                past = of_season(self._moments[name], season, self.name)
-                now = values[days].astype(np.float64)
-                mean, _ = moments(now)
-                steady = past.spread_before <= 1e-6 * np.abs(past.mean_before)
-                before = np.where(steady, past.spread_after, past.spread_before)
-                anomaly = (now - mean) * (past.spread_after / before)
-                scaled[days] = anomaly + past.mean_after + mean - past.mean_before
-            fields[name] = scaled
-        return fields
+    def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        scaled = np.empty(values.shape)
+        for season, days in seasons(time).items():
+            past = of_season(self._moments[name], season, self.name)
+            now = values[days].astype(np.float64)
+            mean, _ = moments(now)
+            steady = past.spread_before <= 1e-6 * np.abs(past.mean_before)
+            before = np.where(steady, past.spread_after, past.spread_before)
+            anomaly = (now - mean) * (past.spread_after / before)
+            scaled[days] = anomaly + past.mean_after + mean - past.mean_before
+        return scaled

@@ -48,6 +48,27 @@ class Task:
         return outputs[..., 0] * self.scale + self.mean
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What the network of a target variable is made for.
+
+    Attributes:
+        name: the variable.
+        predictors: names of the predictors V.
+        standardise: what was applied to the maps.
+        example: inputs, to take sizes from.
+        truths: values [T, N] of each training source.
+        statics: static fields of the target grid.
+    """
+
+    name: str
+    predictors: Sequence[str]
+    standardise: Standardiser
+    example: Inputs
+    truths: Sequence[np.ndarray]
+    statics: xr.Dataset | None
+
+
 class NetworkBaseline(Baseline):
     """A network for each target variable, on predictors regridded to a fixed lattice.
 
@@ -87,7 +108,7 @@ class NetworkBaseline(Baseline):
             truths = [self.target.values(fine, name) for _, fine in learned]
             later = [self.target.values(fine, name) for _, fine in judged]
             known[name] = np.any([np.isfinite(t).any(axis=0) for t in truths], axis=0)
-            task = self._task(name, reader.names, standardise, inputs[0], truths, statics)
+            task = self._task(Lesson(name, reader.names, standardise, inputs[0], truths, statics))
             network = train_network(
                 task.network,
                 task.loss,
@@ -120,25 +141,8 @@ class NetworkBaseline(Baseline):
         """Return what turns maps into inputs."""
 
     @abstractmethod
-    def _task(
-        self,
-        name: str,
-        predictors: Sequence[str],
-        standardise: Standardiser,
-        example: Inputs,
-        truths: Sequence[np.ndarray],
-        statics: xr.Dataset | None,
-    ) -> Task:
-        """Return the untrained network of a target variable, and how its values are scaled.
-
-        Args:
-            name: the variable.
-            predictors: names of the predictors V.
-            standardise: what was applied to the maps.
-            example: inputs, to take sizes from.
-            truths: values [T, N] of each training source.
-            statics: static fields of the target grid.
-        """
+    def _task(self, lesson: Lesson) -> Task:
+        """Return the untrained network of a target variable, and how its values are scaled."""
 
 
 def median_spacing_km(sources: Sequence[Grid]) -> float:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import NetworkBaseline, Task, median_spacing_km
+from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
 from graphdown.baselines.networks.bernoulli_gamma import expectation, negative_log_likelihood
 from graphdown.baselines.networks.box import box_around
-from graphdown.baselines.networks.inputs import ByPoint, Inputs, Standardiser
+from graphdown.baselines.networks.inputs import ByPoint, Standardiser
 from graphdown.baselines.networks.maps import Maps
 from graphdown.baselines.networks.training import (
     NetworkTraining,
@@ -100,26 +99,18 @@ class DeepESD(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
         return ByPoint.of(sources)
 
-    def _task(
-        self,
-        name: str,
-        predictors: Sequence[str],
-        standardise: Standardiser,
-        example: Inputs,
-        truths: Sequence[np.ndarray],
-        statics: xr.Dataset | None,
-    ) -> Task:
-        rain = name == "pr"
+    def _task(self, lesson: Lesson) -> Task:
+        rain = lesson.name == "pr"
         network = DeepESDNetwork(
-            example.maps.shape[1:3],
-            len(predictors),
+            lesson.example.maps.shape[1:3],
+            len(lesson.predictors),
             self.target.grid.size,
             3 if rain else 1,
             rngs=nnx.Rngs(self._seed),
         )
         if rain:
             return RainTask(network, likelihood)
-        return Task(network, squared_error, *spread_over_time(truths))
+        return Task(network, squared_error, *spread_over_time(lesson.truths))
 
 
 @dataclass(frozen=True, eq=False)

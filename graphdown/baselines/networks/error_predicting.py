@@ -9,9 +9,9 @@ import xarray as xr
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import NetworkBaseline, Task
+from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task
 from graphdown.baselines.networks.blocks import halved
-from graphdown.baselines.networks.inputs import ByVariable, Inputs, Standardiser
+from graphdown.baselines.networks.inputs import ByVariable
 from graphdown.baselines.networks.maps import Maps
 from graphdown.baselines.networks.training import Loss, NetworkTraining, masked_mean
 from graphdown.baselines.networks.unet import two_dimensional
@@ -137,31 +137,23 @@ class ErrorPredictingCNN(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> ByVariable:
         return ByVariable.of(sources)
 
-    def _task(
-        self,
-        name: str,
-        predictors: Sequence[str],
-        standardise: Standardiser,
-        example: Inputs,
-        truths: Sequence[np.ndarray],
-        statics: xr.Dataset | None,
-    ) -> Task:
-        if name not in predictors:
+    def _task(self, lesson: Lesson) -> Task:
+        if lesson.name not in lesson.predictors:
             raise ValueError(
                 f"The baseline {self.name!r} corrects the interpolated variable itself, but the "
-                f"coarse data lack {name!r}; predict another variable or use another method."
+                f"coarse data lack {lesson.name!r}; predict another variable or use another method."
             )
-        assert isinstance(standardise, ByVariable)
-        index = list(predictors).index(name)
+        assert isinstance(lesson.standardise, ByVariable)
+        index = list(lesson.predictors).index(lesson.name)
         network = ErrorPredictingNetwork(
-            len(predictors),
+            len(lesson.predictors),
             index,
-            self._fixed(statics),
-            example.vector.shape[1],
+            self._fixed(lesson.statics),
+            lesson.example.vector.shape[1],
             self._filters,
             rngs=nnx.Rngs(self._seed),
         )
-        mean, inverse = (float(part[index]) for part in standardise.maps)
+        mean, inverse = (float(part[index]) for part in lesson.standardise.maps)
         return Task(
             network,
             difference_loss(two_dimensional(self.target.grid, self.name)),

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import NetworkBaseline, Task, median_spacing_km
+from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
 from graphdown.baselines.networks.blocks import DoubleConvolution, Expansion, batch_norm, halved
 from graphdown.baselines.networks.box import Box, centred, extent_of, frame_of
-from graphdown.baselines.networks.inputs import ByDay, Inputs, Standardiser
+from graphdown.baselines.networks.inputs import ByDay, Standardiser
 from graphdown.baselines.networks.maps import Maps
 from graphdown.baselines.networks.training import NetworkTraining, squared_error
 from graphdown.baselines.target import spread_over_time
@@ -158,25 +157,17 @@ class UNet(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
         return ByDay.of(sources)
 
-    def _task(
-        self,
-        name: str,
-        predictors: Sequence[str],
-        standardise: Standardiser,
-        example: Inputs,
-        truths: Sequence[np.ndarray],
-        statics: xr.Dataset | None,
-    ) -> Task:
+    def _task(self, lesson: Lesson) -> Task:
         network = UNetNetwork(
-            example.maps.shape[1],
+            lesson.example.maps.shape[1],
             two_dimensional(self.target.grid, self.name),
-            len(predictors),
-            example.vector.shape[1],
+            len(lesson.predictors),
+            lesson.example.vector.shape[1],
             self._filters,
             self._skip_from,
             rngs=nnx.Rngs(self._seed),
         )
-        return Task(network, squared_error, *spread_over_time(truths))
+        return Task(network, squared_error, *spread_over_time(lesson.truths))
 
 
 def lattice_size(target_shape: tuple[int, int]) -> int:
