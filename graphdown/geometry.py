@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import TerrainFeatures, static_names
-from graphdown.model import GraphArrays, SourceArrays, graph_arrays, source_arrays
+from graphdown.model import GraphArrays, SourceArrays, source_arrays
+from graphdown.model.arrays import with_target
 from graphdown.model.estimate import Patterns
 from graphdown.modes import Modes
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
@@ -47,19 +48,22 @@ class Geometry:
             source_orog: its height in m, if known.
             around: the model's `target_regression`.
         """
-        graph, features = self._graph_and_statics(source, source_orog)
-        return graph_arrays(graph, features, around, self._gain(source), self._patterns())
+        return self.several_arrays([source], [source_orog], around)[0]
 
-    def source_arrays(
-        self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None]
-    ) -> list[SourceArrays]:
-        """Return the parts of such arrays that depend on the source, for several, padded alike."""
+    def several_arrays(
+        self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None], around: int = 0
+    ) -> tuple[GraphArrays, list[SourceArrays]]:
+        """Return such arrays from the first of several sources, and the source parts of all.
+
+        All are padded alike.
+        """
         parts = [
             self._graph_and_statics(source, orog)
             for source, orog in zip(sources, orogs, strict=True)
         ]
         graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
-        return source_arrays(graphs, statics, [self._gain(source) for source in sources])
+        arrays = source_arrays(graphs, statics, [self._gain(source) for source in sources])
+        return with_target(arrays[0], graphs[0], around, self._patterns()), arrays
 
     def _gain(self, source: Grid) -> tuple[np.ndarray, np.ndarray] | None:
         return None if self.modes is None else self.modes.gain(self.modes.weights(source))

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
+from graphdown.data.bank import LEAST_COVERED
+from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
-LEAST_COVERED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +81,8 @@ class Modes:
             parts.append(cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale)
         return np.stack(parts).astype(np.float32), mean.astype(np.float32)
 
-    def estimate(self, weights: SparseWeights, values: np.ndarray) -> np.ndarray:
-        """Return the targets [time, Nt, T] that source values [time, Ns, V] tell of."""
-        return self.estimator(weights)(values)
-
     def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what `estimate` does with values, some days at a time."""
+        """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""
         gain, mean = self.gain(weights)
 
         def estimate(values: np.ndarray) -> np.ndarray:
@@ -104,7 +101,8 @@ def fit_modes(
     fields: np.ndarray,
     fine: np.ndarray,
     count: int,
-    warming: tuple[np.ndarray, np.ndarray],
+    warming: np.ndarray,
+    target_warming: np.ndarray,
 ) -> Modes:
     """Return the leading modes of training days; the noise is still to be chosen.
 
@@ -113,14 +111,15 @@ def fit_modes(
         fields: predictors [time, Nf, V], complete.
         fine: targets [time, Nt, T]; missing ones count as the node's mean.
         count: number of modes; at most as many as days.
-        warming: standard deviation of a uniform warming in each predictor [V] and target [T],
-            which enters as a pair of days.
+        warming, target_warming: standard deviation of a uniform warming in each predictor [V] and
+            target [T], which enters as a pair of days.
     """
-    mean, (x, y, target_mean) = fields.mean(axis=0, dtype=np.float64), _anomalies(fields, fine)
-    scale = np.sqrt(np.mean(x**2, axis=(0, 1)))
-    days = len(x)
-    x = _with_warming(x, warming[0]) / scale
-    y = _with_warming(y, warming[1])
+    days, mean = len(fields), fields.mean(axis=0, dtype=np.float64)
+    anomalies = fields - mean
+    scale = np.sqrt(np.mean(anomalies**2, axis=(0, 1)))
+    filled, target_mean = without_gaps(fine)
+    x = _with_warming(anomalies, warming) / scale
+    y = _with_warming(filled - target_mean, target_warming)
     flat = x.reshape(len(x), -1)
     top = len(flat)
     count = min(count, days - 1)
@@ -133,19 +132,10 @@ def fit_modes(
     return Modes(grid, mean, scale, patterns, target_mean, targets, np.ones(y.shape[-1]))
 
 
-def _anomalies(fields: np.ndarray, fine: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x = fields - fields.mean(axis=0, dtype=np.float64)
-    present = np.isfinite(fine)
-    total = np.where(present, fine, 0.0).sum(axis=0, dtype=np.float64)
-    mean = total / np.maximum(present.sum(axis=0), 1)
-    return x, np.where(present, fine - mean, 0.0), mean
-
-
-def _with_warming(values: np.ndarray, warming: np.ndarray) -> np.ndarray:
-    if not warming.any():
-        return values
-    step = np.sqrt(len(values) / 2.0) * np.broadcast_to(warming, values.shape[1:])
-    return np.concatenate([values, step[None], -step[None]])
+def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
+    # Both sides together, or predictors and targets would have different numbers of days.
+    spread = np.broadcast_to(warming, anomalies.shape[1:])
+    return np.concatenate([anomalies, warm_and_cold(spread, len(anomalies))])
 
 
 def choose_noise(

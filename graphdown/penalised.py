@@ -6,6 +6,28 @@ import numpy as np
 from scipy.linalg import eigh
 
 
+def without_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values [T, ...] in float64 with the mean in place of missing ones, and the mean.
+
+    The mean of what is missing on all days is 0.
+    """
+    present = np.isfinite(values)
+    total = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64)
+    mean = total / np.maximum(present.sum(axis=0), 1)
+    return np.where(present, values, mean), mean
+
+
+def warm_and_cold(spread: np.ndarray, days: int) -> np.ndarray:
+    """Return the pair of anomalies [2, ...] that adds to the moments of days what a warming would.
+
+    Args:
+        spread: standard deviation of the warming in each variable [...].
+        days: number of the days that they are added to.
+    """
+    step = spread * np.sqrt(days / 2.0)
+    return np.stack([step, -step])
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """The eigendecomposition of a predictor table, which serves every predictand and penalty.

@@ -34,7 +34,7 @@ X, Y = fields(FIELDS), targets(TARGET)
 
 
 def fitted(count=DAYS - 1, warming=NO_WARMING, y=Y):
-    return fit_modes(FIELDS, X[:DAYS], y[:DAYS], count, warming)
+    return fit_modes(FIELDS, X[:DAYS], y[:DAYS], count, *warming)
 
 
 def seen(modes, grid):
@@ -54,7 +54,7 @@ def test_with_all_modes_the_estimate_is_the_ridge_regression_of_that_grid(k):
     for noise in (1e-3, 1e-1):
         modes.noise[:] = noise
         expected = ridge.predict(design.rotate(table[DAYS:]), noise * DAYS)
-        made = modes.estimate(weights, values[DAYS:])[..., 0]
+        made = modes.estimator(weights)(values[DAYS:])[..., 0]
         np.testing.assert_allclose(made, expected, atol=2e-3)
         assert np.std(expected) > 1.0
 
@@ -76,7 +76,7 @@ def test_cells_without_weights_have_no_say():
     assert blind.size
     wild = values.copy()
     wild[:, blind] = 1e6
-    np.testing.assert_array_equal(modes.estimate(weights, wild), modes.estimate(weights, values))
+    np.testing.assert_array_equal(modes.estimator(weights)(wild), modes.estimator(weights)(values))
 
 
 def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
@@ -88,7 +88,7 @@ def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
         modes.noise[:] = 1e-4
         weights, values = seen(modes, grid)
         warm = values + [4.0, 0.0]
-        changes.append(modes.estimate(weights, warm) - modes.estimate(weights, values))
+        changes.append(modes.estimator(weights)(warm) - modes.estimator(weights)(values))
     assert abs(changes[1].mean() - 4.0) < 0.2
     assert abs(changes[1].mean() - 4.0) < abs(changes[0].mean() - 4.0)
 
@@ -111,7 +111,7 @@ def test_the_noise_is_the_one_that_does_best_on_validation_days():
 
     def error(noise):
         modes.noise[:] = noise
-        return sum(np.mean((modes.estimate(w, v) - y) ** 2) for w, v, y in validation)
+        return sum(np.mean((modes.estimator(w)(v) - y) ** 2) for w, v, y in validation)
 
     assert chosen == NOISES[int(np.argmin([error(noise) for noise in NOISES]))]
 
@@ -123,4 +123,4 @@ def test_the_device_makes_the_same_estimate():
     patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
     source = np.swapaxes(values, 0, 1).astype(np.float32)
     made = np.swapaxes(np.asarray(estimate(source, Observation(gain, mean), patterns)), 0, 1)
-    np.testing.assert_allclose(made, modes.estimate(weights, values), atol=2e-3)
+    np.testing.assert_allclose(made, modes.estimator(weights)(values), atol=2e-3)

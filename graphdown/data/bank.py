@@ -7,6 +7,7 @@ import xarray as xr
 
 from graphdown.coordinates import cf_coordinates
 from graphdown.data.fields import horizontal_grid
+from graphdown.data.grids import attrs_elsewhere
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids
 
 HELD_OUT = 4
@@ -35,16 +36,22 @@ class GridBank:
         """Numbers of the grids for validation and evaluation; a single grid serves both."""
         return range(min(self.training, len(self.grids) - 1), len(self.grids))
 
+    def means(self, values: np.ndarray, k: int) -> np.ndarray:
+        """Return values [..., Nf] as means [..., N] over the cells of grid k.
+
+        A cell of which less than half of the values are present is missing.
+        """
+        return self.weights[k].apply(values, LEAST_PRESENT)
+
     def upscale(self, ds: xr.Dataset, k: int) -> xr.Dataset:
         """Return fields [..., *dims of the fields' grid] as means over the cells of grid k."""
         grid = self.grids[k]
         out = {}
         for name, field in ds.data_vars.items():
-            values = self.weights[k].apply(self.fields.values(field), LEAST_PRESENT)
+            values = self.means(self.fields.values(field), k)
             dims = [str(d) for d in field.dims if d not in self.fields.dims]
-            attrs = {n: v for n, v in field.attrs.items() if n != "grid_mapping"}
             coords = {d: field[d] for d in dims}
-            out[name] = grid.dataarray(values, str(name), dims, coords, attrs)
+            out[name] = grid.dataarray(values, str(name), dims, coords, attrs_elsewhere(field))
         # With the cells' corners: at the rim they could not be told from the points.
         return xr.Dataset(out).assign_coords(cf_coordinates(grid).coords)
 

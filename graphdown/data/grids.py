@@ -283,3 +283,8 @@ def _with_bounds(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
     spatial = [n for n in part.coords if n != "time"]
     held = [b for b in bounds_named(ds, spatial) if b in ds.variables]
     return part.assign_coords({b: ds[b] for b in held})
+
+
+def attrs_elsewhere(field: xr.DataArray) -> dict[str, object]:
+    """Return the attributes of a field that hold on another grid too."""
+    return {str(name): value for name, value in field.attrs.items() if name != "grid_mapping"}

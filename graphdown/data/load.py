@@ -17,6 +17,7 @@ from graphdown.data.fields import (
     open_fields,
     read_files,
 )
+from graphdown.data.grids import attrs_elsewhere
 from graphdown.data.missing import (
     complete_values,
     note_empty_days,
@@ -251,7 +252,7 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
         own = horizontal_grid(ds, [name], static.file)
         remap = conservative if own.spacing_km < grid.spacing_km else bilinear
         values = remap(own, grid).apply(own.values(ds[name])).astype(np.float32)
-        fields[name] = grid.dataarray(values, name, attrs=_attrs(ds[name]))
+        fields[name] = grid.dataarray(values, name, attrs=attrs_elsewhere(ds[name]))
     return xr.Dataset(fields)
 
 
@@ -343,12 +344,8 @@ def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
     for name, own in fine.data_vars.items():
         time = ("time",) if "time" in own.dims else ()
         coords = {d: fine[d] for d in time}
-        out[name] = coarse_grid.dataarray(means(own), str(name), time, coords, _attrs(own))
+        out[name] = coarse_grid.dataarray(means(own), str(name), time, coords, attrs_elsewhere(own))
     return xr.Dataset(out)
-
-
-def _attrs(field: xr.DataArray) -> dict[str, object]:
-    return {str(k): v for k, v in field.attrs.items() if k != "grid_mapping"}
 
 
 def source_arrays(

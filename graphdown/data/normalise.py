@@ -61,6 +61,17 @@ def is_air_temperature(name: str) -> bool:
     return name.rstrip("0123456789") in AIR_TEMPERATURES
 
 
+def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndarray:
+    """Return the standard deviation in K of a uniformly drawn warming in each variable.
+
+    Args:
+        names: of the variables; those that are no air temperature get 0.
+        offset: kelvin [low, high], as in `TrainingSpec.warming_offset`.
+    """
+    spread = (offset[1] - offset[0]) / np.sqrt(12.0)
+    return np.asarray([spread * is_air_temperature(name) for name in names])
+
+
 def channels(names: Sequence[str]) -> list[tuple[int, bool]]:
     """Return the network's input channels: the index of a variable, and whether its logarithm.
 

@@ -103,9 +103,17 @@ def graph_arrays(
     Raises:
         ExperimentError: the mesh has fewer nodes.
     """
+    (source,) = source_arrays([graph], [target_statics], [gain])
+    return with_target(source, graph, around, patterns)
+
+
+def with_target(
+    source: SourceArrays, graph: DownscalingGraph, around: int, patterns: Patterns | None
+) -> GraphArrays:
+    """Return a graph's arrays whose source part is laid out already; see `graph_arrays`."""
     n_mesh, n_target = graph.mesh.size, graph.target.size
     return GraphArrays(
-        *source_arrays([graph], [target_statics], [gain])[0],
+        *source,
         build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
         build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
         _nearest_nodes(graph, around),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.model.arrays import SourceArrays
+from graphdown.model.arrays import GraphArrays, SourceArrays, with_source
 from graphdown.model.tables import bucket
 from meshes import SparseWeights
 
@@ -47,6 +47,20 @@ class SourceBank(NamedTuple):
     def select(self, grid: Array) -> "SourceBank":
         """Return the part of one grid, by its number."""
         return jax.tree.map(lambda stacked: stacked[grid], self)
+
+    def upscaled(
+        self, fields: Array, grid: Array | int, graph: GraphArrays
+    ) -> tuple[Array, GraphArrays]:
+        """Return fields [B, Nf, V] as means [B, nodes, V] over a grid, and the graph from it.
+
+        Args:
+            fields: on the grid of the fields.
+            grid: the number of the grid.
+            graph: from any grid of the bank.
+        """
+        own = self.select(jnp.asarray(grid))
+        means = own.upscaling(jnp.swapaxes(fields, 0, 1), self.nodes)
+        return jnp.swapaxes(means, 0, 1), with_source(graph, own.arrays)
 
     @property
     def nodes(self) -> int:

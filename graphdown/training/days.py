@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from graphdown.data.bank import LEAST_PRESENT, GridBank
+from graphdown.data.bank import GridBank
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.load import TARGET_STORE, ExperimentData, source_arrays, source_store
 from graphdown.data.missing import check_complete, nearest_used
@@ -64,8 +64,7 @@ class PairedDays:
         values = self.source[days]
         if number is None or self.bank is None:
             return values
-        upscale = self.bank.weights[number].apply
-        columns = [upscale(column, LEAST_PRESENT) for column in np.moveaxis(values, -1, 0)]
+        columns = [self.bank.means(column, number) for column in np.moveaxis(values, -1, 0)]
         return np.stack(columns, axis=-1).astype(np.float32, copy=False)
 
 

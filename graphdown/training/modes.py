@@ -7,7 +7,7 @@ import numpy as np
 from graphdown.data.bank import GridBank
 from graphdown.data.fields import field_values
 from graphdown.data.load import ExperimentData, source_arrays
-from graphdown.data.normalise import is_air_temperature
+from graphdown.data.normalise import warming_spread
 from graphdown.errors import ExperimentError
 from graphdown.experiment import Experiment
 from graphdown.modes import Modes, choose_noise, fit_modes
@@ -35,34 +35,23 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
     fields, fine = data.fields(experiment, name, "train")
     _, values = source_arrays(fields, experiment.predictors, f"the source {name!r}")
     offset = experiment.training.warming_offset
-    spread = (offset[1] - offset[0]) / np.sqrt(12.0)
-    warming = (
-        np.asarray([spread * is_air_temperature(n) for n in names])
-        for names in (experiment.predictors, experiment.targets)
+    warming = tuple(
+        warming_spread(names, offset) for names in (experiment.predictors, experiment.targets)
     )
     modes = fit_modes(
         bank.fields,
         values,
         field_values(fine, experiment.targets, target),
         experiment.model.modes,
-        (next(warming), next(warming)),
+        *warming,
     )
-    return choose_noise(modes, _validation(experiment, data, name, bank, target, modes))
+    return choose_noise(modes, _validation(experiment, data, name, bank, target))
 
 
 def _validation(
-    experiment: Experiment,
-    data: ExperimentData,
-    name: str,
-    bank: GridBank,
-    target: Grid,
-    modes: Modes,
+    experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
 ) -> Iterator[tuple[SparseWeights, np.ndarray, np.ndarray]]:
     for number in bank.held_out:
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
-        yield (
-            modes.weights(bank.grids[number]),
-            values,
-            field_values(fine, experiment.targets, target),
-        )
+        yield bank.weights[number], values, field_values(fine, experiment.targets, target)

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from graphdown.data.normalise import Normaliser, is_air_temperature
+from graphdown.data.normalise import Normaliser, warming_spread
 from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
-from graphdown.penalised import Design, Fit
+from graphdown.penalised import Design, Fit, warm_and_cold, without_gaps
 from graphdown.training.days import parts
 from graphdown.training.samples import Samples
 
@@ -103,14 +102,12 @@ def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
 def _fit(
     x: np.ndarray, y: np.ndarray, around: np.ndarray, nodes: np.ndarray, warming: np.ndarray
 ) -> Fit:
-    table, wanted = _columns(x, around[nodes[0]]), y[:, nodes].astype(np.float64)
-    present = np.isfinite(wanted)
-    count = np.maximum(present.sum(axis=0), 1)
-    mean = np.where(present, wanted, 0.0).sum(axis=0) / count
-    wanted = np.where(present, wanted, mean).reshape(len(wanted), -1)
+    table = _columns(x, around[nodes[0]])
+    wanted, mean = without_gaps(y[:, nodes])
+    wanted = wanted.reshape(len(wanted), -1)
     if warming.any():
-        step = np.tile(warming, around.shape[1]) * np.sqrt(len(table) / 2.0)
-        table = np.concatenate([table, table.mean(axis=0) + np.stack([step, -step])])
+        pair = warm_and_cold(np.tile(warming, around.shape[1]), len(table))
+        table = np.concatenate([table, table.mean(axis=0) + pair])
         wanted = np.concatenate([wanted, np.stack([mean.ravel()] * 2)])
     return Design.of(table).fit(wanted)
 
@@ -121,7 +118,5 @@ def _columns(x: np.ndarray, nodes: np.ndarray) -> np.ndarray:
 
 def _warming_step(normaliser: Normaliser, offset: tuple[float, float]) -> np.ndarray:
     """Return the standard deviation of the augmentation's warming in each channel [C]."""
-    warmed: Any = [is_air_temperature(name) for name in normaliser.predictors]
-    variable = normaliser.arrays()["variable"]
-    spread = (offset[1] - offset[0]) / np.sqrt(12.0)
-    return np.asarray(warmed, float)[variable] * spread / np.asarray(normaliser.std)
+    spread = warming_spread(normaliser.predictors, offset)
+    return spread[normaliser.arrays()["variable"]] / np.asarray(normaliser.std)

@@ -12,7 +12,6 @@ from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
-from graphdown.model.arrays import with_source
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
 from graphdown.training.days import DayValues, PairedDays, paired_days
@@ -59,16 +58,11 @@ class Samples:
             yield self
             return
         for k in range(self.grids):
-            own = self.bank.select(jnp.asarray(k))
-            fields = jnp.swapaxes(jnp.asarray(self.source[k :: self.grids]), 0, 1)
-            source = jnp.swapaxes(own.upscaling(fields, self.bank.nodes), 0, 1)
-            yield Samples(
-                f"{self.name}, grid {k}",
-                np.asarray(source),
-                self.fine[k :: self.grids],
-                self.forcings[k :: self.grids],
-                with_source(self.graph, own.arrays),
-            )
+            days = slice(k, None, self.grids)
+            fields = jnp.asarray(self.source[days])
+            source, graph = self.bank.upscaled(fields, k, self.graph)
+            name = f"{self.name}, grid {k}"
+            yield Samples(name, np.asarray(source), self.fine[days], self.forcings[days], graph)
 
 
 def make_samples(
@@ -98,8 +92,7 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
     if days.orog is not None:
         orog = days.orog.to_dataset(name="orog")
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
-    arrays = geometry.source_arrays(grids, heights)
-    graph = with_source(geometry.arrays(grids[0], heights[0], around), arrays[0])
+    graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
     return Samples(days.name, days.source, days.fine, season, graph, sources)
 

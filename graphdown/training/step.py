@@ -11,7 +11,7 @@ from jax import Array
 
 from graphdown.emulator import path_name
 from graphdown.experiment import TrainingSpec
-from graphdown.model.arrays import GraphArrays, with_source, with_spacing_offset
+from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.bank import SourceBank
 from graphdown.model.predict import Scaling, predict
 from graphdown.training.parallel import AXIS
@@ -98,7 +98,9 @@ def make_step(
         """Return this device's part of the area-weighted mean squared normalised error."""
         warm_source, warm_fine = constants.warmed
         offset = batch.warming[:, None, None]
-        source, graph = _on_grid(batch, constants)
+        source, graph = batch.source, constants.graph
+        if constants.bank is not None:
+            source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
         source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
         network = nnx.merge(graphdef, params)
         graph = with_spacing_offset(graph, batch.spacing[0])
@@ -120,13 +122,3 @@ def make_step(
         return State(params, ema, inner, state.step + 1), metrics
 
     return step
-
-
-def _on_grid(batch: Batch, constants: Constants) -> tuple[Array, GraphArrays]:
-    """Return the predictors [B, Ns, V] on the step's source grid, and the graph from it."""
-    if constants.bank is None:
-        return batch.source, constants.graph
-    own = constants.bank.select(batch.grid[0])
-    fields = jnp.swapaxes(batch.source, 0, 1)
-    means = own.upscaling(fields, constants.bank.nodes)
-    return jnp.swapaxes(means, 0, 1), with_source(constants.graph, own.arrays)
