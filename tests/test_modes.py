@@ -124,3 +124,14 @@ def test_the_device_makes_the_same_estimate():
     source = np.swapaxes(values, 0, 1).astype(np.float32)
     made = np.swapaxes(np.asarray(estimate(source, Observation(gain, mean), patterns)), 0, 1)
     np.testing.assert_allclose(made, modes.estimator(weights)(values), atol=2e-3)
+
+
+def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
+    changes = []
+    for warming in (NO_WARMING, (np.asarray([3.0, 0.0]), np.zeros(1))):
+        modes = fitted(20, warming)
+        modes.noise[:] = 1e-2
+        weights, values = seen(modes, GRIDS[1])
+        estimate = modes.estimator(weights)
+        changes.append(abs((estimate(values + [4.0, 0.0]) - estimate(values)).mean()))
+    assert changes[1] < 0.5 * changes[0]
