@@ -4,7 +4,8 @@ Same days, same truth, many source grids. Methods:
   random       graphdown trained on random grids;
   single       graphdown trained on one grid (regular, 1.5 degrees);
   specialist   graphdown trained on the grid that it is applied to;
-  graphcast    GraphCast's encoder (sums, lengths in the longest edge), trained on the one grid;
+  random-plain, single-plain   the first two without modes: the network corrects an interpolation;
+  graphcast    single-plain with GraphCast's encoder (sums, lengths in the longest edge);
   unet         U-Net on predictors regridded to its box, trained on the one grid;
   unet-random  the same, trained on random grids;
   ridge        ridge regression per target cell, fitted on the grid that it is applied to;
@@ -43,7 +44,8 @@ TESTS = {
     "icosahedral 1.8": RandomGrids(1, (1.8, 1.8), ("icosahedral",), seed=103),
     "gaussian 2.6": RandomGrids(1, (2.6, 2.6), ("gaussian",), seed=104),
 }
-SEEDED = ("random", "single", "specialist", "graphcast", "unet", "unet-random")
+PLAIN = ("random-plain", "single-plain", "graphcast")
+SEEDED = ("random", "single", "specialist", *PLAIN, "unet", "unet-random")
 METHODS = (*SEEDED, "ridge", "modes", "bilinear")
 UNET_GRIDS = 12
 
@@ -153,10 +155,10 @@ def shared(study: Study, method: str, seed: int) -> Predict:
         return study.train("random", seed)
     if method == "single":
         return study.train("single", seed, SINGLE)
-    if method == "graphcast":
-        return study.train(
-            "graphcast", seed, SINGLE, graph={"encoder": "graphcast"}, model={"modes": 0}
-        )
+    if method in PLAIN:
+        grids = None if method == "random-plain" else SINGLE
+        encoder = {"encoder": "graphcast"} if method == "graphcast" else {}
+        return study.train(method, seed, grids, graph=encoder, model={"modes": 0})
     if method == "modes":
         return study.train("modes", seed, training={"steps": 1, "learning_rate": 1e-12})
     single = study.bank(SINGLE)
