@@ -31,6 +31,7 @@ class Samples:
         forcings: numbers per day [time, F].
         graph: from this source to the target; with a bank, from its first grid.
         bank: source grids to draw from.
+        share: of the days in the modes [time, K], None without modes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Samples:
     forcings: np.ndarray
     graph: GraphArrays
     bank: SourceBank | None = None
+    share: np.ndarray | None = None
 
     @property
     def grids(self) -> int:
@@ -50,7 +52,8 @@ class Samples:
         offset = np.full(len(days), spacing, np.float32)
         number = np.full(len(days), grid, np.int32)
         parts = self.source[days], self.fine[days], self.forcings[days]
-        return Batch(*parts, warming, offset, number)
+        share = None if self.share is None else self.share[days]
+        return Batch(*parts, warming, offset, number, share)
 
     def by_grid(self) -> Iterator["Samples"]:
         """Yield samples without a bank: each day on one of the grids, which take turns."""
@@ -94,7 +97,8 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
-    return Samples(days.name, days.source, days.fine, season, graph, sources)
+    share = None if geometry.modes is None else days.shares(geometry.modes)
+    return Samples(days.name, days.source, days.fine, season, graph, sources, share)
 
 
 def _padded(values: DayValues, grid: Grid) -> DayValues:
