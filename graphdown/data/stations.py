@@ -1,5 +1,6 @@
 """Lists of stations: points without cells, each with a name."""
 
+import csv
 from collections.abc import Hashable
 
 import numpy as np
@@ -44,10 +45,12 @@ def read_stations(path: str) -> xr.Dataset:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep=None, engine="python", skipinitialspace=True)
+        table = pd.read_csv(
+            path, sep=None, engine="python", skipinitialspace=True, encoding="utf-8-sig"
+        )
     except FileNotFoundError:
         raise refuse("no-file", f"No file matches {path!r}; check the path.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise refuse(
             "unreadable", f"{path}: this is no table of stations ({reason}); correct it."

@@ -4,11 +4,13 @@ All are lengths, slopes and fractions in physical units scaled by constants, so 
 on every target grid.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
-from scipy import sparse
 from scipy.spatial import cKDTree
 
+from graphdown.data.fields import STATIC
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.sphere import tangent_frame
@@ -17,6 +19,7 @@ HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
+PAIRS_AT_ONCE = 2_000_000
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
@@ -37,6 +40,10 @@ class Ground:
         grid: any grid, M points.
         statics: orog (m) and sftlf (1) on it; either may be absent.
 
+    Attributes:
+        grid, statics: as given.
+        fields: the values [M] of orog and sftlf, as far as they are there.
+
     Raises:
         DataError: a static field has missing values.
     """
@@ -44,8 +51,7 @@ class Ground:
     def __init__(self, grid: Grid, statics: xr.Dataset) -> None:
         self.grid = grid
         self.statics = statics
-        self.orog = _values(statics, "orog", grid)
-        self.sftlf = _values(statics, "sftlf", grid)
+        self.fields = {n: _values(statics[n], grid) for n in STATIC if n in statics}
 
 
 class TerrainFeatures:
@@ -56,7 +62,7 @@ class TerrainFeatures:
 
     Args:
         target: height and land fraction at the target's N points.
-        ground: the same around them, on a grid; None takes the target itself.
+        ground: the same fields around them, on a grid; None takes the target itself.
     """
 
     def __init__(self, target: Ground, ground: Ground | None = None) -> None:
@@ -72,51 +78,64 @@ class TerrainFeatures:
             source_orog: the source's height interpolated to the target [N] in m; None takes the
                 ground's own height smoothed to the source's spacing.
         """
-        if self.target.orog is None or self.ground.orog is None:
+        orog = self.target.fields.get("orog")
+        if orog is None:
             return self._own
         if source_orog is None:
-            source_orog = self._smoothing(spacing_km) @ self.ground.orog
-        above = (self.target.orog - source_orog) / HEIGHT_SCALE_M
+            source_orog = self._smoothed(spacing_km, ["orog"])["orog"]
+        above = (orog - source_orog) / HEIGHT_SCALE_M
         return np.insert(self._own, 1, above, axis=1).astype(np.float32)
 
     def _of_target(self) -> np.ndarray:
-        target, ground = self.target, self.ground
-        smoothings = [self._smoothing(km) for km in SMOOTHING_KM]
-        columns = []
-        if target.orog is not None and ground.orog is not None:
-            gradient = slopes(target.grid, ground.grid, ground.orog)
-            columns += [target.orog / HEIGHT_SCALE_M, *(gradient / SLOPE_SCALE)]
-            for matrix in smoothings:
-                columns.append((target.orog - matrix @ ground.orog) / HEIGHT_SCALE_M)
-        if target.sftlf is not None and ground.sftlf is not None:
-            columns += [target.sftlf, *(matrix @ ground.sftlf for matrix in smoothings)]
+        own, columns = self.target.fields, []
+        around = [self._smoothed(km, list(own)) for km in SMOOTHING_KM]
+        if "orog" in own:
+            gradient = slopes(self.target.grid, self.ground.grid, self.ground.fields["orog"])
+            columns += [own["orog"] / HEIGHT_SCALE_M, *(gradient / SLOPE_SCALE)]
+            columns += [(own["orog"] - mean["orog"]) / HEIGHT_SCALE_M for mean in around]
+        if "sftlf" in own:
+            columns += [own["sftlf"], *(mean["sftlf"] for mean in around)]
         if not columns:
-            return np.zeros((target.grid.size, 0), np.float32)
+            return np.zeros((self.target.grid.size, 0), np.float32)
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _smoothing(self, length_km: float) -> sparse.csr_array:
-        return smoothing(self.target.grid, self.ground.grid, length_km)
+    def _smoothed(self, length_km: float, names: Sequence[str]) -> dict[str, np.ndarray]:
+        if not names:
+            return {}
+        values = np.stack([self.ground.fields[name] for name in names])
+        made = smoothed(self.target.grid, self.ground.grid, values, length_km)
+        return dict(zip(names, made, strict=True))
 
 
-def smoothing(target: Grid, ground: Grid, length_km: float) -> sparse.csr_array:
-    """Return the sparse matrix [N, M] of area-weighted means with the kernel (1 - (d/2L)^2)^2.
+def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -> np.ndarray:
+    """Return area-weighted means [F, N] around target points, kernel (1 - (d/2L)^2)^2.
+
+    A point without any of the ground's in reach takes the nearest one.
 
     Args:
         target: N points.
-        ground: M points to take the means over; a target point without any in reach takes the
-            nearest one.
+        ground: M points to take the means over.
+        values: of the ground [F, M].
         length_km: L.
     """
     reach = 2.0 * length_km / EARTH_RADIUS_KM
     tree = cKDTree(ground.xyz)
-    pairs = cKDTree(target.xyz).sparse_distance_matrix(tree, reach, output_type="coo_matrix")
-    kernel = (1.0 - (pairs.data / reach) ** 2) ** 2 * ground.area[pairs.col]
-    alone = np.setdiff1d(np.arange(target.size), pairs.row)
-    rows = np.concatenate([pairs.row, alone])
-    cols = np.concatenate([pairs.col, tree.query(target.xyz[alone])[1]])
-    weights = np.concatenate([kernel, np.ones(len(alone))])
-    matrix = sparse.csr_array((weights, (rows, cols)), shape=(target.size, ground.size))
-    return sparse.csr_array(sparse.diags_array(1.0 / matrix.sum(axis=1)) @ matrix)
+    usual = np.pi * reach**2 / np.median(ground.area)
+    step = max(1, int(PAIRS_AT_ONCE / max(usual, 1.0)))
+    out = np.empty((len(values), target.size))
+    for start in range(0, target.size, step):
+        points = target.xyz[start : start + step]
+        pairs = cKDTree(points).sparse_distance_matrix(tree, reach, output_type="ndarray")
+        kernel = (1.0 - (pairs["v"] / reach) ** 2) ** 2 * ground.area[pairs["j"]]
+        total = np.bincount(pairs["i"], kernel, len(points))
+        alone = np.flatnonzero(total == 0)
+        nearest = tree.query(points[alone])[1]
+        total[alone] = 1.0
+        for field, mean in zip(values, out, strict=True):
+            part = np.bincount(pairs["i"], kernel * field[pairs["j"]], len(points)) / total
+            part[alone] = field[nearest]
+            mean[start : start + step] = part
+    return out
 
 
 def slopes(target: Grid, ground: Grid, height: np.ndarray) -> np.ndarray:
@@ -137,13 +156,11 @@ def slopes(target: Grid, ground: Grid, height: np.ndarray) -> np.ndarray:
     return np.linalg.solve(normal + ridge, right[..., None])[..., 0].T
 
 
-def _values(statics: xr.Dataset, name: str, grid: Grid) -> np.ndarray | None:
-    if name not in statics:
-        return None
-    values = grid.values(statics[name]).astype(np.float64)
+def _values(field: xr.DataArray, grid: Grid) -> np.ndarray:
+    values = grid.values(field).astype(np.float64)
     if not np.isfinite(values).all():
         raise DataError(
-            f"The static field {name!r} is missing at {int((~np.isfinite(values)).sum())} target "
-            "points; give a field that covers the whole target."
+            f"The static field {field.name!r} is missing at {int((~np.isfinite(values)).sum())} "
+            "target points; give a field that covers the whole target."
         )
     return values

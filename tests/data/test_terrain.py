@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data.terrain import Ground, TerrainFeatures, slopes, smoothing, static_names
+from graphdown.data import terrain
+from graphdown.data.terrain import Ground, TerrainFeatures, slopes, smoothed, static_names
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
 
@@ -26,9 +27,20 @@ def test_the_slope_of_a_tilted_plane_has_its_east_and_north_parts():
 
 
 def test_smoothing_keeps_a_constant():
-    matrix = smoothing(GRID, GRID, 40.0)
-    np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
-    np.testing.assert_allclose(matrix @ np.full(GRID.size, 7.0), 7.0)
+    np.testing.assert_allclose(smoothed(GRID, GRID, np.full((1, GRID.size), 7.0), 40.0), 7.0)
+
+
+def test_smoothing_is_the_same_in_parts_and_takes_the_nearest_far_away(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(2, GRID.size))
+    whole = smoothed(GRID, GRID, values, 60.0)
+    distance = EARTH_RADIUS_KM * np.linalg.norm(GRID.xyz[:, None] - GRID.xyz, axis=2)
+    kernel = np.maximum(1.0 - (distance / 120.0) ** 2, 0.0) ** 2 * GRID.area
+    np.testing.assert_allclose(whole, values @ kernel.T / kernel.sum(axis=1))
+    monkeypatch.setattr(terrain, "PAIRS_AT_ONCE", 500)
+    np.testing.assert_array_equal(smoothed(GRID, GRID, values, 60.0), whole)
+    far = Grid.from_points(GRID.lon[[3]] + 40.0, GRID.lat[[3]])
+    nearest = np.argmax(GRID.xyz @ far.xyz[0])
+    assert list(smoothed(far, GRID, values, 60.0)[:, 0]) == list(values[:, nearest])
 
 
 def test_flat_terrain_has_no_features():
