@@ -1,7 +1,6 @@
 """Lists of stations: points without cells, each with a name."""
 
 import csv
-from collections.abc import Hashable
 
 import numpy as np
 import xarray as xr
@@ -20,10 +19,11 @@ COLUMNS = {
     "orog": ("orog", "altitude", "elevation", "height"),
     "sftlf": ("sftlf",),
 }
+ROLE = {"cf_role": "timeseries_id"}
 ATTRS = {
     "lon": LON_ATTRS,
     "lat": LAT_ATTRS,
-    STATION: {"long_name": "station name", "cf_role": "timeseries_id"},
+    STATION: {"long_name": "station name", **ROLE},
     "orog": {"standard_name": "surface_altitude", "units": "m"},
     "sftlf": {"standard_name": "land_area_fraction", "units": "1"},
 }
@@ -86,7 +86,7 @@ def _column(values: np.ndarray, name: str, path: str) -> xr.Variable:
 def with_station_names(ds: xr.Dataset) -> xr.Dataset:
     """Return the dataset with the names of its stations, told by cf_role, as their coordinate."""
     for name, variable in ds.variables.items():
-        if variable.attrs.get("cf_role") != "timeseries_id" or variable.ndim != 1:
+        if variable.attrs.get("cf_role") != ROLE["cf_role"] or variable.ndim != 1:
             continue
         (dim,) = variable.dims
         if dim in ds.variables:
@@ -102,8 +102,3 @@ def are_stations(grid: Grid) -> bool:
     """Tell whether a grid is a list of points whose cells nothing describes."""
     names = find_horizontal(grid.coords).names
     return len(grid.shape) == 1 and not any(bounds_label(grid.coords[n].variable) for n in names)
-
-
-def station_labels(grid: Grid) -> Hashable | None:
-    """Return the name of the coordinate that tells the stations apart, None without one."""
-    return grid.dims[0] if are_stations(grid) and grid.dims[0] in grid.coords.variables else None
