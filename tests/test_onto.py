@@ -106,7 +106,7 @@ def test_onto_another_grid_it_is_what_the_same_network_would_be_there(free, grid
     there = statics(grid)
     expected = replace(free, geometry=Geometry(grid, there, SPEC)).downscale(fields())
     xr.testing.assert_identical(free.onto(there).downscale(fields()), expected)
-    xr.testing.assert_identical(free.onto(grid, there).downscale(fields()), expected)
+    xr.testing.assert_identical(free.onto(grid, there).geometry.statics, there)
     assert expected["tas"].dims == ("time", *grid.dims)
 
 
@@ -177,22 +177,26 @@ def test_terrain_that_is_missing_over_the_sea_is_left_out(free):
     assert np.isfinite(place.terrain.for_source(200.0, None)).all()
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_stations_are_saved_loaded_and_written_as_time_series(free, named, tmp_path):
-    ds, _ = stations(TRAINED, named)
+def test_stations_are_saved_loaded_and_written_as_time_series(free, tmp_path):
+    ds, _ = stations(TRAINED)
     placed = free.onto(ds, statics(TERRAIN))
     placed.save(tmp_path / "there")
-    made = placed.downscale(fields())
-    again = load(tmp_path / "there")
+    again, made = load(tmp_path / "there"), placed.downscale(fields())
     xr.testing.assert_identical(again.downscale(fields()), made)
     assert again.sha256 == free.sha256 and made.attrs["featureType"] == "timeSeries"
     assert made["site"].attrs["cf_role"] == "timeseries_id"
-    np.testing.assert_array_equal(made["site"], ds["name"] if named else np.arange(16))
-    assert "featureType" not in free.downscale(fields()).attrs
-    moved = again.onto(statics(FINER))
-    xr.testing.assert_identical(
-        moved.downscale(fields()), free.onto(statics(FINER)).downscale(fields())
-    )
+    np.testing.assert_array_equal(made["site"], ds["name"])
+    moved = again.onto(statics(FINER)).geometry
+    assert moved.ground is None and moved.target.size == FINER.size
+
+
+def test_stations_without_names_are_numbered(free):
+    placed = free.onto(stations(TRAINED, names=False)[0], statics(TERRAIN))
+    time = fields()[["time"]]
+    made = placed.dataset(np.zeros((2, TRAINED.size, 2), np.float32), time, {})
+    np.testing.assert_array_equal(made["site"], np.arange(TRAINED.size))
+    on_grid = free.dataset(np.zeros((2, TRAINED.size, 2), np.float32), time, {})
+    assert made.attrs["featureType"] == "timeSeries" and "featureType" not in on_grid.attrs
 
 
 BOUND = {
