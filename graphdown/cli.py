@@ -72,6 +72,8 @@ def downscale(
     inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
+    target: Annotated[str, arg(metavar="FILE_OR_NAME")] = "",
+    statics: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
 ) -> None:
@@ -79,29 +81,46 @@ def downscale(
 
     Example: graphdown downscale runs/demo runs/demo/inputs/shifted.nc -o fine.nc
 
+    To another target than that of the training, if the emulator is not bound to it:
+    --target EUR-11 --statics orog.nc sftlf.nc, or --target stations.csv --statics orog.nc sftlf.nc
+
     The example's files come from `graphdown demo`.
 
     Args:
         run: the run's folder.
         inputs: netCDF, zarr or GRIB files or globs, joined along time and by variable.
         output: a name in .nc or .zarr.
-        stated: what the files do not say themselves.
+        target: another target than that of the training: a file with its coordinates and, if known,
+            orog and sftlf; a grid's name; or a .csv file of stations with the columns lon, lat
+            and, if known, station, orog, sftlf.
+        statics: files with orog and sftlf on any grid, where the target lacks them; of stations
+            they tell the terrain around.
+        stated: what the inputs do not say themselves.
         overwrite: replace the output if it exists.
     """
     from graphdown.data import read_files
     from graphdown.data.rules import log_notes
+    from graphdown.data.statics import opened_target, read_statics
     from graphdown.emulator import load
     from graphdown.writing import check_output, write
 
     if not inputs:
         raise GraphdownError("No input is given; name the files after the run's folder.")
+    if statics and not target:
+        raise GraphdownError("--statics belongs to another target; name that with --target.")
     check_output(output, overwrite)
     emulator = load(run)
+    if target:
+        with opened_target(target) as place:
+            emulator = emulator.onto(place, read_statics(statics) if statics else None)
     ds, understood = read_files(inputs, stated.request(emulator.predictors, ["orog"]))
     log_notes(understood.notes)
     with ds:
         fine = emulator.downscale(ds.compute())
-    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output), *stated.words()]
+    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
+    words += ["--target", target] if target else []
+    words += ["--statics", *statics] if statics else []
+    words += stated.words()
     write(fine, output, shlex.join(words))
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
 

@@ -3,7 +3,8 @@
 What the target's own file had is kept: names, values, attributes, grid mapping, bounds. What CF
 asks for and the file lacked is added: standard names, units, axes, and bounds from the corners of
 the grid's cells. Lists of points (stations, unstructured grids) get bounds only if their file had
-them: Voronoi cells weigh the points, they are not the area that a station stands for.
+them: Voronoi cells weigh the points, they are not the area that a station stands for. Their
+names, or numbers in their place, tell the time series of a file apart (CF's cf_role).
 """
 
 from collections.abc import Hashable
@@ -11,6 +12,7 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
+from graphdown.data.stations import ROLE, are_stations
 from meshes import Grid
 from meshes.cf import find_horizontal
 from meshes.conventions import bounds_label
@@ -52,6 +54,10 @@ def cf_coordinates(grid: Grid) -> xr.Dataset:
             label = _bounds_label(grid.coords, name, field.ndim)
             variables[name].attrs["bounds"] = str(label)
             variables[label] = bounds
+    if are_stations(grid):
+        (dim,) = grid.dims
+        number = xr.Variable(dim, np.arange(grid.size), {"long_name": "number of the station"})
+        variables.setdefault(dim, number).attrs |= ROLE
     for name, variable in variables.items():
         axis = AXES.get(str(variable.attrs.get("standard_name")))
         if variable.dims == (name,) and axis is not None:

@@ -18,11 +18,14 @@ from flax import nnx
 from graphdown.attributes import variable_attrs
 from graphdown.coordinates import cf_coordinates
 from graphdown.data.cover import check_cover
-from graphdown.data.fields import to_canonical
+from graphdown.data.fields import STATIC, to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
 from graphdown.data.load import source_arrays
 from graphdown.data.normalise import NON_NEGATIVE, Normaliser
 from graphdown.data.rules import Notes, log_notes
+from graphdown.data.statics import target_ground
+from graphdown.data.stations import are_stations
+from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
@@ -37,10 +40,11 @@ from meshes.conventions import bounds_label
 FORMAT = 1
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
-FIELDS = "fields.nc"
+FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
 OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
+BINDING = ("target_embedding", "target_regression", "modes")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,6 +132,38 @@ class Emulator:
         made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
         return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
 
+    def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
+        """Return the emulator for another target: finer, coarser, another region, stations.
+
+        The parameters stay, and with them `sha256`; the mesh, of the same level and radius, is
+        built around the new target. What the network learned of heights, slopes and coasts holds
+        as far as the new target's are like those of the training, in spacing, relief and climate.
+
+        Args:
+            target: its grid, or a dataset with its coordinates and, if they are known, orog and
+                sftlf. A list of points without cell bounds is a list of stations; a variable with
+                the cf_role "timeseries_id" names them.
+            statics: orog and sftlf on any grid, where the target lacks them: cell means where they
+                are finer, else interpolated. Stations need them all the same, for the terrain
+                around them, best as fine as the target of the training.
+
+        Raises:
+            GraphdownError: the emulator is bound to the target that it was trained on.
+            DataError: a static field that it was trained with is absent or missing in places, or
+                the target's grid is not understood.
+        """
+        bound = [f"model.{name}" for name in BINDING if getattr(self.model, name)]
+        if bound:
+            raise GraphdownError(
+                f"The emulator {self.name!r} is bound to its own target by "
+                f"{' and '.join(map(repr, bound))}; train one in which that is 0 to put it onto "
+                "another."
+            )
+        wanted = [name for name in STATIC if name in self.geometry.statics]
+        at_target, around = target_ground(target, statics, wanted)
+        geometry = Geometry(at_target.grid, at_target.statics, self.geometry.spec, ground=around)
+        return dataclasses.replace(self, geometry=geometry)
+
     def dataset(
         self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]
     ) -> xr.Dataset:
@@ -151,6 +187,8 @@ class Emulator:
             "checkpoint_sha256": self.sha256,
             **driving_attrs(source_attrs),
         }
+        if are_stations(target):
+            attrs["featureType"] = "timeSeries"
         if source_attrs.get("history"):
             attrs["history"] = str(source_attrs["history"])
         out = xr.Dataset(fields, attrs=attrs)
@@ -163,6 +201,9 @@ class Emulator:
         _write_grid(folder / TARGET, self.geometry.target, self.geometry.statics)
         if self.geometry.modes is not None:
             _write_grid(folder / FIELDS, self.geometry.modes.grid, xr.Dataset())
+        if self.geometry.ground is not None:
+            ground = self.geometry.ground
+            _write_grid(folder / GROUND, ground.grid, ground.statics)
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
 
@@ -209,7 +250,9 @@ def load(run: str | Path) -> Emulator:
     of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
     modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None
     params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
-    return Emulator(name, model, normaliser, Geometry(target, statics, spec, modes), params)
+    ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
+    geometry = Geometry(target, statics, spec, modes, ground)
+    return Emulator(name, model, normaliser, geometry, params)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from graphdown.data.terrain import TerrainFeatures, static_names
+from graphdown.data.terrain import Ground, TerrainFeatures, static_names
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.estimate import Patterns
@@ -22,16 +22,24 @@ class Geometry:
         statics: orog and sftlf on it, as far as known.
         spec: how graphs are built.
         modes: of the training fields, if the network corrects their estimate.
+        ground: height and land around the target where it does not tell them itself, as a list of
+            stations does not.
     """
 
     def __init__(
-        self, target: Grid, statics: xr.Dataset, spec: GraphSpec, modes: Modes | None = None
+        self,
+        target: Grid,
+        statics: xr.Dataset,
+        spec: GraphSpec,
+        modes: Modes | None = None,
+        ground: Ground | None = None,
     ) -> None:
         self.target = target
         self.modes = modes
         self.statics = statics
         self.spec = spec
-        self.terrain = TerrainFeatures(target, statics)
+        self.ground = ground
+        self.terrain = TerrainFeatures(Ground(target, statics), ground)
         self.static_names = static_names(statics)
 
     def graph(self, source: Grid) -> DownscalingGraph:

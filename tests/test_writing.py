@@ -62,12 +62,18 @@ def stations():
     return Grid.from_dataset(xr.Dataset(coords=coords))
 
 
+def points():
+    rng = np.random.default_rng(4)
+    return Grid.from_points(rng.uniform(0, 4, 9), rng.uniform(43, 46, 9))
+
+
 TARGETS = {
     "rotated": (rotated, "curvilinear"),
     "lambert": (lambert, "curvilinear"),
     "curvilinear": (curvilinear, "curvilinear"),
     "regular": (regular, "lonlat"),
     "stations": (stations, "unstructured"),
+    "points": (points, "unstructured"),
 }
 
 
@@ -149,6 +155,10 @@ def cdo(*arguments):
 
 def test_files_pass_the_cf_checker(made):
     assert complaints(made[-1]) == []
+    with xr.open_dataset(made[-1]) as ds:
+        roles = [name for name in ds.variables if ds[name].attrs.get("cf_role")]
+        kinds = {"stations": ("timeSeries", ["station_name"]), "points": ("timeSeries", ["cell"])}
+        assert (ds.attrs.get("featureType"), roles) == kinds.get(made[0], (None, []))
 
 
 def test_the_cf_checker_is_awake(tmp_path):

@@ -256,10 +256,7 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
                 f"{where}: {first!r} stands on {dims[first]} but {name!r} on {dims[name]}; "
                 "bring them to one grid first.",
             )
-    try:
-        grid = Grid.from_dataset(_with_bounds(ds, variables))
-    except ValueError as error:
-        raise refuse("grid-unknown", f"{where}: {error}") from None
+    grid = grid_of_dataset(ds, variables, where)
     present = np.ones(grid.shape, dtype=bool)
     for name in variables:
         there = ds[name].notnull()
@@ -270,6 +267,18 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
     if present.all():
         return grid
     return Grid.from_dataset(_with_bounds(ds, variables), mask=present)
+
+
+def grid_of_dataset(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
+    """Return the grid that the named variables share, or that of a dataset for none.
+
+    Raises:
+        DataError: it is not understood.
+    """
+    try:
+        return Grid.from_dataset(_with_bounds(ds, variables) if variables else ds)
+    except ValueError as error:
+        raise refuse("grid-unknown", f"{where}: {error}") from None
 
 
 def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:

@@ -27,12 +27,13 @@ from graphdown.data.missing import (
 from graphdown.data.pair import pair, select_period, unpaired, within
 from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.rules import Notes, log_notes
+from graphdown.data.statics import on_grid
 from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
-from meshes import Grid, bilinear, coarsen, conservative, coverage
+from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET = "the target"
@@ -249,10 +250,7 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
     for name, static in target.statics.items():
         with open_fields([static.file], [name], rename={static.variable: name}) as opened:
             ds = opened.load()
-        own = horizontal_grid(ds, [name], static.file)
-        remap = conservative if own.spacing_km < grid.spacing_km else bilinear
-        values = remap(own, grid).apply(own.values(ds[name])).astype(np.float32)
-        fields[name] = grid.dataarray(values, name, attrs=attrs_elsewhere(ds[name]))
+        fields[name] = on_grid(ds[name], grid, static.file)
     return xr.Dataset(fields)
 
 

@@ -4,11 +4,13 @@ All are lengths, slopes and fractions in physical units scaled by constants, so 
 on every target grid.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
-from scipy import sparse
 from scipy.spatial import cKDTree
 
+from graphdown.data.fields import STATIC
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.sphere import tangent_frame
@@ -17,6 +19,7 @@ HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
+PAIRS_AT_ONCE = 2_000_000
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
@@ -30,12 +33,16 @@ def static_names(statics: xr.Dataset) -> tuple[str, ...]:
     return tuple(names)
 
 
-class TerrainFeatures:
-    """Static features of one target grid, ready for any source.
+class Ground:
+    """Height and land fraction on a grid: what the surroundings of a target are measured by.
 
     Args:
-        grid: the target grid, N points.
+        grid: any grid, M points.
         statics: orog (m) and sftlf (1) on it; either may be absent.
+
+    Attributes:
+        grid, statics: as given.
+        fields: the values [M] of orog and sftlf, as far as they are there.
 
     Raises:
         DataError: a static field has missing values.
@@ -43,8 +50,24 @@ class TerrainFeatures:
 
     def __init__(self, grid: Grid, statics: xr.Dataset) -> None:
         self.grid = grid
-        self.orog = _values(statics, "orog", grid)
-        self.sftlf = _values(statics, "sftlf", grid)
+        self.statics = statics
+        self.fields = {n: _values(statics[n], grid) for n in STATIC if n in statics}
+
+
+class TerrainFeatures:
+    """Static features of one target, ready for any source.
+
+    Slopes and smoothed fields are those of the target grid itself, or of the ground around a list
+    of stations, which do not tell them.
+
+    Args:
+        target: height and land fraction at the target's N points.
+        ground: the same fields around them, on a grid; None takes the target itself.
+    """
+
+    def __init__(self, target: Ground, ground: Ground | None = None) -> None:
+        self.target = target
+        self.ground = ground or target
         self._own = self._of_target()
 
     def for_source(self, spacing_km: float, source_orog: np.ndarray | None) -> np.ndarray:
@@ -53,64 +76,91 @@ class TerrainFeatures:
         Args:
             spacing_km: spacing of the source grid.
             source_orog: the source's height interpolated to the target [N] in m; None takes the
-                target's own height smoothed to the source's spacing.
+                ground's own height smoothed to the source's spacing.
         """
-        if self.orog is None:
+        orog = self.target.fields.get("orog")
+        if orog is None:
             return self._own
         if source_orog is None:
-            source_orog = smoothing(self.grid, spacing_km) @ self.orog
-        above = (self.orog - source_orog) / HEIGHT_SCALE_M
+            source_orog = self._smoothed(spacing_km, ["orog"])["orog"]
+        above = (orog - source_orog) / HEIGHT_SCALE_M
         return np.insert(self._own, 1, above, axis=1).astype(np.float32)
 
     def _of_target(self) -> np.ndarray:
-        columns = []
-        if self.orog is not None:
-            columns += [self.orog / HEIGHT_SCALE_M, *(slopes(self.grid, self.orog) / SLOPE_SCALE)]
-            for km in SMOOTHING_KM:
-                smooth = smoothing(self.grid, km) @ self.orog
-                columns.append((self.orog - smooth) / HEIGHT_SCALE_M)
-        if self.sftlf is not None:
-            columns += [self.sftlf, *(smoothing(self.grid, km) @ self.sftlf for km in SMOOTHING_KM)]
+        own, columns = self.target.fields, []
+        around = [self._smoothed(km, list(own)) for km in SMOOTHING_KM]
+        if "orog" in own:
+            gradient = slopes(self.target.grid, self.ground.grid, self.ground.fields["orog"])
+            columns += [own["orog"] / HEIGHT_SCALE_M, *(gradient / SLOPE_SCALE)]
+            columns += [(own["orog"] - mean["orog"]) / HEIGHT_SCALE_M for mean in around]
+        if "sftlf" in own:
+            columns += [own["sftlf"], *(mean["sftlf"] for mean in around)]
         if not columns:
-            return np.zeros((self.grid.size, 0), np.float32)
+            return np.zeros((self.target.grid.size, 0), np.float32)
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def _smoothed(self, length_km: float, names: Sequence[str]) -> dict[str, np.ndarray]:
+        if not names:
+            return {}
+        values = np.stack([self.ground.fields[name] for name in names])
+        made = smoothed(self.target.grid, self.ground.grid, values, length_km)
+        return dict(zip(names, made, strict=True))
 
-def smoothing(grid: Grid, length_km: float) -> sparse.csr_array:
-    """Return the sparse matrix [N, N] of area-weighted means with the kernel (1 - (d/2L)^2)^2."""
+
+def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -> np.ndarray:
+    """Return area-weighted means [F, N] around target points, kernel (1 - (d/2L)^2)^2.
+
+    A point without any of the ground's in reach takes the nearest one.
+
+    Args:
+        target: N points.
+        ground: M points to take the means over.
+        values: of the ground [F, M].
+        length_km: L.
+    """
     reach = 2.0 * length_km / EARTH_RADIUS_KM
-    tree = cKDTree(grid.xyz)
-    pairs = tree.sparse_distance_matrix(tree, reach, output_type="coo_matrix")
-    rows = np.concatenate([pairs.row, np.arange(grid.size)])
-    cols = np.concatenate([pairs.col, np.arange(grid.size)])
-    distance = np.concatenate([pairs.data, np.zeros(grid.size)])
-    off_diagonal = np.concatenate([pairs.row != pairs.col, np.ones(grid.size, bool)])
-    kernel = (1.0 - (distance / reach) ** 2) ** 2 * grid.area[cols] * off_diagonal
-    matrix = sparse.csr_array((kernel, (rows, cols)), shape=(grid.size, grid.size))
-    return sparse.csr_array(sparse.diags_array(1.0 / matrix.sum(axis=1)) @ matrix)
+    tree = cKDTree(ground.xyz)
+    usual = np.pi * reach**2 / np.median(ground.area)
+    step = max(1, int(PAIRS_AT_ONCE / max(usual, 1.0)))
+    out = np.empty((len(values), target.size))
+    for start in range(0, target.size, step):
+        points = target.xyz[start : start + step]
+        pairs = cKDTree(points).sparse_distance_matrix(tree, reach, output_type="ndarray")
+        kernel = (1.0 - (pairs["v"] / reach) ** 2) ** 2 * ground.area[pairs["j"]]
+        total = np.bincount(pairs["i"], kernel, len(points))
+        alone = np.flatnonzero(total == 0)
+        nearest = tree.query(points[alone])[1]
+        total[alone] = 1.0
+        for field, mean in zip(values, out, strict=True):
+            part = np.bincount(pairs["i"], kernel * field[pairs["j"]], len(points)) / total
+            part[alone] = field[nearest]
+            mean[start : start + step] = part
+    return out
 
 
-def slopes(grid: Grid, height: np.ndarray) -> np.ndarray:
-    """Return the slope [2, N] east and north (m per m), by least squares over neighbours."""
-    neighbours = min(SLOPE_NEIGHBOURS, grid.size)
-    _, index = cKDTree(grid.xyz).query(grid.xyz, k=neighbours)
-    frame = tangent_frame(grid.xyz)[:, :2]
-    offset = grid.xyz[index] - grid.xyz[:, None]
+def slopes(target: Grid, ground: Grid, height: np.ndarray) -> np.ndarray:
+    """Return the slope [2, N] east and north (m per m) at the ground points nearest to a target.
+
+    By least squares over the neighbours of those points.
+    """
+    tree = cKDTree(ground.xyz)
+    centre = tree.query(target.xyz)[1]
+    _, index = tree.query(ground.xyz[centre], k=[*range(1, min(SLOPE_NEIGHBOURS, ground.size) + 1)])
+    frame = tangent_frame(ground.xyz[centre])[:, :2]
+    offset = ground.xyz[index] - ground.xyz[centre][:, None]
     position = np.einsum("nai,nki->nka", frame, offset) * EARTH_RADIUS_KM * 1000.0
-    rise = height[index] - height[:, None]
+    rise = height[index] - height[centre][:, None]
     normal = np.einsum("nka,nkb->nab", position, position)
     ridge = np.trace(normal, axis1=1, axis2=2)[:, None, None] * 1e-6 * np.eye(2)
     right = np.einsum("nka,nk->na", position, rise)
     return np.linalg.solve(normal + ridge, right[..., None])[..., 0].T
 
 
-def _values(statics: xr.Dataset, name: str, grid: Grid) -> np.ndarray | None:
-    if name not in statics:
-        return None
-    values = grid.values(statics[name]).astype(np.float64)
+def _values(field: xr.DataArray, grid: Grid) -> np.ndarray:
+    values = grid.values(field).astype(np.float64)
     if not np.isfinite(values).all():
         raise DataError(
-            f"The static field {name!r} is missing at {int((~np.isfinite(values)).sum())} target "
-            "points; give a field that covers the whole target."
+            f"The static field {field.name!r} is missing at {int((~np.isfinite(values)).sum())} "
+            "target points; give a field that covers the whole target."
         )
     return values

@@ -1,0 +1,248 @@
+"""Score emulators on targets that they were not trained on, beside those trained there.
+
+No embedding, regression or modes bind the networks to their target. From one coarse source:
+  another region     trained on one half of the domain, applied to the other half;
+  coarser            trained on the fine target, applied to the means of 2 x 2 cells;
+  finer              trained on those means, applied to the fine target;
+  stations           trained on the fine target, applied to some of its land cells as points.
+Beside graphdown trained on the target itself stand interpolation and what needs the target to
+learn from: a mean bias and a ridge regression per cell.
+
+Example: python benchmarks/target_transfer.py configs/iberia.yaml configs/world_grids.yaml --seeds 3
+
+Each run goes to a folder of its own below runs/target_transfer and is continued or reused if it
+exists. The table and the figures go to benchmarks/results/target_transfer.*.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from results_table import machine, markdown_table, mean_and_spread, write_text
+
+import graphdown
+from graphdown.baselines import Bilinear, LapseRate, MeanBias, Ridge
+from graphdown.data import ExperimentData, load_data
+from graphdown.data.load import upscaled
+from graphdown.emulator import Emulator
+from graphdown.experiment import Experiment
+from meshes import Grid, bilinear
+
+RUNS = Path("runs/target_transfer")
+FREE = ("model.target_embedding=0", "model.target_regression=0", "model.modes=0")
+ONE_GRID = (  # of the embedded world: the same source in every step
+    "data.sources=[{name: perfect, view: perfect, grids: {count: 1, spacing: [1.2, 1.2], "
+    "kinds: [regular], seed: 11}}]"
+)
+TARGETS = ("west", "east", "fine", "means of 2 x 2")
+TRANSFERS = {"west": ("east",), "east": ("west",), "fine": ("means of 2 x 2",)}
+TRANSFERS |= {"means of 2 x 2": ("fine",)}
+STATIONS, ALONE = 60, 3
+BASELINES = (Bilinear, LapseRate, MeanBias, Ridge)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """An experiment, its data with each target, and where its runs go."""
+
+    experiment: Experiment
+    targets: dict[str, ExperimentData]
+    folder: Path
+
+    @property
+    def source(self) -> str:
+        return self.experiment.data.sources[0].name
+
+    def pair(self, target: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
+        coarse, fine = self.targets[target].pair(self.experiment, self.source, period)
+        return coarse, fine[list(self.experiment.targets)]
+
+    def train(self, target: str, seed: int) -> Emulator:
+        output = str(self.folder / f"{target.replace(' ', '-')}-seed{seed}")
+        experiment = dataclasses.replace(self.experiment, seed=seed, output=output)
+        return graphdown.train(experiment, self.targets[target])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiments", type=Path, nargs="+")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300)
+    options = parser.parse_args()
+    studies = [make_study(path, options.steps) for path in options.experiments]
+    for study in studies:
+        score(study, "baselines", 0, baseline_rows(study))
+    for seed in range(options.seeds):
+        for study in studies:
+            for trained in TARGETS:
+                score(study, trained, seed, network_rows(study, trained, seed))
+    write(options, studies)
+
+
+def make_study(path: Path, steps: int) -> Study:
+    overrides = [*FREE, f"training.steps={steps}", "training.validate_every=100"]
+    overrides += [ONE_GRID] if "world" in path.stem else []
+    experiment = graphdown.load_experiment(path, overrides)
+    data = load_data(experiment)
+    (source,) = data.sources
+    coarse = data.sources[source]
+    if source in data.banks:
+        coarse = data.banks[source].upscale(coarse, 0)
+    _, x = Grid.from_dataset(data.fine).dims
+    half = data.fine.sizes[x] // 2
+    west, east = slice(0, half), slice(half, 2 * half)
+    shapes = {
+        "west": lambda ds: ds.isel({x: west}),
+        "east": lambda ds: ds.isel({x: east}),
+        "fine": lambda ds: ds,
+        "means of 2 x 2": lambda ds: upscaled(ds, 2),
+    }
+    names = list(experiment.targets)
+    targets = {
+        name: ExperimentData(shape(data.fine[names]), shape(data.statics), {source: coarse}, {})
+        for name, shape in shapes.items()
+    }
+    return Study(experiment, targets, RUNS / f"{path.stem}-{steps}")
+
+
+def score(study: Study, name: str, seed: int, rows: Iterator[dict]) -> None:
+    """Write the rows of scores, unless that has been done."""
+    path = study.folder / "scores" / f"{name.replace(' ', '-')}-seed{seed}.json"
+    if path.exists():
+        return
+    made = []
+    for row in rows:
+        made.append({"experiment": study.experiment.name, **row, "seed": seed})
+        print(made[-1], flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+
+
+def baseline_rows(study: Study) -> Iterator[dict]:
+    for target, data in study.targets.items():
+        pairs, later = [study.pair(target, "train")], [study.pair(target, "validation")]
+        coarse, truth = study.pair(target, "test")
+        for kind in BASELINES:
+            method = kind().fit(pairs, data.statics, validation=later)
+            fitted = f"{method.name}, fitted there" if method.source_bound else method.name
+            yield from rmse_rows(target, fitted, method.predict(coarse), truth)
+
+
+def network_rows(study: Study, trained: str, seed: int) -> Iterator[dict]:
+    emulator = study.train(trained, seed)
+    coarse, truth = study.pair(trained, "test")
+    own = emulator.downscale(coarse)
+    yield from rmse_rows(trained, "graphdown, trained there", own, truth)
+    for target in TRANSFERS[trained]:
+        data, (_, truth) = study.targets[target], study.pair(target, "test")
+        grid = Grid.from_dataset(data.fine)
+        there = emulator.onto(grid, data.statics).downscale(coarse)
+        yield from rmse_rows(target, f"graphdown, trained on {trained}", there, truth)
+        if trained == "fine":
+            averaged = upscaled(own, 2)
+            yield from rmse_rows(target, "the same, averaged from fine", averaged, truth)
+            yield from station_rows(study, emulator, own)
+        if target == "fine":
+            between = interpolated(own, grid)
+            yield from rmse_rows(target, "the same, interpolated from its means", between, truth)
+
+
+def interpolated(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
+    own = Grid.from_dataset(ds)
+    weights = bilinear(own, grid)
+    return xr.Dataset(
+        {
+            name: grid.dataarray(
+                weights.apply(own.values(field)), str(name), ("time",), {"time": ds["time"]}
+            )
+            for name, field in ds.data_vars.items()
+        }
+    )
+
+
+def station_rows(study: Study, emulator: Emulator, own: xr.Dataset) -> Iterator[dict]:
+    """Score points at the centres of land cells, all at once and each alone, and those cells."""
+    data, (coarse, truth) = study.targets["fine"], study.pair("fine", "test")
+    grid = Grid.from_dataset(data.fine)
+    land = np.flatnonzero(grid.values(data.statics["sftlf"]) > 0.5)
+    cells = np.random.default_rng(5).permutation(land)[:STATIONS]
+    points = xr.Dataset(
+        {"orog": ("station", grid.values(data.statics["orog"])[cells], {"units": "m"})},
+        coords={"lon": ("station", grid.lon[cells]), "lat": ("station", grid.lat[cells])},
+    )
+    together = emulator.onto(points, data.statics).downscale(coarse)
+    alone = [
+        emulator.onto(points.isel(station=[k]), data.statics).downscale(coarse)
+        for k in range(ALONE)
+    ]
+    for name in truth.data_vars:
+        wanted = grid.values(truth[name])[:, cells]
+        of_grid = grid.values(own[name])[:, cells]
+        made = {
+            "graphdown, trained on fine: those cells": of_grid,
+            f"the {STATIONS} cells as stations": together[name].values,
+            f"{ALONE} of those cells": of_grid[:, :ALONE],
+            f"the {ALONE} as stations, each alone": np.concatenate(
+                [a[name] for a in alone], axis=1
+            ),
+        }
+        for method, values in made.items():
+            rmse = float(np.sqrt(np.mean((values - wanted[:, : values.shape[1]]) ** 2)))
+            apart = float(np.sqrt(np.mean((values - of_grid[:, : values.shape[1]]) ** 2)))
+            row = {"target": "stations", "method": method, "variable": str(name)}
+            yield {**row, "rmse": rmse, "apart": apart}
+
+
+def rmse_rows(target: str, method: str, made: xr.Dataset, truth: xr.Dataset) -> Iterator[dict]:
+    scores = graphdown.evaluate(made[list(truth.data_vars)], truth)
+    for name in truth.data_vars:
+        value = float(scores["rmse_total"].sel(variable=name))
+        yield {"target": target, "method": method, "variable": str(name), "rmse": value}
+
+
+def write(options: argparse.Namespace, studies: list[Study]) -> None:
+    """Write the table of all scores there are."""
+    files = [f for study in studies for f in sorted((study.folder / "scores").glob("*.json"))]
+    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    scores = pd.DataFrame(rows)
+    command = f"python benchmarks/target_transfer.py {' '.join(map(str, options.experiments))}"
+    command += f" --seeds {options.seeds} --steps {options.steps}"
+    lines = [
+        "# Targets that training did not see",
+        "",
+        f"Command: `{command}`. Machine: {machine()}.",
+        "",
+        "RMSE on the test period; of graphdown mean ± standard deviation over the seeds.",
+    ]
+    for name, part in scores.groupby("experiment", sort=False):
+        lines += ["", f"## {name}"]
+        for target, own in part.groupby("target", sort=False):
+            lines += ["", f"### On {target}", "", *table(own)]
+    write_text("target_transfer.md", lines)
+    record = {"command": command, "machine": machine(), "scores": rows}
+    write_text("target_transfer.json", [json.dumps(record, indent=1)])
+    print("\n".join(lines))
+
+
+def table(part: pd.DataFrame) -> list[str]:
+    variables = list(dict.fromkeys(part["variable"]))
+    rows = []
+    for method, own in part.groupby("method", sort=False):
+        cells = [
+            mean_and_spread(own[own["variable"] == v].sort_values("seed")["rmse"].to_numpy())
+            for v in variables
+        ]
+        rows.append([str(method), *cells])
+    units = {"tas": "K", "pr": "mm/day"}
+    return markdown_table(["method", *(f"{v} [{units[v]}]" for v in variables)], rows)
+
+
+if __name__ == "__main__":
+    main()
