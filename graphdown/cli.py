@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
+from graphdown.experiment import FinetuneOptions
 from graphdown.notices import notices_shown
 from graphdown.statements import Statements
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
 NOTHING = Statements()
+GENTLE = FinetuneOptions()
 
 
 def demo(
@@ -52,6 +55,37 @@ def train(
     loaded = load_experiment(experiment, overrides)
     run_training(loaded)
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
+
+
+def finetune(
+    run: Positional[Annotated[Path, arg(metavar="RUN")]],
+    *,
+    data: Annotated[str, arg(metavar="SOURCE|EXPERIMENT.yaml")],
+    options: Annotated[FinetuneOptions, arg(name="")] = GENTLE,
+    output: Annotated[str, arg(aliases=["-o"])] = "",
+    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+) -> None:
+    """Go on training a run's emulator on other data; the same command resumes.
+
+    Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+
+    Args:
+        run: the run's folder, which stays as it is.
+        data: name of a source that the run's experiment knows, seen or unseen, or an experiment
+            file, whose data, periods and training are taken.
+        options: what moves and how far.
+        output: the new run's folder; empty takes one beside the run, named after data and options.
+        overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
+    """
+    from graphdown.experiment import load_experiment
+    from graphdown.training import finetune_experiment
+    from graphdown.training import train as run_training
+
+    on = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
+    experiment = finetune_experiment(run, on, output, overrides, **asdict(options))
+    run_training(experiment)
+    where = experiment.output
+    print(f"The emulator is in {where}; score it with: graphdown evaluate {where}")
 
 
 def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
@@ -223,6 +257,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "graph": graph,
     "train": train,
+    "finetune": finetune,
     "downscale": downscale,
     "evaluate": evaluate,
 }

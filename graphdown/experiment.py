@@ -161,6 +161,50 @@ class TrainingSpec:
     devices: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions:
+    """How far fine-tuning may lead away from the network that it starts from.
+
+    Attributes:
+        moves: which parameters move: "all"; the "head" (last layer and each target node's own
+            readout); the "norm" layers; the "encoder" (source to mesh); or "adapters", low-rank
+            matrices beside every kernel (LoRA, Hu et al. 2021, arXiv 2106.09685), which are added
+            to the kernels when the emulator is saved. Closed-form parts (`model.target_regression`,
+            `model.modes`) never move.
+        rank: of the adapters.
+        pull: weight a of the penalty a/2 |w - w0|^2 on the distance of the network's weights from
+            those that it started with (L2-SP, Li et al. 2018, arXiv 1802.01483).
+        depth_decay: factor of the learning rate from each stage to the one before it, counted from
+            the target: head, target update, decoder, rounds of message passing, encoder.
+        years: use the last so many years of `periods.train`; 0 leaves all weights unchanged; if
+            not given, the whole period.
+        held_out: share of the days of each month of those years, at its end, that is not learned
+            from but chooses when to stop; 0 lets `periods.validation` choose.
+    """
+
+    moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
+    rank: int = 4
+    pull: float = 0.0
+    depth_decay: float = 1.0
+    years: int | None = None
+    held_out: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSpec(FinetuneOptions):
+    """The network that a run starts from, instead of random weights, and how it moves from there.
+
+    Its variables, statistics, model and graph are those of the experiment.
+
+    Attributes:
+        run: folder of the run that trained it.
+        sha256: hash of its weights and statistics; filled in when the fine-tuning starts.
+    """
+
+    run: str
+    sha256: str | None = None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """All that defines a run.
@@ -172,6 +216,7 @@ class Experiment:
         data, periods, graph, model, training: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
+        finetune: the trained network to start from; random weights if not given.
         seed: of every random number in training.
     """
 
@@ -193,6 +238,7 @@ class Experiment:
         "scaled delta",
         "ridge",
     )
+    finetune: FinetuneSpec | None = None
     seed: int = 0
 
 
@@ -218,9 +264,7 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
         raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
     if not isinstance(raw, dict):
         raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
-    for override in overrides:
-        _apply_override(raw, override)
-    return parse_experiment(raw, str(path))
+    return parse_experiment(apply_overrides(raw, overrides), str(path))
 
 
 def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
@@ -264,6 +308,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Put "key.sub=value" strings, values in YAML, into nested dicts, and return these.
+
+    Raises:
+        ExperimentError: an override is no such string, or goes into a plain value.
+    """
+    for override in overrides:
+        _apply_override(raw, override)
+    return raw
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
@@ -362,6 +417,23 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
     if not 0 <= experiment.training.ema_decay < 1:
         raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
+    if experiment.finetune is not None:
+        _check_finetune(experiment.finetune, where)
+
+
+def _check_finetune(spec: FinetuneSpec, where: str) -> None:
+    right = {
+        "rank": (spec.rank >= 1, "be at least 1"),
+        "pull": (spec.pull >= 0, "not be negative"),
+        "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
+        "years": (spec.years is None or spec.years >= 0, "not be negative"),
+        "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+    }
+    for key, (is_right, demand) in right.items():
+        if not is_right:
+            raise ExperimentError(
+                f"{where}: 'finetune.{key}' is {getattr(spec, key)}, but must {demand}."
+            )
 
 
 def _check_baselines(names: Sequence[str], where: str) -> None:

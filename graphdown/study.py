@@ -56,13 +56,14 @@ def evaluate_run(
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
     scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    metrics = run / "metrics.csv"
     page = write_report(
         run / "report",
         experiment.name,
         cases,
         scores,
         statics=data.statics if data.statics.data_vars else None,
-        training=run / "metrics.csv",
+        training=metrics if metrics.exists() else None,
         notes=_notes(experiment, data),
         lead=GNN,
     )

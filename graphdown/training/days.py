@@ -15,6 +15,7 @@ from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_cha
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
+from graphdown.training.few import held_out_of, learned_from
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
@@ -71,12 +72,16 @@ class PairedDays:
 def training_days(
     data: ExperimentData, experiment: Experiment, source: str, target: Grid
 ) -> PairedDays:
-    """Return the days of a source in the training period, from its store if it has one.
+    """Return the days of a source to learn from, from its store if it has one.
 
     Raises:
         DataError: values of the source are missing.
     """
-    pair = coarse, fine = data.fields(experiment, source, "train")
+    pair = data.fields(experiment, source, "train")
+    tuned = experiment.finetune
+    if tuned is not None and tuned.held_out:
+        pair = learned_from(pair, tuned.held_out)
+    coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
     if not data.stored:
         return replace(paired_days(source, pair, names, targets, target), bank=bank)
@@ -86,6 +91,16 @@ def training_days(
     values = _complete(stored, coarse, grid, names, where)
     wanted = data.stored[TARGET_STORE].days(fine["time"], targets)
     return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank)
+
+
+def validation_pair(
+    data: ExperimentData, experiment: Experiment, source: str, grid: int | None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return the days of a source that choose, on a grid as for `ExperimentData.pair`."""
+    tuned = experiment.finetune
+    if tuned is None or not tuned.held_out:
+        return data.pair(experiment, source, "validation", grid)
+    return held_out_of(data.pair(experiment, source, "train", grid), tuned.held_out)
 
 
 def paired_days(
