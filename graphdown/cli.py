@@ -106,6 +106,7 @@ def downscale(
     inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
+    historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
 ) -> None:
@@ -119,6 +120,8 @@ def downscale(
         run: the run's folder.
         inputs: netCDF, zarr or GRIB files or globs, joined along time and by variable.
         output: a name in .nc or .zarr.
+        historical: files of the same model in the years of the training period, for an emulator
+            that was trained with `standardise: per-source`.
         stated: what the files do not say themselves.
         overwrite: replace the output if it exists.
     """
@@ -133,9 +136,15 @@ def downscale(
     emulator = load(run)
     ds, understood = read_files(inputs, stated.request(emulator.predictors, ["orog"]))
     log_notes(understood.notes)
+    past = None
+    if historical:
+        opened, _ = read_files(historical, stated.request(emulator.predictors))
+        with opened:
+            past = opened.compute()
     with ds:
-        fine = emulator.downscale(ds.compute())
+        fine = emulator.downscale(ds.compute(), historical=past)
     words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output), *stated.words()]
+    words += ["--historical", *historical] if historical else []
     write(fine, output, shlex.join(words))
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
 

@@ -216,6 +216,12 @@ class Experiment:
         data, periods, graph, model, training: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
+        standardise: "shared" standardises all sources by the same statistics, biases included.
+            "per-source" first gives each source's predictors the mean and standard deviation that
+            the training sources have on average over the target and the training period, by its
+            own statistics of that period; an unseen source's are those of fields of the same
+            years that `downscale` is given beside the ones to downscale. Errors in mean and
+            variance vanish, changes since then are scaled with the variance.
         finetune: the trained network to start from; random weights if not given.
         seed: of every random number in training.
     """
@@ -238,6 +244,7 @@ class Experiment:
         "scaled delta",
         "ridge",
     )
+    standardise: Literal["shared", "per-source"] = "shared"
     finetune: FinetuneSpec | None = None
     seed: int = 0
 

@@ -78,6 +78,16 @@ class ExperimentData:
             return coarse, fine
         return bank.upscale(coarse, bank.held_out[0] if grid is None else grid), fine
 
+    def history(self, experiment: Experiment, source: str) -> list[xr.Dataset]:
+        """Return the predictors of a source in the training period, paired or not.
+
+        A source with random grids is upscaled to each of those that training leaves out.
+        """
+        coarse = {**self.sources, **self.unseen}[source]
+        where = f"'periods.train' of the source {source!r}"
+        past, bank = select_period(coarse, experiment.periods.train, where), self.banks.get(source)
+        return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
+
     def fields(
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -136,7 +146,7 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
     fine, statics, understood = _target(target, experiment, holder)
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
-        periods = PERIODS if source in data.sources else PERIODS[2:]
+        periods = PERIODS if source in data.sources else _unseen_periods(experiment)
         group = loaded.sources if source in data.sources else loaded.unseen
         if source.upscale is not None:
             names = list(experiment.predictors)
@@ -152,6 +162,11 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
         fields, of_source = _source(source, fine, periods, experiment, holder)
         group[source.name], loaded.understood[source.name] = fields, of_source
     return loaded
+
+
+def _unseen_periods(experiment: Experiment) -> tuple[str, ...]:
+    """Return the periods whose fields of an unseen source are needed."""
+    return PERIODS if experiment.standardise == "per-source" else PERIODS[1:]
 
 
 def _upscaling(factor: int) -> Rules:

@@ -1,7 +1,7 @@
 """Transforms and statistics that bring variables to the order of one, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,22 @@ import numpy as np
 LOG_VARIABLES = ("pr",)
 NON_NEGATIVE = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
+OPTIONAL = ("source_mean", "source_std")
 AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
+
+
+@dataclass(frozen=True)
+class Climate:
+    """Statistics of a source's predictors over the target and a period.
+
+    Attributes:
+        mean, std: over days and over the source's nodes, each of which counts as much as it
+            enters an interpolation to the target. So two grids that show the same fields have the
+            same climate, however far they reach beyond the target.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -21,6 +36,8 @@ class Normaliser:
         mean, std: of each of the network's input channels, see `channels`.
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
+        source_mean, source_std: with `standardise: per-source`, the climate that each source's
+            predictors are given before all else, see `graphdown.data.climate`; else empty.
     """
 
     predictors: tuple[str, ...]
@@ -29,6 +46,19 @@ class Normaliser:
     std: tuple[float, ...]
     base: tuple[float, ...]
     scale: tuple[float, ...]
+    source_mean: tuple[float, ...] = ()
+    source_std: tuple[float, ...] = ()
+
+    @property
+    def reference(self) -> Climate | None:
+        """The climate that each source is given, None where sources stay as they are."""
+        return Climate(self.source_mean, self.source_std) if self.source_mean else None
+
+    def standardising_to(self, reference: Climate | None) -> "Normaliser":
+        """Return the statistics for sources that are given a climate first, or are not."""
+        if reference is None:
+            return self
+        return replace(self, source_mean=reference.mean, source_std=reference.std)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
@@ -48,12 +78,13 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        given = {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {name: value for name, value in given.items() if value or name not in OPTIONAL}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`."""
-        return cls(**{name: tuple(values[name]) for name in cls.__dataclass_fields__})
+        return cls(**{name: tuple(value) for name, value in values.items()})
 
 
 def is_air_temperature(name: str) -> bool:

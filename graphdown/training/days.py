@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.bank import GridBank
+from graphdown.data.climate import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.load import TARGET_STORE, ExperimentData, source_arrays, source_store
 from graphdown.data.missing import check_complete, nearest_used
-from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
+from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
@@ -46,6 +47,8 @@ class PairedDays:
         time: time stamps of the source.
         orog: height of the source in m, None if unknown.
         bank: grids that the source is upscaled to; `grid` and `source` are as before.
+        adjustment: what gives the source the climate of others, None for none; `source` is as
+            before it.
     """
 
     name: str
@@ -55,14 +58,17 @@ class PairedDays:
     time: xr.DataArray
     orog: xr.DataArray | None
     bank: GridBank | None = None
+    adjustment: Adjustment | None = None
 
     def on_grid(self, number: int | None) -> Grid:
         """Return a grid of the bank, or the source's own for None."""
         return self.grid if number is None or self.bank is None else self.bank.grids[number]
 
     def seen(self, days: slice, number: int | None) -> np.ndarray:
-        """Return the predictors [days, node, V] on a grid as for `on_grid`."""
+        """Return the adjusted predictors [days, node, V] on a grid as for `on_grid`."""
         values = self.source[days]
+        if self.adjustment is not None:
+            values = self.adjustment(values)
         if number is None or self.bank is None:
             return values
         columns = [self.bank.means(column, number) for column in np.moveaxis(values, -1, 0)]
@@ -139,6 +145,34 @@ def parts(values: DayValues) -> Iterator[slice]:
 def held_out(bank: GridBank | None) -> Sequence[int | None]:
     """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
     return [None] if bank is None else bank.held_out
+
+
+def source_climate(
+    data: ExperimentData, experiment: Experiment, source: str, target: Grid
+) -> Climate:
+    """Return the climate of a source in the training period, see `graphdown.data.climate`."""
+    where = f"the source {source!r}"
+    history = data.history(experiment, source)
+    return mean_climate([climate_of(ds, experiment.predictors, target, where) for ds in history])
+
+
+def adjustments(
+    data: ExperimentData, experiment: Experiment, target: Grid, reference: Climate | None
+) -> tuple[Climate | None, dict[str, Adjustment]]:
+    """Return what gives each training source the reference's climate, and the reference.
+
+    Args:
+        data: the experiment's fields.
+        experiment: whose training period counts.
+        target: the target grid.
+        reference: of the network to start from; if there is none, the mean of the sources.
+    """
+    if experiment.standardise == "shared":
+        return None, {}
+    own = {name: source_climate(data, experiment, name, target) for name in data.sources}
+    reference = reference or mean_climate(list(own.values()))
+    names = experiment.predictors
+    return reference, {n: adjustment_to(reference, climate, names) for n, climate in own.items()}
 
 
 def fit_statistics(

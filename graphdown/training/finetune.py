@@ -55,6 +55,7 @@ def finetune_experiment(
     raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
+    raw["standardise"] = _standardise(emulator)
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
     return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")
@@ -135,6 +136,7 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "targets": (experiment.targets, emulator.targets),
         "model": (experiment.model, emulator.model),
         "graph": (experiment.graph, emulator.geometry.spec),
+        "standardise": ((experiment.standardise,), (_standardise(emulator),)),
     }
     for key, (given, there) in pairs.items():
         if given != there:
@@ -143,6 +145,10 @@ def pretrained(experiment: Experiment) -> Emulator | None:
                 f"({_differing(there, given)}); make them the same."
             )
     return emulator
+
+
+def _standardise(emulator: Emulator) -> str:
+    return "shared" if emulator.normaliser.reference is None else "per-source"
 
 
 def _differing(there: Any, given: Any) -> str:

@@ -37,7 +37,13 @@ from graphdown.experiment import (
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.checkpoint import Checkpoints, Progress
-from graphdown.training.days import fit_statistics, held_out, training_days, validation_pair
+from graphdown.training.days import (
+    adjustments,
+    fit_statistics,
+    held_out,
+    training_days,
+    validation_pair,
+)
 from graphdown.training.few import with_last_years
 from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
 from graphdown.training.metrics import MetricsLog
@@ -153,17 +159,26 @@ class Trainer:
 
     def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
         """Prepare samples, statistics and network."""
-        experiment = with_last_years(experiment)
-        self.experiment, self.folder = experiment, run
         start = pretrained(experiment)
         self.geometry = _geometry(experiment, data, start)
         grid = self.geometry.target
-        days = [training_days(data, experiment, name, grid) for name in data.sources]
+        # Fields of a source are there for all years, however few its targets are.
+        reference, self.adjustments = adjustments(
+            data, experiment, grid, None if start is None else start.normaliser.reference
+        )
+        experiment = with_last_years(experiment)
+        self.experiment, self.folder = experiment, run
+        days = [
+            replace(
+                training_days(data, experiment, name, grid), adjustment=self.adjustments.get(name)
+            )
+            for name in data.sources
+        ]
         self.normaliser = (
             fit_statistics(days, experiment.predictors, experiment.targets, self.geometry)
             if start is None
             else start.normaliser
-        )
+        ).standardising_to(reference)
         around = experiment.model.target_regression
         self.samples = [lay_out(own, self.geometry, around) for own in days]
         self.validation = [
@@ -179,6 +194,7 @@ class Trainer:
             )
             network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
             network.regression.constants[...] = jnp.asarray(fitted.constants)
+        self.params: Any
         self.graphdef, self.params = nnx.split(network)
         self.moves: Moves | None = None
         if start is not None and experiment.finetune is not None:
@@ -193,7 +209,8 @@ class Trainer:
         for grid in grids:
             pair = validation_pair(data, e, name, grid)
             around = e.model.target_regression
-            samples = make_samples(name, pair, e.predictors, e.targets, self.geometry, around)
+            names, own = (e.predictors, e.targets), self.adjustments.get(name)
+            samples = make_samples(name, pair, *names, self.geometry, around, own)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:

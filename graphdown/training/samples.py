@@ -1,12 +1,13 @@
 """Training days as arrays, and which of them each step sees."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from graphdown.data.climate import AdjustedDays, Adjustment
 from graphdown.data.forcings import forcings
 from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
@@ -72,13 +73,15 @@ def make_samples(
     targets: tuple[str, ...],
     geometry: Geometry,
     around: int = 0,
+    adjustment: Adjustment | None = None,
 ) -> Samples:
     """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
-    return lay_out(paired_days(name, pair, predictors, targets, geometry.target), geometry, around)
+    days = paired_days(name, pair, predictors, targets, geometry.target)
+    return lay_out(replace(days, adjustment=adjustment), geometry, around)
 
 
 def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
@@ -86,7 +89,8 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
     bank, season = days.bank, forcings(days.time)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
-        return Samples(days.name, _padded(days.source, days.grid), days.fine, season, graph)
+        source = _adjusted(_padded(days.source, days.grid), days.adjustment)
+        return Samples(days.name, source, days.fine, season, graph)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
     if days.orog is not None:
@@ -94,7 +98,14 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
-    return Samples(days.name, days.source, days.fine, season, graph, sources)
+    fields = _adjusted(days.source, days.adjustment)
+    return Samples(days.name, fields, days.fine, season, graph, sources)
+
+
+def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
+    if adjustment is None:
+        return values
+    return AdjustedDays(values, adjustment) if isinstance(values, Days) else adjustment(values[:])
 
 
 def _padded(values: DayValues, grid: Grid) -> DayValues:
