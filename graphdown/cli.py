@@ -134,11 +134,12 @@ def downscale(
         raise GraphdownError("No input is given; name the files after the run's folder.")
     check_output(output, overwrite)
     emulator = load(run)
-    ds, understood = read_files(inputs, stated.request(emulator.predictors, ["orog"]))
+    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
+    ds, understood = read_files(inputs, stated.request(needed, ["orog", *may_lack]))
     log_notes(understood.notes)
     past = None
     if historical:
-        opened, _ = read_files(historical, stated.request(emulator.predictors))
+        opened, _ = read_files(historical, stated.request(needed, may_lack))
         with opened:
             past = opened.compute()
     with ds:

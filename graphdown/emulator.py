@@ -126,7 +126,8 @@ class Emulator:
             GraphdownError: the emulator needs historical fields and has none, or the reverse.
         """
         where, notes = "the dataset to downscale", Notes()
-        ds = to_canonical(coarse, self.predictors, units, where, ["orog"], notes)
+        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
+        ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
         check_not_sub_daily(ds, where)
         grid, values = source_arrays(ds, self.predictors, where, notes)
         target = self.geometry.target
@@ -154,7 +155,8 @@ class Emulator:
         if reference is None or historical is None:
             return None
         names, where = self.predictors, "the historical dataset"
-        ds = to_canonical(historical, names, units, where, [], Notes())
+        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
+        ds = to_canonical(historical, needed, units, where, may_lack, Notes())
         return adjustment_to(reference, climate_of(ds, names, self.geometry.target, where), names)
 
     def dataset(
@@ -275,7 +277,7 @@ def new_network(
 ) -> Downscaler:
     """Return an untrained network for the given geometry and variables."""
     shape = NetworkShape(
-        len(normaliser.mean),
+        normaliser.channels,
         len(normaliser.targets),
         len(FORCINGS),
         len(geometry.static_names),

@@ -141,6 +141,16 @@ class TrainingSpec:
             folder, which takes little memory however long the periods are. Parameters are the
             same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
             the same.
+        smoothing_km: augmentation: in each step, a uniformly drawn share in [0, 1] of the source
+            fields is replaced by their mean within this distance; 0 leaves them as they are.
+        mean_shift: augmentation: largest shift of a predictor's mean, in its standard deviations,
+            drawn uniformly for each step and predictor; precipitation is multiplied by exp(shift).
+        variance_shift: augmentation: largest logarithm of the factor of a predictor's deviations
+            from its mean, drawn likewise; precipitation is multiplied by the factor.
+        noise: augmentation: size of independent noise at each node, day and predictor, in standard
+            deviations; for precipitation a lognormal factor of mean 1.
+        variable_dropout: augmentation: probability, for each day, that one of the experiment's
+            `may_lack` is missing.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
     """
@@ -156,6 +166,11 @@ class TrainingSpec:
     patience: int = 0
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
+    smoothing_km: float = 0.0
+    mean_shift: float = 0.0
+    variance_shift: float = 0.0
+    noise: float = 0.0
+    variable_dropout: float = 0.0
     samples: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
@@ -216,6 +231,7 @@ class Experiment:
         data, periods, graph, model, training: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
+        may_lack: predictors that a source may lack; the network sees their mean and a flag there.
         standardise: "shared" standardises all sources by the same statistics, biases included.
             "per-source" first gives each source's predictors the mean and standard deviation that
             the training sources have on average over the target and the training period, by its
@@ -244,9 +260,15 @@ class Experiment:
         "scaled delta",
         "ridge",
     )
+    may_lack: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
     finetune: FinetuneSpec | None = None
     seed: int = 0
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the predictors that every source must have."""
+        return tuple(name for name in self.predictors if name not in self.may_lack)
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -424,8 +446,37 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
     if not 0 <= experiment.training.ema_decay < 1:
         raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
+    for key in ("smoothing_km", "mean_shift", "variance_shift", "noise", "variable_dropout"):
+        if not getattr(experiment.training, key) >= 0:
+            raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
+    _check_may_lack(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
+
+
+def _check_may_lack(experiment: Experiment, where: str) -> None:
+    names, model = experiment.may_lack, experiment.model
+    for name in names:
+        if name not in experiment.predictors:
+            raise ExperimentError(
+                f"{where}: 'may_lack' names {name!r}, which is no predictor; drop it there."
+            )
+        if name in experiment.targets:
+            raise ExperimentError(
+                f"{where}: 'may_lack' names {name!r}, a target, whose prediction starts from the "
+                "source's own; drop it there."
+            )
+    if names and (model.modes or model.target_regression):
+        raise ExperimentError(
+            f"{where}: 'may_lack' does not go with 'model.modes' and 'model.target_regression', "
+            "which need every predictor; set these to 0."
+        )
+    dropout = experiment.training.variable_dropout
+    if dropout >= 1 or (dropout and not names):
+        raise ExperimentError(
+            f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
+            "'may_lack' must name what is dropped."
+        )
 
 
 def _check_finetune(spec: FinetuneSpec, where: str) -> None:

@@ -54,7 +54,7 @@ def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str)
     """Return the climate of a source's days.
 
     Args:
-        ds: the predictors [time, *horizontal].
+        ds: the predictors [time, *horizontal]; what it lacks has no climate (NaN).
         names: of the predictors.
         target: the grid that they are to be downscaled to.
         where: for messages.
@@ -62,29 +62,30 @@ def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str)
     Raises:
         DataError: the predictors stand on different grids.
     """
-    grid = horizontal_grid(ds, names, where)
+    there = [name for name in names if name in ds]
+    grid = horizontal_grid(ds, there, where)
     moments = Moments()
     for start in range(0, ds.sizes["time"], PART_DAYS):
-        part, _ = with_ground_filled(ds.isel(time=slice(start, start + PART_DAYS)), names, where)
-        moments.add(field_values(part, names, grid))
+        part, _ = with_ground_filled(ds.isel(time=slice(start, start + PART_DAYS)), there, where)
+        moments.add(field_values(part, there, grid))
     weight = _influence(grid, target)[:, None]
     weight = weight * (moments.count > 0)
     weight = weight / np.maximum(weight.sum(axis=0), 1e-12)
     mean = (weight * moments.mean).sum(axis=0)
     variance = (weight * (moments.variance + (moments.mean - mean) ** 2)).sum(axis=0)
+    found = dict(zip(there, zip(mean, np.sqrt(variance), strict=True), strict=True))
+    columns = [found.get(name, (np.nan, np.nan)) for name in names]
     return Climate(
-        tuple(float(v) for v in mean), tuple(float(max(v, 1e-12)) for v in np.sqrt(variance))
+        tuple(float(m) for m, _ in columns), tuple(float(np.maximum(s, 1e-12)) for _, s in columns)
     )
 
 
 def mean_climate(climates: list[Climate]) -> Climate:
-    """Return the mean of several sources' climates."""
-    return Climate(
-        *(
-            tuple(float(v) for v in np.mean([getattr(c, key) for c in climates], axis=0))
-            for key in ("mean", "std")
-        )
-    )
+    """Return the mean of several sources' climates, over those that have a variable."""
+    values = np.asarray([(c.mean, c.std) for c in climates])
+    there = np.isfinite(values)
+    mean = np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0)
+    return Climate(*(tuple(float(v) for v in part) for part in mean))
 
 
 def adjustment_to(reference: Climate, own: Climate, names: tuple[str, ...]) -> Adjustment:
@@ -95,6 +96,8 @@ def adjustment_to(reference: Climate, own: Climate, names: tuple[str, ...]) -> A
     """
     factor, addend = np.ones(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
+        if np.isnan(own.mean[i]):
+            continue
         if name in NON_NEGATIVE:
             factor[i] = reference.mean[i] / own.mean[i] if own.mean[i] > 0 else 1.0
         else:

@@ -206,9 +206,9 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
                 f"has {', '.join(world.views)}."
             )
         fields = world.views[source.view]
-        _need(fields, experiment.predictors, f"the view {source.view!r}", "predictors")
-        extra = [name for name in ("orog",) if name in fields]
-        part = fields[[*experiment.predictors, *extra]]
+        _need(fields, experiment.needed, f"the view {source.view!r}", "predictors")
+        extra = [name for name in (*experiment.may_lack, "orog") if name in fields]
+        part = fields[[*experiment.needed, *extra]]
         of_view = {**origin, "view": source.view, "names": list(experiment.predictors)}
         where = f"the source {source.name!r}"
         return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
@@ -279,8 +279,9 @@ def _source(
     holder: Holder,
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
-    names = experiment.predictors
-    opened, understood = _open(where, source, names, optional=["orog"])
+    needed, may_lack = experiment.needed, experiment.may_lack
+    opened, understood = _open(where, source, needed, optional=["orog", *may_lack])
+    names = tuple(name for name in experiment.predictors if name in opened)
     part = _in_periods(opened, periods, experiment, where, where)
     rules = ValueRules(names, names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, experiment)
@@ -368,14 +369,21 @@ def source_arrays(
 ) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
+    Predictors that the dataset lacks are NaN; who opens it refuses those that must be there.
     Points at which a predictor never has a value are masked; those of a pressure level that are
     missing below ground are filled, which is told to `notes`.
 
     Raises:
         DataError: other values are missing.
     """
-    filled, counts = with_ground_filled(ds, predictors, where)
+    there = tuple(name for name in predictors if name in ds)
+    filled, counts = with_ground_filled(ds, there, where)
     if notes is not None:
         note_filled(counts, where, notes)
-    grid = horizontal_grid(filled, predictors, where)
-    return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)
+    grid = horizontal_grid(filled, there, where)
+    values = complete_values(field_values(filled, there, grid), grid, there, where)
+    if there == predictors:
+        return grid, values
+    every = np.full((*values.shape[:2], len(predictors)), np.nan, np.float32)
+    every[..., [predictors.index(name) for name in there]] = values
+    return grid, every

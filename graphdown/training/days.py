@@ -89,7 +89,7 @@ def training_days(
         pair = learned_from(pair, tuned.held_out)
     coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
-    if not data.stored:
+    if not data.stored or any(name not in coarse for name in names):
         return replace(paired_days(source, pair, names, targets, target), bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)

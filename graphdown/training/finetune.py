@@ -55,6 +55,7 @@ def finetune_experiment(
     raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
+    raw["may_lack"] = list(emulator.normaliser.may_lack)
     raw["standardise"] = _standardise(emulator)
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
@@ -136,6 +137,7 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "targets": (experiment.targets, emulator.targets),
         "model": (experiment.model, emulator.model),
         "graph": (experiment.graph, emulator.geometry.spec),
+        "may_lack": (experiment.may_lack, emulator.normaliser.may_lack),
         "standardise": ((experiment.standardise,), (_standardise(emulator),)),
     }
     for key, (given, there) in pairs.items():

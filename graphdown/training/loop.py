@@ -36,6 +36,7 @@ from graphdown.experiment import (
 )
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
+from graphdown.training.augment import make_augmentation
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.days import (
     adjustments,
@@ -178,9 +179,13 @@ class Trainer:
             fit_statistics(days, experiment.predictors, experiment.targets, self.geometry)
             if start is None
             else start.normaliser
-        ).standardising_to(reference)
+        )
+        self.normaliser = replace(
+            self.normaliser.standardising_to(reference), may_lack=experiment.may_lack
+        )
         around = experiment.model.target_regression
-        self.samples = [lay_out(own, self.geometry, around) for own in days]
+        smoothing = experiment.training.smoothing_km
+        self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]
@@ -202,6 +207,7 @@ class Trainer:
             self.moves = Moves(experiment.finetune, weights, experiment.model.rounds)
             self.params = self.moves.start(experiment.seed)
         self.optimiser = make_optimiser(experiment.training, self.moves)
+        self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
 
     def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
         """Yield the days of the validation period, on each grid that training leaves out."""
@@ -236,7 +242,7 @@ class Trainer:
 
     def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
         spec = self.experiment.training
-        step = make_step(self.graphdef, self.optimiser, spec.ema_decay, self.moves)
+        step = make_step(self.graphdef, self.optimiser, spec.ema_decay, self.moves, self.augment)
         mapped = DataParallel(step, spec.backend, spec.devices)
         if spec.batch_size % len(mapped.devices):
             raise ExperimentError(
@@ -286,7 +292,8 @@ class Trainer:
         area = self.geometry.target.area * self.geometry.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
-        return Constants(samples.graph, samples.bank, scales, weight, (predictors, targets))
+        warmed = (predictors, targets)
+        return Constants(samples.graph, samples.bank, scales, weight, warmed, samples.smoother)
 
     def _batch(self, step: int) -> tuple[Batch, int]:
         spec, seed = self.experiment.training, self.experiment.seed

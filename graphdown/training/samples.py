@@ -13,8 +13,10 @@ from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
+from graphdown.model.arrays import Interpolation
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
+from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 from meshes import Grid
@@ -32,6 +34,7 @@ class Samples:
         forcings: numbers per day [time, F].
         graph: from this source to the target; with a bank, from its first grid.
         bank: source grids to draw from.
+        smoother: means over neighbourhoods of each source grid, None without smoothing.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Samples:
     forcings: np.ndarray
     graph: GraphArrays
     bank: SourceBank | None = None
+    smoother: Interpolation | None = None
 
     @property
     def grids(self) -> int:
@@ -84,13 +88,23 @@ def make_samples(
     return lay_out(replace(days, adjustment=adjustment), geometry, around)
 
 
-def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
-    """Return paired days as samples, with a bank to upscale to its training grids."""
+def lay_out(
+    days: PairedDays, geometry: Geometry, around: int = 0, smoothing_km: float = 0.0
+) -> Samples:
+    """Return paired days as samples, with a bank to upscale to its training grids.
+
+    Args:
+        days: of one source.
+        geometry: of the target.
+        around: as for `Geometry.arrays`.
+        smoothing_km: as in `TrainingSpec`.
+    """
     bank, season = days.bank, forcings(days.time)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
-        return Samples(days.name, source, days.fine, season, graph)
+        smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
+        return Samples(days.name, source, days.fine, season, graph, None, smoother)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
     if days.orog is not None:
@@ -99,7 +113,8 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
     fields = _adjusted(days.source, days.adjustment)
-    return Samples(days.name, fields, days.fine, season, graph, sources)
+    smoother = make_smoother(grids, sources.nodes, smoothing_km)
+    return Samples(days.name, fields, days.fine, season, graph, sources, smoother)
 
 
 def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:

@@ -15,6 +15,7 @@ from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.bank import SourceBank
 from graphdown.model.predict import Scaling, predict
+from graphdown.training.augment import Augmentation
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import AXIS
 
@@ -48,6 +49,7 @@ class Constants(NamedTuple):
         scales: statistics.
         area: weight of each target node [Nt], mean 1.
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
+        smoother: means over neighbourhoods of each of the source's grids, None without smoothing.
         kept: with moves, the network's parameters before them, see `Moves.kept`.
     """
 
@@ -56,6 +58,7 @@ class Constants(NamedTuple):
     scales: Scaling
     area: Array
     warmed: tuple[Array, Array]
+    smoother: Any = None
     kept: Any = None
 
 
@@ -106,6 +109,7 @@ def make_step(
     optimiser: optax.GradientTransformation,
     ema_decay: float,
     moves: Moves | None = None,
+    augment: Augmentation | None = None,
 ) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
     """Return the step for one device, with sums over the named axis "data".
 
@@ -113,10 +117,11 @@ def make_step(
         graphdef: the network.
         optimiser: see `make_optimiser`.
         ema_decay: as in `TrainingSpec`.
+        augment: what changes the source fields, see `make_augmentation`.
         moves: what the state's parameters are of the network's; all of them if not given.
     """
 
-    def loss(params: Any, batch: Batch, constants: Constants) -> Array:
+    def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
         """Return this device's part of the area-weighted mean squared normalised error."""
         warm_source, warm_fine = constants.warmed
         offset = batch.warming[:, None, None]
@@ -124,6 +129,9 @@ def make_step(
         if constants.bank is not None:
             source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
         source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
+        if augment is not None:
+            own = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
+            source = augment(source, number, constants.scales, own)
         whole = params if moves is None else moves.whole(params, constants.kept)
         network = nnx.merge(graphdef, whole)
         graph = with_spacing_offset(graph, batch.spacing[0])
@@ -134,7 +142,7 @@ def make_step(
         return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
 
     def step(state: State, batch: Batch, constants: Constants) -> tuple[State, dict[str, Array]]:
-        value, gradient = jax.value_and_grad(loss)(state.params, batch, constants)
+        value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
         value, gradient = jax.lax.psum((value, gradient), AXIS)
         if moves is not None and moves.spec.pull:
             pull = jax.grad(moves.penalty)(state.params, constants.kept)
