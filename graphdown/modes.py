@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
 from graphdown.data.bank import LEAST_COVERED
+from graphdown.model.estimate import MOST_LEVERAGE
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 
@@ -44,6 +45,21 @@ class Modes:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all attributes but the grid."""
         return {name: value for name, value in vars(self).items() if name != "grid"}
+
+    def shares(self, fields: np.ndarray, days: int) -> np.ndarray:
+        """Return the shares of training days in the patterns, float32 [time, K].
+
+        A target pattern is the sum over the training days of share times anomaly.
+
+        Args:
+            fields: some of the training days, predictors [time, Nf, V].
+            days: the number of all training days.
+        """
+        anomalies = ((fields - self.mean) / self.scale).reshape(len(fields), -1)
+        flat = self.patterns.reshape(len(self.patterns), -1).astype(np.float64)
+        variance = np.square(flat).sum(axis=1)
+        least = np.finfo(np.float32).eps ** 2 * variance.max()  # patterns of rounding alone
+        return (anomalies @ flat.T / (np.maximum(variance, least) * days)).astype(np.float32)
 
     def weights(self, source: Grid) -> SparseWeights:
         """Return the weights [Ns, Nf] of the fields in the means over source cells.
@@ -83,17 +99,35 @@ class Modes:
 
     def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""
+        amplitudes = self._amplitudes(weights)
+        return lambda values: self._targets(amplitudes(values))
+
+    def leaver(
+        self, weights: SparseWeights
+    ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+        """Return what tells by how much days miss, each estimated from the other training days.
+
+        It takes source values [time, Ns, V], their targets [time, Nt, T] and shares [time, K] of
+        training days, and returns targets less estimates (see `graphdown.model.estimate`).
+        """
+        amplitudes = self._amplitudes(weights)
+
+        def missed(values: np.ndarray, fine: np.ndarray, share: np.ndarray) -> np.ndarray:
+            made = amplitudes(values)
+            leverage = np.stack([np.sum(share * own, axis=1) for own in made], axis=-1)
+            return (fine - self._targets(made)) / (1 - np.minimum(leverage, MOST_LEVERAGE))[:, None]
+
+        return missed
+
+    def _amplitudes(self, weights: SparseWeights) -> Callable[[np.ndarray], list[np.ndarray]]:
+        """Return what makes amplitudes [time, K], for each target, of source values."""
         gain, mean = self.gain(weights)
+        flat = [own.reshape(len(own), -1).T for own in gain]
+        return lambda values: [(values - mean).reshape(len(values), -1) @ own for own in flat]
 
-        def estimate(values: np.ndarray) -> np.ndarray:
-            seen = (values - mean).reshape(len(values), -1)
-            columns = [
-                seen @ own.reshape(len(own), -1).T @ self.target_patterns[..., t]
-                for t, own in enumerate(gain)
-            ]
-            return np.stack(columns, axis=-1) + self.target_mean
-
-        return estimate
+    def _targets(self, amplitudes: list[np.ndarray]) -> np.ndarray:
+        columns = [own @ self.target_patterns[..., t] for t, own in enumerate(amplitudes)]
+        return np.stack(columns, axis=-1) + self.target_mean
 
 
 def fit_modes(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdown.model.estimate import Observation, Patterns, estimate
+from graphdown.model.estimate import LeftOut, Observation, Patterns, estimate
 from graphdown.modes import NOISES, choose_noise, fit_modes
 from graphdown.penalised import Design
 from meshes import Grid, RandomGrids, random_grids
@@ -135,3 +135,50 @@ def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
         estimate = modes.estimator(weights)
         changes.append(abs((estimate(values + [4.0, 0.0]) - estimate(values)).mean()))
     assert changes[1] < 0.5 * changes[0]
+
+
+def test_what_a_training_day_misses_without_itself_is_what_modes_fitted_without_it_miss():
+    modes = fitted()
+    modes.noise[:] = 0.1
+    weights, values = seen(modes, GRIDS[3])
+    share = modes.shares(X[:DAYS], DAYS)
+    made = modes.leaver(weights)(values[:DAYS], Y[:DAYS], share)
+    fitted_too = Y[:DAYS] - modes.estimator(weights)(values[:DAYS])
+    for day in (0, 17):
+        others = np.delete(np.arange(DAYS), day)
+        without = fit_modes(FIELDS, X[others], Y[others], DAYS - 2, *NO_WARMING)
+        # The penalty is the number of days times the noise.
+        without.noise[:] = 0.1 * DAYS / (DAYS - 1)
+        expected = Y[day] - without.estimator(weights)(values[day : day + 1])[0]
+        assert np.abs(expected - made[day]).mean() < 0.1 * np.abs(expected - fitted_too[day]).mean()
+
+
+def test_the_device_leaves_a_warmed_day_out_of_its_own_estimate():
+    modes = fitted(20)
+    weights, values = seen(modes, GRIDS[2])
+    gain, mean = modes.gain(weights)
+    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
+    source = np.swapaxes(values[:DAYS], 0, 1).astype(np.float32)
+    truth = np.swapaxes(Y[:DAYS], 0, 1).astype(np.float32)
+    left_out = LeftOut(source, truth, modes.shares(X[:DAYS], DAYS))
+    observation = Observation(gain, mean)
+    made = truth - np.asarray(estimate(source, observation, patterns, left_out))
+    expected = modes.leaver(weights)(values[:DAYS], Y[:DAYS], left_out.share)
+    np.testing.assert_allclose(np.swapaxes(made, 0, 1), expected, atol=5e-3)
+    warmer = source + np.asarray([3.0, 0.0], np.float32)
+    plain = estimate(warmer, observation, patterns) - estimate(source, observation, patterns)
+    left = np.asarray(estimate(warmer, observation, patterns, left_out)) - (truth - made)
+    assert 0.0 < np.abs(left - plain).mean() < 0.2 * np.abs(plain).mean()
+
+
+def test_days_that_are_not_in_the_modes_are_left_as_they_are():
+    modes = fitted(20)
+    weights, values = seen(modes, GRIDS[0])
+    gain, mean = modes.gain(weights)
+    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
+    source = np.swapaxes(values[DAYS:], 0, 1).astype(np.float32)
+    truth = np.full((TARGET.size, len(values) - DAYS, 1), np.nan, np.float32)
+    none = LeftOut(source, truth, np.zeros((len(values) - DAYS, 20), np.float32))
+    observation = Observation(gain, mean)
+    made = estimate(source, observation, patterns, none)
+    np.testing.assert_array_equal(made, estimate(source, observation, patterns))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
-from graphdown.model.estimate import estimate
+from graphdown.model.estimate import LeftOut, estimate
 from graphdown.model.network import Downscaler
 
 
@@ -35,7 +35,12 @@ class Scaling(NamedTuple):
 
 
 def predict(
-    network: Downscaler, scales: Scaling, source: Array, forcings: Array, graph: GraphArrays
+    network: Downscaler,
+    scales: Scaling,
+    source: Array,
+    forcings: Array,
+    graph: GraphArrays,
+    left_out: LeftOut | None = None,
 ) -> Array:
     """Return the targets [B, Nt, T] in physical units, before any limit such as pr >= 0.
 
@@ -45,9 +50,10 @@ def predict(
         source: predictors [B, Ns, V] in physical units.
         forcings: numbers per sample [B, F].
         graph: edges, interpolations and static features.
+        left_out: training days that the modes are to make their estimate without.
     """
     values = jnp.swapaxes(source, 0, 1)
-    base = uncorrected(scales, values, graph)
+    base = uncorrected(scales, values, graph, left_out)
     known = None if graph.patterns is None else graph.patterns.standardise(base)
     correction = network(standardise(scales, values), forcings, graph, known) * scales.scale
     return jnp.swapaxes(base + correction, 0, 1)
@@ -67,13 +73,15 @@ def standardise(scales: Scaling, values: Array) -> Array:
     return jnp.concatenate([jnp.where(jnp.isnan(x), 0.0, x), missing.astype(x.dtype)], -1)
 
 
-def uncorrected(scales: Scaling, values: Array, graph: GraphArrays) -> Array:
+def uncorrected(
+    scales: Scaling, values: Array, graph: GraphArrays, left_out: LeftOut | None = None
+) -> Array:
     """Return what the network corrects [Nt, B, T] of source values [Ns, B, V].
 
     The estimate by the modes if there are any, else interpolated values, or a constant for targets
     that are no predictors.
     """
     if graph.observation is not None and graph.patterns is not None:
-        return estimate(values, graph.observation, graph.patterns)
+        return estimate(values, graph.observation, graph.patterns, left_out)
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     return graph.to_target(own) + scales.base

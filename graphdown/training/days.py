@@ -16,6 +16,7 @@ from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normalise
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
+from graphdown.modes import Modes
 from graphdown.training.few import held_out_of, learned_from
 from meshes import Grid, bilinear
 
@@ -63,6 +64,11 @@ class PairedDays:
     def on_grid(self, number: int | None) -> Grid:
         """Return a grid of the bank, or the source's own for None."""
         return self.grid if number is None or self.bank is None else self.bank.grids[number]
+
+    def shares(self, modes: Modes) -> np.ndarray:
+        """Return the shares of the days in the modes [time, K]."""
+        total = len(self.source)
+        return np.concatenate([modes.shares(self.source[p], total) for p in parts(self.source)])
 
     def seen(self, days: slice, number: int | None) -> np.ndarray:
         """Return the adjusted predictors [days, node, V] on a grid as for `on_grid`."""
@@ -190,12 +196,12 @@ def fit_statistics(
         for number in held_out(source.bank):
             entering, correction, fine = Moments(), Moments(), Moments()
             grid = source.on_grid(number)
-            uncorrected = _uncorrected(grid, predictors, targets, geometry)
+            missed = _missed(source, grid, predictors, targets, geometry)
             for part in parts(source.fine):
                 given, wanted = source.seen(part, number), source.fine[part]
                 made = to_channels(given, predictors)
                 entering.add(made.reshape(-1, made.shape[-1]))
-                correction.add(wanted - uncorrected(given))
+                correction.add(missed(given, wanted, part))
                 fine.add(wanted.reshape(-1, len(targets)))
             coarse.append(entering)
             corrections.append(correction)
@@ -205,24 +211,31 @@ def fit_statistics(
     return fit_normaliser(predictors, targets, coarse, corrections, base)
 
 
-def _uncorrected(
-    grid: Grid, predictors: tuple[str, ...], targets: tuple[str, ...], geometry: Geometry
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what makes of source values that which the network corrects [time, Nt, T].
+def _missed(
+    source: PairedDays,
+    grid: Grid,
+    predictors: tuple[str, ...],
+    targets: tuple[str, ...],
+    geometry: Geometry,
+) -> Callable[[np.ndarray, np.ndarray, slice], np.ndarray]:
+    """Return what tells how far days are from what the network corrects.
 
-    A constant that it starts from does not matter for the spread and counts as 0.
+    It takes predictors on the grid, targets [time, Nt, T], and which days these are. A constant
+    that the network starts from does not matter for the spread and counts as 0.
     """
-    if geometry.modes is not None:
-        return geometry.modes.estimator(geometry.modes.weights(grid))
+    modes = geometry.modes
+    if modes is not None:
+        share, left = source.shares(modes), modes.leaver(modes.weights(grid))
+        return lambda values, fine, days: left(values, fine, share[days])
     weights = bilinear(grid, geometry.target)
 
-    def interpolated(values: np.ndarray) -> np.ndarray:
+    def interpolated(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
         own = [
             weights.apply(values[..., predictors.index(t)])
             if t in predictors
             else np.zeros((len(values), geometry.target.size))
             for t in targets
         ]
-        return np.stack(own, axis=-1)
+        return fine - np.stack(own, axis=-1)
 
     return interpolated

@@ -185,7 +185,9 @@ class Trainer:
         )
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km
-        self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
+        self.samples = [
+            lay_out(own, self.geometry, around, smoothing, known=start is None) for own in days
+        ]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]

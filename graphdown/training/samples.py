@@ -34,6 +34,7 @@ class Samples:
         forcings: numbers per day [time, F].
         graph: from this source to the target; with a bank, from its first grid.
         bank: source grids to draw from.
+        share: of the days in the modes [time, K], None without modes.
         smoother: means over neighbourhoods of each source grid, None without smoothing.
     """
 
@@ -43,6 +44,7 @@ class Samples:
     forcings: np.ndarray
     graph: GraphArrays
     bank: SourceBank | None = None
+    share: np.ndarray | None = None
     smoother: Interpolation | None = None
 
     @property
@@ -55,7 +57,8 @@ class Samples:
         offset = np.full(len(days), spacing, np.float32)
         number = np.full(len(days), grid, np.int32)
         parts = self.source[days], self.fine[days], self.forcings[days]
-        return Batch(*parts, warming, offset, number)
+        share = None if self.share is None else self.share[days]
+        return Batch(*parts, warming, offset, number, share)
 
     def by_grid(self) -> Iterator["Samples"]:
         """Yield samples without a bank: each day on one of the grids, which take turns."""
@@ -89,7 +92,11 @@ def make_samples(
 
 
 def lay_out(
-    days: PairedDays, geometry: Geometry, around: int = 0, smoothing_km: float = 0.0
+    days: PairedDays,
+    geometry: Geometry,
+    around: int = 0,
+    smoothing_km: float = 0.0,
+    known: bool = True,
 ) -> Samples:
     """Return paired days as samples, with a bank to upscale to its training grids.
 
@@ -98,13 +105,14 @@ def lay_out(
         geometry: of the target.
         around: as for `Geometry.arrays`.
         smoothing_km: as in `TrainingSpec`.
+        known: whether the geometry's modes, if any, were fitted on these days.
     """
     bank, season = days.bank, forcings(days.time)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
         smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
-        return Samples(days.name, source, days.fine, season, graph, None, smoother)
+        return Samples(days.name, source, days.fine, season, graph, smoother=smoother)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
     if days.orog is not None:
@@ -113,8 +121,11 @@ def lay_out(
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
     fields = _adjusted(days.source, days.adjustment)
+    share = None
+    if geometry.modes is not None and known:
+        share = days.shares(geometry.modes)
     smoother = make_smoother(grids, sources.nodes, smoothing_km)
-    return Samples(days.name, fields, days.fine, season, graph, sources, smoother)
+    return Samples(days.name, fields, days.fine, season, graph, sources, share, smoother)
 
 
 def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:

@@ -14,6 +14,7 @@ from graphdown.emulator import path_name
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.bank import SourceBank
+from graphdown.model.estimate import LeftOut
 from graphdown.model.predict import Scaling, predict
 from graphdown.training.augment import Augmentation
 from graphdown.training.moves import Moves
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
         warming: kelvin to add to the air temperatures [B].
         spacing: what to add to the logarithm of the source spacing [B], the same for all days.
         grid: number of the bank's grid to upscale to [B], the same for all days.
+        share: of the days in the modes [B, K], None without modes.
     """
 
     source: Any
@@ -38,6 +40,7 @@ class Batch(NamedTuple):
     warming: Any
     spacing: Any
     grid: Any
+    share: Any = None
 
 
 class Constants(NamedTuple):
@@ -128,6 +131,7 @@ def make_step(
         source, graph = batch.source, constants.graph
         if constants.bank is not None:
             source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
+        left_out = None if batch.share is None else _left_out(source, batch)
         source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
         if augment is not None:
             own = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
@@ -135,7 +139,7 @@ def make_step(
         whole = params if moves is None else moves.whole(params, constants.kept)
         network = nnx.merge(graphdef, whole)
         graph = with_spacing_offset(graph, batch.spacing[0])
-        made = predict(network, constants.scales, source, batch.forcings, graph)
+        made = predict(network, constants.scales, source, batch.forcings, graph, left_out)
         valid = jnp.isfinite(fine)
         error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
         weight = jnp.where(valid, constants.area[:, None], 0.0)
@@ -156,3 +160,8 @@ def make_step(
         return State(params, ema, inner, state.step + 1), metrics
 
     return step
+
+
+def _left_out(source: Array, batch: Batch) -> LeftOut:
+    """Return the batch's own days, which the network must not see the modes know already."""
+    return LeftOut(jnp.swapaxes(source, 0, 1), jnp.swapaxes(batch.fine, 0, 1), batch.share)
