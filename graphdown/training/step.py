@@ -120,8 +120,8 @@ def make_step(
         graphdef: the network.
         optimiser: see `make_optimiser`.
         ema_decay: as in `TrainingSpec`.
-        augment: what changes the source fields, see `make_augmentation`.
         moves: what the state's parameters are of the network's; all of them if not given.
+        augment: what changes the source fields, see `make_augmentation`.
     """
 
     def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
