@@ -52,6 +52,8 @@ class ExperimentData:
         understood: what was understood of the target's files ("target") and of each source's.
         banks: the grids of the sources that are upscaled to random ones; their fields stand in
             `sources` and `unseen` as they are before.
+        fines: targets of the sources that have others than `fine`, as each GCM drives a regional
+            model to weather of its own; on the same grid.
         stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`; a
             source that is the target itself has none of its own.
     """
@@ -62,6 +64,7 @@ class ExperimentData:
     unseen: dict[str, xr.Dataset]
     understood: dict[str, Understanding] = field(default_factory=dict)
     banks: dict[str, GridBank] = field(default_factory=dict)
+    fines: dict[str, xr.Dataset] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
 
     def pair(
@@ -95,12 +98,17 @@ class ExperimentData:
         coarse = {**self.sources, **self.unseen}[source]
         bounds = getattr(experiment.periods, period)
         part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
-        return pair(part, self.fine)
+        return pair(part, self.fines.get(source, self.fine))
 
 
 def source_store(source: str) -> str:
     """Return the name of a source's store."""
     return f"source-{source}"
+
+
+def target_store(source: str) -> str:
+    """Return the name of the store of a source's own target."""
+    return f"{TARGET_STORE}-{source}"
 
 
 def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
@@ -189,23 +197,25 @@ def _origin(
 
 
 def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
-    from graphdown.data.world import make_world
+    from graphdown.data.world import make_ensemble, make_world
+    from graphdown.data.world.ensemble import VIEWS
 
     data = experiment.data
     assert data.world is not None
-    views = [source.view for source in (*data.sources, *data.unseen)]
-    world = make_world(data.world, perfect="perfect" in views)
+    sources = (*data.sources, *data.unseen)
+    views = [str(source.view) for source in sources]
+    if data.world.rcm is None:
+        world = make_world(data.world, perfect="perfect" in views)
+        _check_views(sources, tuple(world.views))
+    else:
+        _check_views(sources, VIEWS)
+        world = make_ensemble(data.world, views)
     origin = {"world": asdict(data.world)}
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
-    truth = world.truth[list(experiment.targets)]
+    truth, names = world.truth[list(experiment.targets)], list(experiment.targets)
 
     def view(source: Source) -> xr.Dataset:
-        if source.view not in world.views:
-            raise DataError(
-                f"The source {source.name!r} names the view {source.view!r}; the embedded world "
-                f"has {', '.join(world.views)}."
-            )
-        fields = world.views[source.view]
+        fields = world.views[str(source.view)]
         _need(fields, experiment.needed, f"the view {source.view!r}", "predictors")
         extra = [name for name in (*experiment.may_lack, "orog") if name in fields]
         part = fields[[*experiment.needed, *extra]]
@@ -213,13 +223,28 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
         where = f"the source {source.name!r}"
         return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
 
-    of_truth = {**origin, "names": list(experiment.targets)}
+    def target_of(source: Source) -> xr.Dataset:
+        own = {**origin, "view": source.view, "names": names}
+        fields = world.truths[str(source.view)][names]
+        return holder.hold(target_store(source.name), TARGET, fields, as_they_are, own).ds
+
+    of_truth = {**origin, "views": views[:1], "names": names}
     return ExperimentData(
         holder.hold(TARGET_STORE, TARGET, truth, as_they_are, of_truth).ds,
         world.statics,
         {s.name: view(s) for s in data.sources},
         {s.name: view(s) for s in data.unseen},
+        fines={s.name: target_of(s) for s in sources if s.view in world.truths},
     )
+
+
+def _check_views(sources: Sequence[Source], there: Sequence[str]) -> None:
+    for source in sources:
+        if source.view not in there:
+            raise DataError(
+                f"The source {source.name!r} names the view {source.view!r}; the embedded world "
+                f"has {', '.join(there)}."
+            )
 
 
 def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:

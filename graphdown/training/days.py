@@ -10,7 +10,13 @@ import xarray as xr
 from graphdown.data.bank import GridBank
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.fields import field_values, horizontal_grid
-from graphdown.data.load import TARGET_STORE, ExperimentData, source_arrays, source_store
+from graphdown.data.load import (
+    TARGET_STORE,
+    ExperimentData,
+    source_arrays,
+    source_store,
+    target_store,
+)
 from graphdown.data.missing import check_complete, nearest_used
 from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.store import Stored
@@ -101,7 +107,8 @@ def training_days(
     grid = horizontal_grid(coarse, names, where)
     stored = data.stored.get(source_store(source), data.stored[TARGET_STORE])
     values = _complete(stored, coarse, grid, names, where)
-    wanted = data.stored[TARGET_STORE].days(fine["time"], targets)
+    own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
+    wanted = own.days(fine["time"], targets)
     return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank)
 
 
