@@ -100,7 +100,8 @@ class Normaliser:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`."""
-        return cls(**{name: tuple(value) for name, value in values.items()})
+        names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
+        return cls(**{name: tuple(values[name]) for name in names})
 
 
 def is_air_temperature(name: str) -> bool:
