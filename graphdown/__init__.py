@@ -1,11 +1,13 @@
 """graphdown: grid-agnostic graph neural networks that downscale climate models."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from graphdown.emulator import Emulator, load
 from graphdown.errors import DataError, ExperimentError, GraphdownError
 from graphdown.evaluation import evaluate
-from graphdown.experiment import Experiment, load_experiment
+from graphdown.experiment import Experiment, Source, load_experiment
 
 if TYPE_CHECKING:
     from graphdown.data import ExperimentData
@@ -16,7 +18,9 @@ __all__ = [
     "Experiment",
     "ExperimentError",
     "GraphdownError",
+    "Source",
     "evaluate",
+    "finetune",
     "load",
     "load_experiment",
     "train",
@@ -33,3 +37,39 @@ def train(experiment: Experiment, data: "ExperimentData | None" = None) -> Emula
     from graphdown.training import train as run_training
 
     return run_training(experiment, data)
+
+
+def finetune(
+    run: str | Path,
+    data: Experiment | Source | str,
+    output: str | Path = "",
+    *,
+    overrides: Sequence[str] = (),
+    loaded: "ExperimentData | None" = None,
+    **options: Any,
+) -> Emulator:
+    """Go on training the emulator of a run on other data, in a run folder of its own.
+
+    Example: `finetune("runs/demo", "shifted", years=3, moves="head", pull=0.01)`. The same call
+    goes on with an interrupted run.
+
+    Args:
+        run: the run's folder.
+        data: an experiment, whose data, periods and training are taken; or a source, or the name
+            of one that the run's own experiment knows, seen or unseen.
+        output: folder of the new run; by default one beside the run, named after data and options.
+        overrides: "key.sub=value" strings over the resulting experiment, as in
+            "training.steps=200".
+        loaded: the fields, if they are loaded already.
+        options: moves, rank, pull, depth_decay, years and held_out of
+            `graphdown.experiment.FinetuneOptions`.
+
+    Raises:
+        ExperimentError: an option is wrong, or the emulator does not fit the data's target.
+        DataError: a field is missing or wrong.
+        GraphdownError: the folder holds no run, or training diverged.
+    """
+    from graphdown.training import finetune_experiment
+    from graphdown.training import train as run_training
+
+    return run_training(finetune_experiment(run, data, output, overrides, **options), loaded)

@@ -218,7 +218,8 @@ class _Check:
         self.grids["the target"] = GridFound.of(target)
         for name, fields in {**data.sources, **data.unseen}.items():
             where = f"the source {name!r}"
-            source = horizontal_grid(fields, experiment.predictors, where)
+            there = [name for name in experiment.predictors if name in fields]
+            source = horizontal_grid(fields, there, where)
             self.grids[where] = GridFound.of(source)
             self.coverage[where] = coverage(source, target, self.margin_km)
         return target

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
+from graphdown.experiment import FinetuneOptions
 from graphdown.notices import notices_shown
 from graphdown.statements import Statements
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
 NOTHING = Statements()
+GENTLE = FinetuneOptions()
 
 
 def demo(
@@ -54,6 +57,37 @@ def train(
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
 
 
+def finetune(
+    run: Positional[Annotated[Path, arg(metavar="RUN")]],
+    *,
+    data: Annotated[str, arg(metavar="SOURCE|EXPERIMENT.yaml")],
+    options: Annotated[FinetuneOptions, arg(name="")] = GENTLE,
+    output: Annotated[str, arg(aliases=["-o"])] = "",
+    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+) -> None:
+    """Go on training a run's emulator on other data; the same command resumes.
+
+    Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+
+    Args:
+        run: the run's folder, which stays as it is.
+        data: name of a source that the run's experiment knows, seen or unseen, or an experiment
+            file, whose data, periods and training are taken.
+        options: what moves and how far.
+        output: the new run's folder; empty takes one beside the run, named after data and options.
+        overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
+    """
+    from graphdown.experiment import load_experiment
+    from graphdown.training import finetune_experiment
+    from graphdown.training import train as run_training
+
+    on = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
+    experiment = finetune_experiment(run, on, output, overrides, **asdict(options))
+    run_training(experiment)
+    where = experiment.output
+    print(f"The emulator is in {where}; score it with: graphdown evaluate {where}")
+
+
 def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
     """Score a run and the baselines on its test period; print the table, write the report.
 
@@ -74,6 +108,7 @@ def downscale(
     output: Annotated[Path, arg(aliases=["-o"])],
     target: Annotated[str, arg(metavar="FILE_OR_NAME")] = "",
     statics: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
 ) -> None:
@@ -95,6 +130,8 @@ def downscale(
             and, if known, station, orog, sftlf.
         statics: files with orog and sftlf on any grid, where the target lacks them; of stations
             they tell the terrain around.
+        historical: files of the same model in the years of the training period, for an emulator
+            that was trained with `standardise: per-source`.
         stated: what the inputs do not say themselves.
         overwrite: replace the output if it exists.
     """
@@ -113,13 +150,20 @@ def downscale(
     if target:
         with opened_target(target) as place:
             emulator = emulator.onto(place, read_statics(statics) if statics else None)
-    ds, understood = read_files(inputs, stated.request(emulator.predictors, ["orog"]))
+    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
+    ds, understood = read_files(inputs, stated.request(needed, ["orog", *may_lack]))
     log_notes(understood.notes)
+    past = None
+    if historical:
+        opened, _ = read_files(historical, stated.request(needed, may_lack))
+        with opened:
+            past = opened.compute()
     with ds:
-        fine = emulator.downscale(ds.compute())
+        fine = emulator.downscale(ds.compute(), historical=past)
     words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
     words += ["--target", target] if target else []
     words += ["--statics", *statics] if statics else []
+    words += ["--historical", *historical] if historical else []
     words += stated.words()
     write(fine, output, shlex.join(words))
     print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
@@ -242,6 +286,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "graph": graph,
     "train": train,
+    "finetune": finetune,
     "downscale": downscale,
     "evaluate": evaluate,
 }

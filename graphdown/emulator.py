@@ -17,6 +17,7 @@ from flax import nnx
 
 from graphdown.attributes import variable_attrs
 from graphdown.coordinates import cf_coordinates
+from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
@@ -104,7 +105,12 @@ class Emulator:
         graphdef, params = nnx.split(network)
         return nnx.merge(graphdef, with_values(params, self.params))
 
-    def downscale(self, coarse: xr.Dataset, units: Mapping[str, str] | None = None) -> xr.Dataset:
+    def downscale(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+    ) -> xr.Dataset:
         """Downscale a dataset from whatever grid it stands on.
 
         Repairs, and a margin around the target that the source does not cover, are logged.
@@ -112,6 +118,8 @@ class Emulator:
         Args:
             coarse: the predictors [time, *horizontal] and, if known, orog (m).
             units: units of variables that carry none, by name.
+            historical: fields of the same source in the years of the training period, for an
+                emulator that was trained with `standardise: per-source`.
 
         Returns:
             The targets [time, *target dimensions], float32, with the target's coordinates.
@@ -119,12 +127,16 @@ class Emulator:
         Raises:
             DataError: a predictor, its units or values are missing, there are several times a
                 day, or the source covers less than 99 % of the target.
+            GraphdownError: the emulator needs historical fields and has none, or the reverse.
         """
         where, notes = "the dataset to downscale", Notes()
-        ds = to_canonical(coarse, self.predictors, units, where, ["orog"], notes)
+        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
+        ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
         check_not_sub_daily(ds, where)
         grid, values = source_arrays(ds, self.predictors, where, notes)
         target = self.geometry.target
+        adjustment = self._adjustment(historical, units)
+        values = values if adjustment is None else adjustment(values)
         covered = coverage(grid, target, self.geometry.spec.margin_km)
         check_cover(covered, grid, target, where, notes)
         log_notes(notes.listed())
@@ -163,6 +175,25 @@ class Emulator:
         at_target, around = target_ground(target, statics, wanted)
         geometry = Geometry(at_target.grid, at_target.statics, self.geometry.spec, ground=around)
         return dataclasses.replace(self, geometry=geometry)
+
+    def _adjustment(
+        self, historical: xr.Dataset | None, units: Mapping[str, str] | None
+    ) -> Adjustment | None:
+        """Return what gives a source the climate of those trained on, by its historical fields."""
+        reference = self.normaliser.reference
+        if (reference is None) != (historical is None):
+            raise GraphdownError(
+                "This emulator standardises each source by its own climate; give fields of the "
+                "source in the years of the training period too, as 'historical'."
+                if historical is None
+                else "This emulator standardises all sources alike; leave 'historical' out."
+            )
+        if reference is None or historical is None:
+            return None
+        names, where = self.predictors, "the historical dataset"
+        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
+        ds = to_canonical(historical, needed, units, where, may_lack, Notes())
+        return adjustment_to(reference, climate_of(ds, names, self.geometry.target, where), names)
 
     def dataset(
         self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]
@@ -289,7 +320,7 @@ def new_network(
 ) -> Downscaler:
     """Return an untrained network for the given geometry and variables."""
     shape = NetworkShape(
-        len(normaliser.mean),
+        normaliser.channels,
         len(normaliser.targets),
         len(FORCINGS),
         len(geometry.static_names),
@@ -306,7 +337,7 @@ def named_values(params: Any) -> dict[str, np.ndarray]:
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def with_values(params: Any, values: Mapping[str, np.ndarray]) -> Any:
+def with_values(params: Any, values: Mapping[str, Any]) -> Any:
     """Return a tree of parameters with its values replaced by the named ones.
 
     Raises:

@@ -141,6 +141,16 @@ class TrainingSpec:
             folder, which takes little memory however long the periods are. Parameters are the
             same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
             the same.
+        smoothing_km: augmentation: in each step, a uniformly drawn share in [0, 1] of the source
+            fields is replaced by their mean within this distance; 0 leaves them as they are.
+        mean_shift: augmentation: largest shift of a predictor's mean, in its standard deviations,
+            drawn uniformly for each step and predictor; precipitation is multiplied by exp(shift).
+        variance_shift: augmentation: largest logarithm of the factor of a predictor's deviations
+            from its mean, drawn likewise; precipitation is multiplied by the factor.
+        noise: augmentation: size of independent noise at each node, day and predictor, in standard
+            deviations; for precipitation a lognormal factor of mean 1.
+        variable_dropout: augmentation: probability, for each day, that one of the experiment's
+            `may_lack` is missing.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
     """
@@ -156,9 +166,58 @@ class TrainingSpec:
     patience: int = 0
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
+    smoothing_km: float = 0.0
+    mean_shift: float = 0.0
+    variance_shift: float = 0.0
+    noise: float = 0.0
+    variable_dropout: float = 0.0
     samples: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions:
+    """How far fine-tuning may lead away from the network that it starts from.
+
+    Attributes:
+        moves: which parameters move: "all"; the "head" (last layer and each target node's own
+            readout); the "norm" layers; the "encoder" (source to mesh); or "adapters", low-rank
+            matrices beside every kernel (LoRA, Hu et al. 2021, arXiv 2106.09685), which are added
+            to the kernels when the emulator is saved. Closed-form parts (`model.target_regression`,
+            `model.modes`) never move.
+        rank: of the adapters.
+        pull: weight a of the penalty a/2 |w - w0|^2 on the distance of the network's weights from
+            those that it started with (L2-SP, Li et al. 2018, arXiv 1802.01483).
+        depth_decay: factor of the learning rate from each stage to the one before it, counted from
+            the target: head, target update, decoder, rounds of message passing, encoder.
+        years: use the last so many years of `periods.train`; 0 leaves all weights unchanged; if
+            not given, the whole period.
+        held_out: share of the days of each month of those years, at its end, that is not learned
+            from but chooses when to stop; 0 lets `periods.validation` choose.
+    """
+
+    moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
+    rank: int = 4
+    pull: float = 0.0
+    depth_decay: float = 1.0
+    years: int | None = None
+    held_out: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSpec(FinetuneOptions):
+    """The network that a run starts from, instead of random weights, and how it moves from there.
+
+    Its variables, statistics, model and graph are those of the experiment.
+
+    Attributes:
+        run: folder of the run that trained it.
+        sha256: hash of its weights and statistics; filled in when the fine-tuning starts.
+    """
+
+    run: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +231,14 @@ class Experiment:
         data, periods, graph, model, training: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
+        may_lack: predictors that a source may lack; the network sees their mean and a flag there.
+        standardise: "shared" standardises all sources by the same statistics, biases included.
+            "per-source" first gives each source's predictors the mean and standard deviation that
+            the training sources have on average over the target and the training period, by its
+            own statistics of that period; an unseen source's are those of fields of the same
+            years that `downscale` is given beside the ones to downscale. Errors in mean and
+            variance vanish, changes since then are scaled with the variance.
+        finetune: the trained network to start from; random weights if not given.
         seed: of every random number in training.
     """
 
@@ -193,7 +260,15 @@ class Experiment:
         "scaled delta",
         "ridge",
     )
+    may_lack: tuple[str, ...] = ()
+    standardise: Literal["shared", "per-source"] = "shared"
+    finetune: FinetuneSpec | None = None
     seed: int = 0
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the predictors that every source must have."""
+        return tuple(name for name in self.predictors if name not in self.may_lack)
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -218,9 +293,7 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
         raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
     if not isinstance(raw, dict):
         raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
-    for override in overrides:
-        _apply_override(raw, override)
-    return parse_experiment(raw, str(path))
+    return parse_experiment(apply_overrides(raw, overrides), str(path))
 
 
 def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
@@ -264,6 +337,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Put "key.sub=value" strings, values in YAML, into nested dicts, and return these.
+
+    Raises:
+        ExperimentError: an override is no such string, or goes into a plain value.
+    """
+    for override in overrides:
+        _apply_override(raw, override)
+    return raw
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
@@ -362,6 +446,52 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
     if not 0 <= experiment.training.ema_decay < 1:
         raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
+    for key in ("smoothing_km", "mean_shift", "variance_shift", "noise", "variable_dropout"):
+        if not getattr(experiment.training, key) >= 0:
+            raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
+    _check_may_lack(experiment, where)
+    if experiment.finetune is not None:
+        _check_finetune(experiment.finetune, where)
+
+
+def _check_may_lack(experiment: Experiment, where: str) -> None:
+    names, model = experiment.may_lack, experiment.model
+    for name in names:
+        if name not in experiment.predictors:
+            raise ExperimentError(
+                f"{where}: 'may_lack' names {name!r}, which is no predictor; drop it there."
+            )
+        if name in experiment.targets:
+            raise ExperimentError(
+                f"{where}: 'may_lack' names {name!r}, a target, whose prediction starts from the "
+                "source's own; drop it there."
+            )
+    if names and (model.modes or model.target_regression):
+        raise ExperimentError(
+            f"{where}: 'may_lack' does not go with 'model.modes' and 'model.target_regression', "
+            "which need every predictor; set these to 0."
+        )
+    dropout = experiment.training.variable_dropout
+    if dropout >= 1 or (dropout and not names):
+        raise ExperimentError(
+            f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
+            "'may_lack' must name what is dropped."
+        )
+
+
+def _check_finetune(spec: FinetuneSpec, where: str) -> None:
+    right = {
+        "rank": (spec.rank >= 1, "be at least 1"),
+        "pull": (spec.pull >= 0, "not be negative"),
+        "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
+        "years": (spec.years is None or spec.years >= 0, "not be negative"),
+        "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+    }
+    for key, (is_right, demand) in right.items():
+        if not is_right:
+            raise ExperimentError(
+                f"{where}: 'finetune.{key}' is {getattr(spec, key)}, but must {demand}."
+            )
 
 
 def _check_baselines(names: Sequence[str], where: str) -> None:

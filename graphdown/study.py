@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,14 @@ def evaluate_run(
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
     scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    metrics = run / "metrics.csv"
     page = write_report(
         run / "report",
         experiment.name,
         cases,
         scores,
         statics=data.statics if data.statics.data_vars else None,
-        training=run / "metrics.csv",
+        training=metrics if metrics.exists() else None,
         notes=_notes(experiment, data),
         lead=GNN,
     )
@@ -77,7 +79,7 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     names = list(experiment.targets)
     cases = []
     for name in [*data.sources, *data.unseen]:
-        methods = fitted.methods(name) | {GNN: emulator.downscale}
+        methods = fitted.methods(name) | {GNN: _downscaling(experiment, data, emulator, name)}
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         cases.append(
@@ -94,6 +96,15 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
             )
         )
     return cases
+
+
+def _downscaling(
+    experiment: Experiment, data: ExperimentData, emulator: Emulator, source: str
+) -> Predict:
+    """Return the emulator for a source, told of its climate where it wants to know it."""
+    if emulator.normaliser.reference is None:
+        return emulator.downscale
+    return partial(emulator.downscale, historical=data.history(experiment, source)[0])
 
 
 def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) -> list[Path]:

@@ -83,6 +83,18 @@ WRONG = {
     "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
     "variable": ({("output",): "${GRAPHDOWN_NOT_SET}/x"}, ["'output'", "GRAPHDOWN_NOT_SET"]),
     "steps": ({("training",): {"steps": 0}}, ["'training.steps'", "greater than 0"]),
+    "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
+    "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),
+    "may lack a target": ({("may_lack",): ["tas"]}, ["'may_lack'", "'tas'", "a target"]),
+    "modes and gaps": (
+        {("may_lack",): ["pr"], ("model", "modes"): 5},
+        ["'may_lack'", "'model.modes'", "set these to 0"],
+    ),
+    "nothing to drop": ({("training",): {"variable_dropout": 0.1}}, ["'may_lack' must name"]),
+    "fine-tuning": (
+        {("finetune",): {"run": "x", "rank": 0}},
+        ["'finetune.rank' is 0, but must be at least 1"],
+    ),
     "baseline": ({("baselines",): ["unet"]}, ["'baselines'", "'unet'", "there are nearest, "]),
     "near baseline": ({("baselines",): ["Unet"]}, ["'Unet'", "did you mean 'U-Net'"]),
     "baseline twice": ({("baselines",): ["ridge"] * 2}, ["'ridge' twice", "drop one"]),

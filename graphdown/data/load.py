@@ -53,6 +53,8 @@ class ExperimentData:
         understood: what was understood of the target's files ("target") and of each source's.
         banks: the grids of the sources that are upscaled to random ones; their fields stand in
             `sources` and `unseen` as they are before.
+        fines: targets of the sources that have others than `fine`, as each GCM drives a regional
+            model to weather of its own; on the same grid.
         stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`; a
             source that is the target itself has none of its own.
     """
@@ -63,6 +65,7 @@ class ExperimentData:
     unseen: dict[str, xr.Dataset]
     understood: dict[str, Understanding] = field(default_factory=dict)
     banks: dict[str, GridBank] = field(default_factory=dict)
+    fines: dict[str, xr.Dataset] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
 
     def pair(
@@ -79,6 +82,16 @@ class ExperimentData:
             return coarse, fine
         return bank.upscale(coarse, bank.held_out[0] if grid is None else grid), fine
 
+    def history(self, experiment: Experiment, source: str) -> list[xr.Dataset]:
+        """Return the predictors of a source in the training period, paired or not.
+
+        A source with random grids is upscaled to each of those that training leaves out.
+        """
+        coarse = {**self.sources, **self.unseen}[source]
+        where = f"'periods.train' of the source {source!r}"
+        past, bank = select_period(coarse, experiment.periods.train, where), self.banks.get(source)
+        return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
+
     def fields(
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -86,12 +99,17 @@ class ExperimentData:
         coarse = {**self.sources, **self.unseen}[source]
         bounds = getattr(experiment.periods, period)
         part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
-        return pair(part, self.fine)
+        return pair(part, self.fines.get(source, self.fine))
 
 
 def source_store(source: str) -> str:
     """Return the name of a source's store."""
     return f"source-{source}"
+
+
+def target_store(source: str) -> str:
+    """Return the name of the store of a source's own target."""
+    return f"{TARGET_STORE}-{source}"
 
 
 def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
@@ -137,7 +155,7 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
     fine, statics, understood = _target(target, experiment, holder)
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
-        periods = PERIODS if source in data.sources else PERIODS[2:]
+        periods = PERIODS if source in data.sources else _unseen_periods(experiment)
         group = loaded.sources if source in data.sources else loaded.unseen
         if source.upscale is not None:
             names = list(experiment.predictors)
@@ -153,6 +171,11 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
         fields, of_source = _source(source, fine, periods, experiment, holder)
         group[source.name], loaded.understood[source.name] = fields, of_source
     return loaded
+
+
+def _unseen_periods(experiment: Experiment) -> tuple[str, ...]:
+    """Return the periods whose fields of an unseen source are needed."""
+    return PERIODS if experiment.standardise == "per-source" else PERIODS[1:]
 
 
 def _upscaling(factor: int) -> Rules:
@@ -175,37 +198,54 @@ def _origin(
 
 
 def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
-    from graphdown.data.world import make_world
+    from graphdown.data.world import make_ensemble, make_world
+    from graphdown.data.world.ensemble import VIEWS
 
     data = experiment.data
     assert data.world is not None
-    views = [source.view for source in (*data.sources, *data.unseen)]
-    world = make_world(data.world, perfect="perfect" in views)
+    sources = (*data.sources, *data.unseen)
+    views = [str(source.view) for source in sources]
+    if data.world.rcm is None:
+        world = make_world(data.world, perfect="perfect" in views)
+        _check_views(sources, tuple(world.views))
+    else:
+        _check_views(sources, VIEWS)
+        world = make_ensemble(data.world, views)
     origin = {"world": asdict(data.world)}
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
-    truth = world.truth[list(experiment.targets)]
+    truth, names = world.truth[list(experiment.targets)], list(experiment.targets)
 
     def view(source: Source) -> xr.Dataset:
-        if source.view not in world.views:
-            raise DataError(
-                f"The source {source.name!r} names the view {source.view!r}; the embedded world "
-                f"has {', '.join(world.views)}."
-            )
-        fields = world.views[source.view]
-        _need(fields, experiment.predictors, f"the view {source.view!r}", "predictors")
-        extra = [name for name in ("orog",) if name in fields]
-        part = fields[[*experiment.predictors, *extra]]
+        fields = world.views[str(source.view)]
+        _need(fields, experiment.needed, f"the view {source.view!r}", "predictors")
+        extra = [name for name in (*experiment.may_lack, "orog") if name in fields]
+        part = fields[[*experiment.needed, *extra]]
         of_view = {**origin, "view": source.view, "names": list(experiment.predictors)}
         where = f"the source {source.name!r}"
         return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
 
-    of_truth = {**origin, "names": list(experiment.targets)}
+    def target_of(source: Source) -> xr.Dataset:
+        own = {**origin, "view": source.view, "names": names}
+        fields = world.truths[str(source.view)][names]
+        return holder.hold(target_store(source.name), TARGET, fields, as_they_are, own).ds
+
+    of_truth = {**origin, "views": views[:1], "names": names}
     return ExperimentData(
         holder.hold(TARGET_STORE, TARGET, truth, as_they_are, of_truth).ds,
         world.statics,
         {s.name: view(s) for s in data.sources},
         {s.name: view(s) for s in data.unseen},
+        fines={s.name: target_of(s) for s in sources if s.view in world.truths},
     )
+
+
+def _check_views(sources: Sequence[Source], there: Sequence[str]) -> None:
+    for source in sources:
+        if source.view not in there:
+            raise DataError(
+                f"The source {source.name!r} names the view {source.view!r}; the embedded world "
+                f"has {', '.join(there)}."
+            )
 
 
 def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:
@@ -262,8 +302,9 @@ def _source(
     holder: Holder,
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
-    names = experiment.predictors
-    opened, understood = _open(where, source, names, optional=["orog"])
+    needed, may_lack = experiment.needed, experiment.may_lack
+    opened, understood = _open(where, source, needed, optional=["orog", *may_lack])
+    names = tuple(name for name in experiment.predictors if name in opened)
     part = _in_periods(opened, periods, experiment, where, where)
     rules = ValueRules(names, names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, experiment)
@@ -351,14 +392,21 @@ def source_arrays(
 ) -> tuple[Grid, np.ndarray]:
     """Return the grid of a source and its predictors [time, node, variable].
 
+    Predictors that the dataset lacks are NaN; who opens it refuses those that must be there.
     Points at which a predictor never has a value are masked; those of a pressure level that are
     missing below ground are filled, which is told to `notes`.
 
     Raises:
         DataError: other values are missing.
     """
-    filled, counts = with_ground_filled(ds, predictors, where)
+    there = tuple(name for name in predictors if name in ds)
+    filled, counts = with_ground_filled(ds, there, where)
     if notes is not None:
         note_filled(counts, where, notes)
-    grid = horizontal_grid(filled, predictors, where)
-    return grid, complete_values(field_values(filled, predictors, grid), grid, predictors, where)
+    grid = horizontal_grid(filled, there, where)
+    values = complete_values(field_values(filled, there, grid), grid, there, where)
+    if there == predictors:
+        return grid, values
+    every = np.full((*values.shape[:2], len(predictors)), np.nan, np.float32)
+    every[..., [predictors.index(name) for name in there]] = values
+    return grid, every

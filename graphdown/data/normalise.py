@@ -1,15 +1,32 @@
 """Transforms and statistics that bring variables to the order of one, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from graphdown.errors import DataError
+
 LOG_VARIABLES = ("pr",)
 NON_NEGATIVE = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
+OPTIONAL = ("source_mean", "source_std", "may_lack")
 AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
+
+
+@dataclass(frozen=True)
+class Climate:
+    """Statistics of a source's predictors over the target and a period.
+
+    Attributes:
+        mean, std: over days and over the source's nodes, each of which counts as much as it
+            enters an interpolation to the target. So two grids that show the same fields have the
+            same climate, however far they reach beyond the target.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,9 @@ class Normaliser:
         mean, std: of each of the network's input channels, see `channels`.
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
+        source_mean, source_std: with `standardise: per-source`, the climate that each source's
+            predictors are given before all else, see `graphdown.data.climate`; else empty.
+        may_lack: predictors that a source may lack.
     """
 
     predictors: tuple[str, ...]
@@ -29,6 +49,30 @@ class Normaliser:
     std: tuple[float, ...]
     base: tuple[float, ...]
     scale: tuple[float, ...]
+    source_mean: tuple[float, ...] = ()
+    source_std: tuple[float, ...] = ()
+    may_lack: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Number of the network's input channels, flags included."""
+        return len(self.mean) + len(self.may_lack)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the predictors that every source must have."""
+        return tuple(name for name in self.predictors if name not in self.may_lack)
+
+    @property
+    def reference(self) -> Climate | None:
+        """The climate that each source is given, None where sources stay as they are."""
+        return Climate(self.source_mean, self.source_std) if self.source_mean else None
+
+    def standardising_to(self, reference: Climate | None) -> "Normaliser":
+        """Return the statistics for sources that are given a climate first, or are not."""
+        if reference is None:
+            return self
+        return replace(self, source_mean=reference.mean, source_std=reference.std)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
@@ -37,6 +81,8 @@ class Normaliser:
         floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
         variable, log = (np.asarray(part) for part in zip(*channels(names), strict=True))
         integers = {"variable": variable, "column": np.asarray(column)}
+        if self.may_lack:
+            integers["flagged"] = np.asarray([names.index(name) for name in self.may_lack])
         return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def warmed(self) -> tuple[np.ndarray, ...]:
@@ -48,12 +94,14 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        given = {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {name: value for name, value in given.items() if value or name not in OPTIONAL}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`."""
-        return cls(**{name: tuple(values[name]) for name in cls.__dataclass_fields__})
+        names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
+        return cls(**{name: tuple(values[name]) for name in names})
 
 
 def is_air_temperature(name: str) -> bool:
@@ -142,9 +190,20 @@ def fit_normaliser(
         corrections: per source, of each target node [Nt, T] over days: target minus what it is
             corrected from. Nodes without any value, as over the sea, do not count.
         base: constants for the targets that are no predictors.
+
+    Raises:
+        DataError: no source has a predictor.
     """
-    mean = np.mean([m.mean for m in coarse], axis=0)
-    variance = np.mean([m.variance + (m.mean - mean) ** 2 for m in coarse], axis=0)
+    there = np.stack([m.count > 0 for m in coarse])
+    absent = ~there.any(axis=0)
+    if absent.any():
+        variable, _ = channels(predictors)[int(absent.argmax())]
+        raise DataError(
+            f"No training source has {predictors[variable]!r}; drop it from 'predictors' and "
+            "'may_lack', or add a source that has it."
+        )
+    mean = _over_sources([m.mean for m in coarse], there)
+    variance = _over_sources([m.variance + (m.mean - mean) ** 2 for m in coarse], there)
     scale = np.sqrt(np.mean([_over_nodes(m) for m in corrections], axis=0))
     return Normaliser(
         tuple(predictors),
@@ -154,6 +213,11 @@ def fit_normaliser(
         tuple(float(v) for v in base),
         tuple(float(max(v, 1e-6)) for v in scale),
     )
+
+
+def _over_sources(values: Sequence[np.ndarray], there: np.ndarray) -> np.ndarray:
+    """Return the mean of values [sources, C] over the sources that have them."""
+    return np.asarray(np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0))
 
 
 def _over_nodes(moments: Moments) -> np.ndarray:

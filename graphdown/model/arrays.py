@@ -130,7 +130,7 @@ def source_arrays(
     edges = [(graph.encode.senders, graph.encode.receivers) for graph in graphs]
     padding = Padding.over(edges, max(graph.source.size for graph in graphs))
     donors = [
-        bucket(max(_most_donors(w) for w in column))
+        bucket(max(most_donors(w) for w in column))
         for column in zip(*((graph.to_mesh, graph.to_target) for graph in graphs), strict=True)
     ]
     return [
@@ -138,8 +138,8 @@ def source_arrays(
             build_edge_table(
                 *_edges(graph.encode), sizes=(graph.source.size, graph.mesh.size), padding=padding
             ),
-            _interpolation(graph.to_mesh, donors[0]),
-            _interpolation(graph.to_target, donors[1]),
+            interpolation(graph.to_mesh, donors[0]),
+            interpolation(graph.to_target, donors[1]),
             jnp.asarray(statics, jnp.float32),
             None if gain is None else _observation(gain, padding.senders),
         )
@@ -182,11 +182,12 @@ def _observation(gain: Gain, nodes: int) -> Observation:
     return Observation(jnp.asarray(padded), jnp.asarray(np.pad(gain[1], (extra, (0, 0)))))
 
 
-def _most_donors(weights: SparseWeights) -> int:
+def most_donors(weights: SparseWeights) -> int:
+    """Return the largest number of donors that a receiver has."""
     return int(np.bincount(weights.rows, minlength=1).max())
 
 
-def _interpolation(weights: SparseWeights, width: int) -> Interpolation:
+def interpolation(weights: SparseWeights, width: int) -> Interpolation:
     """Lay out sparse weights with the same number of donors for every receiver."""
     degree = np.bincount(weights.rows, minlength=weights.shape[0])
     order = np.argsort(weights.rows, kind="stable")

@@ -20,6 +20,8 @@ class Scaling(NamedTuple):
         column: for each target [T] the predictor it is a correction of, V for none.
         base: constant of each target [T] that is no predictor, else 0.
         scale: of each target's correction [T].
+        flagged: predictors [F] that may be missing (NaN), which a channel of its own tells for
+            each; None for none.
     """
 
     variable: Array
@@ -29,6 +31,7 @@ class Scaling(NamedTuple):
     column: Array
     base: Array
     scale: Array
+    flagged: Array | None = None
 
 
 def predict(
@@ -57,10 +60,17 @@ def predict(
 
 
 def standardise(scales: Scaling, values: Array) -> Array:
-    """Return the standardised input channels [..., C] of predictors [..., V]."""
+    """Return the standardised input channels [..., C] of predictors [..., V].
+
+    With flags, what is missing is 0, and the further channels [..., C + F] are 1 there.
+    """
     x = values[..., scales.variable]
     x = jnp.where(scales.log, jnp.log1p(jnp.maximum(x, 0.0)), x)
-    return (x - scales.mean) / scales.std
+    x = (x - scales.mean) / scales.std
+    if scales.flagged is None:
+        return x
+    missing = jnp.isnan(values[..., scales.flagged])
+    return jnp.concatenate([jnp.where(jnp.isnan(x), 0.0, x), missing.astype(x.dtype)], -1)
 
 
 def uncorrected(

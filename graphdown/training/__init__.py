@@ -1,5 +1,6 @@
 """Training: loss and step, parallelism, checkpoints, the loop."""
 
+from graphdown.training.finetune import finetune_experiment
 from graphdown.training.loop import Trainer, load_for, train
 
-__all__ = ["Trainer", "load_for", "train"]
+__all__ = ["Trainer", "finetune_experiment", "load_for", "train"]

@@ -8,14 +8,22 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.bank import GridBank
+from graphdown.data.climate import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.fields import field_values, horizontal_grid
-from graphdown.data.load import TARGET_STORE, ExperimentData, source_arrays, source_store
+from graphdown.data.load import (
+    TARGET_STORE,
+    ExperimentData,
+    source_arrays,
+    source_store,
+    target_store,
+)
 from graphdown.data.missing import check_complete, nearest_used
-from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
+from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
 from graphdown.modes import Modes
+from graphdown.training.few import held_out_of, learned_from
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
@@ -46,6 +54,8 @@ class PairedDays:
         time: time stamps of the source.
         orog: height of the source in m, None if unknown.
         bank: grids that the source is upscaled to; `grid` and `source` are as before.
+        adjustment: what gives the source the climate of others, None for none; `source` is as
+            before it.
     """
 
     name: str
@@ -55,6 +65,7 @@ class PairedDays:
     time: xr.DataArray
     orog: xr.DataArray | None
     bank: GridBank | None = None
+    adjustment: Adjustment | None = None
 
     def on_grid(self, number: int | None) -> Grid:
         """Return a grid of the bank, or the source's own for None."""
@@ -66,8 +77,10 @@ class PairedDays:
         return np.concatenate([modes.shares(self.source[p], total) for p in parts(self.source)])
 
     def seen(self, days: slice, number: int | None) -> np.ndarray:
-        """Return the predictors [days, node, V] on a grid as for `on_grid`."""
+        """Return the adjusted predictors [days, node, V] on a grid as for `on_grid`."""
         values = self.source[days]
+        if self.adjustment is not None:
+            values = self.adjustment(values)
         if number is None or self.bank is None:
             return values
         columns = [self.bank.means(column, number) for column in np.moveaxis(values, -1, 0)]
@@ -77,21 +90,36 @@ class PairedDays:
 def training_days(
     data: ExperimentData, experiment: Experiment, source: str, target: Grid
 ) -> PairedDays:
-    """Return the days of a source in the training period, from its store if it has one.
+    """Return the days of a source to learn from, from its store if it has one.
 
     Raises:
         DataError: values of the source are missing.
     """
-    pair = coarse, fine = data.fields(experiment, source, "train")
+    pair = data.fields(experiment, source, "train")
+    tuned = experiment.finetune
+    if tuned is not None and tuned.held_out:
+        pair = learned_from(pair, tuned.held_out)
+    coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
-    if not data.stored:
+    if not data.stored or any(name not in coarse for name in names):
         return replace(paired_days(source, pair, names, targets, target), bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)
     stored = data.stored.get(source_store(source), data.stored[TARGET_STORE])
     values = _complete(stored, coarse, grid, names, where)
-    wanted = data.stored[TARGET_STORE].days(fine["time"], targets)
+    own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
+    wanted = own.days(fine["time"], targets)
     return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank)
+
+
+def validation_pair(
+    data: ExperimentData, experiment: Experiment, source: str, grid: int | None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return the days of a source that choose, on a grid as for `ExperimentData.pair`."""
+    tuned = experiment.finetune
+    if tuned is None or not tuned.held_out:
+        return data.pair(experiment, source, "validation", grid)
+    return held_out_of(data.pair(experiment, source, "train", grid), tuned.held_out)
 
 
 def paired_days(
@@ -130,6 +158,34 @@ def parts(values: DayValues) -> Iterator[slice]:
 def held_out(bank: GridBank | None) -> Sequence[int | None]:
     """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
     return [None] if bank is None else bank.held_out
+
+
+def source_climate(
+    data: ExperimentData, experiment: Experiment, source: str, target: Grid
+) -> Climate:
+    """Return the climate of a source in the training period, see `graphdown.data.climate`."""
+    where = f"the source {source!r}"
+    history = data.history(experiment, source)
+    return mean_climate([climate_of(ds, experiment.predictors, target, where) for ds in history])
+
+
+def adjustments(
+    data: ExperimentData, experiment: Experiment, target: Grid, reference: Climate | None
+) -> tuple[Climate | None, dict[str, Adjustment]]:
+    """Return what gives each training source the reference's climate, and the reference.
+
+    Args:
+        data: the experiment's fields.
+        experiment: whose training period counts.
+        target: the target grid.
+        reference: of the network to start from; if there is none, the mean of the sources.
+    """
+    if experiment.standardise == "shared":
+        return None, {}
+    own = {name: source_climate(data, experiment, name, target) for name in data.sources}
+    reference = reference or mean_climate(list(own.values()))
+    names = experiment.predictors
+    return reference, {n: adjustment_to(reference, climate, names) for n, climate in own.items()}
 
 
 def fit_statistics(

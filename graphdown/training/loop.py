@@ -19,15 +19,37 @@ from graphdown.allocation import keep_freed_memory
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.store import FOLDER, store_folder
-from graphdown.emulator import Emulator, load, named_values, new_network, run_network
+from graphdown.emulator import (
+    Emulator,
+    load,
+    named_values,
+    new_network,
+    run_network,
+    with_values,
+)
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.experiment import Experiment, experiment_to_dict, write_experiment
+from graphdown.experiment import (
+    Experiment,
+    experiment_to_dict,
+    load_experiment,
+    write_experiment,
+)
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
+from graphdown.training.augment import make_augmentation
 from graphdown.training.checkpoint import Checkpoints, Progress
-from graphdown.training.days import fit_statistics, held_out, training_days
+from graphdown.training.days import (
+    adjustments,
+    fit_statistics,
+    held_out,
+    training_days,
+    validation_pair,
+)
+from graphdown.training.few import with_last_years
+from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.modes import fit_experiment_modes
+from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel
 from graphdown.training.prefetch import prefetched
 from graphdown.training.regression import fit_target_regression
@@ -65,6 +87,9 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         DataError: a field is missing or wrong.
         GraphdownError: training diverged.
     """
+    experiment = with_hash(experiment)
+    if experiment.finetune is not None and experiment.finetune.years == 0:
+        return copy_emulator(experiment, _open_run(experiment))
     data = data or load_for(experiment)
     keep_freed_memory()
     run = _open_run(experiment)
@@ -103,9 +128,8 @@ def _check_run(experiment: Experiment, run: Path) -> None:
                 "another."
             )
         return
-    import yaml
-
-    held = yaml.safe_load(stored.read_text(encoding="utf-8"))
+    # Read as an experiment, so that options it was written without count as their defaults.
+    held = experiment_to_dict(load_experiment(stored))
     given = experiment_to_dict(experiment)
     differing = _first_difference(_trained(held), _trained(given))
     if differing is not None:
@@ -136,21 +160,39 @@ class Trainer:
 
     def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
         """Prepare samples, statistics and network."""
+        start = pretrained(experiment)
+        self.geometry = _geometry(experiment, data, start)
+        grid = self.geometry.target
+        # Fields of a source are there for all years, however few its targets are.
+        reference, self.adjustments = adjustments(
+            data, experiment, grid, None if start is None else start.normaliser.reference
+        )
+        experiment = with_last_years(experiment)
         self.experiment, self.folder = experiment, run
-        grid = horizontal_grid(data.fine, experiment.targets, "the target")
-        modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
-        self.geometry = Geometry(grid, data.statics, experiment.graph, modes)
-        days = [training_days(data, experiment, name, grid) for name in data.sources]
-        self.normaliser = fit_statistics(
-            days, experiment.predictors, experiment.targets, self.geometry
+        days = [
+            replace(
+                training_days(data, experiment, name, grid), adjustment=self.adjustments.get(name)
+            )
+            for name in data.sources
+        ]
+        self.normaliser = (
+            fit_statistics(days, experiment.predictors, experiment.targets, self.geometry)
+            if start is None
+            else start.normaliser
+        )
+        self.normaliser = replace(
+            self.normaliser.standardising_to(reference), may_lack=experiment.may_lack
         )
         around = experiment.model.target_regression
-        self.samples = [lay_out(own, self.geometry, around) for own in days]
+        smoothing = experiment.training.smoothing_km
+        self.samples = [
+            lay_out(own, self.geometry, around, smoothing, known=start is None) for own in days
+        ]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
-        if network.regression is not None:
+        if network.regression is not None and start is None:
             fitted = fit_target_regression(
                 self.samples,
                 self.validation,
@@ -159,16 +201,24 @@ class Trainer:
             )
             network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
             network.regression.constants[...] = jnp.asarray(fitted.constants)
+        self.params: Any
         self.graphdef, self.params = nnx.split(network)
-        self.optimiser = make_optimiser(experiment.training)
+        self.moves: Moves | None = None
+        if start is not None and experiment.finetune is not None:
+            weights = with_values(self.params, start.params)
+            self.moves = Moves(experiment.finetune, weights, experiment.model.rounds)
+            self.params = self.moves.start(experiment.seed)
+        self.optimiser = make_optimiser(experiment.training, self.moves)
+        self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
 
     def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
         """Yield the days of the validation period, on each grid that training leaves out."""
         e, grids = self.experiment, held_out(data.banks.get(name))
         for grid in grids:
-            pair = data.pair(e, name, "validation", grid)
+            pair = validation_pair(data, e, name, grid)
             around = e.model.target_regression
-            samples = make_samples(name, pair, e.predictors, e.targets, self.geometry, around)
+            names, own = (e.predictors, e.targets), self.adjustments.get(name)
+            samples = make_samples(name, pair, *names, self.geometry, around, own)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
@@ -194,16 +244,18 @@ class Trainer:
 
     def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
         spec = self.experiment.training
-        step = make_step(self.graphdef, self.optimiser, spec.ema_decay)
+        step = make_step(self.graphdef, self.optimiser, spec.ema_decay, self.moves, self.augment)
         mapped = DataParallel(step, spec.backend, spec.devices)
         if spec.batch_size % len(mapped.devices):
             raise ExperimentError(
                 f"'training.batch_size' is {spec.batch_size}, which {len(mapped.devices)} devices "
                 "cannot share evenly; make it a multiple."
             )
-        constants = [mapped.replicate(self._constants(s)) for s in self.samples]
+        kept = None if self.moves is None else mapped.replicate(self.moves.kept)
+        constants = [mapped.replicate(self._constants(s))._replace(kept=kept) for s in self.samples]
         state = mapped.replicate(state)
-        log = MetricsLog(self.folder / "metrics.csv", progress.step)
+        fresh = progress.step == 0 and not np.isfinite(progress.best)
+        log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
         bar = tqdm(
             total=spec.steps,
             initial=progress.step,
@@ -217,6 +269,9 @@ class Trainer:
         started, before = time.monotonic(), progress.seconds
         batches = prefetched(self._batch, range(progress.step, spec.steps))
         with bar, closing(batches):
+            if fresh and self.moves is not None:  # the start may be the best there is
+                progress = self._validate(mapped.one(state), progress, None, log, bar)
+                checkpoints.save(jax.device_get(mapped.one(state)), progress)
             while not self._finished(progress):
                 batch, source = next(batches)
                 state, metrics = mapped(state, mapped.split(batch), constants[source])
@@ -229,7 +284,8 @@ class Trainer:
                 if progress.step % spec.validate_every and progress.step < spec.steps:
                     continue
                 progress = replace(progress, seconds=before + time.monotonic() - started)
-                progress = self._validate(mapped.one(state), progress, losses, log, bar)
+                loss = float(np.mean(jax.device_get(losses)))
+                progress = self._validate(mapped.one(state), progress, loss, log, bar)
                 checkpoints.save(jax.device_get(mapped.one(state)), progress)
                 losses = []
 
@@ -238,7 +294,8 @@ class Trainer:
         area = self.geometry.target.area * self.geometry.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
-        return Constants(samples.graph, samples.bank, scales, weight, (predictors, targets))
+        warmed = (predictors, targets)
+        return Constants(samples.graph, samples.bank, scales, weight, warmed, samples.smoother)
 
     def _batch(self, step: int) -> tuple[Batch, int]:
         spec, seed = self.experiment.training, self.experiment.seed
@@ -255,13 +312,15 @@ class Trainer:
         self,
         state: State,
         progress: Progress,
-        losses: list[jax.Array],
+        loss: float | None,
         log: MetricsLog,
         bar: tqdm,
     ) -> Progress:
-        """Score the averaged weights; keep them if they are the best so far."""
-        loss = float(np.mean(jax.device_get(losses)))
-        if not np.isfinite(loss):
+        """Score the averaged weights; keep them if they are the best so far.
+
+        The loss is None before the first step.
+        """
+        if loss is not None and not np.isfinite(loss):
             raise GraphdownError(
                 f"The loss was not finite before step {progress.step}; lower "
                 f"'training.learning_rate' (now {self.experiment.training.learning_rate:g})."
@@ -276,10 +335,12 @@ class Trainer:
             progress = replace(progress, stale=progress.stale + 1)
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
         row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
-        log.add({k: f"{v:.6g}" for k, v in row.items()})
+        log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})
         shown = ", ".join(f"{t} {v:.3f}" for t, v in errors.items())
         bar.write(
-            f"step {progress.step}: loss {loss:.4f}, validation RMSE {shown}"
+            f"step {progress.step}: "
+            + ("" if loss is None else f"loss {loss:.4f}, ")
+            + f"validation RMSE {shown}"
             + (" (best)" if better else ""),
             file=sys.stderr,
         )
@@ -290,7 +351,7 @@ class Trainer:
 
     def _rmse(self, params: Any) -> dict[str, float]:
         """Return the validation RMSE by target, mean over the sources."""
-        network = nnx.merge(self.graphdef, params)
+        network = nnx.merge(self.graphdef, self._whole(params))
         area = self.geometry.target.area
         squares = []
         for samples in self.validation:
@@ -307,10 +368,15 @@ class Trainer:
         rmse = np.sqrt(np.mean(squares, axis=0))
         return {t: float(v) for t, v in zip(self.normaliser.targets, rmse, strict=True)}
 
+    def _whole(self, params: Any) -> Any:
+        """Return the network's parameters, of those that training moves."""
+        return params if self.moves is None else self.moves.whole(params, self.moves.kept)
+
     def _keep(self, params: Any) -> None:
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
-        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, named_values(params))
+        weights = named_values(self._whole(params))
+        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights)
         new, old = self.folder / "emulator.new", self.folder / "emulator"
         shutil.rmtree(new, ignore_errors=True)
         emulator.save(new)
@@ -322,6 +388,14 @@ class Trainer:
             shutil.rmtree(replaced)
         else:
             new.rename(old)
+
+
+def _geometry(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> Geometry:
+    grid = horizontal_grid(data.fine, experiment.targets, "the target")
+    if start is not None:
+        return geometry_for(start, Geometry(grid, data.statics, experiment.graph))
+    modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
+    return Geometry(grid, data.statics, experiment.graph, modes)
 
 
 def _thin(samples: Samples, most: int) -> Samples:

@@ -1,19 +1,22 @@
 """Training days as arrays, and which of them each step sees."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from graphdown.data.climate import AdjustedDays, Adjustment
 from graphdown.data.forcings import forcings
 from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
+from graphdown.model.arrays import Interpolation
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
+from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 from meshes import Grid
@@ -32,6 +35,7 @@ class Samples:
         graph: from this source to the target; with a bank, from its first grid.
         bank: source grids to draw from.
         share: of the days in the modes [time, K], None without modes.
+        smoother: means over neighbourhoods of each source grid, None without smoothing.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Samples:
     graph: GraphArrays
     bank: SourceBank | None = None
     share: np.ndarray | None = None
+    smoother: Interpolation | None = None
 
     @property
     def grids(self) -> int:
@@ -75,21 +80,39 @@ def make_samples(
     targets: tuple[str, ...],
     geometry: Geometry,
     around: int = 0,
+    adjustment: Adjustment | None = None,
 ) -> Samples:
     """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
-    return lay_out(paired_days(name, pair, predictors, targets, geometry.target), geometry, around)
+    days = paired_days(name, pair, predictors, targets, geometry.target)
+    return lay_out(replace(days, adjustment=adjustment), geometry, around)
 
 
-def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
-    """Return paired days as samples, with a bank to upscale to its training grids."""
+def lay_out(
+    days: PairedDays,
+    geometry: Geometry,
+    around: int = 0,
+    smoothing_km: float = 0.0,
+    known: bool = True,
+) -> Samples:
+    """Return paired days as samples, with a bank to upscale to its training grids.
+
+    Args:
+        days: of one source.
+        geometry: of the target.
+        around: as for `Geometry.arrays`.
+        smoothing_km: as in `TrainingSpec`.
+        known: whether the geometry's modes, if any, were fitted on these days.
+    """
     bank, season = days.bank, forcings(days.time)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
-        return Samples(days.name, _padded(days.source, days.grid), days.fine, season, graph)
+        source = _adjusted(_padded(days.source, days.grid), days.adjustment)
+        smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
+        return Samples(days.name, source, days.fine, season, graph, smoother=smoother)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
     if days.orog is not None:
@@ -97,8 +120,18 @@ def lay_out(days: PairedDays, geometry: Geometry, around: int = 0) -> Samples:
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
-    share = None if geometry.modes is None else days.shares(geometry.modes)
-    return Samples(days.name, days.source, days.fine, season, graph, sources, share)
+    fields = _adjusted(days.source, days.adjustment)
+    share = None
+    if geometry.modes is not None and known:
+        share = days.shares(geometry.modes)
+    smoother = make_smoother(grids, sources.nodes, smoothing_km)
+    return Samples(days.name, fields, days.fine, season, graph, sources, share, smoother)
+
+
+def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
+    if adjustment is None:
+        return values
+    return AdjustedDays(values, adjustment) if isinstance(values, Days) else adjustment(values[:])
 
 
 def _padded(values: DayValues, grid: Grid) -> DayValues:

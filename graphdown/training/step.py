@@ -1,6 +1,7 @@
 """The training step: loss, gradient and update for one device's share of the batch."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,8 @@ from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.bank import SourceBank
 from graphdown.model.estimate import LeftOut
 from graphdown.model.predict import Scaling, predict
+from graphdown.training.augment import Augmentation
+from graphdown.training.moves import Moves
 from graphdown.training.parallel import AXIS
 
 
@@ -49,6 +52,8 @@ class Constants(NamedTuple):
         scales: statistics.
         area: weight of each target node [Nt], mean 1.
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
+        smoother: means over neighbourhoods of each of the source's grids, None without smoothing.
+        kept: with moves, the network's parameters before them, see `Moves.kept`.
     """
 
     graph: GraphArrays
@@ -56,6 +61,8 @@ class Constants(NamedTuple):
     scales: Scaling
     area: Array
     warmed: tuple[Array, Array]
+    smoother: Any = None
+    kept: Any = None
 
 
 class State(NamedTuple):
@@ -67,10 +74,11 @@ class State(NamedTuple):
     step: Array
 
 
-def make_optimiser(spec: TrainingSpec) -> optax.GradientTransformation:
+def make_optimiser(spec: TrainingSpec, moves: Moves | None = None) -> optax.GradientTransformation:
     """Return AdamW with clipping, linear warm-up and cosine decay to zero.
 
-    Only the kernels of linear layers decay.
+    Only the kernels of linear layers and their adapters decay. With moves, each parameter has the
+    learning rate of its stage.
     """
     rate = optax.warmup_cosine_decay_schedule(
         0.0, spec.learning_rate, min(spec.warmup_steps, spec.steps - 1), max(spec.steps, 2)
@@ -78,11 +86,18 @@ def make_optimiser(spec: TrainingSpec) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(spec.clip_norm),
         optax.adamw(rate, weight_decay=spec.weight_decay, mask=_kernels),
+        optax.identity() if moves is None else optax.stateless(partial(_by_stage, moves)),
     )
 
 
 def _kernels(params: Any) -> Any:
-    return jax.tree.map_with_path(lambda path, _: path_name(path).endswith("kernel"), params)
+    return jax.tree.map_with_path(lambda path, _: "kernel" in path_name(path).split("."), params)
+
+
+def _by_stage(moves: Moves, updates: Any, params: Any) -> Any:
+    return jax.tree.map_with_path(
+        lambda path, update: moves.rate(path_name(path)) * update, updates
+    )
 
 
 def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State:
@@ -93,11 +108,23 @@ def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State
 
 
 def make_step(
-    graphdef: nnx.GraphDef, optimiser: optax.GradientTransformation, ema_decay: float
+    graphdef: nnx.GraphDef,
+    optimiser: optax.GradientTransformation,
+    ema_decay: float,
+    moves: Moves | None = None,
+    augment: Augmentation | None = None,
 ) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
-    """Return the step for one device, with sums over the named axis "data"."""
+    """Return the step for one device, with sums over the named axis "data".
 
-    def loss(params: Any, batch: Batch, constants: Constants) -> Array:
+    Args:
+        graphdef: the network.
+        optimiser: see `make_optimiser`.
+        ema_decay: as in `TrainingSpec`.
+        moves: what the state's parameters are of the network's; all of them if not given.
+        augment: what changes the source fields, see `make_augmentation`.
+    """
+
+    def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
         """Return this device's part of the area-weighted mean squared normalised error."""
         warm_source, warm_fine = constants.warmed
         offset = batch.warming[:, None, None]
@@ -106,7 +133,11 @@ def make_step(
             source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
         left_out = None if batch.share is None else _left_out(source, batch)
         source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
-        network = nnx.merge(graphdef, params)
+        if augment is not None:
+            own = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
+            source = augment(source, number, constants.scales, own)
+        whole = params if moves is None else moves.whole(params, constants.kept)
+        network = nnx.merge(graphdef, whole)
         graph = with_spacing_offset(graph, batch.spacing[0])
         made = predict(network, constants.scales, source, batch.forcings, graph, left_out)
         valid = jnp.isfinite(fine)
@@ -115,8 +146,11 @@ def make_step(
         return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
 
     def step(state: State, batch: Batch, constants: Constants) -> tuple[State, dict[str, Array]]:
-        value, gradient = jax.value_and_grad(loss)(state.params, batch, constants)
+        value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
         value, gradient = jax.lax.psum((value, gradient), AXIS)
+        if moves is not None and moves.spec.pull:
+            pull = jax.grad(moves.penalty)(state.params, constants.kept)
+            gradient = jax.tree.map(jnp.add, gradient, pull)
         updates, inner = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         # A short memory at first, or the average would stay close to the random start.

@@ -26,7 +26,7 @@ def gappy():
 
 
 def trained(trainer, backend, devices):
-    step = make_step(trainer.graphdef, trainer.optimiser, 0.9)
+    step = make_step(trainer.graphdef, trainer.optimiser, 0.9, augment=trainer.augment)
     mapped = DataParallel(step, backend, devices)
     constants = mapped.replicate(trainer._constants(trainer.samples[0]))
     state = initial_state(jax.tree.map(np.asarray, trainer.params), trainer.optimiser)
@@ -55,6 +55,9 @@ def main(folder):
         warmup_steps=0,
         learning_rate=1e-3,
         warming_offset=[-1, 3],
+        smoothing_km=250.0,
+        mean_shift=0.2,
+        noise=0.1,
     )
     for backend, counts in CASES.items():
         for devices in counts:

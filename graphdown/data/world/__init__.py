@@ -1,10 +1,12 @@
 """The embedded world: a small made-up climate with a known answer, to try the emulator on.
 
 A regional "truth" on a rotated-pole grid and what several made-up GCMs would show of it, each on
-its own grid and with its own small errors. See `climate` for the physics.
+its own grid and with its own small errors. See `climate` for the physics, and `ensemble` for
+several GCMs with weather of their own that drive two regional models.
 """
 
+from graphdown.data.world.ensemble import make_ensemble
 from graphdown.data.world.make import make_world
 from graphdown.data.world.spec import World, WorldSpec
 
-__all__ = ["World", "WorldSpec", "make_world"]
+__all__ = ["World", "WorldSpec", "make_ensemble", "make_world"]

@@ -7,9 +7,10 @@ cold days land cools further, valleys most; air that flows down a slope is warme
 and rain shadow), air that flows up rains more. Land and heights warm faster than the sea.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from graphdown.data.world.region import Region
 from graphdown.data.world.terrain import Terrain
 from graphdown.data.world.weather import Weather
 
@@ -22,6 +23,25 @@ SLOPE_WIND = 0.12
 UPSLOPE_RAIN, SHADOW = 2.0, 1.2
 RAIN_RATE = 4.5
 TAS_NOISE_K, TAS_NOISE_MEMORY, PR_NOISE = 0.25, 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class Physics:
+    """How strongly a regional model shows what mountains and valleys do: factors, 1 for the truth.
+
+    Attributes:
+        foehn, cold_pool: of the warming of the one and the cooling of the other.
+        rain: of all rain.
+        upslope: exponent of the factor that slopes make of the rain.
+    """
+
+    foehn: float = 1.0
+    cold_pool: float = 1.0
+    rain: float = 1.0
+    upslope: float = 1.0
+
+
+TRUE = Physics()
 
 
 def surface_temperature(weather: Weather, orog: np.ndarray, sftlf: np.ndarray) -> np.ndarray:
@@ -68,20 +88,26 @@ def orographic_factor(weather: Weather, terrain: Terrain) -> np.ndarray:
     return (1.0 + upslope) * np.exp(-SHADOW * np.tanh(np.maximum(-rise, 0.0)))
 
 
-def truth(weather: Weather, terrain: Terrain) -> tuple[np.ndarray, np.ndarray]:
+def truth(
+    weather: Weather, terrain: Terrain, physics: Physics = TRUE
+) -> tuple[np.ndarray, np.ndarray]:
     """Return tas in K and pr in mm per day [T, ny, nx], without noise."""
     tas = surface_temperature(weather, terrain.orog, terrain.sftlf)
-    tas += foehn(weather, terrain) - cold_pool(weather, terrain)
-    return tas, frontal_rain(weather) * orographic_factor(weather, terrain)
+    cooling = physics.cold_pool * cold_pool(weather, terrain)
+    tas += physics.foehn * foehn(weather, terrain) - cooling
+    slopes = orographic_factor(weather, terrain) ** physics.upslope
+    return tas, physics.rain * frontal_rain(weather) * slopes
 
 
-def noise(region: Region, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return what no emulator can know of `count` days [count, n, n].
+def noise(
+    shape: tuple[int, ...], count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what no emulator can know of `count` days [count, *shape].
 
     Returns:
         An addend of tas in K, AR(1) in time, and a lognormal factor of pr with mean 1.
     """
-    tas, pr = rng.standard_normal((2, count, *region.target.shape), dtype=np.float32)
+    tas, pr = rng.standard_normal((2, count, *shape), dtype=np.float32)
     fresh = float(np.sqrt(1.0 - TAS_NOISE_MEMORY**2))
     for day in range(1, count):
         tas[day] = TAS_NOISE_MEMORY * tas[day - 1] + fresh * tas[day]

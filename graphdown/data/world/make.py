@@ -31,7 +31,7 @@ def make_world(spec: WorldSpec | None = None, perfect: bool = False) -> World:
     for weather in simulate(spec, region, waves, sky):
         views.add(weather, model)
         known_tas, known_pr = climate.truth(cut(weather, window), target)
-        addend, factor = climate.noise(region, len(weather.times), local)
+        addend, factor = climate.noise(region.target.shape, len(weather.times), local)
         times.append(weather.times)
         tas.append((known_tas + addend).reshape(len(addend), -1))
         pr.append((known_pr * factor).reshape(len(addend), -1))

@@ -80,67 +80,84 @@ class Views:
     def __init__(self, region: Region, terrain: Terrain, perfect: bool = False):
         self._region, self._terrain = region, terrain
         self.grids = view_grids(region.target)
-        self._means = _means(region.box, list(self.grids.values()))
+        self._means = means_to(region.box, list(self.grids.values()))
         self._days: list[dict[str, np.ndarray]] = []
         self._perfect = coarsen(region.box, PERFECT_CELLS) if perfect else None
         if self._perfect is not None:
-            self._perfect_means = _means(region.box, [self._perfect])
+            self._perfect_means = means_to(region.box, [self._perfect])
             self._perfect_days: list[dict[str, np.ndarray]] = []
 
     def add(self, weather: Weather, rng: np.random.Generator) -> None:
         """Show some days of the weather to all GCMs."""
-        terrain, turn = self._terrain, self._region.turn.astype(np.float32)
-        cos, sin = np.cos(turn), np.sin(turn)
-        drizzle = DRIZZLE / (1.0 + np.exp((0.5 - weather.humidity) / 0.08))
-        fields = {
-            "tas": surface_temperature(weather, terrain.model_orog, terrain.model_sftlf),
-            "pr": frontal_rain(weather) + drizzle,
-            "psl": weather.psl,
-            "hus700": weather.hus700,
-            "ua850": weather.u * cos - weather.v * sin,
-            "va850": weather.u * sin + weather.v * cos,
-        }
+        fields = global_fields(weather, self._region, self._terrain)
         if self._perfect is not None:
-            means = {name: _of(self._perfect_means, field) for name, field in fields.items()}
+            means = {name: area_means(self._perfect_means, field) for name, field in fields.items()}
             self._perfect_days.append(means)
-        days = {name: _of(self._means, field) for name, field in fields.items()}
-        for name, values in days.items():
-            random = rng.standard_normal(values.shape, dtype=np.float32)
-            if name == "pr":
-                values *= np.exp(PR_NOISE * random)
-            else:
-                values += NOISE[name] * random
-        days["hus700"] = np.maximum(days["hus700"], 1e-6)
-        self._days.append(days)
+        days = {name: area_means(self._means, field) for name, field in fields.items()}
+        self._days.append(with_noise(days, rng))
 
     def datasets(self, times: np.ndarray) -> dict[str, xr.Dataset]:
         """Return what each GCM shows of all days, its own errors included."""
         series = {name: np.concatenate([day[name] for day in self._days]) for name in PREDICTORS}
         ends = np.cumsum([grid.size for grid in self.grids.values()])[:-1]
         parts = {name: np.split(values, ends, axis=1) for name, values in series.items()}
-        orog = np.split(_of(self._means, self._terrain.model_orog[None])[0], ends)
+        orog = np.split(area_means(self._means, self._terrain.model_orog[None])[0], ends)
         shown = {}
         for i, (gcm, grid) in enumerate(self.grids.items()):
-            own = {name: _with_errors(name, parts[name][i], GCMS[gcm]) for name in PREDICTORS}
+            own = {name: with_errors(name, parts[name][i], GCMS[gcm]) for name in PREDICTORS}
             shown[gcm] = dataset(grid, own, {"orog": orog[i]}, times)
         if self._perfect is not None:
             own = {n: np.concatenate([day[n] for day in self._perfect_days]) for n in PREDICTORS}
-            height = _of(self._perfect_means, self._terrain.model_orog[None])[0]
+            height = area_means(self._perfect_means, self._terrain.model_orog[None])[0]
             shown[PERFECT] = dataset(self._perfect, own, {"orog": height}, times)
         return shown
 
 
-def _means(box: Grid, grids: list[Grid]) -> csr_array:
+def global_fields(weather: Weather, region: Region, terrain: Terrain) -> dict[str, np.ndarray]:
+    """Return what a GCM without errors would show on the box's cells, daily [T, ny, nx]."""
+    drizzle = DRIZZLE / (1.0 + np.exp((0.5 - weather.humidity) / 0.08))
+    return {
+        "tas": surface_temperature(weather, terrain.model_orog, terrain.model_sftlf),
+        "pr": frontal_rain(weather) + drizzle,
+        **flow(weather, region),
+    }
+
+
+def flow(weather: Weather, region: Region) -> dict[str, np.ndarray]:
+    """Return pressure, humidity and the wind in true directions [T, ny, nx]."""
+    turn = region.turn.astype(np.float32)
+    cos, sin = np.cos(turn), np.sin(turn)
+    return {
+        "psl": weather.psl,
+        "hus700": weather.hus700,
+        "ua850": weather.u * cos - weather.v * sin,
+        "va850": weather.u * sin + weather.v * cos,
+    }
+
+
+def with_noise(days: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return daily fields with independent noise at each point; they may be changed in place."""
+    for name, values in days.items():
+        random = rng.standard_normal(values.shape, dtype=np.float32)
+        if name == "pr":
+            values *= np.exp(PR_NOISE * random)
+        else:
+            values += NOISE[name] * random
+    return {**days, "hus700": np.maximum(days["hus700"], 1e-6)}
+
+
+def means_to(box: Grid, grids: list[Grid]) -> csr_array:
     """Return the matrix [cells of all grids, cells of the box] of area means."""
     return csr_array(vstack([conservative(box, grid).matrix() for grid in grids], dtype=np.float32))
 
 
-def _of(means: csr_array, field: np.ndarray) -> np.ndarray:
+def area_means(means: csr_array, field: np.ndarray) -> np.ndarray:
     """Return area means [T, cells] of a field [T, ny, nx]."""
     return np.ascontiguousarray((means @ field.reshape(len(field), -1).T).T)
 
 
-def _with_errors(name: str, values: np.ndarray, errors: Errors) -> np.ndarray:
+def with_errors(name: str, values: np.ndarray, errors: Errors) -> np.ndarray:
+    """Return a variable with the systematic errors of a GCM."""
     if name == "tas":
         return values + errors.tas
     factors = {"pr": errors.pr, "hus700": errors.humidity, "psl": 1.0}

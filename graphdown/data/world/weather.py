@@ -23,6 +23,26 @@ WARMING_PER_YEAR = 0.12
 SEA_MEMORY_DAYS = 30.0
 
 
+@dataclass(frozen=True)
+class Character:
+    """What the weather of one global model has of its own.
+
+    Attributes:
+        warmth: K that all years are warmer.
+        vigour: factor of pressure systems, winds and what they bring.
+        warming: factor of the warming.
+        moisture: addend of the argument of the relative humidity's logistic curve.
+    """
+
+    warmth: float = 0.0
+    vigour: float = 1.0
+    warming: float = 1.0
+    moisture: float = 0.0
+
+
+PLAIN = Character()
+
+
 @dataclass(frozen=True, eq=False)
 class Weather:
     """The large-scale state of some days, float32 [T, ny, nx] where not said otherwise.
@@ -52,7 +72,11 @@ class Weather:
 
 
 def simulate(
-    spec: WorldSpec, region: Region, waves: Waves, rng: np.random.Generator
+    spec: WorldSpec,
+    region: Region,
+    waves: Waves,
+    rng: np.random.Generator,
+    character: Character = PLAIN,
 ) -> Iterator[Weather]:
     """Yield the weather year by year; each wave is an AR(1) process carried by the westerlies."""
     kept = np.sqrt(1.0 - waves.memory**2)
@@ -65,7 +89,7 @@ def simulate(
         days = np.empty((len(times), *state.shape), dtype=np.complex64)
         for day, fresh in enumerate(waves.draw(rng, len(times), 4)):
             days[day] = state = carry * state + kept * fresh
-        weather, sea_anomaly = _state(spec, region, waves, times, days, sea_anomaly)
+        weather, sea_anomaly = _state(spec, region, waves, times, days, sea_anomaly, character)
         yield weather
 
 
@@ -76,13 +100,14 @@ def _state(
     times: np.ndarray,
     days: np.ndarray,
     sea_anomaly: float,
+    character: Character,
 ) -> tuple[Weather, float]:
     """Return the weather of one year from its waves [T, 4, Y, X], and the sea's last anomaly."""
     start = np.datetime64(f"{spec.start_year}-01-01")
     age = ((times - start).astype(np.float32) / 365.25)[:, None, None]
     phase = 2.0 * np.pi * (age - np.floor(age))
     winter = _cosine(phase, 15)
-    vigour = 1.0 + WINTER_VIGOUR * winter
+    vigour = character.vigour * (1.0 + WINTER_VIGOUR * winter)
     pressure, air_mass, fronts = (waves.spectrum(s) for s in (PRESSURE, AIR_MASS, FRONTS))
     pressure *= WIND_STD / float(np.sqrt(np.sum((pressure * waves.number) ** 2) / 2.0))
     stream = days[:, 0] * pressure
@@ -101,13 +126,14 @@ def _state(
     for day, mean in enumerate(anomaly.mean(axis=(1, 2))):
         sea_anomaly += memory * (float(mean) - sea_anomaly)
         slow[day] = sea_anomaly
-    warming = WARMING_PER_YEAR * age
+    warming = character.warming * WARMING_PER_YEAR * age
     lat = region.box.lat.reshape(region.box.shape).astype(np.float32)
-    base = 283.5 - 0.6 * (lat - 50.0)
+    base = 283.5 + character.warmth - 0.6 * (lat - 50.0)
     temperature = base + 9.0 * _cosine(phase, 199) + anomaly + warming
     sea_base = base.mean(axis=1, keepdims=True) + 1.0
     sea = sea_base + 4.5 * _cosine(phase, 234) + slow + 0.7 * warming
-    humidity = 1.0 / (1.0 + np.exp(-(0.9 * moist + 0.6 * spin + 0.25 * winter)))
+    wetness = 0.9 * moist + 0.6 * spin + 0.25 * winter + character.moisture
+    humidity = 1.0 / (1.0 + np.exp(-wetness))
     weather = Weather(
         times=times.astype("datetime64[ns]"),
         temperature=temperature,

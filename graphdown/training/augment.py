@@ -1,0 +1,136 @@
+"""Augmentation of source fields, on the device: what another model might have shown instead.
+
+The fields of a step are given the errors that climate models differ by. Those that a model has on
+all days alike are drawn once in a step, the others for each day; a day's draws depend on the seed,
+the step and its place in the batch, not on how many devices share the batch.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.experiment import TrainingSpec
+from graphdown.model.arrays import Interpolation, interpolation, most_donors
+from graphdown.model.predict import Scaling
+from graphdown.training.parallel import AXIS
+from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
+from meshes.connect import within_radius
+from meshes.graph import kernel
+from meshes.sphere import chord_to_angle
+
+Augmentation = Callable[[Array, Array, Scaling, Interpolation | None], Array]
+
+
+def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> Augmentation | None:
+    """Return what changes the source fields of a step, None if nothing does.
+
+    It takes the fields [B, Ns, V] of this device's days, the number of the step, the statistics
+    and the smoother of the source grid, and must be called under the named axis "data".
+    """
+    amounts = (
+        spec.smoothing_km,
+        spec.mean_shift,
+        spec.variance_shift,
+        spec.noise,
+        spec.variable_dropout,
+    )
+    if not any(amounts):
+        return None
+    names = normaliser.predictors
+    positive = np.asarray([name in NON_NEGATIVE for name in names])
+    droppable = np.asarray([name in normaliser.may_lack for name in names])
+
+    def augment(
+        values: Array, step: Array, scales: Scaling, smoother: Interpolation | None
+    ) -> Array:
+        of_step = jax.random.fold_in(jax.random.key(seed), step)
+        smoothed_by, shifted_by, of_days = jax.random.split(of_step, 3)
+        place = jax.lax.axis_index(AXIS) * len(values) + jnp.arange(len(values))
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(of_days, place)
+        noise_keys, drop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        mean, std = (part[: len(names)] for part in (scales.mean, scales.std))
+        if smoother is not None:
+            values = smoothed(values, jax.random.uniform(smoothed_by), smoother)
+        if spec.mean_shift or spec.variance_shift:
+            draw = jax.random.uniform(shifted_by, (2, len(names)), minval=-1.0, maxval=1.0)
+            shift, stretch = spec.mean_shift * draw[0], jnp.exp(spec.variance_shift * draw[1])
+            values = shifted(values, shift, stretch, mean, std, positive)
+        if spec.noise:
+            drawn = jax.vmap(lambda key: jax.random.normal(key, values.shape[1:]))(noise_keys)
+            values = noisy(values, spec.noise * drawn, spec.noise, std, positive)
+        if spec.variable_dropout:
+            drawn = jax.vmap(lambda key: jax.random.uniform(key, (len(names),)))(drop_keys)
+            values = dropped(values, (drawn < spec.variable_dropout) & droppable)
+        return values
+
+    return augment
+
+
+def smoothed(values: Array, share: Array, smoother: Interpolation) -> Array:
+    """Return fields [B, Ns, V] of which a share is their mean over the neighbourhood."""
+    means = jnp.swapaxes(smoother(jnp.swapaxes(values, 0, 1)), 0, 1)
+    return values + share * (means - values)
+
+
+def shifted(
+    values: Array, shift: Array, stretch: Array, mean: Array, std: Array, positive: np.ndarray
+) -> Array:
+    """Return fields [..., V] with another mean and spread.
+
+    Args:
+        values: the fields.
+        shift: of the mean [V], in standard deviations.
+        stretch: factor of the deviations from the mean [V].
+        mean, std: of the variables [V].
+        positive: variables [V] that cannot be negative: multiplied by stretch * exp(shift).
+    """
+    moved = mean + (values - mean) * stretch + shift * std
+    return jnp.where(positive, values * stretch * jnp.exp(shift), moved)
+
+
+def noisy(values: Array, noise: Array, size: float, std: Array, positive: np.ndarray) -> Array:
+    """Return fields [..., V] plus noise [..., V] of the given size, in standard deviations.
+
+    Variables that cannot be negative are multiplied by a lognormal factor of mean 1.
+    """
+    factor = jnp.exp(noise - 0.5 * size**2)
+    return jnp.where(positive, values * factor, values + noise * std)
+
+
+def dropped(values: Array, drop: Array) -> Array:
+    """Return fields [B, Ns, V] without the variables that are True in `drop` [B, V]: NaN."""
+    return jnp.where(drop[:, None], jnp.nan, values)
+
+
+def make_smoother(grids: Sequence[Grid], nodes: int, radius_km: float) -> Interpolation | None:
+    """Return the means over neighbourhoods, stacked along the grids; None for a radius of 0.
+
+    Weights are areas times the kernel of the encoder, (1 - (d/r)^2)^2 of the distance.
+
+    Args:
+        grids: of the source.
+        nodes: number of nodes that the fields are padded to.
+        radius_km: of the neighbourhood.
+    """
+    if not radius_km:
+        return None
+    weights = [_neighbourhood(grid, nodes, radius_km) for grid in grids]
+    width = max(most_donors(own) for own in weights)
+    parts = [interpolation(own, width) for own in weights]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
+
+
+def _neighbourhood(grid: Grid, nodes: int, radius_km: float) -> SparseWeights:
+    used = np.flatnonzero(grid.mask)
+    xyz, area = grid.xyz[used], grid.area[used]
+    donors, receivers = within_radius(xyz, xyz, np.full(len(used), radius_km))
+    chord = np.linalg.norm(xyz[donors] - xyz[receivers], axis=1)
+    share = area[donors] * kernel(EARTH_RADIUS_KM * chord_to_angle(chord) / radius_km)
+    share = share / np.bincount(receivers, share, len(used))[receivers]
+    near = share > 0
+    rows, cols = used[receivers[near]].astype(np.int32), used[donors[near]].astype(np.int32)
+    return SparseWeights(rows, cols, share[near], (nodes, nodes))

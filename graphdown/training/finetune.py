@@ -1,0 +1,209 @@
+"""Fine-tuning: runs that start from the emulator of another run."""
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graphdown.emulator import Emulator, load
+from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.experiment import (
+    Experiment,
+    Source,
+    TrainingSpec,
+    apply_overrides,
+    experiment_to_dict,
+    load_experiment,
+    parse_experiment,
+)
+from graphdown.geometry import Geometry
+from meshes import Grid
+
+CHECKS = 20  # validations of a fine-tuning whose settings are not given
+PATIENCE = 5
+
+
+def finetune_experiment(
+    run: str | Path,
+    data: Experiment | Source | str,
+    output: str | Path = "",
+    overrides: Sequence[str] = (),
+    **options: Any,
+) -> Experiment:
+    """Return the experiment that fine-tunes the emulator of a run.
+
+    Args:
+        run: the run's folder.
+        data: what to fine-tune on: an experiment, whose data, periods and training are taken; or
+            a source, or the name of one that the run's own experiment knows, seen or unseen, with
+            that experiment's target and periods. Then training has a quarter of the run's steps
+            and a fifth of its learning rate, and stops after 5 of 20 validations without
+            improvement.
+        output: folder of the new run; by default one beside the run.
+        overrides: "key.sub=value" strings, values in YAML, over all of that.
+        options: of `graphdown.experiment.FinetuneOptions`.
+
+    Raises:
+        ExperimentError: an option is wrong, or the run knows no such source.
+        GraphdownError: the folder holds no run.
+    """
+    emulator = load(run)
+    base = data if isinstance(data, Experiment) else _on_source(Path(run), data)
+    raw = experiment_to_dict(base)
+    raw["name"] = f"{emulator.name}, fine-tuned"
+    raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
+    raw["model"] = dataclasses.asdict(emulator.model)
+    raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
+    raw["may_lack"] = list(emulator.normaliser.may_lack)
+    raw["standardise"] = _standardise(emulator)
+    raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
+    raw["output"] = str(output) or _beside(Path(run), base, options)
+    return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")
+
+
+def _on_source(run: Path, data: Source | str) -> Experiment:
+    stored = run / "experiment.yaml"
+    if not stored.is_file():
+        raise GraphdownError(
+            f"{str(run)!r} holds no experiment.yaml, which says what the target is; give an "
+            "experiment as the data to fine-tune on."
+        )
+    base = load_experiment(stored)
+    known = {source.name: source for source in (*base.data.sources, *base.data.unseen)}
+    if isinstance(data, str) and data not in known:
+        raise ExperimentError(
+            f"The run {str(run)!r} knows no source {data!r}; name one of {', '.join(known)}, or "
+            "an experiment file."
+        )
+    source = known[data] if isinstance(data, str) else data
+    sources = dataclasses.replace(base.data, sources=(source,), unseen=())
+    return dataclasses.replace(base, data=sources, training=_gentle(base.training))
+
+
+def _gentle(spec: TrainingSpec) -> TrainingSpec:
+    steps = max(spec.steps // 4, 1)
+    return dataclasses.replace(
+        spec,
+        steps=steps,
+        learning_rate=spec.learning_rate / 5,
+        warmup_steps=min(spec.warmup_steps, steps // 10),
+        weight_decay=0.0,
+        validate_every=max(steps // CHECKS, 1),
+        patience=PATIENCE,
+    )
+
+
+def _beside(run: Path, base: Experiment, options: dict[str, Any]) -> str:
+    names = "-".join(source.name for source in base.data.sources)
+    years, moves = options.get("years"), options.get("moves", "all")
+    length = "" if years is None else f"-{years}years"
+    return f"{run}-{names}{length}-{moves}"
+
+
+def with_hash(experiment: Experiment) -> Experiment:
+    """Return the experiment with the hash of the emulator that it starts from, if there is one.
+
+    Raises:
+        ExperimentError: the emulator is another one than the experiment says, or does not fit.
+        GraphdownError: there is no such emulator.
+    """
+    spec, emulator = experiment.finetune, pretrained(experiment)
+    if spec is None or emulator is None:
+        return experiment
+    found = emulator.sha256
+    if spec.sha256 not in (None, found):
+        raise ExperimentError(
+            f"'finetune.run' names {spec.run!r}, whose emulator has the hash {found}, not "
+            f"{spec.sha256} as 'finetune.sha256' says; give the run that was meant, or leave the "
+            "hash out."
+        )
+    return dataclasses.replace(experiment, finetune=dataclasses.replace(spec, sha256=found))
+
+
+def pretrained(experiment: Experiment) -> Emulator | None:
+    """Return the emulator that an experiment starts from, None for random weights.
+
+    Raises:
+        ExperimentError: it has other variables, or another model or graph than the experiment.
+        GraphdownError: there is no such emulator.
+    """
+    spec = experiment.finetune
+    if spec is None:
+        return None
+    emulator = load(spec.run)
+    pairs = {
+        "predictors": (experiment.predictors, emulator.predictors),
+        "targets": (experiment.targets, emulator.targets),
+        "model": (experiment.model, emulator.model),
+        "graph": (experiment.graph, emulator.geometry.spec),
+        "may_lack": (experiment.may_lack, emulator.normaliser.may_lack),
+        "standardise": ((experiment.standardise,), (_standardise(emulator),)),
+    }
+    for key, (given, there) in pairs.items():
+        if given != there:
+            raise ExperimentError(
+                f"'finetune.run' names {spec.run!r}, whose {key!r} differ from the experiment's "
+                f"({_differing(there, given)}); make them the same."
+            )
+    return emulator
+
+
+def _standardise(emulator: Emulator) -> str:
+    return "shared" if emulator.normaliser.reference is None else "per-source"
+
+
+def _differing(there: Any, given: Any) -> str:
+    if not dataclasses.is_dataclass(there):
+        return f"{', '.join(there)} against {', '.join(given)}"
+    names = [f.name for f in dataclasses.fields(there)]
+    name = next(n for n in names if getattr(there, n) != getattr(given, n))
+    return f"{name} is {getattr(there, name)} against {getattr(given, name)}"
+
+
+def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:
+    """Return the geometry with which an emulator is fine-tuned to a target.
+
+    On its own target grid it keeps its static fields and modes.
+
+    Args:
+        emulator: the one to start from.
+        own: the target, and the static fields of the data.
+
+    Raises:
+        ExperimentError: the emulator belongs to another target grid, or knows other static fields.
+    """
+    if _same_points(emulator.geometry.target, own.target):
+        return emulator.geometry
+    model = emulator.model
+    if model.target_embedding or model.target_regression or model.modes:
+        raise ExperimentError(
+            f"The network to fine-tune is bound to its target grid of "
+            f"{emulator.geometry.target.size} points, and the data have another one of "
+            f"{own.target.size}; take the same target, or a network whose 'model.target_embedding',"
+            " 'model.target_regression' and 'model.modes' are 0."
+        )
+    if emulator.geometry.static_names != own.static_names:
+        raise ExperimentError(
+            "The network to fine-tune knows of its target "
+            f"{', '.join(emulator.geometry.static_names) or 'nothing'}, the data "
+            f"{', '.join(own.static_names) or 'nothing'}; give the target the same static fields."
+        )
+    return own
+
+
+def _same_points(a: Grid, b: Grid) -> bool:
+    return a.size == b.size and bool(abs(a.xyz - b.xyz).max() < 1e-5)
+
+
+def copy_emulator(experiment: Experiment, run: Path) -> Emulator:
+    """Put the emulator that an experiment starts from into its run, byte for byte."""
+    assert experiment.finetune is not None
+    given = Path(experiment.finetune.run)
+    given = given / "emulator" if (given / "emulator").is_dir() else given
+    if not (run / "emulator").exists():
+        new = run / "emulator.new"
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(given, new)
+        new.rename(run / "emulator")
+    return load(run)

@@ -1,0 +1,103 @@
+"""Which parameters fine-tuning moves, and how the network is made of them and of the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from graphdown.emulator import named_values, with_values
+from graphdown.experiment import FinetuneSpec
+
+ENCODER = ("encode", "mesh_input", "mesh_update")
+CLOSED_FORM = "regression"
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """What of a network moves; all else keeps its bits.
+
+    Attributes:
+        spec: says what moves and how.
+        template: the network's parameters, as a tree.
+        rounds: of message passing.
+    """
+
+    spec: FinetuneSpec
+    template: Any
+    rounds: int
+
+    @property
+    def kept(self) -> dict[str, Array]:
+        """The network's parameters before they moved, by name."""
+        return {name: jnp.asarray(value) for name, value in named_values(self.template).items()}
+
+    def start(self, seed: int) -> dict[str, Any]:
+        """Return what the optimiser moves: parameters by name, or a pair of matrices for each.
+
+        The product of a pair is zero before the first step.
+        """
+        chosen = {name: value for name, value in self.kept.items() if self._chosen(name)}
+        if self.spec.moves != "adapters":
+            return chosen
+        rng = np.random.default_rng([seed, 611953])
+        return {name: _adapter(value.shape, self.spec.rank, rng) for name, value in chosen.items()}
+
+    def whole(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> Any:
+        """Return all parameters of the network, as a tree.
+
+        Args:
+            own: what the optimiser moves, see `start`.
+            kept: see `kept`; given, since a jitted function is not to hold arrays of its own.
+        """
+        return with_values(self.template, {**kept, **self._moved(own, kept)})
+
+    def penalty(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> Array:
+        """Return L2-SP: half of the squared distance from the start, times `spec.pull`."""
+        moved = self._moved(own, kept)
+        distance = sum(jnp.sum((value - kept[name]) ** 2) for name, value in moved.items())
+        return 0.5 * self.spec.pull * jnp.asarray(distance)
+
+    def rate(self, name: str) -> float:
+        """Return the factor of the learning rate of a parameter, by its name."""
+        return float(self.spec.depth_decay ** stages_from_target(name, self.rounds))
+
+    def _chosen(self, name: str) -> bool:
+        first, *_ = parts = name.split(".")
+        return {
+            "all": first != CLOSED_FORM,
+            "head": first == "head" or (first == "own" and parts[1] != "numbers"),
+            "norm": "norm" in parts,
+            "encoder": first in ENCODER,
+            "adapters": parts[-1] == "kernel",
+        }[self.spec.moves]
+
+    def _moved(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> dict[str, Array]:
+        if self.spec.moves != "adapters":
+            return dict(own)
+        return {name: kept[name] + pair["down"] @ pair["up"] for name, pair in own.items()}
+
+
+def _adapter(shape: tuple[int, ...], rank: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Return matrices whose product has a kernel's shape [..., inputs, out] and is zero."""
+    *stack, inputs, out = shape
+    rank = min(rank, inputs, out)
+    down = rng.standard_normal((*stack, inputs, rank), np.float32) / np.sqrt(max(inputs, 1))
+    up = np.zeros((*stack, rank, out), np.float32)
+    return {"down": jnp.asarray(down, jnp.float32), "up": jnp.asarray(up)}
+
+
+def stages_from_target(name: str, rounds: int) -> int:
+    """Return how many stages of the network lie between a parameter's and the target.
+
+    Args:
+        name: of the parameter, as in "updates.0.norm.scale".
+        rounds: of message passing.
+    """
+    first, *rest = name.split(".")
+    if first in ("messages", "updates"):
+        return 2 + rounds - int(rest[0])
+    stages = {"head": 0, "own": 0, "regression": 0, "target_update": 1, "decode": 2}
+    return stages.get(first, 3 + rounds)

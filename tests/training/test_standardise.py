@@ -1,0 +1,113 @@
+"""Sources that are given one climate before the network sees them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphdown.data.normalise import Normaliser
+from graphdown.emulator import Emulator, load, named_values
+from graphdown.errors import GraphdownError
+from graphdown.experiment import FinetuneSpec
+from graphdown.training import Trainer
+from graphdown.training.finetune import finetune_experiment
+
+from .conftest import COARSE, FINE, OTHER, make_data, make_experiment, perturbed, source
+
+PAST = slice("2001-01-01", "2001-02-28")
+
+
+def biased(grid):
+    """What another model would show of the same weather."""
+    ds = source(grid)
+    ds["tas"] = 1.3 * (ds["tas"] - 280.0) + 286.0
+    ds["pr"], ds["ua850"] = 1.5 * ds["pr"], 0.8 * ds["ua850"] + 1.0
+    return ds
+
+
+def trainer_on(standardise="per-source", **sources):
+    data = make_data(**sources)
+    experiment = make_experiment("unused", data)
+    return Trainer(replace(experiment, standardise=standardise), data, None)
+
+
+@pytest.fixture(scope="module")
+def trainer():
+    return trainer_on(a=source(COARSE), b=biased(COARSE))
+
+
+def emulator_of(trainer):
+    e = trainer.experiment
+    params = named_values(perturbed(trainer.params))
+    return Emulator(e.name, e.model, trainer.normaliser, trainer.geometry, params)
+
+
+@pytest.fixture(scope="module")
+def emulator(trainer):
+    return emulator_of(trainer)
+
+
+def test_sources_with_other_errors_in_mean_and_spread_become_the_same(trainer):
+    for samples in (trainer.samples, trainer.validation):
+        a, b = samples[0].source[:], samples[1].source[:]
+        np.testing.assert_allclose(a, b, atol=2e-3)
+    plain = trainer_on("shared", a=source(COARSE), b=biased(COARSE))
+    assert np.abs(plain.samples[0].source[:] - plain.samples[1].source[:]).max() > 5.0
+
+
+def test_an_unseen_source_is_given_the_same_climate_by_its_past(emulator):
+    made = []
+    for shown in (source(OTHER), biased(OTHER)):
+        days = shown.sel(time=slice("2001-03-01", "2001-03-05"))
+        made.append(emulator.downscale(days, historical=shown.sel(time=PAST)))
+    for name in ("tas", "pr"):
+        np.testing.assert_allclose(made[0][name], made[1][name], atol=5e-3)
+    changed = source(OTHER)
+    changed["tas"] = changed["tas"] + 2.0
+    days = changed.sel(time=slice("2001-03-01", "2001-03-05"))
+    warm = emulator.downscale(days, historical=source(OTHER).sel(time=PAST))
+    assert float((warm["tas"] - made[0]["tas"]).mean()) > 1.0
+
+
+def test_the_past_is_asked_for_where_it_is_needed_and_only_there(emulator):
+    ds = source(COARSE)
+    with pytest.raises(GraphdownError, match="give fields of the source in the years of the tr"):
+        emulator.downscale(ds)
+    shared = replace(
+        emulator, normaliser=replace(emulator.normaliser, source_mean=(), source_std=())
+    )
+    with pytest.raises(GraphdownError, match="all sources alike; leave 'historical' out"):
+        shared.downscale(ds, historical=ds)
+
+
+def test_a_single_source_trains_as_with_shared_statistics():
+    own, shared = (trainer_on(kind, a=source(COARSE)) for kind in ("per-source", "shared"))
+    np.testing.assert_array_equal(own.samples[0].source[:], shared.samples[0].source[:])
+    assert own.normaliser.standardising_to(None).scale == shared.normaliser.scale
+    assert own.normaliser.mean == shared.normaliser.mean
+
+
+def test_the_climate_is_saved_and_statistics_without_one_are_written_as_before(emulator, tmp_path):
+    emulator.save(tmp_path)
+    assert load(tmp_path).normaliser == emulator.normaliser
+    assert load(tmp_path).sha256 == emulator.sha256
+    shared = replace(emulator.normaliser, source_mean=(), source_std=())
+    assert set(shared.to_dict()) == {"predictors", "targets", "mean", "std", "base", "scale"}
+    assert Normaliser.from_dict(shared.to_dict()) == shared
+
+
+def test_fine_tuning_gives_a_new_source_the_climate_of_the_run(emulator, tmp_path):
+    emulator.save(tmp_path / "run" / "emulator")
+    data = make_data(c=biased(COARSE))
+    given = make_experiment(tmp_path / "tuned", data)
+    experiment = finetune_experiment(tmp_path / "run", given, tmp_path / "tuned")
+    assert experiment.standardise == "per-source"
+    tuned = Trainer(experiment, data, None)
+    assert tuned.normaliser == emulator.normaliser
+    first = trainer_on(a=source(COARSE), b=biased(COARSE)).samples[1].source[:]
+    kept = [d for d in range(59) if d < 25 or 31 <= d < 53]
+    np.testing.assert_allclose(tuned.samples[0].source[:], first[kept], atol=1e-3)
+    assert FINE.size == tuned.samples[0].fine.shape[1]
+    with pytest.raises(GraphdownError, match="'standardise' differ .*per-source against shared"):
+        spec = FinetuneSpec(run=str(tmp_path / "run"))
+        Trainer(replace(given, finetune=spec), data, None)
