@@ -165,11 +165,12 @@ class Emulator:
                 the target's grid is not understood.
         """
         bound = [f"model.{name}" for name in BINDING if getattr(self.model, name)]
+        # The climate that sources are given is that over the target.
+        bound += ["standardise"] if self.normaliser.reference is not None else []
         if bound:
             raise GraphdownError(
                 f"The emulator {self.name!r} is bound to its own target by "
-                f"{' and '.join(map(repr, bound))}; train one in which that is 0 to put it onto "
-                "another."
+                f"{' and '.join(map(repr, bound))}; train one without to put it onto another."
             )
         wanted = [name for name in STATIC if name in self.geometry.statics]
         at_target, around = target_ground(target, statics, wanted)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from graphdown import emulator as emulator_module
 from graphdown.cli import main
-from graphdown.data.normalise import Normaliser
+from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.stations import read_stations
 from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import DataError, GraphdownError
@@ -211,6 +211,12 @@ def test_an_emulator_that_is_bound_to_its_target_is_refused(name, free):
     bound = replace(free, model=ModelSpec(**BOUND[name]))
     with pytest.raises(GraphdownError, match=f"^The emulator 'tiny' is bound to .*'model.{name}'"):
         bound.onto(FINER, statics(FINER))
+
+
+def test_an_emulator_that_gives_sources_the_climate_over_its_target_is_refused(free):
+    own = NORMALISER.standardising_to(Climate((280.0, 3.0), (5.0, 4.0)))
+    with pytest.raises(GraphdownError, match="bound to its own target by 'standardise'"):
+        replace(free, normaliser=own).onto(FINER, statics(FINER))
 
 
 def without(ds, name, **index):
