@@ -42,6 +42,7 @@ ONE_GRID = (  # of the embedded world: the same source in every step
 TARGETS = ("west", "east", "fine", "means of 2 x 2")
 TRANSFERS = {"west": ("east",), "east": ("west",), "fine": ("means of 2 x 2",)}
 TRANSFERS |= {"means of 2 x 2": ("fine",)}
+THERE = "graphdown, trained there"
 STATIONS, ALONE = 60, 3
 BASELINES = (Bilinear, LapseRate, MeanBias, Ridge)
 
@@ -139,7 +140,7 @@ def network_rows(study: Study, trained: str, seed: int) -> Iterator[dict]:
     emulator = study.train(trained, seed)
     coarse, truth = study.pair(trained, "test")
     own = emulator.downscale(coarse)
-    yield from rmse_rows(trained, "graphdown, trained there", own, truth)
+    yield from rmse_rows(trained, THERE, own, truth)
     for target in TRANSFERS[trained]:
         data, (_, truth) = study.targets[target], study.pair(target, "test")
         grid = Grid.from_dataset(data.fine)
@@ -224,7 +225,7 @@ def write(options: argparse.Namespace, studies: list[Study]) -> None:
     for name, part in scores.groupby("experiment", sort=False):
         lines += ["", f"## {name}"]
         for target, own in part.groupby("target", sort=False):
-            lines += ["", f"### On {target}", "", *table(own)]
+            lines += ["", f"### On {target}", "", *table(own), "", *reading(own)]
     write_text("target_transfer.md", lines)
     record = {"command": command, "machine": machine(), "scores": rows}
     write_text("target_transfer.json", [json.dumps(record, indent=1)])
@@ -242,6 +243,25 @@ def table(part: pd.DataFrame) -> list[str]:
         rows.append([str(method), *cells])
     units = {"tas": "K", "pr": "mm/day"}
     return markdown_table(["method", *(f"{v} [{units[v]}]" for v in variables)], rows)
+
+
+def reading(part: pd.DataFrame) -> list[str]:
+    """Say how far from elsewhere an emulator comes, in words."""
+    lines = []
+    for variable, own in part.groupby("variable", sort=False):
+        mean = own.groupby("method")["rmse"].mean()
+        away = [m for m in mean.index if m.startswith("graphdown, trained on ") and ":" not in m]
+        if not away:
+            continue
+        far, near, plain = mean[away[0]], mean[THERE], mean["bilinear"]
+        lines.append(
+            f"{variable}: of what training there gains over bilinear, {away[0]} has "
+            f"{(plain - far) / (plain - near):.0%}; its RMSE is {far / near:.2f} times that of "
+            f"{THERE}, {far / mean['mean bias, fitted there']:.2f} times that of a mean bias and "
+            f"{far / mean['ridge, fitted there']:.2f} times that of a ridge fitted there."
+        )
+        lines.append("")
+    return lines[:-1]
 
 
 if __name__ == "__main__":

@@ -110,6 +110,16 @@ def test_onto_another_grid_it_is_what_the_same_network_would_be_there(free, grid
     assert expected["tas"].dims == ("time", *grid.dims)
 
 
+def test_the_network_knows_no_longitude(free):
+    """A fifth of a turn takes the icosahedral mesh to itself, and everything with it."""
+
+    def turned(ds):
+        return ds.assign_coords(lon=ds["lon"] + 72.0)
+
+    moved = free.onto(turned(statics(TRAINED))).downscale(turned(fields()))
+    assert_close(moved, free.downscale(fields()))
+
+
 def test_statics_of_another_grid_become_cell_means_or_are_interpolated(free):
     of_terrain, of_trained = statics(TERRAIN), statics(TRAINED)
     from_finer = free.onto(FINER, of_terrain).geometry.statics
