@@ -6,7 +6,6 @@ on every target grid.
 
 import numpy as np
 import xarray as xr
-from scipy import sparse
 from scipy.spatial import cKDTree
 
 from graphdown.errors import DataError
@@ -17,6 +16,7 @@ HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
+AT_ONCE = 128  # points
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
@@ -58,36 +58,65 @@ class TerrainFeatures:
         if self.orog is None:
             return self._own
         if source_orog is None:
-            source_orog = smoothing(self.grid, spacing_km) @ self.orog
+            source_orog = smoothed(self.grid, self.grid, self.orog[None], spacing_km)[0]
         above = (self.orog - source_orog) / HEIGHT_SCALE_M
         return np.insert(self._own, 1, above, axis=1).astype(np.float32)
 
     def _of_target(self) -> np.ndarray:
+        known = [field for field in (self.orog, self.sftlf) if field is not None]
+        if not known:
+            return np.zeros((self.grid.size, 0), np.float32)
+        wide = [smoothed(self.grid, self.grid, np.stack(known), km) for km in SMOOTHING_KM]
         columns = []
         if self.orog is not None:
             columns += [self.orog / HEIGHT_SCALE_M, *(slopes(self.grid, self.orog) / SLOPE_SCALE)]
-            for km in SMOOTHING_KM:
-                smooth = smoothing(self.grid, km) @ self.orog
-                columns.append((self.orog - smooth) / HEIGHT_SCALE_M)
+            columns += [(self.orog - means[0]) / HEIGHT_SCALE_M for means in wide]
         if self.sftlf is not None:
-            columns += [self.sftlf, *(smoothing(self.grid, km) @ self.sftlf for km in SMOOTHING_KM)]
-        if not columns:
-            return np.zeros((self.grid.size, 0), np.float32)
+            columns += [self.sftlf, *(means[-1] for means in wide)]
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def smoothing(grid: Grid, length_km: float) -> sparse.csr_array:
-    """Return the sparse matrix [N, N] of area-weighted means with the kernel (1 - (d/2L)^2)^2."""
+def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -> np.ndarray:
+    """Return area-weighted means [F, N] around target points, kernel (1 - (d/2L)^2)^2.
+
+    A point without any of the ground's in reach takes the nearest one. Points are taken in small
+    blocks, each with all that one of its points may reach, as products of small dense matrices: a
+    list of the pairs grows with the square of the length and takes ten times as long.
+
+    Args:
+        target: N points.
+        ground: M points to take the means over.
+        values: of the ground [F, M].
+        length_km: L.
+    """
     reach = 2.0 * length_km / EARTH_RADIUS_KM
-    tree = cKDTree(grid.xyz)
-    pairs = tree.sparse_distance_matrix(tree, reach, output_type="coo_matrix")
-    rows = np.concatenate([pairs.row, np.arange(grid.size)])
-    cols = np.concatenate([pairs.col, np.arange(grid.size)])
-    distance = np.concatenate([pairs.data, np.zeros(grid.size)])
-    off_diagonal = np.concatenate([pairs.row != pairs.col, np.ones(grid.size, bool)])
-    kernel = (1.0 - (distance / reach) ** 2) ** 2 * grid.area[cols] * off_diagonal
-    matrix = sparse.csr_array((kernel, (rows, cols)), shape=(grid.size, grid.size))
-    return sparse.csr_array(sparse.diags_array(1.0 / matrix.sum(axis=1)) @ matrix)
+    tree = cKDTree(ground.xyz)
+    order = cKDTree(target.xyz, leafsize=AT_ONCE).indices  # leaf by leaf, so near each other
+    weighted = np.column_stack([(ground.area * values).T, ground.area])
+    sums = np.empty((target.size, len(values) + 1))
+    for start in range(0, target.size, AT_ONCE):
+        block = order[start : start + AT_ONCE]
+        points = target.xyz[block]
+        centre = points.mean(axis=0)
+        spread = np.linalg.norm(points - centre, axis=1).max()
+        near = tree.query_ball_point(centre, reach + spread)
+        kernel = _kernel((points - centre) / reach, (ground.xyz[near] - centre) / reach)
+        sums[block] = kernel @ weighted[near]
+    total = sums[:, -1].copy()
+    alone = np.flatnonzero(total == 0)
+    total[alone] = 1.0
+    means = (sums[:, :-1] / total[:, None]).T
+    means[:, alone] = values[:, tree.query(target.xyz[alone])[1]]
+    return means
+
+
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return (1 - |a - b|^2)^2, 0 where |a - b| > 1, for all pairs [A, B] of points."""
+    left = np.column_stack([1.0 - (a**2).sum(axis=1), 2.0 * a, np.full(len(a), -1.0)])
+    right = np.column_stack([np.ones(len(b)), b, (b**2).sum(axis=1)])
+    kernel = left @ right.T
+    np.maximum(kernel, 0.0, out=kernel)
+    return np.square(kernel, out=kernel)
 
 
 def slopes(grid: Grid, height: np.ndarray) -> np.ndarray:
