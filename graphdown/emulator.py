@@ -96,8 +96,11 @@ class Emulator:
 
     @cached_property
     def _network(self) -> Downscaler:
-        network = new_network(self.model, self.geometry, self.normaliser, seed=0)
-        graphdef, params = nnx.split(network)
+        # Its shapes alone: random numbers, which are not wanted, would have to be compiled for.
+        shapes = nnx.eval_shape(
+            lambda: new_network(self.model, self.geometry, self.normaliser, seed=0)
+        )
+        graphdef, params = nnx.split(shapes)
         return nnx.merge(graphdef, with_values(params, self.params))
 
     def downscale(self, coarse: xr.Dataset, units: Mapping[str, str] | None = None) -> xr.Dataset:
@@ -124,8 +127,10 @@ class Emulator:
         covered = coverage(grid, target, self.geometry.spec.margin_km)
         check_cover(covered, grid, target, where, notes)
         log_notes(notes.listed())
-        graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
-        made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
+        orog, around = ds.get("orog"), self.model.target_regression
+        graph, used = self.geometry.used_arrays(grid, orog, around)
+        season = forcings(ds.time)
+        made = run_network(self._network, self.normaliser, graph, values[:, used], season)
         return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
 
     def dataset(
