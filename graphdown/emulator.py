@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -34,11 +35,13 @@ from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS = "fields.nc"
 MASK = "target_mask"
+OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
+OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
 OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
 
@@ -214,7 +217,18 @@ def load(run: str | Path) -> Emulator:
     of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
     modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None
     params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
+    if schema["format"] == 1:
+        params = _with_rounds_stacked(params, model.rounds)
     return Emulator(name, model, normaliser, Geometry(target, statics, spec, modes), params)
+
+
+def _with_rounds_stacked(params: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
+    """Return parameters of format 1, in which each round had arrays of its own."""
+    firsts = [match for match in map(OF_FIRST_ROUND.fullmatch, params) if match]
+    out = {name: value for name, value in params.items() if not OF_A_ROUND.match(name)}
+    for layer, rest in (match.groups() for match in firsts):
+        out[f"{layer}.{rest}"] = np.stack([params[f"{layer}.{k}.{rest}"] for k in range(rounds)])
+    return out
 
 
 @contextmanager
@@ -263,7 +277,7 @@ def new_network(
 
 
 def named_values(params: Any) -> dict[str, np.ndarray]:
-    """Return a tree of parameters as arrays by path, as in "updates.0.norm.scale"."""
+    """Return a tree of parameters as arrays by path, as in "updates.norm.scale"."""
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
@@ -292,7 +306,7 @@ def with_values(params: Any, values: Mapping[str, np.ndarray]) -> Any:
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """Return the path of a leaf as dotted text, as in "updates.0.norm.scale"."""
+    """Return the path of a leaf as dotted text, as in "updates.norm.scale"."""
     return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 

@@ -76,7 +76,9 @@ class Modes:
         shown, mean_seen = self.seen_from(weights.of_rows(seen))
         flat = shown.reshape(-1, shown.shape[-1])
         square = flat.T @ flat
-        gain = np.zeros((len(self.noise), len(square), weights.shape[0], len(self.scale)), np.float32)
+        gain = np.zeros(
+            (len(self.noise), len(square), weights.shape[0], len(self.scale)), np.float32
+        )
         for own, noise in zip(gain, self.noise, strict=True):
             factor = cho_factor(square + noise * np.eye(len(square)))
             own[:, seen] = cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale
