@@ -49,9 +49,11 @@ def train(
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
     """
+    from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
     from graphdown.training import train as run_training
 
+    keep_compiled()
     loaded = load_experiment(experiment, overrides)
     run_training(loaded)
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
@@ -96,8 +98,10 @@ def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
     Args:
         run: the run's folder.
     """
+    from graphdown.cache import keep_compiled
     from graphdown.study import evaluate_run
 
+    keep_compiled()
     _show(*evaluate_run(run))
 
 
@@ -135,6 +139,7 @@ def downscale(
         stated: what the inputs do not say themselves.
         overwrite: replace the output if it exists.
     """
+    from graphdown.cache import keep_compiled
     from graphdown.data import read_files
     from graphdown.data.rules import log_notes
     from graphdown.data.statics import opened_target, read_statics
@@ -146,6 +151,7 @@ def downscale(
     if statics and not target:
         raise GraphdownError("--statics belongs to another target; name that with --target.")
     check_output(output, overwrite)
+    keep_compiled()
     emulator = load(run)
     if target:
         with opened_target(target) as place:
@@ -259,11 +265,13 @@ def _grid(name: str) -> Any:
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
+    from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
     from graphdown.study import evaluate_run, write_inputs
     from graphdown.training import load_for
     from graphdown.training import train as run_training
 
+    keep_compiled()
     experiment = load_experiment(path, overrides)
     print(f"{experiment.name}: making the data ...", flush=True)
     data = load_for(experiment)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -38,11 +39,13 @@ from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
+OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
+OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
 OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
 BINDING = ("target_embedding", "target_regression", "modes")
@@ -101,8 +104,11 @@ class Emulator:
 
     @cached_property
     def _network(self) -> Downscaler:
-        network = new_network(self.model, self.geometry, self.normaliser, seed=0)
-        graphdef, params = nnx.split(network)
+        # Its shapes alone: random numbers, which are not wanted, would have to be compiled for.
+        shapes = nnx.eval_shape(
+            lambda: new_network(self.model, self.geometry, self.normaliser, seed=0)
+        )
+        graphdef, params = nnx.split(shapes)
         return nnx.merge(graphdef, with_values(params, self.params))
 
     def downscale(
@@ -140,8 +146,10 @@ class Emulator:
         covered = coverage(grid, target, self.geometry.spec.margin_km)
         check_cover(covered, grid, target, where, notes)
         log_notes(notes.listed())
-        graph = self.geometry.arrays(grid, ds.get("orog"), self.model.target_regression)
-        made = run_network(self._network, self.normaliser, graph, values, forcings(ds.time))
+        orog, around = ds.get("orog"), self.model.target_regression
+        graph, used = self.geometry.used_arrays(grid, orog, around)
+        season = forcings(ds.time)
+        made = run_network(self._network, self.normaliser, graph, values[:, used], season)
         return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
 
     def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
@@ -284,7 +292,18 @@ def load(run: str | Path) -> Emulator:
     params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
     ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
     geometry = Geometry(target, statics, spec, modes, ground)
+    if schema["format"] == 1:
+        params = _with_rounds_stacked(params, model.rounds)
     return Emulator(name, model, normaliser, geometry, params)
+
+
+def _with_rounds_stacked(params: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
+    """Return parameters of format 1, in which each round had arrays of its own."""
+    firsts = [match for match in map(OF_FIRST_ROUND.fullmatch, params) if match]
+    out = {name: value for name, value in params.items() if not OF_A_ROUND.match(name)}
+    for layer, rest in (match.groups() for match in firsts):
+        out[f"{layer}.{rest}"] = np.stack([params[f"{layer}.{k}.{rest}"] for k in range(rounds)])
+    return out
 
 
 @contextmanager
@@ -333,7 +352,7 @@ def new_network(
 
 
 def named_values(params: Any) -> dict[str, np.ndarray]:
-    """Return a tree of parameters as arrays by path, as in "updates.0.norm.scale"."""
+    """Return a tree of parameters as arrays by path, as in "updates.norm.scale"."""
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
@@ -362,7 +381,7 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """Return the path of a leaf as dotted text, as in "updates.0.norm.scale"."""
+    """Return the path of a leaf as dotted text, as in "updates.norm.scale"."""
     return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 

@@ -88,14 +88,19 @@ class Modes:
             float32 gain [T, K, Ns, V], in amplitudes per physical unit, and mean [Ns, V]. Cells
             without weights have a gain of 0.
         """
-        shown, mean = self.seen_from(weights)
+        seen = np.unique(weights.rows)  # of a global grid few
+        shown, mean_seen = self.seen_from(weights.of_rows(seen))
         flat = shown.reshape(-1, shown.shape[-1])
         square = flat.T @ flat
-        parts = []
-        for noise in self.noise:
+        gain = np.zeros(
+            (len(self.noise), len(square), weights.shape[0], len(self.scale)), np.float32
+        )
+        for own, noise in zip(gain, self.noise, strict=True):
             factor = cho_factor(square + noise * np.eye(len(square)))
-            parts.append(cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale)
-        return np.stack(parts).astype(np.float32), mean.astype(np.float32)
+            own[:, seen] = cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale
+        mean = np.zeros((weights.shape[0], len(self.scale)), np.float32)
+        mean[seen] = mean_seen
+        return gain, mean
 
     def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""

@@ -1,6 +1,7 @@
 """DownscalingGraph: source grid, mesh and target grid with the edges between them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +106,25 @@ class DownscalingGraph:
     def source_spacing_km(self) -> float:
         """Median spacing of the source points that feed the mesh, coincident ones as one."""
         return float(np.median(_spacing_km(self.source, np.unique(self.encode.senders))))
+
+    def used_sources(self) -> np.ndarray:
+        """Return the source points that an edge or a weight leaves, ascending [K]."""
+        return reduce(np.union1d, (self.encode.senders, self.to_target.cols, self.to_mesh.cols))
+
+    def of_sources(self, kept: np.ndarray) -> "DownscalingGraph":
+        """Return the graph from some of the source points.
+
+        Args:
+            kept: their indices, ascending; those of `used_sources` at least.
+        """
+        senders = np.searchsorted(kept, self.encode.senders).astype(np.int32)
+        return replace(
+            self,
+            source=self.source.select(kept),
+            encode=replace(self.encode, senders=senders),
+            to_target=self.to_target.of_columns(kept),
+            to_mesh=self.to_mesh.of_columns(kept),
+        )
 
     def validate(self) -> None:
         """Check that the graph is whole.

@@ -34,6 +34,18 @@ class SparseWeights:
         row, col = entries.coords
         return cls(row.astype(np.int32), col.astype(np.int32), entries.data, shape)
 
+    def of_rows(self, kept: np.ndarray) -> "SparseWeights":
+        """Return the weights [K, n_source] of rows given by ascending indices [K]."""
+        there = np.isin(self.rows, kept)
+        rows = np.searchsorted(kept, self.rows[there]).astype(np.int32)
+        return SparseWeights(rows, self.cols[there], self.values[there], (len(kept), self.shape[1]))
+
+    def of_columns(self, kept: np.ndarray) -> "SparseWeights":
+        """Return the weights [n_target, K] on columns given by ascending indices [K]."""
+        there = np.isin(self.cols, kept)
+        cols = np.searchsorted(kept, self.cols[there]).astype(np.int32)
+        return SparseWeights(self.rows[there], cols, self.values[there], (self.shape[0], len(kept)))
+
     def matrix(self) -> csr_array:
         """Return the weights as a scipy matrix [n_target, n_source]; treat it as read-only."""
         return self._matrix

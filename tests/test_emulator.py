@@ -23,6 +23,7 @@ from graphdown.emulator import (
 from graphdown.errors import DataError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
+from graphdown.provenance import checkpoint_sha256
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
 NORMALISER = Normaliser(
@@ -142,6 +143,27 @@ def test_an_emulator_saved_again_is_the_same(tmp_path):
     assert again.model == MODEL and again.normaliser == NORMALISER and again.geometry.spec == SPEC
     for name, value in emulator("rotated").params.items():
         np.testing.assert_array_equal(again.params[name], value)
+
+
+def test_an_emulator_of_format_1_is_read(coarse, tmp_path):
+    model = replace(MODEL, rounds=2)
+    made = emulator("regular", model)
+    params = {}
+    for name, value in made.params.items():
+        layer, rest = name.split(".", 1)
+        if layer in ("messages", "updates"):
+            params |= {f"{layer}.{k}.{rest}": own for k, own in enumerate(value)}
+        else:
+            params[name] = value
+    assert len(params) > len(made.params)
+    made.save(tmp_path)
+    np.savez(tmp_path / PARAMETERS, **params)
+    old = {**made.schema, "format": 1}
+    written = {**old, "sha256": checkpoint_sha256(params, old)}
+    (tmp_path / SCHEMA).write_text(json.dumps(written), encoding="utf-8")
+    again = load(tmp_path)
+    assert again.sha256 == made.sha256
+    xr.testing.assert_identical(again.downscale(coarse), made.downscale(coarse))
 
 
 def test_parameters_are_plain_arrays_that_no_pickle_can_replace(tmp_path):

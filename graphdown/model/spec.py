@@ -28,3 +28,8 @@ class ModelSpec:
     target_embedding: int = 0
     target_regression: int = 0
     modes: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a network without rounds."""
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {self.rounds}.")

@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data import terrain
-from graphdown.data.terrain import Ground, TerrainFeatures, slopes, smoothed, static_names
+from graphdown.data.terrain import (
+    AT_ONCE,
+    Ground,
+    TerrainFeatures,
+    slopes,
+    smoothed,
+    static_names,
+)
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
 
@@ -26,21 +32,26 @@ def test_the_slope_of_a_tilted_plane_has_its_east_and_north_parts():
     np.testing.assert_allclose(slopes(GRID, GRID, height)[:, middle], [0.02, -0.03], rtol=5e-3)
 
 
-def test_smoothing_keeps_a_constant():
-    np.testing.assert_allclose(smoothed(GRID, GRID, np.full((1, GRID.size), 7.0), 40.0), 7.0)
+@pytest.mark.parametrize("length_km", [40.0, 120.0])
+def test_smoothing_takes_means_by_area_and_distance(length_km):
+    fields = np.random.default_rng(0).normal(size=(2, GRID.size))
+    apart = np.linalg.norm(GRID.xyz[:, None] - GRID.xyz, axis=-1) * EARTH_RADIUS_KM
+    kernel = np.maximum(1.0 - (apart / (2.0 * length_km)) ** 2, 0.0) ** 2 * GRID.area
+    expected = fields @ kernel.T / kernel.sum(axis=1)
+    assert GRID.size > 2 * AT_ONCE
+    np.testing.assert_allclose(smoothed(GRID, GRID, fields, length_km), expected, atol=1e-12)
 
 
-def test_smoothing_is_the_same_in_parts_and_takes_the_nearest_far_away(monkeypatch):
-    values = np.random.default_rng(0).normal(size=(2, GRID.size))
-    whole = smoothed(GRID, GRID, values, 60.0)
-    distance = EARTH_RADIUS_KM * np.linalg.norm(GRID.xyz[:, None] - GRID.xyz, axis=2)
-    kernel = np.maximum(1.0 - (distance / 120.0) ** 2, 0.0) ** 2 * GRID.area
-    np.testing.assert_allclose(whole, values @ kernel.T / kernel.sum(axis=1))
-    monkeypatch.setattr(terrain, "PAIRS_AT_ONCE", 500)
-    np.testing.assert_array_equal(smoothed(GRID, GRID, values, 60.0), whole)
-    far = Grid.from_points(GRID.lon[[3]] + 40.0, GRID.lat[[3]])
+def test_a_point_with_nothing_in_reach_takes_the_nearest():
+    heights = np.arange(GRID.size)[None].astype(float)
+    far = Grid.from_points([40.0], [GRID.lat.mean()])
     nearest = np.argmax(GRID.xyz @ far.xyz[0])
-    assert list(smoothed(far, GRID, values, 60.0)[:, 0]) == list(values[:, nearest])
+    np.testing.assert_array_equal(smoothed(far, GRID, heights, 40.0), heights[:, [nearest]])
+
+
+def test_smoothing_keeps_a_constant():
+    constant = np.full((1, GRID.size), 7.0)
+    np.testing.assert_allclose(smoothed(GRID, GRID, constant, 40.0), constant)
 
 
 def test_flat_terrain_has_no_features():

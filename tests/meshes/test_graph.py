@@ -273,3 +273,18 @@ def test_graphcasts_encoder_sums_and_measures_in_the_longest_edge():
 def test_an_encoder_of_another_name_is_refused():
     with pytest.raises(ValueError, match="encoder must be one of kernel, graphcast"):
         GraphSpec(encoder="sum")
+
+
+def test_the_graph_from_the_used_source_points_says_the_same():
+    source = Grid.named("T63")
+    whole = build_graph(source, TARGET, SPEC)
+    kept = np.union1d(whole.used_sources(), [5])
+    part = whole.of_sources(kept)
+    part.validate()
+    assert part.source.size == len(kept) < source.size / 10
+    np.testing.assert_array_equal(part.source.lon, source.lon[kept])
+    np.testing.assert_array_equal(kept[part.encode.senders], whole.encode.senders)
+    values = np.random.default_rng(0).normal(size=(2, source.size))
+    for name in ("to_target", "to_mesh"):
+        expected = getattr(whole, name).apply(values)
+        np.testing.assert_array_equal(getattr(part, name).apply(values[:, kept]), expected)

@@ -1,5 +1,8 @@
 """The network: how it starts, what the target's own parameters do, and that nothing is idle."""
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +11,20 @@ from flax import nnx
 
 from graphdown.emulator import path_name
 from graphdown.model import Downscaler
-from graphdown.model.network import TargetEmbedding, TargetRegression
+from graphdown.model.network import UNROLLED, TargetEmbedding, TargetRegression
 
-from .conftest import BOUND, MODEL, PADDED, SOURCE, TARGET, corrected, season, shape
+from .conftest import (
+    BOUND,
+    MODEL,
+    PADDED,
+    SOURCE,
+    TARGET,
+    corrected,
+    new_network,
+    randomised,
+    season,
+    shape,
+)
 
 X = np.random.default_rng(2).normal(size=(PADDED, 3, 3)).astype(np.float32)
 
@@ -47,6 +61,61 @@ def test_all_that_enters_reaches_the_output_and_the_regression_stays_as_it_is(bo
     assert np.all(to_forcings != 0.0)
     assert np.all(to_x[SOURCE.size :] == 0.0)
     assert np.all(np.any(to_x != 0.0, axis=0))
+
+
+def in_turn(network, mesh, graph):
+    """The rounds, one after the other."""
+    graphdef, params = nnx.split((network.messages, network.updates))
+    for k in range(len(jax.tree.leaves(params)[0])):
+        message, update = nnx.merge(graphdef, jax.tree.map(lambda p, k=k: p[k], params))
+        mesh = update(mesh, message(mesh, mesh, graph.process))
+    return mesh
+
+
+@pytest.mark.parametrize("rounds", [UNROLLED, UNROLLED + 2])
+def test_rounds_are_passed_in_turn_in_values_and_gradients(rounds, arrays):
+    network = randomised(lambda: new_network(replace(MODEL, rounds=rounds)))
+    graphdef, params = nnx.split(network)
+    nodes = len(arrays.to_mesh.donors)
+    mesh = np.random.default_rng(5).normal(size=(nodes, 2, MODEL.channels)).astype(np.float32)
+
+    def of(process):
+        def loss(params, mesh):
+            made = process(nnx.merge(graphdef, params), mesh, arrays)
+            return (made**2).mean(), made
+
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, mesh)
+
+    (_, made), slopes = of(Downscaler._process)
+    (_, expected), expected_slopes = of(in_turn)
+    np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(jax.tree.leaves(slopes), jax.tree.leaves(expected_slopes), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max() + 1e-9)
+
+
+def test_each_round_starts_from_numbers_of_its_own():
+    params = by_name(nnx.state(nnx.jit(lambda: new_network(replace(MODEL, rounds=3)))()))
+    for name in ("messages.sender.kernel", "messages.out.kernel", "updates.state.kernel"):
+        first, second, third = np.asarray(params[name])
+        assert np.abs(first - second).min() > 0 and np.abs(second - third).min() > 0
+
+
+def test_the_program_does_not_grow_with_the_rounds(arrays):
+    def program(rounds):
+        make = partial(new_network, replace(MODEL, rounds=rounds))
+        graphdef, params = nnx.split(nnx.eval_shape(make))
+
+        def loss(params, x):
+            return nnx.merge(graphdef, params)(x, season(), arrays).sum()
+
+        return len(jax.jit(jax.grad(loss)).lower(params, X).as_text())
+
+    assert program(16) < 1.05 * program(2)
+
+
+def test_a_network_needs_a_round():
+    with pytest.raises(ValueError, match="rounds must be at least 1, got 0"):
+        replace(MODEL, rounds=0)
 
 
 def test_values_at_padding_nodes_have_no_influence(bound, listing):

@@ -1,0 +1,91 @@
+"""What is compiled is kept where the user wants it, and never changes a result."""
+
+import os
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from graphdown import cache
+
+CODE = """
+import jax, numpy as np
+from graphdown.cache import keep_compiled
+counts = {"hits": 0, "misses": 0}
+def count(event, **_):
+    kind = event.rsplit("cache_", 1)[-1]
+    counts[kind] = counts.get(kind, 0) + 1
+jax.monitoring.register_event_listener(count)
+keep_compiled()
+made = jax.jit(lambda x: jax.numpy.sin(x) @ x)(np.arange(9.0, dtype="f4").reshape(3, 3))
+print(counts["hits"], counts["misses"], np.asarray(made).tobytes().hex())
+"""
+
+
+def compiled(**environment):
+    """Return the hits and misses of another process, and what it computed."""
+    own = {k: v for k, v in os.environ.items() if k not in ("GRAPHDOWN_CACHE", "XDG_CACHE_HOME")}
+    command = [sys.executable, "-W", "ignore", "-c", CODE]
+    done = subprocess.run(command, env=own | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    hits, misses, made = done.stdout.split()
+    return int(hits), int(misses), made
+
+
+@pytest.mark.slow
+def test_the_next_process_takes_what_was_compiled_and_damaged_entries_are_made_anew(tmp_path):
+    home = {"HOME": str(tmp_path)}
+    plain = compiled(GRAPHDOWN_CACHE="", **home)
+    assert plain[:2] == (0, 0) and not any(tmp_path.iterdir())
+    first = compiled(**home)
+    entries = list((tmp_path / ".cache" / "graphdown").rglob(cache.ENTRIES))
+    assert first == (0, len(entries), plain[2]) and entries
+    assert compiled(**home) == (len(entries), 0, plain[2])
+    for entry in entries:
+        entry.write_bytes(entry.read_bytes()[:-20])
+    assert compiled(**home) == (0, len(entries), plain[2])
+    assert compiled(**home) == (len(entries), 0, plain[2])
+
+
+@pytest.mark.slow
+def test_the_folder_is_the_users_choice(tmp_path):
+    own, of_jax = tmp_path / "own", tmp_path / "jax"
+    compiled(GRAPHDOWN_CACHE=str(own), XDG_CACHE_HOME=str(tmp_path / "xdg"), HOME=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+    assert list(own.rglob(cache.ENTRIES))
+    compiled(JAX_COMPILATION_CACHE_DIR=str(of_jax), XDG_CACHE_HOME=str(tmp_path / "xdg"))
+    assert not (tmp_path / "xdg").exists()
+    compiled(XDG_CACHE_HOME=str(tmp_path / "xdg"))
+    assert list((tmp_path / "xdg" / "graphdown").rglob(cache.ENTRIES))
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "file").touch()
+    assert compiled(GRAPHDOWN_CACHE=str(tmp_path / "file"))[:2] == (0, 0)
+
+
+def entry(folder, name, size, used):
+    path = folder / f"{name}-cache"
+    path.write_bytes(zlib.compress(os.urandom(size)))
+    os.utime(path, (used, used))
+    return path
+
+
+def test_damaged_entries_and_those_not_used_for_longest_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "MOST_BYTES", 5000)
+    old, older = entry(tmp_path, "old", 2000, 200), entry(tmp_path, "older", 2000, 100)
+    new, half = entry(tmp_path, "new", 2000, 300), entry(tmp_path, "half", 100, 400)
+    half.write_bytes(half.read_bytes()[:50])
+    other = tmp_path / "notes.txt"
+    other.write_bytes(b"x" * 9000)
+    cache.tidy(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([new, old, other])
+    assert not older.exists()
+
+
+def test_nothing_changes_where_no_cache_is_wanted(monkeypatch):
+    monkeypatch.setenv(cache.FOLDER, "")
+    monkeypatch.setattr(cache.jax.config, "update", lambda *_: pytest.fail("changed"))
+    cache.keep_compiled()

@@ -1,0 +1,48 @@
+"""The geometry of a network: what it keeps of a source."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from graphdown.geometry import Geometry
+from graphdown.modes import Modes
+from meshes import GraphSpec, Grid
+
+TARGET = Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0))
+FIELDS = Grid.regular(1.0, 1.0, (-25.0, 25.0, 30.0, 65.0))  # beyond the reach of the graph
+SPEC = GraphSpec(mesh_level=5, encode_radius_km=500.0)
+SOURCE = Grid.regular(5.0, 4.0)
+VALUES = np.random.default_rng(0).normal(size=(SOURCE.size, 3, 2))
+
+
+def modes() -> Modes:
+    rng = np.random.default_rng(1)
+    patterns = rng.normal(size=(4, FIELDS.size, 2)).astype(np.float32)
+    target = rng.normal(size=(4, TARGET.size, 1)).astype(np.float32)
+    zero = np.zeros((FIELDS.size, 2)), np.zeros((TARGET.size, 1))
+    return Modes(FIELDS, zero[0], np.ones(2), patterns, zero[1], target, np.ones(1))
+
+
+@pytest.mark.parametrize("with_modes", [False, True])
+def test_nodes_of_a_source_that_do_not_count_are_left_out(with_modes):
+    geometry = Geometry(TARGET, xr.Dataset(), SPEC, modes() if with_modes else None)
+    whole = geometry.arrays(SOURCE)
+    part, used = geometry.used_arrays(SOURCE, None, 0)
+    assert len(used) < SOURCE.size / (4 if with_modes else 10)
+    np.testing.assert_array_equal(part.to_target(VALUES[used]), whole.to_target(VALUES))
+    np.testing.assert_array_equal(part.to_mesh(VALUES[used]), whole.to_mesh(VALUES))
+    for places, ours, theirs in zip(
+        whole.encode.senders.blocks, part.encode.senders.blocks, part.encode.weights, strict=True
+    ):
+        there = np.asarray(theirs) > 0
+        np.testing.assert_array_equal(used[np.asarray(ours)[there]], np.asarray(places)[there])
+    for ours, theirs in zip(part.encode.weights, whole.encode.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(jax.tree.leaves(part[5:]), jax.tree.leaves(whole[5:]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    if with_modes:
+        ours, theirs = part.observation.gain, whole.observation.gain
+        np.testing.assert_allclose(ours[..., : len(used), :], theirs[..., used, :], atol=1e-7)
+        others = np.setdiff1d(np.arange(SOURCE.size), used)
+        assert np.all(theirs[..., others, :] == 0.0)
