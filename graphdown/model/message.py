@@ -1,6 +1,5 @@
 """Message functions: what the edges carry to their receivers."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -54,6 +53,18 @@ class LinearMessage(nnx.Module):
             edges, projected = tuple(edge + own for edge, own in parts), None
         return self.out(mean_activation(self.sender(x), projected, edges, table))
 
+    def between(
+        self, x: Array, edges: tuple[Array, ...], table: EdgeTable
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the messages between nodes of one kind, and the states of the edges as they are.
+
+        Args:
+            x: states of the nodes [N, B, C].
+            edges: states of the edges; this message has no use for any.
+            table: the edges.
+        """
+        return self(x, x, table), edges
+
 
 @jax.custom_vjp
 def mean_activation(
@@ -68,16 +79,8 @@ def mean_activation(
         table: the edges and their weights w; no gradient goes to it.
     """
     return jnp.concatenate(
-        [_block_mean(senders, *block) for block in _blocks(receivers, edges, table)]
+        [_block_mean(senders, *block) for block in table.by_block(receivers, edges)]
     )
-
-
-def _blocks(
-    receivers: Array | None, edges: tuple[Array, ...], table: EdgeTable
-) -> Iterator[tuple[Array | None, Array, Array, Array]]:
-    """Yield the receivers' terms, edge terms, sender indices and weights of each block."""
-    own = [None] * len(edges) if receivers is None else table.rows(receivers)
-    yield from zip(own, edges, table.senders.blocks, table.weights, strict=True)
 
 
 def _block_mean(
@@ -103,8 +106,8 @@ def _mean_forward(
 def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
     """Compute the activations' slopes anew rather than keep them from the forward pass."""
     senders, receivers, edges, table = saved
-    rows = zip(_blocks(receivers, edges, table), table.rows(gradient), strict=True)
-    slopes = [_block_slopes(senders, *block, given) for block, given in rows]
+    rows = zip(table.by_block(receivers, edges), table.rows(gradient), strict=True)
+    slopes = [_block_slopes(senders, given, *block) for block, given in rows]
     flat = jnp.concatenate([block.reshape(-1, *block.shape[2:]) for block in slopes])
     to_receivers = None
     if receivers is not None:
@@ -114,7 +117,7 @@ def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
 
 
 def _block_slopes(
-    senders: Array, own: Array | None, edge: Array, block: Array, weights: Array, given: Array
+    senders: Array, given: Array, own: Array | None, edge: Array, block: Array, weights: Array
 ) -> Array:
     """Return the gradient [rows, width, B, C] at the arguments of the activations."""
     spread = None if own is None else own[:, None]

@@ -8,6 +8,12 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.interaction import (
+    EdgeStates,
+    InteractionMessage,
+    InteractionUpdate,
+    MlpMessage,
+)
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
@@ -83,17 +89,23 @@ class Downscaler(nnx.Module):
     def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
         """Create the parameters; the last layers start at zero, so the correction does."""
         c, t, n = spec.channels, spec.target_channels, spec.target_embedding
-        self.encode = LinearMessage(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
+        mlp = spec.messages == "mlp"
+        message = MlpMessage if mlp else LinearMessage
+        update = InteractionUpdate if mlp else NodeUpdate
+        e = shape.process_features
+        self.encode = message(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
         self.mesh_input = Linear(shape.predictors + shape.forcings, c, rngs=rngs)
-        self.mesh_update = NodeUpdate(c, 0, c, rngs=rngs)
+        self.mesh_update = update(c, 0, c, rngs=rngs)
+        self.edge_states = EdgeStates(e, c, rngs=rngs) if mlp else None
         self.messages = nnx.List(
-            LinearMessage(c, c, shape.process_features, c, c, rngs=rngs) for _ in range(spec.rounds)
+            InteractionMessage(c, rngs=rngs) if mlp else LinearMessage(c, c, e, c, c, rngs=rngs)
+            for _ in range(spec.rounds)
         )
-        self.updates = nnx.List(NodeUpdate(c, c, c, rngs=rngs) for _ in range(spec.rounds))
+        self.updates = nnx.List(update(c, c, c, rngs=rngs) for _ in range(spec.rounds))
         statics = shape.target_statics + n
-        self.decode = LinearMessage(c, statics, shape.decode_features, t, t, rngs=rngs)
+        self.decode = message(c, statics, shape.decode_features, t, t, rngs=rngs)
         local = shape.predictors + statics + shape.forcings + shape.estimates
-        self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
+        self.target_update = update(t, local, 2 * t, rngs=rngs)
         self.head = Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.own = (
             TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
@@ -117,8 +129,10 @@ class Downscaler(nnx.Module):
             known: standardised estimates at the targets [Nt, B, estimates], None without modes.
         """
         mesh = self._encode(x, forcings, graph)
+        edges = self.edge_states(graph.process, x.shape[1]) if self.edge_states else ()
         for message, update in zip(self.messages, self.updates, strict=True):
-            mesh = update(mesh, message(mesh, mesh, graph.process))
+            received, edges = message.between(mesh, edges, graph.process)
+            mesh = update(mesh, received)
         return self._decode(mesh, x, forcings, graph, known)
 
     def _encode(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:

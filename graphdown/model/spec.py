@@ -1,6 +1,7 @@
 """ModelSpec: the size and kind of the network, as an experiment states it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,8 @@ class ModelSpec:
     Attributes:
         channels: width of the mesh states.
         rounds: rounds of message passing on the mesh.
+        messages: "linear", whose second matrix comes after the sum over the neighbours, a few times
+            faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
         target_channels: width of the states at target nodes.
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
@@ -24,6 +27,7 @@ class ModelSpec:
 
     channels: int = 64
     rounds: int = 4
+    messages: Literal["linear", "mlp"] = "linear"
     target_channels: int = 64
     target_embedding: int = 0
     target_regression: int = 0

@@ -5,7 +5,7 @@ gradient of a gather is a scatter-add, slow on CPUs and sometimes very slow on G
 second gather through the inverse table (for each sender: the edges that leave it).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from typing import NamedTuple
@@ -63,6 +63,13 @@ class EdgeTable(NamedTuple):
         """Split values [R, ...] at the receivers into the blocks' [rows_b, ...]."""
         cuts = np.cumsum([len(block) for block in self.senders.blocks])[:-1]
         return jnp.split(values, cuts)
+
+    def by_block(
+        self, receivers: Array | None, edges: Sequence[Array]
+    ) -> Iterator[tuple[Array | None, Array, Array, Array]]:
+        """Yield each block's part of values [R, ...] or None, edge values, senders and weights."""
+        own = [None] * len(edges) if receivers is None else self.rows(receivers)
+        yield from zip(own, edges, self.senders.blocks, self.weights, strict=True)
 
     def sum_outgoing(self, values: Array) -> Array:
         """Sum values [flat positions, ...] at the edges over those of each sender: [S, ...]."""
