@@ -4,14 +4,13 @@ Edges are worked on in chunks that stay in cache, and between the forward and th
 nothing as large as the edges' hidden states is kept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from graphdown.model.chunks import by_rows
+from graphdown.model.chunks import by_blocks
 from graphdown.model.tables import EdgeTable, take
 
 EPSILON = 1e-5
@@ -58,7 +57,7 @@ def _forward(
         scale = _inverse_deviation(values)
         return None, (((weights[:, :, None] * scale)[..., None] * values).sum(1), scale)
 
-    made = _over_blocks(body, None, table.by_block(receivers, edges), senders)[1]
+    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
     means, scales = zip(*made, strict=True)
     saved = senders, receivers, edges, kernel, bias, table, scales
     return jnp.concatenate(means), saved
@@ -99,13 +98,13 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
     shapes = (c, c), (c,), (), (c, out), (out,)
     carry = tuple(jnp.zeros(shape, senders.dtype) for shape in shapes)
     rows = zip(table.by_block(receivers, edges), table.rows(gradient), scales, strict=True)
-    carry, made = _over_blocks(body, carry, rows, senders)
+    carry, made = by_blocks(body, carry, rows, senders[0].size)
     passed, to_receivers, to_edges = zip(*made, strict=True)
     square, first, zeroth, to_kernel, to_bias = carry
     to_kernel = to_kernel + square @ kernel + jnp.outer(first, bias)
     to_bias = to_bias + first @ kernel + zeroth * bias
     return (
-        _sum_outgoing(passed, table),
+        table.sum_outgoing(passed),
         None if receivers is None else jnp.concatenate(to_receivers),
         to_edges,
         to_kernel,
@@ -155,7 +154,7 @@ def _interact_forward(
         sent = values * _inverse_deviation(values)[..., None] * norm[0] + norm[1]
         return None, ((weights[:, :, None, None] * sent).sum(1), edge + sent)
 
-    made = _over_blocks(body, None, table.by_block(receivers, edges), senders)[1]
+    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
     means, states = zip(*made, strict=True)
     return (jnp.concatenate(means), states), (senders, receivers, edges, layers, table)
 
@@ -196,29 +195,12 @@ def _interact_backward(
     rows = (
         (block, *some) for block, some in zip(table.by_block(receivers, edges), given, strict=True)
     )
-    to_layers, made = _over_blocks(body, carry, rows, senders)
+    to_layers, made = by_blocks(body, carry, rows, senders[0].size)
     passed, to_receivers, to_edges = zip(*made, strict=True)
-    return _sum_outgoing(passed, table), jnp.concatenate(to_receivers), to_edges, to_layers, None
+    return table.sum_outgoing(passed), jnp.concatenate(to_receivers), to_edges, to_layers, None
 
 
 interact.defvjp(_interact_forward, _interact_backward)
-
-
-def _over_blocks(
-    body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, blocks: Iterable[Any], senders: Array
-) -> tuple[Any, list[Any]]:
-    """Run `body` over chunks of rows of each block of a table; see `by_rows`."""
-    made = []
-    for block in blocks:
-        width = jax.tree.leaves(block)[-1].shape[1]
-        carry, some = by_rows(body, carry, block, width * senders[0].size)
-        made.append(some)
-    return carry, made
-
-
-def _sum_outgoing(passed: Sequence[Array], table: EdgeTable) -> Array:
-    flat = [block.reshape(-1, *block.shape[2:]) for block in passed]
-    return table.sum_outgoing(flat[0] if len(flat) == 1 else jnp.concatenate(flat))
 
 
 def _arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> Array:

@@ -8,6 +8,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.chunks import map_rows
 from graphdown.model.interaction import (
     EdgeStates,
     InteractionMessage,
@@ -147,9 +148,13 @@ class Downscaler(nnx.Module):
         if self.own is not None:
             statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
         h = self.decode(mesh, statics, graph.decode)
-        at_target = graph.to_target(x)
         estimates = () if known is None else (known,)
-        h = self.target_update(h, at_target, statics, forcings[None], *estimates)
+
+        def updated(rows: tuple[Array, ...]) -> Array:
+            h, at_target, statics, *estimates = rows
+            return self.target_update(h, at_target, statics, forcings[None], *estimates)
+
+        h = map_rows(updated, (h, graph.to_target(x), statics, *estimates), 2 * h[0].size)
         out = self.head(h)
         if self.own is not None:
             out = out + self.own(h)

@@ -11,8 +11,6 @@ class ModelSpec:
     Attributes:
         channels: width of the mesh states.
         rounds: rounds of message passing on the mesh.
-        messages: "linear", whose second matrix comes after the sum over the neighbours, a few times
-            faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
         target_channels: width of the states at target nodes.
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
@@ -23,12 +21,14 @@ class ModelSpec:
             estimated from any source grid in closed form (`graphdown.modes`); the network corrects
             that estimate instead of an interpolation. It binds to the target grid; 0 leaves it
             out. The source needs `grids`.
+        messages: "linear", whose second matrix comes after the sum over the neighbours, a few times
+            faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
     """
 
     channels: int = 64
     rounds: int = 4
-    messages: Literal["linear", "mlp"] = "linear"
     target_channels: int = 64
     target_embedding: int = 0
     target_regression: int = 0
     modes: int = 0
+    messages: Literal["linear", "mlp"] = "linear"

@@ -15,7 +15,7 @@ def limited(monkeypatch, rows):
 
 
 @pytest.mark.parametrize(
-    ("limit", "sizes"), [(100, {11}), (11, {11}), (6, {5, 1}), (4, {3, 2}), (1, {1})]
+    ("limit", "sizes"), [(100, {11}), (11, {11}), (6, {6}), (4, {4}), (1, {1})]
 )
 def test_chunks_give_what_all_rows_give_at_once(monkeypatch, limit, sizes):
     limited(monkeypatch, limit)
