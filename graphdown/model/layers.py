@@ -40,6 +40,11 @@ class Linear(nnx.Module):
         made = reduce(add, map(_product, parts, kernels))
         return made if self.bias is None else made + self.bias[...]
 
+    def affine(self) -> tuple[Array, Array]:
+        """Return the kernel [inputs, out] and the bias [out], zeros if it has none."""
+        kernel = self.kernel[...]
+        return kernel, jnp.zeros(kernel.shape[1]) if self.bias is None else self.bias[...]
+
 
 def _product(values: Array, kernel: Array) -> Array:
     # Not -1: a target without static fields has parts without channels.

@@ -1,6 +1,5 @@
 """Message functions: what the edges carry to their receivers."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from graphdown.model.chunks import by_blocks
 from graphdown.model.layers import Linear
 from graphdown.model.tables import EdgeTable, sum_over_width, take
 
@@ -54,6 +54,18 @@ class LinearMessage(nnx.Module):
             edges, projected = tuple(edge + own for edge, own in parts), None
         return self.out(mean_activation(self.sender(x), projected, edges, table))
 
+    def between(
+        self, x: Array, edges: tuple[Array, ...], table: EdgeTable
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the messages between nodes of one kind, and the states of the edges as they are.
+
+        Args:
+            x: states of the nodes [N, B, C].
+            edges: states of the edges; this message has no use for any.
+            table: the edges.
+        """
+        return self(x, x, table), edges
+
 
 @jax.custom_vjp
 def mean_activation(
@@ -68,16 +80,8 @@ def mean_activation(
         table: the edges and their weights w; no gradient goes to it.
     """
     return jnp.concatenate(
-        [_block_mean(senders, *block) for block in _blocks(receivers, edges, table)]
+        [_block_mean(senders, *block) for block in table.by_block(receivers, edges)]
     )
-
-
-def _blocks(
-    receivers: Array | None, edges: tuple[Array, ...], table: EdgeTable
-) -> Iterator[tuple[Array | None, Array, Array, Array]]:
-    """Yield the receivers' terms, edge terms, sender indices and weights of each block."""
-    own = [None] * len(edges) if receivers is None else table.rows(receivers)
-    yield from zip(own, edges, table.senders.blocks, table.weights, strict=True)
 
 
 def _block_mean(
@@ -103,28 +107,24 @@ def _mean_forward(
 def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
     """Compute the activations' slopes anew rather than keep them from the forward pass."""
     senders, receivers, edges, table = saved
-    rows = zip(_blocks(receivers, edges, table), table.rows(gradient), strict=True)
-    slopes = [_block_slopes(senders, *block, given) for block, given in rows]
-    flat = jnp.concatenate([block.reshape(-1, *block.shape[2:]) for block in slopes])
-    to_receivers = None
-    if receivers is not None:
-        to_receivers = jnp.concatenate([_sum_places(block) for block in slopes])
-    to_edges = tuple(block.sum(2) for block in slopes)
-    return table.sum_outgoing(flat), to_receivers, to_edges, None
 
+    def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array | None, ...]]:
+        given, (own, edge, index, weights) = rows
+        values = take(senders, index) + edge[:, :, None]
+        values = values if own is None else values + own[:, None]
+        slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
+        slopes = jax.lax.optimization_barrier(slopes)  # else each use would compute it again
+        return None, (slopes, None if own is None else slopes.sum(1), slopes.sum(2))
 
-def _block_slopes(
-    senders: Array, own: Array | None, edge: Array, block: Array, weights: Array, given: Array
-) -> Array:
-    """Return the gradient [rows, width, B, C] at the arguments of the activations."""
-    spread = None if own is None else own[:, None]
-    values = take(senders, block) + _plus(edge[:, :, None], spread)
-    slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
-    return jax.lax.optimization_barrier(slopes)  # else each of its uses would compute it again
-
-
-def _sum_places(values: Array) -> Array:
-    return sum_over_width(lambda k: values[:, k], values.shape[1])
+    rows = zip(table.rows(gradient), table.by_block(receivers, edges), strict=True)
+    made = by_blocks(body, None, rows, senders[0].size)[1]
+    slopes, to_receivers, to_edges = zip(*made, strict=True)
+    return (
+        table.sum_outgoing(slopes),
+        None if receivers is None else jnp.concatenate(to_receivers),
+        to_edges,
+        None,
+    )
 
 
 def _silu_slope(values: Array) -> Array:

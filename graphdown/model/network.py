@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,13 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.chunks import map_rows
+from graphdown.model.interaction import (
+    EdgeStates,
+    InteractionMessage,
+    InteractionUpdate,
+    MlpMessage,
+)
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
@@ -95,17 +102,23 @@ class Downscaler(nnx.Module):
     def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
         """Create the parameters; the last layers start at zero, so the correction does."""
         c, t, n = spec.channels, spec.target_channels, spec.target_embedding
-        self.encode = LinearMessage(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
+        mlp = spec.messages == "mlp"
+        message = MlpMessage if mlp else LinearMessage
+        update = InteractionUpdate if mlp else NodeUpdate
+        e = shape.process_features
+        self.encode = message(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
         self.mesh_input = Linear(shape.predictors + shape.forcings, c, rngs=rngs)
-        self.mesh_update = NodeUpdate(c, 0, c, rngs=rngs)
+        self.mesh_update = update(c, 0, c, rngs=rngs)
+        self.edge_states = EdgeStates(e, c, rngs=rngs) if mlp else None
         self.messages = stacked(
-            LinearMessage(c, c, shape.process_features, c, c, rngs=rngs) for _ in range(spec.rounds)
+            InteractionMessage(c, rngs=rngs) if mlp else LinearMessage(c, c, e, c, c, rngs=rngs)
+            for _ in range(spec.rounds)
         )
-        self.updates = stacked(NodeUpdate(c, c, c, rngs=rngs) for _ in range(spec.rounds))
+        self.updates = stacked(update(c, c, c, rngs=rngs) for _ in range(spec.rounds))
         statics = shape.target_statics + n
-        self.decode = LinearMessage(c, statics, shape.decode_features, t, t, rngs=rngs)
+        self.decode = message(c, statics, shape.decode_features, t, t, rngs=rngs)
         local = shape.predictors + statics + shape.forcings + shape.estimates
-        self.target_update = NodeUpdate(t, local, 2 * t, rngs=rngs)
+        self.target_update = update(t, local, 2 * t, rngs=rngs)
         self.head = Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.own = (
             TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
@@ -141,12 +154,16 @@ class Downscaler(nnx.Module):
         graphdef, params = nnx.split((self.messages, self.updates))
         rounds = len(jax.tree.leaves(params)[0])
 
-        def one(mesh: Array, own: nnx.State) -> tuple[Array, None]:
+        def one(state: tuple[Array, Any], own: nnx.State) -> tuple[tuple[Array, Any], None]:
             message, update = nnx.merge(graphdef, own)
-            return update(mesh, message(mesh, mesh, graph.process)), None
+            mesh, edges = state
+            received, edges = message.between(mesh, edges, graph.process)
+            return (update(mesh, received), edges), None
 
+        edges = self.edge_states(graph.process, mesh.shape[1]) if self.edge_states else ()
         unroll = rounds if rounds <= UNROLLED else 1
-        return jax.lax.scan(one, mesh, params, unroll=unroll)[0]
+        (mesh, _), _ = jax.lax.scan(one, (mesh, edges), params, unroll=unroll)
+        return mesh
 
     def _decode(
         self, mesh: Array, x: Array, forcings: Array, graph: GraphArrays, known: Array | None
@@ -155,9 +172,13 @@ class Downscaler(nnx.Module):
         if self.own is not None:
             statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
         h = self.decode(mesh, statics, graph.decode)
-        at_target = graph.to_target(x)
         estimates = () if known is None else (known,)
-        h = self.target_update(h, at_target, statics, forcings[None], *estimates)
+
+        def updated(rows: tuple[Array, ...]) -> Array:
+            h, at_target, statics, *estimates = rows
+            return self.target_update(h, at_target, statics, forcings[None], *estimates)
+
+        h = map_rows(updated, (h, graph.to_target(x), statics, *estimates), 2 * h[0].size)
         out = self.head(h)
         if self.own is not None:
             out = out + self.own(h)

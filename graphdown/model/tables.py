@@ -5,7 +5,7 @@ gradient of a gather is a scatter-add, slow on CPUs and sometimes very slow on G
 second gather through the inverse table (for each sender: the edges that leave it).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 
 BUCKETS_PER_OCTAVE = 4
 UNROLLED = 8
+WORTH_A_BLOCK = 0.1  # share of the places
 
 
 class Table(NamedTuple):
@@ -64,8 +65,17 @@ class EdgeTable(NamedTuple):
         cuts = np.cumsum([len(block) for block in self.senders.blocks])[:-1]
         return jnp.split(values, cuts)
 
-    def sum_outgoing(self, values: Array) -> Array:
-        """Sum values [flat positions, ...] at the edges over those of each sender: [S, ...]."""
+    def by_block(
+        self, receivers: Array | None, edges: Sequence[Array]
+    ) -> Iterator[tuple[Array | None, Array, Array, Array]]:
+        """Yield each block's part of values [R, ...] or None, edge values, senders and weights."""
+        own = [None] * len(edges) if receivers is None else self.rows(receivers)
+        yield from zip(own, edges, self.senders.blocks, self.weights, strict=True)
+
+    def sum_outgoing(self, edges: Sequence[Array]) -> Array:
+        """Sum values of the edges, per block [rows_b, width_b, ...], by sender: [S, ...]."""
+        flat = [block.reshape(-1, *block.shape[2:]) for block in edges]
+        values = flat[0] if len(flat) == 1 else jnp.concatenate(flat)
         extra = (1,) * (values.ndim - 1)
 
         def term(block: Array) -> Callable[[int | Array], Array]:
@@ -127,8 +137,7 @@ def build_edge_table(
     """
     n_senders, n_receivers = sizes if padding is None else (padding.senders, sizes[1])
     degree = np.bincount(receivers, minlength=n_receivers)
-    split = _best_split(degree) if padding is None else 0
-    bounds = [0, split, n_receivers] if split else [0, n_receivers]
+    bounds = _bounds(degree) if padding is None else [0, n_receivers]
     order, blocks, positions = _fill(receivers, degree, bounds, padding and padding.incoming)
     flat = sum(int(np.prod(shape)) for shape in blocks)
     sender_blocks = _scatter(senders[order], positions, blocks, flat, n_senders)
@@ -147,19 +156,34 @@ def _device(blocks: list[np.ndarray], dtype: DTypeLike) -> tuple[Array, ...]:
     return tuple(jnp.asarray(block, dtype) for block in blocks)
 
 
-def _best_split(degree: np.ndarray) -> int:
-    """Return after which row a second, differently wide block saves most padding (0: no split).
+def _bounds(degree: np.ndarray) -> list[int]:
+    """Return bounds of blocks of rows such that another block would save little padding.
 
     The icosahedral mesh numbers its coarse nodes first; only they have edges on several levels.
     """
-    if len(degree) < 64:
-        return 0
-    head = np.maximum.accumulate(degree)
-    tail = np.maximum.accumulate(degree[::-1])[::-1]
-    rows = np.arange(1, len(degree))
-    cost = rows * head[:-1] + (len(degree) - rows) * tail[1:]
+    bounds = [0, len(degree)]
+    while True:
+        pieces = list(zip(bounds[:-1], bounds[1:], strict=True))
+        saved, cut = max(_best_cut(degree, low, high) for low, high in pieces)
+        if saved <= WORTH_A_BLOCK * sum(_places(degree[low:high]) for low, high in pieces):
+            return bounds
+        bounds = sorted([*bounds, cut])
+
+
+def _best_cut(degree: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    """Return how many places a cut of the rows from low to high saves at best, and where."""
+    if high - low < 64:
+        return 0, low
+    head = np.maximum.accumulate(degree[low:high])
+    tail = np.maximum.accumulate(degree[low:high][::-1])[::-1]
+    rows = np.arange(1, high - low)
+    cost = rows * head[:-1] + (high - low - rows) * tail[1:]
     best = int(np.argmin(cost))
-    return int(rows[best]) if cost[best] < 0.8 * len(degree) * degree.max() else 0
+    return _places(degree[low:high]) - int(cost[best]), low + int(rows[best])
+
+
+def _places(degree: np.ndarray) -> int:
+    return len(degree) * int(degree.max(initial=0))
 
 
 def _fill(

@@ -60,9 +60,13 @@ class Moves:
         distance = sum(jnp.sum((value - kept[name]) ** 2) for name, value in moved.items())
         return 0.5 * self.spec.pull * jnp.asarray(distance)
 
-    def rate(self, name: str) -> float:
-        """Return the factor of the learning rate of a parameter, by its name."""
-        return float(self.spec.depth_decay ** stages_from_target(name, self.rounds))
+    def slowed(self, name: str, update: Array) -> Array:
+        """Return the update of a parameter times the factor of its learning rate."""
+        stages = np.asarray(stages_from_target(name, self.rounds))
+        rates = np.float32(self.spec.depth_decay) ** stages
+        return (
+            jnp.asarray(rates.reshape(stages.shape + (1,) * (update.ndim - stages.ndim))) * update
+        )
 
     def _chosen(self, name: str) -> bool:
         first, *_ = parts = name.split(".")
@@ -89,15 +93,17 @@ def _adapter(shape: tuple[int, ...], rank: int, rng: np.random.Generator) -> dic
     return {"down": jnp.asarray(down, jnp.float32), "up": jnp.asarray(up)}
 
 
-def stages_from_target(name: str, rounds: int) -> int:
+def stages_from_target(name: str, rounds: int) -> int | list[int]:
     """Return how many stages of the network lie between a parameter's and the target.
 
+    Parameters of the rounds are stacked, and have one number for each round.
+
     Args:
-        name: of the parameter, as in "updates.0.norm.scale".
+        name: of the parameter, as in "updates.norm.scale".
         rounds: of message passing.
     """
-    first, *rest = name.split(".")
+    first = name.split(".")[0]
     if first in ("messages", "updates"):
-        return 2 + rounds - int(rest[0])
+        return [2 + rounds - k for k in range(rounds)]
     stages = {"head": 0, "own": 0, "regression": 0, "target_update": 1, "decode": 2}
     return stages.get(first, 3 + rounds)

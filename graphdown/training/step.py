@@ -96,7 +96,7 @@ def _kernels(params: Any) -> Any:
 
 def _by_stage(moves: Moves, updates: Any, params: Any) -> Any:
     return jax.tree.map_with_path(
-        lambda path, update: moves.rate(path_name(path)) * update, updates
+        lambda path, update: moves.slowed(path_name(path), update), updates
     )
 
 

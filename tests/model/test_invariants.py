@@ -11,10 +11,27 @@ from meshes.graph import decode_edges, encode_edges, process_edges
 from meshes.local import Neighbourhood
 from meshes.remap import bilinear_to_points
 
-from .conftest import GRAPH_SPEC, SOURCE, STATICS, TARGET, predicted, weather
+from .conftest import (
+    GRAPH_SPEC,
+    MODEL,
+    SOURCE,
+    STATICS,
+    TARGET,
+    new_network,
+    predicted,
+    randomised,
+    weather,
+)
 
 VALUES = weather(SOURCE.size)
 ROUNDING = 3e-5
+both_messages = pytest.mark.parametrize("network", ["linear", "mlp"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def network(request):
+    spec = replace(MODEL, messages=getattr(request, "param", "linear"))
+    return randomised(lambda: new_network(spec))
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +49,14 @@ def points(grid, order=slice(None), turn=0.0):
     return Grid.from_points(grid.lon[order] + turn, grid.lat[order], grid.area[order])
 
 
+@both_messages
 def test_the_order_of_the_source_nodes_does_not_matter(network, expected):
     order = np.random.default_rng(1).permutation(SOURCE.size)
     made = downscaled(network, points(SOURCE, order), VALUES[:, order])
     np.testing.assert_allclose(made, expected, atol=ROUNDING)
 
 
+@both_messages
 def test_reordered_target_nodes_reorder_the_prediction(network, expected):
     order = np.random.default_rng(2).permutation(TARGET.size)
     made = downscaled(network, SOURCE, VALUES, points(TARGET, order), STATICS[order])
@@ -56,6 +75,7 @@ def test_each_target_node_is_predicted_as_if_it_were_alone(network, graph, expec
     np.testing.assert_allclose(made, expected[:, some], atol=ROUNDING)
 
 
+@both_messages
 def test_source_points_split_in_two_of_half_the_area_change_nothing(network, expected):
     twice = (np.tile(v, 2) for v in (SOURCE.lon, SOURCE.lat, SOURCE.area / 2))
     made = downscaled(network, Grid.from_points(*twice), np.tile(VALUES, (1, 2, 1)))
@@ -100,6 +120,7 @@ def test_a_turn_of_the_earth_that_maps_the_mesh_onto_itself_changes_nothing(netw
     np.testing.assert_allclose(made, expected, atol=ROUNDING)
 
 
+@both_messages
 def test_a_turn_of_source_mesh_and_target_changes_nothing(network, graph, expected):
     source, target = points(SOURCE, turn=131.0), points(TARGET, turn=131.0)
     cosine, sine = np.cos(np.radians(131.0)), np.sin(np.radians(131.0))

@@ -109,11 +109,18 @@ def test_padding_over_edge_lists_holds_each_of_them():
 def test_two_blocks_list_what_one_lists_in_less_space(monkeypatch):
     edges = EDGES["two-blocks"]
     split = in_numpy(table_of(edges))
-    monkeypatch.setattr(tables, "_best_split", lambda degree: 0)
+    monkeypatch.setattr(tables, "_bounds", lambda degree: [0, len(degree)])
     whole = in_numpy(table_of(edges))
     assert [len(t.senders.blocks) for t in (split, whole)] == [2, 1]
     np.testing.assert_array_equal(listed(split, 90)[0], listed(whole, 90)[0])
     assert flat(split).size < 0.5 * flat(whole).size
+
+
+def test_rows_of_three_lengths_take_three_blocks():
+    receivers = np.repeat(np.arange(200), np.repeat([12, 6, 3], [20, 60, 120]))
+    features, weights = np.zeros((len(receivers), 1)), np.ones(len(receivers))
+    table = build_edge_table(receivers, receivers, features, weights, sizes=(200, 200))
+    assert [block.shape for block in table.senders.blocks] == [(20, 12), (60, 6), (120, 3)]
 
 
 def test_few_rows_and_rows_alike_stay_in_one_block():
@@ -132,11 +139,12 @@ def test_senders_with_like_numbers_of_edges_share_a_block():
 @CASES
 def test_the_sum_over_outgoing_edges_is_that_of_a_plain_scatter(edges):
     table = table_of(edges)
-    places = np.concatenate([block.ravel() for block in in_numpy(table).senders.blocks])
-    values = np.random.default_rng(1).normal(size=(len(places), 3, 2)).astype(np.float32)
+    random, blocks = np.random.default_rng(1), in_numpy(table).senders.blocks
+    values = [random.normal(size=(*block.shape, 3, 2)).astype(np.float32) for block in blocks]
     expected = np.zeros((edges.sizes[0] + 1, 3, 2))
-    np.add.at(expected, places, values)
-    made = np.asarray(table.sum_outgoing(jnp.asarray(values)))
+    for block, some in zip(blocks, values, strict=True):
+        np.add.at(expected, block, some)
+    made = np.asarray(table.sum_outgoing([jnp.asarray(some) for some in values]))
     np.testing.assert_allclose(made, expected[:-1], rtol=1e-6, atol=1e-6)
     assert np.all(made[[0, -1]] == 0.0)
 

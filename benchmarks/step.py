@@ -1,0 +1,322 @@
+"""Time a training step beside that of other graph networks, and measure the memory it takes.
+
+Example: python benchmarks/step.py --peers ~/venvs/peers/bin/python
+
+A step is the loss and its gradient for all parameters, without an optimiser. Each implementation
+runs in a process of its own, all of them on the same graph with the same widths; they take turns,
+one step each, and the ratios are of steps side by side. "plain", "pyg" and the mlp of graphdown
+have the same parameters, and the benchmark fails unless their losses and gradients agree. `--peers`
+names the Python in which the optional extra "bench" is installed, by default this one; what is
+not installed there is left out and said. The table goes to benchmarks/results/step.md, the times
+to step.json.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from results_table import RESULTS, machine, markdown_table, write_text
+
+NAMES = {
+    "linear": "graphdown, linear",
+    "mlp": "graphdown, mlp",
+    "plain": "GraphCast's mathematics, plain JAX and jraph (not GraphCast's own code)",
+    "pyg": "the same mathematics, PyTorch Geometric",
+    "anemoi": "anemoi-models' GraphConv blocks",
+}
+SAME = ("mlp", "plain", "pyg")
+PREDICTORS, FORCINGS, STATICS, TARGETS = 6, 2, 3, 2
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the counts of operations and bytes depend on."""
+
+    channels: int
+    rounds: int
+    batch: int
+    source: int
+    mesh: int
+    target: int
+    encode: int
+    process: int
+    decode: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--channels", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--side", type=int, default=128, help="of the target in cells")
+    parser.add_argument("--mesh-level", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=9, help="steps of each implementation")
+    parser.add_argument("--only", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument("--peers", default=sys.executable, help="Python of the extra 'bench'")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve[0], Path(options.serve[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = write_case(Path(folder), options)
+        measured, missing, ceilings = measure(Path(folder), options)
+    write(options, sizes, measured, missing, ceilings)
+
+
+def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
+    """Write the graph, the inputs and the parameters of both networks to a folder."""
+    from flax import nnx
+    from step_jax import network
+
+    import meshes
+
+    side = 0.11 * (np.arange(options.side) - options.side / 2)
+    target = meshes.Grid.rotated(-162.0, 39.25, side, side)
+    source = meshes.Grid.regular(1.25, 1.0, (-30.0, 20.0, 50.0, 75.0))
+    spec = meshes.GraphSpec(mesh_level=options.mesh_level)
+    graph = meshes.build_graph(source, target, spec)
+    graph.save(folder / "graph.npz")
+    random = np.random.default_rng(0)
+    case: dict[str, np.ndarray] = {"widths": np.asarray([options.channels, options.rounds])}
+    case["x"] = random.normal(size=(source.size, options.batch, PREDICTORS))
+    case["forcings"] = random.normal(size=(options.batch, FORCINGS))
+    case["statics"] = random.normal(size=(target.size, STATICS))
+    case["at_mesh"], case["at_target"] = (
+        (w.matrix() @ case["x"].reshape(source.size, -1)).reshape(-1, *case["x"].shape[1:])
+        for w in (graph.to_mesh, graph.to_target)
+    )
+    for name in ("encode", "process", "decode"):
+        edges = getattr(graph, name)
+        case |= {f"{name}/{what}": getattr(edges, what) for what in ("senders", "receivers")}
+        case |= {f"{name}/{what}": getattr(edges, what) for what in ("features", "weights")}
+    for kind in ("linear", "mlp"):
+        made = nnx.eval_shape(lambda kind=kind: network(kind, case))
+        for path, leaf in nnx.to_flat_state(nnx.state(made)):
+            name = "/".join(map(str, path))
+            spread = 1.0 / np.sqrt(leaf.shape[0]) if len(leaf.shape) == 2 else 0.1
+            centre = float(name.endswith("scale"))
+            case[f"{kind}/{name}"] = random.normal(centre, spread, leaf.shape)
+    floats = {k: v.astype(np.float32) for k, v in case.items() if v.dtype == np.float64}
+    np.savez(folder / "case.npz", **(case | floats))
+    nodes = source.size, graph.mesh.size, target.size
+    edges = graph.encode.size, graph.process.size, graph.decode.size
+    return Sizes(options.channels, options.rounds, options.batch, *nodes, *edges)
+
+
+def serve(name: str, folder: Path) -> None:
+    """Answer each line of the input with a step's seconds and the peak of memory."""
+    with np.load(folder / "case.npz") as file:
+        case = dict(file)
+    try:
+        if name in ("pyg", "anemoi"):
+            from step_torch import peers
+
+            step, peak = peers(name, case)
+        else:
+            from step_jax import ceilings, steps
+
+            if name == "ceilings":
+                answer(ceilings)
+                return
+            step, peak = steps(name, case, folder)
+    except ImportError as error:
+        print(json.dumps({"missing": str(error)}), flush=True)
+        return
+
+    def timed() -> dict[str, float]:
+        cpu, clock = time.process_time(), time.perf_counter()
+        step()
+        cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+        return {"clock": clock, "cpu": cpu, "peak": peak()}
+
+    answer(timed, {"loss and gradient": step()})
+
+
+def answer(make: Callable[[], dict[str, Any]], first: dict[str, Any] | None = None) -> None:
+    """Print what `make` makes for each line of the input."""
+    print(json.dumps(make() if first is None else first), flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(make()), flush=True)
+
+
+class Worker:
+    """An implementation in a process of its own."""
+
+    def __init__(self, python: str, name: str, folder: Path) -> None:
+        command = [python, __file__, "--serve", name, str(folder)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self.first = self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.process.args} ended early.")
+        return json.loads(line)
+
+    def step(self) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        print("step", file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def measure(
+    folder: Path, options: argparse.Namespace
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str], dict[str, float]]:
+    """Return each implementation's steps, what is missing and why, and the ceilings."""
+    workers, missing = {}, {}
+    for name in options.only:
+        python = options.peers if name in ("pyg", "anemoi") else sys.executable
+        worker = Worker(python, name, folder)
+        print(name, worker.first, flush=True)
+        if "missing" in worker.first:
+            missing[name] = worker.first["missing"]
+        else:
+            workers[name] = worker
+    agree({name: w.first["loss and gradient"] for name, w in workers.items() if name in SAME})
+    workers["ceilings"] = Worker(sys.executable, "ceilings", folder)
+    steps: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for repeat in range(options.repeats):
+        for name in np.roll(list(workers), repeat):
+            steps[name].append(workers[name].step())
+        print(*(f"{name} {s[-1].get('clock', 0):.2f}" for name, s in steps.items()), flush=True)
+    for worker in workers.values():
+        worker.end()
+    rates = steps.pop("ceilings")
+    return steps, missing, {what: max(rate[what] for rate in rates) for what in rates[0]}
+
+
+def agree(made: dict[str, list[float]]) -> None:
+    """Refuse losses or gradients of the same mathematics that differ."""
+    for name, values in made.items():
+        if not np.allclose(values, next(iter(made.values())), rtol=1e-3):
+            raise SystemExit(f"{name} is not the same mathematics as {next(iter(made))}: {made}")
+
+
+def multiplications(kind: str, n: Sizes) -> float:
+    """Return how many a forward pass takes in matrix products.
+
+    For graphdown's networks: what is the same for all samples counts once, nodes are projected
+    before they are gathered, and linear messages are multiplied after the sum. For the others: on
+    every edge and sample, as they are written.
+    """
+    c, f = n.channels, PREDICTORS + FORCINGS
+    nodes = n.mesh * (f * c + (2 + 3 * n.rounds) * c * c)
+    nodes += n.target * ((c + f + STATICS) * 2 * c + 2 * c * c + c * TARGETS)
+    if kind in ("plain", "pyg", "anemoi"):
+        edges = n.encode * (5 * c + 3 * c * c + PREDICTORS * c)
+        edges += n.process * (4 * c + c * c + n.rounds * 4 * c * c)
+        edges += n.decode * (4 * c + 4 * c * c + STATICS * c)
+        return n.batch * (nodes + edges)
+    nodes += n.source * PREDICTORS * c + n.mesh * c * c  # senders of the encoder and the decoder
+    if kind == "mlp":
+        once = (5 * n.encode + 4 * (n.process + n.decode)) * c
+        once += (2 * n.encode + n.process + 2 * n.decode) * c * c + n.target * STATICS * c
+        edges = n.encode + n.decode + 2 * n.rounds * n.process
+        nodes += 2 * n.rounds * n.mesh * c * c
+        return once + n.batch * (nodes + edges * c * c)
+    once = (5 * n.encode + 4 * (n.rounds * n.process + n.decode) + STATICS * n.target) * c
+    nodes += (3 * n.rounds * n.mesh + n.mesh + n.target) * c * c
+    return once + n.batch * nodes
+
+
+def moved(kind: str, n: Sizes) -> float:
+    """Return the numbers a step must read and write: states of nodes, and of edges if they last.
+
+    Each is read and written going forward, read again going back, and its gradient read and
+    written. What could be computed anew from them is not counted.
+    """
+    states = (2 + 2 * n.rounds) * n.mesh + 2 * n.target
+    if kind != "linear":
+        states += n.rounds * n.process
+    return 5.0 * n.batch * n.channels * states
+
+
+def write(
+    options: argparse.Namespace,
+    sizes: Sizes,
+    measured: dict[str, list[dict[str, Any]]],
+    missing: dict[str, str],
+    ceilings: dict[str, float],
+) -> None:
+    columns = {
+        name: {key: np.asarray([step[key] for step in steps]) for key in steps[0]}
+        for name, steps in measured.items()
+    }
+    base = columns["plain" if "plain" in columns else next(iter(columns))]
+    rows, results = [], {}
+    for name, column in columns.items():
+        flop = 6.0 * multiplications(name, sizes)
+        floor = max(flop / ceilings["flops"], 4.0 * moved(name, sizes) / ceilings["bytes"])
+        seconds = float(np.median(column["clock"]))
+        peak = column["peak"].max()
+        rows.append(
+            (
+                NAMES[name], spread(column["clock"], 2),
+                spread(base["clock"] / column["clock"], 2), spread(base["cpu"] / column["cpu"], 2),
+                f"{peak / 2**30:.2f}", f"{peak / base['peak'].max():.2f}", f"{flop / 1e9:.0f}",
+                f"{floor:.2f}", f"{100 * floor / seconds:.0f} %",
+            )
+        )  # fmt: skip
+        results[name] = {key: values.tolist() for key, values in column.items()}
+    keys = ("channels", "rounds", "batch", "side", "mesh_level", "repeats")
+    command = " ".join(f"--{key.replace('_', '-')} {getattr(options, key)}" for key in keys)
+    head = (
+        "implementation", "step [s]", "times as fast as plain", "in processor time",
+        "peak memory [GiB]", "of plain's", "GFLOP", "floor [s]", "of the floor's speed",
+    )  # fmt: skip
+    lines = [
+        "# A training step",
+        "",
+        f"Command: `python benchmarks/step.py {command} --peers PYTHON`. Machine: {machine()}, "
+        f"{ceilings_in_words(ceilings)} in the same run, shared with other work.",
+        "",
+        f"{sizes.channels} channels, {sizes.rounds} rounds, batch {sizes.batch}, "
+        f"{sizes.target:,} targets, {sizes.mesh:,} mesh nodes, {sizes.source:,} source points; "
+        f"{sizes.encode:,} edges into the mesh, {sizes.process:,} in it, {sizes.decode:,} out of "
+        "it; 32-bit. Loss and gradient, no optimiser; median and range of "
+        f"{options.repeats} steps taken in turn, each in a process of its own, whose peak of "
+        "memory is given. The floor is the greater of the matrix products' time at the ceiling "
+        "(the backward pass counts twice the forward one) and that of the states' way to memory "
+        "and back; peers' products are counted as they are written.",
+        "",
+        "GraphCast's released code is in no package registry (the package named graphcast there "
+        "is another project), so that its mathematics is written plainly on jraph: concatenate, "
+        "perceptron, segment sum.",
+        "",
+        *markdown_table(head, rows),
+        "",
+        *(f"Left out: {NAMES[name]} ({why})." for name, why in missing.items()),
+    ]
+    write_text("step.md", lines)
+    everything = {"sizes": asdict(sizes), "ceilings": ceilings, "missing": missing}
+    text = json.dumps(everything | {"steps": results}, indent=1)
+    (RESULTS / "step.json").write_text(text + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def ceilings_in_words(ceilings: dict[str, float]) -> str:
+    return f"{ceilings['flops'] / 1e9:.0f} GFLOP/s and {ceilings['bytes'] / 1e9:.0f} GB/s at best"
+
+
+def spread(values: np.ndarray, digits: int) -> str:
+    """Return the median and the range in words."""
+    low, high = values.min(), values.max()
+    return f"{np.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The steps of benchmarks/step.py that run on JAX."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+from flax import nnx
+
+import meshes
+from graphdown.model import Downscaler, ModelSpec, NetworkShape, graph_arrays
+
+EPSILON = 1e-5
+Step = Callable[[], tuple[float, float]]
+
+
+def network(kind: str, case: dict[str, np.ndarray]) -> Downscaler:
+    """Return the network of the benchmark."""
+    channels, rounds = map(int, case["widths"])
+    spec = ModelSpec(channels, rounds, channels, messages=kind)
+    edges = (case[f"{name}/features"].shape[1] for name in ("encode", "process", "decode"))
+    return Downscaler(spec, NetworkShape(6, 2, 2, 3, *edges, target_nodes=0), rngs=nnx.Rngs(0))
+
+
+def steps(name: str, case: dict[str, np.ndarray], folder: Path) -> tuple[Step, Callable[[], int]]:
+    """Return a step, which returns the loss and the gradient's norm, and the peak of memory."""
+    kind = "linear" if name == "linear" else "mlp"
+    params = {k.removeprefix(f"{kind}/"): v for k, v in case.items() if k.startswith(f"{kind}/")}
+    if name == "plain":
+        forward = plain
+        graph = {k: v for k, v in case.items() if not k.startswith(("mlp/", "linear/"))}
+    else:
+        forward, params, graph = fast(kind, params, case, folder)
+    inputs = jax.tree.map(jnp.asarray, (params, graph))
+    run = jax.jit(jax.value_and_grad(lambda params, graph: (forward(params, graph) ** 2).mean()))
+
+    def step() -> tuple[float, float]:
+        loss, gradient = jax.block_until_ready(run(*inputs))
+        squares = [float(np.square(leaf).sum()) for leaf in jax.tree.leaves(gradient)]
+        return float(loss), float(np.sqrt(sum(squares)))
+
+    return step, peak
+
+
+def fast(
+    kind: str, params: dict[str, np.ndarray], case: dict[str, np.ndarray], folder: Path
+) -> tuple[Any, Any, Any]:
+    """Return graphdown's network, its parameters and its inputs."""
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: network(kind, case)))
+    leaves = [params["/".join(map(str, path))] for path, _ in nnx.to_flat_state(state)]
+    arrays = graph_arrays(meshes.load_graph(folder / "graph.npz"), case["statics"])
+    extra = arrays.encode.outgoing.row.shape[0] - len(case["x"])
+    inputs = np.pad(case["x"], ((0, extra), (0, 0), (0, 0))), case["forcings"]
+
+    def forward(state: Any, graph: Any) -> jax.Array:
+        (x, forcings), arrays = graph
+        return nnx.merge(graphdef, state)(x, forcings, arrays)
+
+    return forward, jax.tree.unflatten(jax.tree.structure(state), leaves), (inputs, arrays)
+
+
+def plain(p: dict[str, jax.Array], case: dict[str, jax.Array]) -> jax.Array:
+    """GraphCast's interaction networks as they are written: concatenate, perceptron, sum."""
+    forcings, batch = case["forcings"], len(case["forcings"])
+
+    def joined(*parts: jax.Array) -> jax.Array:
+        nodes = max(len(part) for part in parts)
+        return jnp.concatenate([jnp.broadcast_to(q, (nodes, batch, q.shape[2])) for q in parts], 2)
+
+    def norm(values: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+        return jax.nn.standardize(values, axis=-1, epsilon=EPSILON) * scale + shift
+
+    def linear(values: jax.Array, name: str) -> jax.Array:
+        return values @ p[f"{name}/kernel"] + p[f"{name}/bias"]
+
+    def perceptron(name: str, *parts: jax.Array) -> jax.Array:
+        hidden = jax.nn.silu(linear(joined(*parts), f"{name}/first"))
+        out = linear(hidden, f"{name}/second")
+        return norm(out, p[f"{name}/norm/scale"], p[f"{name}/norm/bias"])
+
+    def sent(name: str, edges: str, states: jax.Array, x: jax.Array, s: Any) -> jax.Array:
+        parts, kernels = [states, x[case[f"{edges}/senders"]]], ["mlp/edge", "mlp/sender"]
+        if s is not None:
+            parts.append(s[case[f"{edges}/receivers"]])
+            kernels.append("receiver")
+        first = jnp.concatenate([p[f"{name}/{kernel}/kernel"] for kernel in kernels])
+        hidden = jax.nn.silu(joined(*parts) @ first + p[f"{name}/mlp/edge/bias"])
+        out = linear(hidden, f"{name}/mlp/out")
+        return norm(out, p[f"{name}/mlp/scale"], p[f"{name}/mlp/shift"])
+
+    def reaching(edges: str, values: jax.Array, nodes: int) -> jax.Array:
+        weighted = values * case[f"{edges}/weights"][:, None, None]
+        return jraph.segment_sum(weighted, case[f"{edges}/receivers"], nodes)
+
+    def embedded(name: str, edges: str) -> jax.Array:
+        return perceptron(name, case[f"{edges}/features"][:, None])
+
+    mesh = linear(joined(case["at_mesh"], forcings[None]), "mesh_input")
+    messages = sent("encode", "encode", embedded("encode/embed", "encode"), case["x"], None)
+    mesh = mesh + reaching("encode", messages, len(mesh))
+    mesh = mesh + perceptron("mesh_update/perceptron", mesh)
+    states = embedded("edge_states/embed", "process")
+    for k in range(len({name.split("/")[1] for name in p if name.startswith("updates/")})):
+        messages = sent(f"messages/{k}", "process", states, mesh, mesh)
+        received = reaching("process", messages, len(mesh))
+        mesh = mesh + perceptron(f"updates/{k}/perceptron", mesh, received)
+        states = states + messages
+    statics = case["statics"][:, None]
+    states = embedded("decode/embed", "decode")
+    h = reaching("decode", sent("decode", "decode", states, mesh, statics), len(statics))
+    local = case["at_target"], statics, forcings[None]
+    h = h + perceptron("target_update/perceptron", h, *local)
+    return linear(h, "head")
+
+
+def peak() -> int:
+    """Return the peak of memory in bytes, of the device if it tells, else of the process."""
+    told = jax.devices()[0].memory_stats()
+    if told:
+        return int(told["peak_bytes_in_use"])
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def ceilings() -> dict[str, float]:
+    """Return what the device does at best: multiplications and additions, and bytes a second."""
+    square, long = jnp.ones((2048, 2048)), jnp.ones(2**26)
+    product = jax.jit(lambda values: values @ values)
+    add = jax.jit(lambda values: values + 1.0, donate_argnums=0)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        jax.block_until_ready(product(square))
+        middle = time.perf_counter()
+        long = jax.block_until_ready(add(long))
+        seconds.append((middle - start, time.perf_counter() - middle))
+    multiplied, added = np.asarray(seconds).min(0)
+    return {"flops": 2.0 * 2048**3 / multiplied, "bytes": 8.0 * 2**26 / added}

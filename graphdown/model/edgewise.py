@@ -1,0 +1,226 @@
+"""Weighted sums of what a normalised perceptron makes of each edge, with their own gradients.
+
+Edges are worked on in chunks that stay in cache, and between the forward and the backward pass
+nothing as large as the edges' hidden states is kept.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from graphdown.model.chunks import by_blocks
+from graphdown.model.tables import EdgeTable, take
+
+EPSILON = 1e-5
+Layers = tuple[tuple[Array, Array], ...]
+
+
+@jax.custom_vjp
+def mean_normalised(
+    senders: Array,
+    receivers: Array | None,
+    edges: tuple[Array, ...],
+    kernel: Array,
+    bias: Array,
+    table: EdgeTable,
+) -> Array:
+    """Return sum_j w_ij u_ij / std(u_ij) with u_ij = K silu(p_j + q_i + r_ij) + c, [R, B, out].
+
+    No gradient comes through a matrix product with each u: with h the activation, the variance
+    is quadratic in h, and what else is linear in u is summed before it is multiplied.
+
+    Args:
+        senders: p [S, B, C].
+        receivers: q [R, B, C], or None for none.
+        edges: r, per block of the table [rows_b, width_b, C].
+        kernel: K [C, out], whose rows have mean 0.
+        bias: c [out], of mean 0.
+        table: the edges and their weights w; no gradient goes to it.
+    """
+    return _forward(senders, receivers, edges, kernel, bias, table)[0]
+
+
+def _forward(
+    senders: Array,
+    receivers: Array | None,
+    edges: tuple[Array, ...],
+    kernel: Array,
+    bias: Array,
+    table: EdgeTable,
+) -> tuple[Array, tuple[Any, ...]]:
+    def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
+        own, edge, index, weights = rows
+        hidden = jax.nn.silu(_arguments(senders, own, edge[:, :, None], index))
+        values = _times(hidden, kernel) + bias
+        scale = _inverse_deviation(values)
+        return None, (((weights[:, :, None] * scale)[..., None] * values).sum(1), scale)
+
+    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
+    means, scales = zip(*made, strict=True)
+    saved = senders, receivers, edges, kernel, bias, table, scales
+    return jnp.concatenate(means), saved
+
+
+def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
+    senders, receivers, edges, kernel, bias, table, scales = saved
+    out = kernel.shape[1]
+    gram, offset = kernel @ kernel.T, kernel @ bias
+
+    def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
+        (own, edge, index, weights), given, scale = rows
+        values = _arguments(senders, own, edge[:, :, None], index)
+        gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
+        hidden = jax.lax.optimization_barrier(values * gate)
+        back = _times(given, kernel.T)
+        share = weights[:, :, None] * scale
+        to_scale = weights[:, :, None] * (
+            (hidden * back[:, None]).sum(-1) + (given @ bias)[:, None]
+        )
+        slope = -to_scale * scale**3 / out
+        scaled = slope[..., None] * hidden
+        to_hidden = share[..., None] * back[:, None] + slope[..., None] * (
+            _times(hidden, gram) + offset
+        )
+        passed = jax.lax.optimization_barrier(to_hidden * (gate * (1.0 - hidden) + hidden))
+        sums = (
+            _outer(scaled, hidden),
+            scaled.sum((0, 1, 2)),
+            slope.sum(),
+            _outer((share[..., None] * hidden).sum(1), given),
+            (share.sum(1)[..., None] * given).sum((0, 1)),
+        )
+        made = passed, None if own is None else passed.sum(1), passed.sum(2)
+        return jax.tree.map(jnp.add, carry, sums), made
+
+    c = len(kernel)
+    shapes = (c, c), (c,), (), (c, out), (out,)
+    carry = tuple(jnp.zeros(shape, senders.dtype) for shape in shapes)
+    rows = zip(table.by_block(receivers, edges), table.rows(gradient), scales, strict=True)
+    carry, made = by_blocks(body, carry, rows, senders[0].size)
+    passed, to_receivers, to_edges = zip(*made, strict=True)
+    square, first, zeroth, to_kernel, to_bias = carry
+    to_kernel = to_kernel + square @ kernel + jnp.outer(first, bias)
+    to_bias = to_bias + first @ kernel + zeroth * bias
+    return (
+        table.sum_outgoing(passed),
+        None if receivers is None else jnp.concatenate(to_receivers),
+        to_edges,
+        to_kernel,
+        to_bias,
+        None,
+    )
+
+
+mean_normalised.defvjp(_forward, _backward)
+
+
+@jax.custom_vjp
+def interact(
+    senders: Array,
+    receivers: Array,
+    edges: tuple[Array, ...],
+    layers: Layers,
+    table: EdgeTable,
+) -> tuple[Array, tuple[Array, ...]]:
+    """Return sum_j w_ij m_ij [R, B, C] and e_ij + m_ij of an edge perceptron's values m_ij.
+
+    m_ij = g n_ij + b, n_ij = u_ij / std(u_ij), u_ij = K silu(p_j + q_i + W e_ij + d) + c
+
+    Args:
+        senders: p [S, B, C].
+        receivers: q [R, B, C].
+        edges: e, per block of the table [rows_b, width_b, B, C].
+        layers: (W, d), (K, c) and (g, b); the rows of K and c have mean 0.
+        table: the edges and their weights w; no gradient goes to it.
+    """
+    return _interact_forward(senders, receivers, edges, layers, table)[0]
+
+
+def _interact_forward(
+    senders: Array,
+    receivers: Array,
+    edges: tuple[Array, ...],
+    layers: Layers,
+    table: EdgeTable,
+) -> tuple[tuple[Array, tuple[Array, ...]], tuple[Any, ...]]:
+    first, second, norm = layers
+
+    def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
+        own, edge, index, weights = rows
+        hidden = jax.nn.silu(_arguments(senders, own, _affine(edge, first), index))
+        values = _affine(hidden, second)
+        sent = values * _inverse_deviation(values)[..., None] * norm[0] + norm[1]
+        return None, ((weights[:, :, None, None] * sent).sum(1), edge + sent)
+
+    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
+    means, states = zip(*made, strict=True)
+    return (jnp.concatenate(means), states), (senders, receivers, edges, layers, table)
+
+
+def _interact_backward(
+    saved: tuple[Any, ...], gradients: tuple[Array, tuple[Array, ...]]
+) -> tuple[Any, ...]:
+    """Compute the perceptron anew, a chunk of edges at a time."""
+    senders, receivers, edges, layers, table = saved
+    first, second, norm = layers
+
+    def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
+        (own, edge, index, weights), given, to_state = rows
+        values = _arguments(senders, own, _affine(edge, first), index)
+        gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
+        hidden = jax.lax.optimization_barrier(values * gate)
+        values = _affine(hidden, second)
+        scale = _inverse_deviation(values)[..., None]
+        normed = values * scale
+        to_sent = jax.lax.optimization_barrier(
+            to_state + weights[:, :, None, None] * given[:, None]
+        )
+        to_normed = to_sent * norm[0]
+        shared = (to_normed * normed).mean(-1, keepdims=True)
+        to_values = jax.lax.optimization_barrier(scale * (to_normed - normed * shared))
+        to_hidden = _times(to_values, second[0].T)
+        passed = jax.lax.optimization_barrier(to_hidden * (gate * (1.0 - hidden) + hidden))
+        to_layers = (
+            (_outer(edge, passed), passed.sum((0, 1, 2))),
+            (_outer(hidden, to_values), to_values.sum((0, 1, 2))),
+            ((to_sent * normed).sum((0, 1, 2)), to_sent.sum((0, 1, 2))),
+        )
+        made = passed, passed.sum(1), to_state + _times(passed, first[0].T)
+        return jax.tree.map(jnp.add, carry, to_layers), made
+
+    carry = jax.tree.map(jnp.zeros_like, layers)
+    given = zip(table.rows(gradients[0]), gradients[1], strict=True)
+    rows = (
+        (block, *some) for block, some in zip(table.by_block(receivers, edges), given, strict=True)
+    )
+    to_layers, made = by_blocks(body, carry, rows, senders[0].size)
+    passed, to_receivers, to_edges = zip(*made, strict=True)
+    return table.sum_outgoing(passed), jnp.concatenate(to_receivers), to_edges, to_layers, None
+
+
+interact.defvjp(_interact_forward, _interact_backward)
+
+
+def _arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> Array:
+    """Return p_j + q_i + r_ij [rows, width, B, C] from r [rows, width, 1 or B, C]."""
+    values = take(senders, index) + edge
+    return values if own is None else values + own[:, None]
+
+
+def _times(values: Array, kernel: Array) -> Array:
+    flat = values.reshape(-1, values.shape[-1]) @ kernel
+    return flat.reshape(*values.shape[:-1], kernel.shape[-1])
+
+
+def _affine(values: Array, layer: tuple[Array, Array]) -> Array:
+    return _times(values, layer[0]) + layer[1]
+
+
+def _outer(one: Array, other: Array) -> Array:
+    return one.reshape(-1, one.shape[-1]).T @ other.reshape(-1, other.shape[-1])
+
+
+def _inverse_deviation(values: Array) -> Array:
+    return jax.lax.rsqrt((values * values).mean(-1) + EPSILON)
