@@ -1,6 +1,7 @@
 """Work on the rows of large arrays a chunk at a time, so that what lies between stays in cache."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,10 +20,12 @@ def by_rows(
 ) -> tuple[Any, Any]:
     """Run `body` over chunks of rows, as `jax.lax.scan` would over single rows.
 
+    No array is copied to make the chunks alike: the last one comes first, and begins with rows of
+    zeros in place of those that the next to last one holds.
+
     Args:
         body: takes the carry and the arrays of a chunk [rows, ...]; returns the new carry and
-            arrays [rows, ...]. The last chunk is filled up with rows of zeros, which must add
-            nothing to the carry.
+            arrays [rows, ...]. Rows of zeros must add nothing to the carry.
         carry: the first carry.
         rows: a tree of arrays [R, ...].
         numbers: how many numbers a row takes in the largest array inside `body`.
@@ -30,21 +33,39 @@ def by_rows(
     Returns:
         The last carry, and the arrays [R, ...] of all chunks.
     """
+    length, size, count = _chunks(rows, numbers)
+    if count <= 1:
+        return body(carry, rows)
+    starts = jnp.asarray([length - size, *range(0, (count - 1) * size, size)])
+    doubled = jnp.asarray([count * size - length, *[0] * (count - 1)])
+
+    def chunk(start: Array, zeros: Array) -> Any:
+        def part(values: Array) -> Array:
+            some = jax.lax.dynamic_slice_in_dim(values, start, size)
+            new = jnp.arange(size).reshape(-1, *[1] * (some.ndim - 1)) >= zeros
+            return jnp.where(new, some, jnp.zeros((), some.dtype))
+
+        return jax.tree.map(part, rows)
+
+    def step(state: tuple[Any, Any], where: tuple[Array, Array]) -> tuple[tuple[Any, Any], None]:
+        carry, made = body(state[0], chunk(*where))
+        return (carry, jax.tree.map(partial(_put, where[0]), state[1], made)), None
+
+    shapes = jax.eval_shape(body, carry, chunk(starts[0], doubled[0]))[1]
+    empty = jax.tree.map(lambda v: jnp.zeros((length, *v.shape[1:]), v.dtype), shapes)
+    return jax.lax.scan(step, (carry, empty), (starts, doubled))[0]
+
+
+def _put(start: Array, whole: Array, part: Array) -> Array:
+    return jax.lax.dynamic_update_slice_in_dim(whole, part, start, 0)
+
+
+def _chunks(rows: Any, numbers: int) -> tuple[int, int, int]:
+    """Return how many rows there are, how many of them make a chunk, and how many chunks."""
     length = len(jax.tree.leaves(rows)[0])
     limit = max(1, CHUNK.get(jax.default_backend(), LARGE_CHUNK) // max(1, numbers))
     count = -(-length // limit)
-    if count <= 1:
-        return body(carry, rows)
-    size = -(-length // count)
-    missing = count * size - length
-
-    def even(values: Array) -> Array:
-        if missing:
-            values = jnp.pad(values, ((0, missing), *((0, 0),) * (values.ndim - 1)))
-        return values.reshape(count, size, *values.shape[1:])
-
-    carry, made = jax.lax.scan(body, carry, jax.tree.map(even, rows))
-    return carry, jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:length], made)
+    return length, -(-length // max(1, count)), count
 
 
 def by_blocks(
@@ -69,9 +90,19 @@ def by_blocks(
 
 
 def map_rows(function: Callable[[Any], Any], rows: Any, numbers: int) -> Any:
-    """Return `function` of arrays [R, ...], computed by chunks of rows; see `by_rows`.
+    """Return `function` of a tree of arrays [R, ...], computed by chunks of rows; see `by_rows`.
 
     The backward pass computes the function anew rather than keep what lies between.
     """
-    again = jax.checkpoint(function)
-    return by_rows(lambda _, some: (None, again(some)), None, rows, numbers)[1]
+    length, size, count = _chunks(rows, numbers)
+    if count <= 1:
+        return function(rows)
+
+    def even(values: Array) -> Array:
+        if length < count * size:
+            extra = (0, count * size - length)
+            values = jnp.pad(values, (extra, *[(0, 0)] * (values.ndim - 1)))
+        return values.reshape(count, size, *values.shape[1:])
+
+    made = jax.lax.map(jax.checkpoint(function), jax.tree.map(even, rows))
+    return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:length], made)
