@@ -66,7 +66,7 @@ class Geometry:
         return with_target(arrays[0], graphs[0], around, self._patterns()), arrays
 
     def _gain(self, source: Grid) -> tuple[np.ndarray, np.ndarray] | None:
-        return None if self.modes is None else self.modes.gain(self.modes.weights(source))
+        return None if self.modes is None else self.modes.gain(source)
 
     def _patterns(self) -> Patterns | None:
         if self.modes is None:

@@ -9,6 +9,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from graphdown.data.bank import LEAST_COVERED
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
+from meshes.sites import Sites
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
 
@@ -62,28 +63,28 @@ class Modes:
         shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
         return shown, np.asarray(matrix @ self.mean)
 
-    def gain(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
+    def gain(self, source: Grid) -> tuple[np.ndarray, np.ndarray]:
         """Return what turns source values into amplitudes: a = gain . (values - mean).
 
-        Args:
-            weights: of the source, see `weights`.
+        Coincident cells count as one that shows their mean by area.
 
         Returns:
             float32 gain [T, K, Ns, V], in amplitudes per physical unit, and mean [Ns, V]. Cells
             without weights have a gain of 0.
         """
-        shown, mean = self.seen_from(weights)
+        shown, mean = self.seen_from(self.weights(source))
         flat = shown.reshape(-1, shown.shape[-1])
-        square = flat.T @ flat
+        counted = (shown * Sites.of(source).shares()[:, None, None]).reshape(flat.shape)
+        square = counted.T @ flat
         parts = []
         for noise in self.noise:
             factor = cho_factor(square + noise * np.eye(len(square)))
-            parts.append(cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale)
+            parts.append(cho_solve(factor, counted.T).reshape(-1, *shown.shape[:2]) / self.scale)
         return np.stack(parts).astype(np.float32), mean.astype(np.float32)
 
-    def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
+    def estimator(self, source: Grid) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""
-        gain, mean = self.gain(weights)
+        gain, mean = self.gain(source)
 
         def estimate(values: np.ndarray) -> np.ndarray:
             seen = (values - mean).reshape(len(values), -1)

@@ -17,6 +17,7 @@ HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
+MOST_TIED = 7
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
@@ -91,11 +92,17 @@ def smoothing(grid: Grid, length_km: float) -> sparse.csr_array:
 
 
 def slopes(grid: Grid, height: np.ndarray) -> np.ndarray:
-    """Return the slope [2, N] east and north (m per m), by least squares over neighbours."""
-    neighbours = min(SLOPE_NEIGHBOURS, grid.size)
-    _, index = cKDTree(grid.xyz).query(grid.xyz, k=neighbours)
+    """Return the slope [2, N] east and north (m per m), by least squares over neighbours.
+
+    These are the point itself and the eight nearest, or more where further ones are as near as
+    the eighth.
+    """
+    most = min(SLOPE_NEIGHBOURS + MOST_TIED, grid.size)
+    chord, index = cKDTree(grid.xyz).query(grid.xyz, k=most)
+    last = chord[:, min(SLOPE_NEIGHBOURS, grid.size) - 1, None]
+    near = chord <= last * (1.0 + 1e-6)
     frame = tangent_frame(grid.xyz)[:, :2]
-    offset = grid.xyz[index] - grid.xyz[:, None]
+    offset = (grid.xyz[index] - grid.xyz[:, None]) * near[..., None]
     position = np.einsum("nai,nki->nka", frame, offset) * EARTH_RADIUS_KM * 1000.0
     rise = height[index] - height[:, None]
     normal = np.einsum("nka,nkb->nab", position, position)

@@ -164,7 +164,7 @@ def _uncorrected(
     A constant that it starts from does not matter for the spread and counts as 0.
     """
     if geometry.modes is not None:
-        return geometry.modes.estimator(geometry.modes.weights(grid))
+        return geometry.modes.estimator(grid)
     weights = bilinear(grid, geometry.target)
 
     def interpolated(values: np.ndarray) -> np.ndarray:
