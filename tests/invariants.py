@@ -21,7 +21,10 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-from graphdown.emulator import load, named_values
+import meshes.graph
+from graphdown.data.load import ExperimentData
+from graphdown.data.normalise import Normaliser
+from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.geometry import Geometry
 from graphdown.model import (
     Downscaler,
@@ -33,16 +36,35 @@ from graphdown.model import (
 )
 from graphdown.model.arrays import with_spacing_offset, with_target
 from graphdown.modes import Modes
-from graphdown.training.checkpoint import Checkpoints
+from graphdown.training import Trainer
+from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.parallel import AXIS
 from graphdown.training.step import initial_state, make_step
-from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
-from meshes.graph import decode_edges
+from meshes import DownscalingGraph, Grid, bilinear, build_graph
 from meshes.icosphere import build_mesh
-from meshes.sphere import lonlat_to_xyz, tangent_frame, wrap_longitude, xyz_to_lonlat
+from meshes.sphere import (
+    EARTH_RADIUS_KM,
+    lonlat_to_xyz,
+    tangent_frame,
+    wrap_longitude,
+    xyz_to_lonlat,
+)
 
 from .model import plain
-from .model.conftest import BOUND, GRAPH_SPEC, MODEL, SCALES, TARGET, randomised, season, weather
+from .model.conftest import (
+    BOUND,
+    GRAPH_SPEC,
+    MODEL,
+    SCALES,
+    SOURCE,
+    STATICS,
+    TARGET,
+    randomised,
+    season,
+    weather,
+)
+from .model.conftest import new_network as network_of
+from .training import conftest as weather_on
 
 # Predictions are of order 10, of which float32 resolves 1e-6; another order of the terms of some
 # ten sums, one inside the other, moves them by a few tens of that.
@@ -60,7 +82,6 @@ FRAME = 1e-13
 PLACES = TARGET.select(np.arange(TARGET.size))  # as a list of cells, to put in any order
 FIELDS = Grid.regular(1.0, 1.0, (-9.0, 35.0, 23.0, 57.0))
 REGION = (-9.0, 35.0, 23.0, 57.0)
-ALONE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -71,13 +92,13 @@ class Case:
     geometry: Geometry
 
 
-def geometry_of(target: Grid, modes: Modes | None = None, order=ALONE, spec=GRAPH_SPEC) -> Geometry:
+def geometry_of(target: Grid, modes: Modes | None = None, order=slice(None)) -> Geometry:
     """The target with a rough orography and a coast, its points in an order."""
     rng = np.random.default_rng(3)
     orog = rng.uniform(0.0, 2000.0, target.size)[order]
     land = rng.uniform(0.0, 1.0, target.size)[order]
     statics = {"orog": target.dataarray(orog, "orog"), "sftlf": target.dataarray(land, "sftlf")}
-    return Geometry(target, xr.Dataset(statics), spec, modes)
+    return Geometry(target, xr.Dataset(statics), GRAPH_SPEC, modes)
 
 
 @cache
@@ -199,10 +220,10 @@ def check_alone(case: Case, source: Grid, some: np.ndarray) -> None:
     graph, statics = case.geometry._graph_and_statics(source, None)
     values, target = weather(source.size), PLACES.select(some)
     neighbours = case.geometry.spec.decode_neighbours
-    parts = {"decode": decode_edges(graph.mesh, target, neighbours)}
+    parts = {"decode": meshes.graph.decode_edges(graph.mesh, target, neighbours)}
     parts["to_target"] = bilinear(source, target)
     few = graph_arrays(replace(graph, target=target, **parts), statics[some])
-    whole = predicted(case.network, values, graph_arrays(graph, statics))
+    whole = downscaled(case, source, values)
     same(predicted(case.network, values, few), whole[:, some])
 
 
@@ -357,24 +378,28 @@ def check_rotation_undirected(case: Case, source: Grid, matrix: np.ndarray) -> N
 
 # 4. Refinement
 
-SPACINGS = (4.0, 2.0, 1.0, 0.5, 0.25)
+SPACINGS = (4.0, 2.0, 1.0, 0.5)
+REFINED = (-12.0, 32.0, 28.0, 60.0)
 
 
-def check_refinement(case: Case, seed: int, spec: GraphSpec = GRAPH_SPEC) -> None:
+def check_refinement(case: Case, seed: int) -> None:
     """From ever finer grids of a smooth field the predictions converge.
 
     Each refinement changes the prediction by less than half of what the one before did, and each
-    prediction is nearer to the one from the finest grid. The network is told one spacing throughout,
-    as in training, where it is jittered: log_spacing itself has no limit.
+    prediction is nearer to the one from the finest grid. The network is told one
+    spacing throughout (in training it is jittered): log_spacing itself has no limit.
     """
     phase = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, (2, 2))
-    grids = [Grid.regular(spacing, spacing, REGION_OF_REFINEMENT) for spacing in SPACINGS]
-    geometry = geometry_of(PLACES, spec=spec)
+    grids = [Grid.regular(spacing, spacing, REFINED) for spacing in SPACINGS]
+    geometry = case.geometry
     graphs = [geometry.graph(grid) for grid in grids]
     _, statics = geometry._graph_and_statics(grids[-1], None)
     made = []
     for spacing, grid, own in zip(
-        SPACINGS, grids, source_arrays(graphs, [statics] * 5, [None] * 5), strict=True
+        SPACINGS,
+        grids,
+        source_arrays(graphs, [statics] * len(grids), [None] * len(grids)),
+        strict=True,
     ):
         x, y = np.radians(9.0 * grid.lon), np.radians(12.0 * grid.lat)
         waves = [np.sin(x + px) * np.sin(y + py) for px, py in phase]
@@ -391,9 +416,6 @@ def check_refinement(case: Case, seed: int, spec: GraphSpec = GRAPH_SPEC) -> Non
     assert errors[-1] < 0.01 * np.std(made[-1]), errors
 
 
-REGION_OF_REFINEMENT = (-12.0, 32.0, 28.0, 60.0)
-
-
 def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
@@ -405,7 +427,7 @@ def check_refinement_of_modes(seed: int, count: int = 6) -> None:
     truth = np.einsum("dk,knt->dnt", amplitudes, modes.target_patterns)
     shown = np.einsum("dk,knv->dvn", amplitudes, modes.patterns) * modes.scale[:, None]
     errors = []
-    for spacing in SPACINGS[:-1]:
+    for spacing in SPACINGS:
         grid = Grid.regular(spacing, spacing, REGION)
         means = modes.weights(grid).apply(shown + modes.mean.T)
         made = modes.estimator(grid)(np.moveaxis(np.nan_to_num(means), 1, 2))
@@ -414,6 +436,25 @@ def check_refinement_of_modes(seed: int, count: int = 6) -> None:
 
 
 # 5. Shapes
+
+
+def data_on(source: Grid, target: Grid) -> ExperimentData:
+    """The tests' weather on a source grid and on a target grid."""
+    return ExperimentData(
+        weather_on.truth(target),
+        weather_on.orography(target),
+        {"a": weather_on.source(source)},
+        {},
+    )
+
+
+def leave_files(folder, data, model=None) -> None:
+    """Write the checkpoint and the emulator of a run that has just begun."""
+    trainer = Trainer(weather_on.make_experiment(folder, data, model), data, folder)
+    trainer._keep(trainer.params)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints.save(initial_state(trainer.params, trainer.optimiser), Progress())
+    checkpoints.close()
 
 
 def shapes_in_files(folder) -> dict[str, tuple[int, ...]]:
@@ -455,11 +496,9 @@ def check_free_of(first, second, bound=()) -> None:
 
 def check_fast_path() -> None:
     """The network on padded tables is the plain one, in values and in all gradients."""
-    from .model.conftest import SOURCE, STATICS, new_network
-
     graph = build_graph(SOURCE, TARGET, GRAPH_SPEC)
     arrays = graph_arrays(graph, STATICS, BOUND.target_regression)
-    graphdef, params = nnx.split(randomised(lambda: new_network(replace(BOUND, rounds=1))))
+    graphdef, params = nnx.split(randomised(lambda: network_of(replace(BOUND, rounds=1))))
     rng = np.random.default_rng(6)
     x = rng.normal(size=(SOURCE.size, 2, 3)).astype(np.float32)
     probe = rng.normal(size=(TARGET.size, 2, 3)).astype(np.float32)
@@ -484,6 +523,17 @@ def check_fast_path() -> None:
 
 
 # 7. Devices, and going on
+
+
+@cache
+def trainer_with_gaps() -> Trainer:
+    """A trainer whose targets are missing unevenly, so that shares have different weights."""
+    fine = weather_on.truth()
+    fine["tas"][::3, :6] = np.nan
+    fine["pr"][:20, 3, 4] = np.nan
+    settings = {"batch_size": 8, "warmup_steps": 0, "learning_rate": 1e-3}
+    data, model = weather_on.make_data(fine), {"target_embedding": 2}
+    return weather_on.make_trainer(data, model, **settings)
 
 
 def check_shares(trainer, shares: int = 4, steps: int = 2) -> None:
@@ -524,16 +574,17 @@ def check_same_run(trainer, cut, whole) -> None:
         trainer: of the experiment, for the structure of its state.
         cut, whole: the folders of the two runs.
     """
-    (state, progress), (expected, reached) = (final(trainer, run) for run in (cut, whole))
+    (state, progress), (expected, reached) = (final_state(trainer, run) for run in (cut, whole))
     assert replace(progress, seconds=0.0) == replace(reached, seconds=0.0)
     same_bytes(state, expected)
     same_bytes(load(cut).params, load(whole).params)
 
 
-def final(trainer, folder):
+def final_state(trainer, folder):
     """The newest state in a run's folder by name, and its progress."""
     checkpoints = Checkpoints(folder / "checkpoints")
-    state, progress = checkpoints.restore(initial_state(trainer.params, trainer.optimiser))
+    with without_pickle():
+        state, progress = checkpoints.restore(initial_state(trainer.params, trainer.optimiser))
     checkpoints.close()
     return named_values(state._asdict()), progress
 
@@ -555,9 +606,31 @@ def without_pickle():
     def refuse(*_, **__):
         raise AssertionError("something was unpickled")
 
-    names = ("load", "loads", "Unpickler", "_Unpickler")
-    with mock.patch.multiple(pickle, **dict.fromkeys(names, refuse)):
+    with mock.patch.multiple(pickle, load=refuse, loads=refuse):
         yield
+
+
+@cache
+def small_emulator() -> Emulator:
+    """An emulator of two variables with random parameters."""
+    names, geometry = ("tas", "pr"), case().geometry
+    normaliser = Normaliser(names, names, (1, 1, 1), (2, 2, 2), (0, 0), (1, 1))
+    network = randomised(lambda: new_network(MODEL, geometry, normaliser, seed=0))
+    return Emulator("small", MODEL, normaliser, geometry, named_values(nnx.state(network)))
+
+
+def predictors() -> xr.Dataset:
+    """Three days of what `small_emulator` needs."""
+    grid = Grid.regular(2.0, 1.5, REFINED)
+    values, time = weather(grid.size), {"time": xr.date_range("2001-03-28", periods=3)}
+    units = {"tas": "K", "pr": "mm day-1"}
+    fields = (280.0 + values[..., 0], values[..., 1])
+    return xr.Dataset(
+        {
+            name: grid.dataarray(field, name, ("time",), time, {"units": units[name]})
+            for name, field in zip(units, fields, strict=True)
+        }
+    )
 
 
 def check_saved(emulator, coarse: xr.Dataset, folder) -> None:
@@ -582,16 +655,13 @@ def check_direction(lon: float, lat: float, azimuth: float, angle: float) -> Non
         azimuth: degrees.
         angle: great-circle distance in degrees.
     """
-    from meshes.graph import relative_position
-    from meshes.sphere import EARTH_RADIUS_KM
-
     phi, turn, far = np.radians(lat), np.radians(azimuth), np.radians(angle)
     # The direct problem on the sphere, by the law of cosines and four-part formula.
     up = np.sin(phi) * np.cos(far) + np.cos(phi) * np.sin(far) * np.cos(turn)
     along = np.sin(turn) * np.sin(far) * np.cos(phi), np.cos(far) - np.sin(phi) * up
     there = lon + np.degrees(np.arctan2(*along)), np.degrees(np.arcsin(np.clip(up, -1.0, 1.0)))
     ends = (lonlat_to_xyz(*place)[None] for place in (there, (lon, lat)))
-    made, distance = relative_position(*ends, EARTH_RADIUS_KM)
+    made, distance = meshes.graph.relative_position(*ends, EARTH_RADIUS_KM)
     expected = np.sin(far) * np.sin(turn), np.sin(far) * np.cos(turn), np.cos(far) - 1.0, far
     np.testing.assert_allclose(made[0], expected, atol=FRAME)
     np.testing.assert_allclose(distance, far, atol=FRAME)

@@ -107,7 +107,9 @@ def test_the_noise_is_the_one_that_does_best_on_validation_days():
     modes = fitted()
     shown = [seen(modes, grid) for grid in GRIDS[:2]]
     days = [v[DAYS:] for _, v in shown]
-    chosen = choose_noise(modes, [(w, v, Y[DAYS:]) for (w, _), v in zip(shown, days, strict=True)]).noise[0]
+    chosen = choose_noise(
+        modes, [(w, v, Y[DAYS:]) for (w, _), v in zip(shown, days, strict=True)]
+    ).noise[0]
 
     def error(noise):
         modes.noise[:] = noise
