@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
+from meshes.neighbours import nearest_points
 from meshes.sphere import tangent_frame
 
 HEIGHT_SCALE_M = 1000.0
@@ -98,7 +99,7 @@ def slopes(grid: Grid, height: np.ndarray) -> np.ndarray:
     the eighth.
     """
     most = min(SLOPE_NEIGHBOURS + MOST_TIED, grid.size)
-    chord, index = cKDTree(grid.xyz).query(grid.xyz, k=most)
+    chord, index = nearest_points(grid.xyz, grid.xyz, most)
     last = chord[:, min(SLOPE_NEIGHBOURS, grid.size) - 1, None]
     near = chord <= last * (1.0 + 1e-6)
     frame = tangent_frame(grid.xyz)[:, :2]

@@ -25,6 +25,15 @@ def test_the_slope_of_a_tilted_plane_has_its_east_and_north_parts():
     np.testing.assert_allclose(slopes(GRID, height)[:, middle], [0.02, -0.03], rtol=5e-3)
 
 
+def test_neighbours_that_are_equally_near_are_not_chosen_by_rounding():
+    grid = Grid.regular(0.1, 0.1, (-3.0, 42.0, -1.0, 44.0))
+    height = np.random.default_rng(0).uniform(0.0, 2000.0, grid.size)
+    expected = slopes(grid, height)
+    for degrees in (360.0, 17.3, 131.0):
+        turned = Grid.from_points(grid.lon + degrees, grid.lat, grid.area)
+        np.testing.assert_allclose(slopes(turned, height), expected, atol=1e-9)
+
+
 def test_smoothing_keeps_a_constant():
     matrix = smoothing(GRID, 40.0)
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
