@@ -11,7 +11,7 @@ from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.estimate import Patterns
 from graphdown.modes import Modes
-from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, bilinear, build_graph
+from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
 class Geometry:
@@ -70,7 +70,7 @@ class Geometry:
             for source, orog in zip(sources, orogs, strict=True)
         ]
         graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
-        gains = [self._gain(self._shown(source)) for source in sources]
+        gains = [None if self.modes is None else self.modes.gain(source) for source in sources]
         arrays = source_arrays(graphs, statics, gains)
         return with_target(arrays[0], graphs[0], around, self._patterns()), arrays
 
@@ -82,20 +82,14 @@ class Geometry:
         A global model has many nodes that no edge and no weight leaves; see `arrays`.
         """
         graph, statics = self._graph_and_statics(source, source_orog)
-        shown = self._shown(source)
-        used = graph.used_sources()
-        if shown is not None:
+        used, gain = graph.used_sources(), None
+        if self.modes is not None:
+            shown = self.modes.weights(source)
             used = np.union1d(used, shown.rows)
-            shown = shown.of_rows(used)
+            gain = self.modes.gain(source, shown, used)
         graph = graph.of_sources(used)
-        (arrays,) = source_arrays([graph], [statics], [self._gain(shown)])
+        (arrays,) = source_arrays([graph], [statics], [gain])
         return with_target(arrays, graph, around, self._patterns()), used
-
-    def _shown(self, source: Grid) -> SparseWeights | None:
-        return None if self.modes is None else self.modes.weights(source)
-
-    def _gain(self, shown: SparseWeights | None) -> tuple[np.ndarray, np.ndarray] | None:
-        return None if self.modes is None or shown is None else self.modes.gain(shown)
 
     def _patterns(self) -> Patterns | None:
         if self.modes is None:

@@ -10,6 +10,7 @@ from graphdown.data.bank import LEAST_COVERED
 from graphdown.model.estimate import MOST_LEVERAGE
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
+from meshes.sites import Sites
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
 
@@ -78,44 +79,50 @@ class Modes:
         shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
         return shown, np.asarray(matrix @ self.mean)
 
-    def gain(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
+    def gain(
+        self, source: Grid, shown: SparseWeights | None = None, nodes: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return what turns source values into amplitudes: a = gain . (values - mean).
 
+        Coincident cells count as one that shows their mean by area.
+
         Args:
-            weights: of the source, see `weights`.
+            source: the grid.
+            shown: its `weights`, if they are at hand.
+            nodes: indices of Ns nodes of the source, all with weights among them; all if not given.
 
         Returns:
             float32 gain [T, K, Ns, V], in amplitudes per physical unit, and mean [Ns, V]. Cells
             without weights have a gain of 0.
         """
+        nodes = np.arange(source.size) if nodes is None else nodes
+        shown = self.weights(source) if shown is None else shown
+        weights, shares = shown.of_rows(nodes), Sites.of(source).shares()[nodes]
         seen = np.unique(weights.rows)  # of a global grid few
-        shown, mean_seen = self.seen_from(weights.of_rows(seen))
-        flat = shown.reshape(-1, shown.shape[-1])
-        square = flat.T @ flat
-        gain = np.zeros(
-            (len(self.noise), len(square), weights.shape[0], len(self.scale)), np.float32
-        )
+        means, mean_seen = self.seen_from(weights.of_rows(seen))
+        flat = means.reshape(-1, means.shape[-1])
+        counted = (means * shares[seen][:, None, None]).reshape(flat.shape)
+        square = counted.T @ flat
+        gain = np.zeros((len(self.noise), len(square), len(nodes), len(self.scale)), np.float32)
         for own, noise in zip(gain, self.noise, strict=True):
             factor = cho_factor(square + noise * np.eye(len(square)))
-            own[:, seen] = cho_solve(factor, flat.T).reshape(-1, *shown.shape[:2]) / self.scale
-        mean = np.zeros((weights.shape[0], len(self.scale)), np.float32)
+            own[:, seen] = cho_solve(factor, counted.T).reshape(-1, *means.shape[:2]) / self.scale
+        mean = np.zeros((len(nodes), len(self.scale)), np.float32)
         mean[seen] = mean_seen
         return gain, mean
 
-    def estimator(self, weights: SparseWeights) -> Callable[[np.ndarray], np.ndarray]:
+    def estimator(self, source: Grid) -> Callable[[np.ndarray], np.ndarray]:
         """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""
-        amplitudes = self._amplitudes(weights)
+        amplitudes = self._amplitudes(source)
         return lambda values: self._targets(amplitudes(values))
 
-    def leaver(
-        self, weights: SparseWeights
-    ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    def leaver(self, source: Grid) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
         """Return what tells by how much days miss, each estimated from the other training days.
 
         It takes source values [time, Ns, V], their targets [time, Nt, T] and shares [time, K] of
         training days, and returns targets less estimates (see `graphdown.model.estimate`).
         """
-        amplitudes = self._amplitudes(weights)
+        amplitudes = self._amplitudes(source)
 
         def missed(values: np.ndarray, fine: np.ndarray, share: np.ndarray) -> np.ndarray:
             made = amplitudes(values)
@@ -124,9 +131,9 @@ class Modes:
 
         return missed
 
-    def _amplitudes(self, weights: SparseWeights) -> Callable[[np.ndarray], list[np.ndarray]]:
+    def _amplitudes(self, source: Grid) -> Callable[[np.ndarray], list[np.ndarray]]:
         """Return what makes amplitudes [time, K], for each target, of source values."""
-        gain, mean = self.gain(weights)
+        gain, mean = self.gain(source)
         flat = [own.reshape(len(own), -1).T for own in gain]
         return lambda values: [(values - mean).reshape(len(values), -1) @ own for own in flat]
 

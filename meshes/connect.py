@@ -15,6 +15,8 @@ Links = tuple[np.ndarray, np.ndarray]
 
 MIN_SENDERS = 3
 ENLARGED = 1.5
+TIED_CHORD = 1e-9  # 6 mm
+MOST_TIED = 6
 
 
 def enlarged_radius_km(senders: np.ndarray, receivers: np.ndarray, radius_km: float) -> np.ndarray:
@@ -45,7 +47,7 @@ def within_radius(senders: np.ndarray, receivers: np.ndarray, radius_km: np.ndar
 
 
 def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
-    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3].
+    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3]; of equally near ones the first.
 
     Raises:
         ValueError: there are fewer than k senders.
@@ -55,7 +57,11 @@ def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
             f"Each target point needs {k} mesh nodes but the mesh has {len(senders)}; lower "
             "decode_neighbours, or raise mesh_level or margin_km."
         )
-    index = nearest_points(senders, receivers, k)[1]
+    chord, index = nearest_points(senders, receivers, min(k + MOST_TIED, len(senders)))
+    last = chord[:, k - 1 : k]
+    # Rounding must not choose: points on a meridian of the mesh have such neighbours.
+    rank = np.where(np.abs(chord - last) <= TIED_CHORD, last, chord)
+    index = np.take_along_axis(index, np.lexsort((index, rank)), axis=1)[:, :k]
     return np.sort(index, axis=1).ravel(), np.repeat(np.arange(len(receivers)), k)
 
 

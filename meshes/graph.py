@@ -105,7 +105,9 @@ class DownscalingGraph:
     @property
     def source_spacing_km(self) -> float:
         """Median spacing of the source points that feed the mesh, coincident ones as one."""
-        return float(np.median(_spacing_km(self.source, np.unique(self.encode.senders))))
+        used = np.unique(self.encode.senders)
+        _, first = np.unique(merge_coincident(self.source.xyz[used])[1], return_index=True)
+        return float(np.median(_spacing_km(self.source, used)[first]))
 
     def used_sources(self) -> np.ndarray:
         """Return the source points that an edge or a weight leaves, ascending [K]."""

@@ -33,6 +33,12 @@ class Sites:
         points, site = merge_coincident(grid.xyz[used])
         return cls(points, used, site, grid.area)
 
+    def shares(self) -> np.ndarray:
+        """Return each point's part [N of the grid] of the area at its position, 0 if not used."""
+        shares = np.zeros(self._n_source)
+        shares[self._member] = self._share
+        return shares
+
     @cached_property
     def triangulation(self) -> Triangulation | None:
         """The triangles of the positions; None where they span no area."""

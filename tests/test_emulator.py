@@ -26,6 +26,9 @@ from graphdown.model import ModelSpec
 from graphdown.provenance import checkpoint_sha256
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
+from .invariants import check_saved
+
+pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 NORMALISER = Normaliser(
     predictors=("tas", "pr", "ua850"),
     targets=("tas", "pr"),
@@ -97,14 +100,6 @@ def emulator(target="regular", model=MODEL):
     return Emulator("tiny", model, NORMALISER, geometry, params)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_in_haste():
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture(scope="module")
 def coarse():
     return dataset(SOURCES["regular"])
@@ -125,14 +120,10 @@ def assert_close(result, expected, tas=2e-4, pr=1e-5):
     ("target", "model"), [("regular", BOUND), ("rotated", MODEL), ("points", BOUND)]
 )
 def test_a_loaded_emulator_gives_the_same_bytes(target, model, coarse, tmp_path):
-    made = emulator(target, model)
-    made.save(tmp_path / "emulator")
-    expected = made.downscale(coarse)
-    for folder in (tmp_path, tmp_path / "emulator"):
-        result = load(folder).downscale(coarse)
-        xr.testing.assert_identical(result, expected)
-        assert result["tas"].values.tobytes() == expected["tas"].values.tobytes()
-        assert result["pr"].values.tobytes() == expected["pr"].values.tobytes()
+    check_saved(emulator(target, model), coarse, tmp_path / "emulator")
+    xr.testing.assert_identical(
+        load(tmp_path).downscale(coarse), load(tmp_path / "emulator").downscale(coarse)
+    )
 
 
 def test_an_emulator_saved_again_is_the_same(tmp_path):

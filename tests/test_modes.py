@@ -54,7 +54,7 @@ def test_with_all_modes_the_estimate_is_the_ridge_regression_of_that_grid(k):
     for noise in (1e-3, 1e-1):
         modes.noise[:] = noise
         expected = ridge.predict(design.rotate(table[DAYS:]), noise * DAYS)
-        made = modes.estimator(weights)(values[DAYS:])[..., 0]
+        made = modes.estimator(GRIDS[k])(values[DAYS:])[..., 0]
         np.testing.assert_allclose(made, expected, atol=2e-3)
         assert np.std(expected) > 1.0
 
@@ -76,7 +76,8 @@ def test_cells_without_weights_have_no_say():
     assert blind.size
     wild = values.copy()
     wild[:, blind] = 1e6
-    np.testing.assert_array_equal(modes.estimator(weights)(wild), modes.estimator(weights)(values))
+    estimate = modes.estimator(GRIDS[0])
+    np.testing.assert_array_equal(estimate(wild), estimate(values))
 
 
 def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
@@ -86,9 +87,8 @@ def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
     for warming in (NO_WARMING, told):
         modes = fitted(20, warming)
         modes.noise[:] = 1e-4
-        weights, values = seen(modes, grid)
-        warm = values + [4.0, 0.0]
-        changes.append(modes.estimator(weights)(warm) - modes.estimator(weights)(values))
+        values, estimate = seen(modes, grid)[1], modes.estimator(grid)
+        changes.append(estimate(values + [4.0, 0.0]) - estimate(values))
     assert abs(changes[1].mean() - 4.0) < 0.2
     assert abs(changes[1].mean() - 4.0) < abs(changes[0].mean() - 4.0)
 
@@ -106,24 +106,27 @@ def test_missing_targets_count_as_the_mean_of_their_node():
 def test_the_noise_is_the_one_that_does_best_on_validation_days():
     modes = fitted()
     shown = [seen(modes, grid) for grid in GRIDS[:2]]
-    validation = [(w, v[DAYS:], Y[DAYS:]) for w, v in shown]
-    chosen = choose_noise(modes, validation).noise[0]
+    days = [v[DAYS:] for _, v in shown]
+    chosen = choose_noise(
+        modes, [(w, v, Y[DAYS:]) for (w, _), v in zip(shown, days, strict=True)]
+    ).noise[0]
 
     def error(noise):
         modes.noise[:] = noise
-        return sum(np.mean((modes.estimator(w)(v) - y) ** 2) for w, v, y in validation)
+        made = [modes.estimator(grid)(v) for grid, v in zip(GRIDS[:2], days, strict=True)]
+        return sum(np.mean((one - Y[DAYS:]) ** 2) for one in made)
 
     assert chosen == NOISES[int(np.argmin([error(noise) for noise in NOISES]))]
 
 
 def test_the_device_makes_the_same_estimate():
     modes = fitted(20)
-    weights, values = seen(modes, GRIDS[2])
-    gain, mean = modes.gain(weights)
+    values = seen(modes, GRIDS[2])[1]
+    gain, mean = modes.gain(GRIDS[2])
     patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
     source = np.swapaxes(values, 0, 1).astype(np.float32)
     made = np.swapaxes(np.asarray(estimate(source, Observation(gain, mean), patterns)), 0, 1)
-    np.testing.assert_allclose(made, modes.estimator(weights)(values), atol=2e-3)
+    np.testing.assert_allclose(made, modes.estimator(GRIDS[2])(values), atol=2e-3)
 
 
 def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
@@ -131,8 +134,7 @@ def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
     for warming in (NO_WARMING, (np.asarray([3.0, 0.0]), np.zeros(1))):
         modes = fitted(20, warming)
         modes.noise[:] = 1e-2
-        weights, values = seen(modes, GRIDS[1])
-        estimate = modes.estimator(weights)
+        values, estimate = seen(modes, GRIDS[1])[1], modes.estimator(GRIDS[1])
         changes.append(abs((estimate(values + [4.0, 0.0]) - estimate(values)).mean()))
     assert changes[1] < 0.5 * changes[0]
 
@@ -140,30 +142,30 @@ def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
 def test_what_a_training_day_misses_without_itself_is_what_modes_fitted_without_it_miss():
     modes = fitted()
     modes.noise[:] = 0.1
-    weights, values = seen(modes, GRIDS[3])
+    values = seen(modes, GRIDS[3])[1]
     share = modes.shares(X[:DAYS], DAYS)
-    made = modes.leaver(weights)(values[:DAYS], Y[:DAYS], share)
-    fitted_too = Y[:DAYS] - modes.estimator(weights)(values[:DAYS])
+    made = modes.leaver(GRIDS[3])(values[:DAYS], Y[:DAYS], share)
+    fitted_too = Y[:DAYS] - modes.estimator(GRIDS[3])(values[:DAYS])
     for day in (0, 17):
         others = np.delete(np.arange(DAYS), day)
         without = fit_modes(FIELDS, X[others], Y[others], DAYS - 2, *NO_WARMING)
         # The penalty is the number of days times the noise.
         without.noise[:] = 0.1 * DAYS / (DAYS - 1)
-        expected = Y[day] - without.estimator(weights)(values[day : day + 1])[0]
+        expected = Y[day] - without.estimator(GRIDS[3])(values[day : day + 1])[0]
         assert np.abs(expected - made[day]).mean() < 0.1 * np.abs(expected - fitted_too[day]).mean()
 
 
 def test_the_device_leaves_a_warmed_day_out_of_its_own_estimate():
     modes = fitted(20)
-    weights, values = seen(modes, GRIDS[2])
-    gain, mean = modes.gain(weights)
+    values = seen(modes, GRIDS[2])[1]
+    gain, mean = modes.gain(GRIDS[2])
     patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
     source = np.swapaxes(values[:DAYS], 0, 1).astype(np.float32)
     truth = np.swapaxes(Y[:DAYS], 0, 1).astype(np.float32)
     left_out = LeftOut(source, truth, modes.shares(X[:DAYS], DAYS))
     observation = Observation(gain, mean)
     made = truth - np.asarray(estimate(source, observation, patterns, left_out))
-    expected = modes.leaver(weights)(values[:DAYS], Y[:DAYS], left_out.share)
+    expected = modes.leaver(GRIDS[2])(values[:DAYS], Y[:DAYS], left_out.share)
     np.testing.assert_allclose(np.swapaxes(made, 0, 1), expected, atol=5e-3)
     warmer = source + np.asarray([3.0, 0.0], np.float32)
     plain = estimate(warmer, observation, patterns) - estimate(source, observation, patterns)
@@ -173,8 +175,8 @@ def test_the_device_leaves_a_warmed_day_out_of_its_own_estimate():
 
 def test_days_that_are_not_in_the_modes_are_left_as_they_are():
     modes = fitted(20)
-    weights, values = seen(modes, GRIDS[0])
-    gain, mean = modes.gain(weights)
+    values = seen(modes, GRIDS[0])[1]
+    gain, mean = modes.gain(GRIDS[0])
     patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
     source = np.swapaxes(values[DAYS:], 0, 1).astype(np.float32)
     truth = np.full((TARGET.size, len(values) - DAYS, 1), np.nan, np.float32)

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from graphdown.data.fields import STATIC
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
+from meshes.neighbours import nearest_points
 from meshes.sphere import tangent_frame
 
 HEIGHT_SCALE_M = 1000.0
@@ -20,6 +21,7 @@ SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
 AT_ONCE = 128  # points
+MOST_TIED = 7
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
@@ -153,13 +155,16 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def slopes(target: Grid, ground: Grid, height: np.ndarray) -> np.ndarray:
     """Return the slope [2, N] east and north (m per m) at the ground points nearest to a target.
 
-    By least squares over the neighbours of those points.
+    By least squares over such a point itself and the eight nearest, or more where further ones
+    are as near as the eighth.
     """
-    tree = cKDTree(ground.xyz)
-    centre = tree.query(target.xyz)[1]
-    _, index = tree.query(ground.xyz[centre], k=[*range(1, min(SLOPE_NEIGHBOURS, ground.size) + 1)])
+    centre = nearest_points(ground.xyz, target.xyz, 1)[1][:, 0]
+    most = min(SLOPE_NEIGHBOURS + MOST_TIED, ground.size)
+    chord, index = nearest_points(ground.xyz, ground.xyz[centre], most)
+    last = chord[:, min(SLOPE_NEIGHBOURS, ground.size) - 1, None]
+    near = chord <= last * (1.0 + 1e-6)
     frame = tangent_frame(ground.xyz[centre])[:, :2]
-    offset = ground.xyz[index] - ground.xyz[centre][:, None]
+    offset = (ground.xyz[index] - ground.xyz[centre][:, None]) * near[..., None]
     position = np.einsum("nai,nki->nka", frame, offset) * EARTH_RADIUS_KM * 1000.0
     rise = height[index] - height[centre][:, None]
     normal = np.einsum("nka,nkb->nab", position, position)

@@ -232,7 +232,7 @@ def _missed(
     """
     modes = geometry.modes
     if modes is not None:
-        share, left = source.shares(modes), modes.leaver(modes.weights(grid))
+        share, left = source.shares(modes), modes.leaver(grid)
         return lambda values, fine, days: left(values, fine, share[days])
     weights = bilinear(grid, geometry.target)
 

@@ -256,6 +256,31 @@ def test_the_spacing_of_the_source_does_not_change_when_points_are_split():
     assert graphs[1].source_spacing_km == pytest.approx(graphs[0].source_spacing_km, rel=1e-5)
 
 
+def test_the_spacing_of_the_source_counts_points_that_are_split_once():
+    source, target = (
+        Grid.gaussian(96, (-10.0, 36.0, 12.0, 54.0)),
+        Grid.regular(1, 1, (0, 44, 8, 52)),
+    )
+    north = np.flatnonzero(source.lat > 45.0)
+    parts = np.append(np.arange(source.size), np.repeat(north, 4))
+    share = 1.0 / np.bincount(parts)[parts]
+    split = Grid.from_points(source.lon[parts], source.lat[parts], source.area[parts] * share)
+    spacing = [
+        build_graph(s, target, GraphSpec(mesh_level=5)).source_spacing_km for s in (source, split)
+    ]
+    assert spacing[1] == pytest.approx(spacing[0], rel=1e-9)
+
+
+def test_nodes_that_are_equally_near_are_not_chosen_by_rounding():
+    lat = np.arange(30.0, 60.0, 0.25)
+    senders = []
+    for lon in (36.0, 36.0 - 1e-11, 36.0 + 1e-11):
+        target = Grid.from_points(np.full(lat.size, lon), lat, np.full(lat.size, 1e-5))
+        senders.append(build_graph(Grid.regular(5.0, 4.0), target, SPEC).decode.senders)
+    np.testing.assert_array_equal(senders[1], senders[0])
+    np.testing.assert_array_equal(senders[2], senders[0])
+
+
 def test_graphcasts_encoder_sums_and_measures_in_the_longest_edge():
     spec = GraphSpec(mesh_level=5, encode_radius_km=300.0, encoder="graphcast")
     target = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 45.0))

@@ -15,9 +15,9 @@ from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.loop import _open_run
 from graphdown.training.parallel import DataParallel
-from graphdown.training.step import initial_state
 from meshes import bilinear
 
+from ..invariants import check_same_run, final_state
 from .conftest import COARSE, FINE, make_data, make_experiment, make_trainer, source
 
 MODEL = {"target_embedding": 2, "target_regression": 3}
@@ -38,14 +38,6 @@ def metrics(folder):
 
 def files(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def final_state(folder, data, experiment):
-    trainer = Trainer(experiment, data, folder)
-    checkpoints = Checkpoints(folder / "checkpoints")
-    state, progress = checkpoints.restore(initial_state(trainer.params, trainer.optimiser))
-    checkpoints.close()
-    return named_values(state._asdict()), progress
 
 
 def test_the_loss_goes_down_and_the_score_with_it(run):
@@ -75,7 +67,7 @@ def test_scores_are_area_weighted_errors_of_the_emulator_that_was_kept(run, two_
 
 def test_the_emulator_holds_the_averaged_weights(run, two_sources):
     folder, experiment = run
-    state, progress = final_state(folder, two_sources, experiment)
+    state, progress = final_state(Trainer(experiment, two_sources, folder), folder)
     assert progress.step == progress.best_step == 18
     params = load(folder).params
     for name, value in params.items():
@@ -112,14 +104,7 @@ def test_a_run_that_is_interrupted_thrice_ends_as_if_nothing_had_been(
         interrupted(experiment, two_sources, monkeypatch, owner, method, call)
         assert (folder / "checkpoints" / str(step)).exists() == (step > 0)
     train(experiment, two_sources)
-    expected, progress = final_state(run[0], two_sources, run[1])
-    state, reached = final_state(folder, two_sources, experiment)
-    assert replace(reached, seconds=0) == replace(progress, seconds=0)
-    assert set(state) == set(expected)
-    for name, value in state.items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
-    for name, value in load(folder).params.items():
-        np.testing.assert_array_equal(value, load(run[0]).params[name], err_msg=name)
+    check_same_run(Trainer(run[1], two_sources, run[0]), folder, run[0])
     pd.testing.assert_frame_equal(metrics(folder), metrics(run[0]))
 
 
@@ -130,8 +115,7 @@ def test_a_run_by_shard_map_with_a_fitted_regression_is_resumed_too(data, tmp_pa
     train(whole, data)
     interrupted(cut, data, monkeypatch, DataParallel, "__call__", 4)
     train(cut, data)
-    for name, value in load(tmp_path / "b").params.items():
-        np.testing.assert_array_equal(value, load(tmp_path / "a").params[name], err_msg=name)
+    check_same_run(Trainer(whole, data, tmp_path / "a"), tmp_path / "b", tmp_path / "a")
     pd.testing.assert_frame_equal(metrics(tmp_path / "a"), metrics(tmp_path / "b"))
 
 
