@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.sparse import csr_array
 
 from graphdown.data.bank import LEAST_COVERED
 from graphdown.model.estimate import MOST_LEVERAGE
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.sites import Sites
+from meshes.triangulation import merge_coincident
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
 
@@ -66,11 +68,21 @@ class Modes:
         """Return the weights [Ns, Nf] of the fields in the means over source cells.
 
         Masked cells, and cells of which the fields cover less than a hundredth, have none; a cell
-        that is covered in part counts as the mean over that part, as in `data.bank`.
+        that is covered in part counts as the mean over that part, as in `data.bank`. Coincident
+        cells are parts of one, and show what it shows.
         """
-        means = conservative(self.grid, source, LEAST_COVERED)
-        used = source.mask[means.rows]
-        return SparseWeights(means.rows[used], means.cols[used], means.values[used], means.shape)
+        used = np.flatnonzero(source.mask)
+        site = merge_coincident(source.xyz[used])[1]
+        sites, first = np.unique(site, return_index=True)
+        whole = source
+        if len(sites) < len(used):
+            area = np.bincount(site, source.area[used])
+            whole = replace(source.select(used[first]), area=area)
+        else:
+            site = used
+        members = csr_array((np.ones(len(used)), (used, site)), shape=(source.size, whole.size))
+        means = (members @ conservative(self.grid, whole, LEAST_COVERED).matrix()).tocoo()
+        return SparseWeights.collect(means.row, means.col, means.data, means.shape)
 
     def seen_from(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
         """Return P [Ns, V, K] and the mean of the fields [Ns, V] as source cells show them."""

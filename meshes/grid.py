@@ -160,7 +160,10 @@ class Grid:
 
         keep = np.asarray(keep)
         lon, lat = self.lon[keep], self.lat[keep]
-        corners = cells.corners_to_lonlat(outline(self)[keep], lon)
+        if self.kind == "unstructured" and self.corners is not None:
+            corners = self.corners[keep]
+        else:
+            corners = cells.corners_to_lonlat(outline(self)[keep], lon)
         return replace(
             self,
             lon=lon,

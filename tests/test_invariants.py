@@ -22,7 +22,8 @@ from .training.conftest import COARSE, FINE, OTHER
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 BINDING = {"target_embedding": 2, "target_regression": 3}
 SEEDS = st.integers(0, 2**16)
-CASES = pytest.mark.parametrize("modes", [0, 6], ids=["plain", "modes"])
+KINDS_OF_NETWORK = [(0, "linear"), (6, "linear"), (0, "mlp")]
+CASES = pytest.mark.parametrize("which", KINDS_OF_NETWORK, ids=["plain", "modes", "mlp"])
 few = settings(max_examples=4, deadline=None, derandomize=True)
 many = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -42,10 +43,10 @@ def sources(draw):
 @CASES
 @few
 @given(source=sources(), seed=SEEDS)
-def test_1_order_of_nodes_and_edges(modes, source, seed):
-    invariants.check_order_of_source(case(modes), source, seed)
-    invariants.check_order_of_target(case(modes), source, seed)
-    invariants.check_order_of_edges(case(modes), source, seed)
+def test_1_order_of_nodes_and_edges(which, source, seed):
+    invariants.check_order_of_source(case(*which), source, seed)
+    invariants.check_order_of_target(case(*which), source, seed)
+    invariants.check_order_of_edges(case(*which), source, seed)
 
 
 def test_1_each_target_node_is_predicted_as_if_it_were_alone():
@@ -55,33 +56,33 @@ def test_1_each_target_node_is_predicted_as_if_it_were_alone():
 @CASES
 @few
 @given(source=sources(), seed=SEEDS)
-def test_2_split_points(modes, source, seed):
-    invariants.check_split(case(modes), source, seed)
+def test_2_split_points(which, source, seed):
+    invariants.check_split(case(*which), source, seed)
 
 
 @CASES
-def test_2_padding(modes):
-    invariants.check_padding(case(modes), SOURCE)
+def test_2_padding(which):
+    invariants.check_padding(case(*which), SOURCE)
 
 
 @CASES
 @few
 @given(source=sources(), turns=st.sampled_from([-2, -1, 1, 3]))
-def test_3_whole_turns(modes, source, turns):
-    invariants.check_whole_turns(case(modes), source, turns)
+def test_3_whole_turns(which, source, turns):
+    invariants.check_whole_turns(case(*which), source, turns)
 
 
 @CASES
 @pytest.mark.parametrize("how", STORAGES)
-def test_3_storage(modes, how):
-    invariants.check_storage(case(modes), SOURCE, how)
+def test_3_storage(which, how):
+    invariants.check_storage(case(*which), SOURCE, how)
 
 
 @CASES
 @few
 @given(source=sources(), degrees=st.floats(-360.0, 360.0))
-def test_3_turns_about_the_axis_of_the_earth(modes, source, degrees):
-    invariants.check_turn(case(modes), source, degrees)
+def test_3_turns_about_the_axis_of_the_earth(which, source, degrees):
+    invariants.check_turn(case(*which), source, degrees)
 
 
 @few

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 
 def message(own, x, s, edges, receivers):
@@ -59,7 +60,9 @@ def network(own, x, forcings, graph, statics, around):
     n_mesh, n_target = graph.mesh.size, graph.target.size
     mesh = dense(own.mesh_input, at_mesh, forcings[None])
     mesh = update(own.mesh_update, mesh + message(own.encode, x, None, graph.encode, n_mesh))
-    for one, node in zip(own.messages, own.updates, strict=True):
+    graphdef, stacked = nnx.split((own.messages, own.updates))
+    for k in range(len(jax.tree.leaves(stacked)[0])):
+        one, node = nnx.merge(graphdef, jax.tree.map(lambda layers: layers[k], stacked))  # noqa: B023
         mesh = update(node, mesh, message(one, mesh, mesh, graph.process, n_mesh))
     local = jnp.concatenate([statics, own.own.numbers[...]], -1)[:, None]
     h = message(own.decode, mesh, local, graph.decode, n_target)
