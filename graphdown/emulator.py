@@ -11,7 +11,6 @@ from typing import Any
 from zipfile import BadZipFile
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from flax import nnx
@@ -32,7 +31,7 @@ from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
-from graphdown.model.tables import bucket
+from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.times import time_axis
@@ -377,7 +376,7 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
                 f"The parameter {name!r} has shape {np.shape(values[name])}, the network needs "
                 f"{np.shape(leaf)}; the checkpoint belongs to another model or target grid."
             )
-    return jax.tree_util.tree_unflatten(structure, [jnp.asarray(values[name]) for name in names])
+    return jax.tree_util.tree_unflatten(structure, [on_device(values[name]) for name in names])
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -409,7 +408,7 @@ def run_network(
         season: forcings [time, F].
     """
     graphdef, params = nnx.split(network)
-    scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
+    scales = Scaling(**{k: on_device(v) for k, v in normaliser.arrays().items()})
     values = pad_nodes(values)
     parts = []
     for start in range(0, len(values), BATCH):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -10,6 +9,7 @@ from graphdown.data.terrain import Ground, TerrainFeatures, static_names
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.estimate import Patterns
+from graphdown.model.tables import on_device
 from graphdown.modes import Modes
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
@@ -97,7 +97,7 @@ class Geometry:
         patterns, mean = self.modes.target_patterns, self.modes.target_mean
         spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
         parts = (patterns, mean, mean.mean(axis=0), np.maximum(spread, 1e-6))
-        return Patterns(*(jnp.asarray(part, jnp.float32) for part in parts))
+        return Patterns(*(on_device(part, np.float32) for part in parts))
 
     def _graph_and_statics(
         self, source: Grid, source_orog: xr.DataArray | None

@@ -20,7 +20,8 @@ HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m
 SMOOTHING_KM = (40.0, 120.0)
 SLOPE_NEIGHBOURS = 9
-AT_ONCE = 128  # points
+# So few that a block stays in the cache, and that no library starts threads for it.
+AT_ONCE, MOST_NEAR = 128, 400  # points
 MOST_TIED = 7
 
 
@@ -126,15 +127,16 @@ def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -
     tree = cKDTree(ground.xyz)
     order = cKDTree(target.xyz, leafsize=AT_ONCE).indices  # leaf by leaf, so near each other
     weighted = np.column_stack([(ground.area * values).T, ground.area])
-    sums = np.empty((target.size, len(values) + 1))
+    sums = np.zeros((target.size, len(values) + 1))
     for start in range(0, target.size, AT_ONCE):
         block = order[start : start + AT_ONCE]
         points = target.xyz[block]
         centre = points.mean(axis=0)
         spread = np.linalg.norm(points - centre, axis=1).max()
-        near = tree.query_ball_point(centre, reach + spread)
-        kernel = _kernel((points - centre) / reach, (ground.xyz[near] - centre) / reach)
-        sums[block] = kernel @ weighted[near]
+        near = np.asarray(tree.query_ball_point(centre, reach + spread), np.intp)
+        for some in np.array_split(near, len(near) // MOST_NEAR + 1):
+            kernel = _kernel((points - centre) / reach, (ground.xyz[some] - centre) / reach)
+            sums[block] += kernel @ weighted[some]
     total = sums[:, -1].copy()
     alone = np.flatnonzero(total == 0)
     total[alone] = 1.0

@@ -61,6 +61,9 @@ OFTEN_MEANT = {
     "1": ("1", "%", "g kg-1"),
     "m": ("m", "m2 s-2"),
 }
+# What pint says of the usual units, which need not wait a second until it has started.
+NO_AMOUNTS = ("K", "degC", "Pa", "hPa", "m s-1", "mm day-1", "kg m-2 s-1", "W m-2", "1", "%")
+USUAL = {("kg m-2 s-1", "mm day-1"): (86400.0, 0.0)}
 WORDS = {
     "C": "degC",
     "°C": "degC",
@@ -185,6 +188,8 @@ def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.Data
 
 def is_amount(units: str) -> bool:
     """Tell whether units are a depth or a mass per area, without a time."""
+    if units in NO_AMOUNTS:
+        return False
     return _has_dimension(units, "[length]") or _has_dimension(units, "[mass] / [length] ** 2")
 
 
@@ -227,6 +232,8 @@ def _has_dimension(units: str, dimension: str) -> bool:
 def _linear(given: str, wanted: str, name: str, where: str) -> Conversion:
     if given == wanted:
         return Conversion(given, wanted)
+    if (given, wanted) in USUAL:
+        return Conversion(given, wanted, *USUAL[given, wanted])
     import pint
 
     registry: Any = pint.application_registry

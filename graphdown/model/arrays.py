@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy.spatial import cKDTree
@@ -15,6 +14,7 @@ from graphdown.model.tables import (
     Padding,
     bucket,
     build_edge_table,
+    on_device,
     sum_over_width,
     take,
 )
@@ -140,7 +140,7 @@ def source_arrays(
             ),
             interpolation(graph.to_mesh, donors[0]),
             interpolation(graph.to_target, donors[1]),
-            jnp.asarray(statics, jnp.float32),
+            on_device(statics, np.float32),
             None if gain is None else _observation(gain, padding.senders),
         )
         for graph, statics, gain in zip(graphs, target_statics, gains, strict=True)
@@ -149,7 +149,7 @@ def source_arrays(
 
 def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
     if count == 0:
-        return jnp.zeros((graph.target.size, 0), jnp.int32)
+        return on_device(np.zeros((graph.target.size, 0)), np.int32)
     if count > graph.mesh.size:
         raise ExperimentError(
             f"'model.target_regression' asks for {count} mesh nodes, but the mesh has "
@@ -158,7 +158,7 @@ def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
     mesh = cKDTree(graph.mesh.xyz)
     _, nearest = mesh.query(graph.target.xyz)
     around = np.asarray(mesh.query(graph.mesh.xyz, k=[*range(1, count + 1)])[1])
-    return jnp.asarray(around[nearest], jnp.int32)
+    return on_device(around[nearest], np.int32)
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
@@ -179,7 +179,7 @@ def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 def _observation(gain: Gain, nodes: int) -> Observation:
     extra = (0, nodes - gain[1].shape[0])
     padded = np.pad(gain[0], ((0, 0), (0, 0), extra, (0, 0)))
-    return Observation(jnp.asarray(padded), jnp.asarray(np.pad(gain[1], (extra, (0, 0)))))
+    return Observation(on_device(padded), on_device(np.pad(gain[1], (extra, (0, 0)))))
 
 
 def most_donors(weights: SparseWeights) -> int:
@@ -197,4 +197,4 @@ def interpolation(weights: SparseWeights, width: int) -> Interpolation:
     values = np.zeros((weights.shape[0], width), np.float32)
     donors[rows, rank] = weights.cols[order]
     values[rows, rank] = weights.values[order]
-    return Interpolation(jnp.asarray(donors), jnp.asarray(values))
+    return Interpolation(on_device(donors), on_device(values))

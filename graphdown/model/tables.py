@@ -145,15 +145,20 @@ def build_edge_table(
     weight_blocks = _scatter(weights[order], positions, blocks, flat, 0.0)
     outgoing = _inverse(senders[order], positions, n_senders, flat, padding and padding.outgoing)
     return EdgeTable(
-        Table(_device(sender_blocks, jnp.int32)),
+        Table(_device(sender_blocks, np.int32)),
         outgoing,
-        _device(feature_blocks, jnp.float32),
-        _device(weight_blocks, jnp.float32),
+        _device(feature_blocks, np.float32),
+        _device(weight_blocks, np.float32),
     )
 
 
+def on_device(values: np.ndarray, dtype: DTypeLike | None = None) -> Array:
+    """Return an array on the device; `jnp.asarray` would compile a program for each shape."""
+    return jax.device_put(np.asarray(values, dtype), may_alias=False)
+
+
 def _device(blocks: list[np.ndarray], dtype: DTypeLike) -> tuple[Array, ...]:
-    return tuple(jnp.asarray(block, dtype) for block in blocks)
+    return tuple(on_device(block, dtype) for block in blocks)
 
 
 def _bounds(degree: np.ndarray) -> list[int]:
@@ -233,7 +238,7 @@ def _inverse(
     order, shapes, position = _fill(row[keys], degree[nodes], bounds, width)
     flat = sum(rows * width for rows, width in shapes)
     blocks = _scatter(values[order], position, shapes, flat, padding)
-    return Inverse(_device(blocks, jnp.int32), jnp.asarray(row, jnp.int32))
+    return Inverse(_device(blocks, np.int32), on_device(row, np.int32))
 
 
 def _halvings(degree: np.ndarray) -> list[int]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.data import terrain
 from graphdown.data.terrain import (
     AT_ONCE,
     Ground,
@@ -33,7 +34,8 @@ def test_the_slope_of_a_tilted_plane_has_its_east_and_north_parts():
 
 
 @pytest.mark.parametrize("length_km", [40.0, 120.0])
-def test_smoothing_takes_means_by_area_and_distance(length_km):
+def test_smoothing_takes_means_by_area_and_distance(length_km, monkeypatch):
+    monkeypatch.setattr(terrain, "MOST_NEAR", 50)
     fields = np.random.default_rng(0).normal(size=(2, GRID.size))
     apart = np.linalg.norm(GRID.xyz[:, None] - GRID.xyz, axis=-1) * EARTH_RADIUS_KM
     kernel = np.maximum(1.0 - (apart / (2.0 * length_km)) ** 2, 0.0) ** 2 * GRID.area

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data.units import convert_units
+from graphdown.data import units as told
+from graphdown.data.units import convert_units, is_amount
 from graphdown.errors import DataError
 
 CONVERSIONS = [
@@ -40,3 +41,15 @@ def test_missing_and_unknown_units_are_refused_with_the_cure():
     for units in ("bananas", "K"):
         with pytest.raises(DataError, match=f"{units!r} of 'pr' cannot be turned into"):
             convert_units(field, units, "here")
+
+
+def test_what_is_known_of_the_usual_units_is_what_pint_says(monkeypatch):
+    known = dict(told.USUAL)
+    monkeypatch.setattr(told, "USUAL", {})
+    for (given, wanted), numbers in known.items():
+        told._linear.cache_clear()
+        made = told._linear(given, wanted, "pr", "here")
+        assert (made.factor, made.offset) == numbers
+    usual = told.NO_AMOUNTS
+    monkeypatch.setattr(told, "NO_AMOUNTS", ())
+    assert not any(map(is_amount, usual)) and is_amount("kg m-2")
