@@ -220,10 +220,14 @@ def write(options: argparse.Namespace, studies: list[Study]) -> None:
         "",
         f"Command: `{command}`. Machine: {machine()}.",
         "",
-        "RMSE on the test period; of graphdown mean ± standard deviation over the seeds.",
+        "RMSE over all cells and days of the test period; of graphdown mean ± standard deviation "
+        "over the seeds there are. Every target is downscaled from the same source. What is fitted "
+        "there has learned from the target itself; what comes from elsewhere never saw a day of "
+        "it, and knows it by its height, slopes and coast alone.",
     ]
-    for name, part in scores.groupby("experiment", sort=False):
-        lines += ["", f"## {name}"]
+    for study in studies:
+        part = scores[scores["experiment"] == study.experiment.name]
+        lines += ["", f"## {study.experiment.name}", "", f"{spacings(study)}."]
         for target, own in part.groupby("target", sort=False):
             lines += ["", f"### On {target}", "", *table(own), "", *reading(own)]
     write_text("target_transfer.md", lines)
@@ -232,17 +236,26 @@ def write(options: argparse.Namespace, studies: list[Study]) -> None:
     print("\n".join(lines))
 
 
+def spacings(study: Study) -> str:
+    data = study.targets
+    grids = {"source": Grid.from_dataset(next(iter(data["fine"].sources.values())))}
+    grids |= {name: Grid.from_dataset(one.fine) for name, one in data.items()}
+    return "Spacing: " + ", ".join(f"{name} {g.spacing_km:.0f} km" for name, g in grids.items())
+
+
 def table(part: pd.DataFrame) -> list[str]:
     variables = list(dict.fromkeys(part["variable"]))
     rows = []
     for method, own in part.groupby("method", sort=False):
-        cells = [
-            mean_and_spread(own[own["variable"] == v].sort_values("seed")["rmse"].to_numpy())
-            for v in variables
-        ]
-        rows.append([str(method), *cells])
+        cells = []
+        for variable in variables:
+            mine = own[own["variable"] == variable].sort_values("seed")
+            apart = mine["apart"].mean() if "apart" in mine else np.nan
+            beside = f" ({apart:.3f} from the cells)" if apart > 0 else ""
+            cells.append(mean_and_spread(mine["rmse"].to_numpy()) + beside)
+        rows.append([str(method), str(own["seed"].nunique()), *cells])
     units = {"tas": "K", "pr": "mm/day"}
-    return markdown_table(["method", *(f"{v} [{units[v]}]" for v in variables)], rows)
+    return markdown_table(["method", "seeds", *(f"{v} [{units[v]}]" for v in variables)], rows)
 
 
 def reading(part: pd.DataFrame) -> list[str]:
@@ -251,7 +264,7 @@ def reading(part: pd.DataFrame) -> list[str]:
     for variable, own in part.groupby("variable", sort=False):
         mean = own.groupby("method")["rmse"].mean()
         away = [m for m in mean.index if m.startswith("graphdown, trained on ") and ":" not in m]
-        if not away:
+        if not away or THERE not in mean.index:
             continue
         far, near, plain = mean[away[0]], mean[THERE], mean["bilinear"]
         lines.append(
