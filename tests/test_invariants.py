@@ -122,6 +122,7 @@ def test_5_no_array_depends_on_a_source_grid_and_only_the_targets_own_on_the_tar
     invariants.check_free_of(tmp_path / "first", tmp_path / "other target", own)
 
 
+@pytest.mark.slow
 def test_6_fast_path():
     invariants.check_fast_path()
 
