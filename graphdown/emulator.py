@@ -376,7 +376,10 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
                 f"The parameter {name!r} has shape {np.shape(values[name])}, the network needs "
                 f"{np.shape(leaf)}; the checkpoint belongs to another model or target grid."
             )
-    return jax.tree_util.tree_unflatten(structure, [on_device(values[name]) for name in names])
+    arrays = [
+        v if isinstance(v, jax.Array) else on_device(v) for v in (values[name] for name in names)
+    ]
+    return jax.tree_util.tree_unflatten(structure, arrays)
 
 
 def path_name(path: tuple[Any, ...]) -> str:

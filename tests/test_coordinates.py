@@ -96,9 +96,11 @@ def test_vertices_of_unstructured_cells_are_kept():
     assert coords.clat.attrs["units"] == "degrees_north"
 
 
-def test_points_alone_get_no_cells():
+def test_points_alone_get_numbers_and_no_cells():
     grid = Grid.from_points(np.array([0.0, 1.0, 2.0, 1.0]), np.array([40.0, 41.0, 40.0, 39.0]))
-    assert set(cf_coordinates(grid).variables) == {"lat", "lon"}
+    made = cf_coordinates(grid)
+    assert set(made.variables) == {"lat", "lon", "cell"}
+    assert made.cell.attrs["cf_role"] == "timeseries_id"
 
 
 def test_radians_become_degrees_and_their_vertices_too():
@@ -111,4 +113,6 @@ def test_radians_become_degrees_and_their_vertices_too():
 
 def test_a_grid_without_corners_gets_no_bounds():
     grid = replace(axes(np.arange(3.0), np.arange(3.0)), corners=None)
-    assert set(cf_coordinates(grid).variables) == {"lat", "lon"}
+    made = cf_coordinates(grid)
+    assert set(made.variables) == {"lat", "lon", "cell"}
+    assert made.cell.attrs["cf_role"] == "timeseries_id"
