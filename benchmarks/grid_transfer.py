@@ -219,7 +219,7 @@ def picture(scores: pd.DataFrame, path: Path) -> None:
 
     spacing = [spec.spacing[0] for spec in TESTS.values()]
     units = {"tas": "K", "pr": "mm day$^{-1}$"}
-    variables = list(dict.fromkeys(scores["variable"]))
+    variables, colours = list(dict.fromkeys(scores["variable"])), plt.get_cmap("tab20")
     figure, axes = plt.subplots(1, len(variables), figsize=(5.5 * len(variables), 4.2))
     for axis, variable in zip(np.atleast_1d(axes), variables, strict=True):
         part = scores[scores["variable"] == variable]
@@ -228,7 +228,7 @@ def picture(scores: pd.DataFrame, path: Path) -> None:
             if len(mean):
                 values = mean.reindex(list(TESTS))
                 style = "--" if method in ("specialist", "ridge") else "-"
-                axis.plot(spacing, values, style, marker="o", label=method, color=f"C{number}")
+                axis.plot(spacing, values, style, marker="o", label=method, color=colours(number))
         axis.set(title=variable, xlabel="source spacing [degrees]", yscale="log")
         axis.set_ylabel(f"RMSE [{units.get(variable, '1')}]")
         axis.grid(alpha=0.3, which="both")
