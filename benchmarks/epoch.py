@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
-from results_table import machine, markdown_table, write_text
+from results_table import machine, markdown_table, process_peak, write_text
 
 from meshes import Grid
 
@@ -213,15 +213,9 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     asked = replace(asked, training=training)
     data = load_for(asked)
     trainer = Trainer(asked, data, _open_run(asked))
-    ready = peak()
+    ready = process_peak()
     trainer.run()
-    print(ready, peak())
-
-
-def peak() -> float:
-    """Return the peak of this process; rusage's would count the one that it was forked from."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+    print(ready / 2**30, process_peak() / 2**30)
 
 
 def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame) -> None:

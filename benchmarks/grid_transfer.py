@@ -27,7 +27,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from results_table import RESULTS, machine, markdown_table, mean_and_spread, write_text
+from results_table import (
+    RESULTS,
+    keep_rows,
+    kept_rows,
+    machine,
+    markdown_table,
+    mean_and_spread,
+    write_text,
+)
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge, UNet
@@ -60,6 +68,10 @@ class Study:
     experiment: Experiment
     data: ExperimentData
     folder: Path
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "scores"
 
     @property
     def source(self) -> str:
@@ -111,26 +123,20 @@ def main() -> None:
     study = Study(experiment, load_data(experiment), folder)
     for method in options.methods:
         for seed in range(options.seeds if method in SEEDED else 1):
-            score(study, method, seed)
+            path = study.scores / f"{method}-seed{seed}.json"
+            keep_rows(path, score_rows(study, method, seed))
     write(options, study)
 
 
-def score(study: Study, method: str, seed: int) -> None:
-    """Score one method on every test grid, unless that has been done."""
-    path = study.folder / "scores" / f"{method}-seed{seed}.json"
-    if path.exists():
-        return
-    rows = []
+def score_rows(study: Study, method: str, seed: int) -> Iterator[dict]:
+    """Yield the scores of one method on every test grid."""
     for grid, predict in predictions(study, method, seed):
         coarse, truth = study.pair(study.bank(TESTS[grid]), "test")
         scores = graphdown.evaluate(predict(coarse)[list(truth.data_vars)], truth)
         for variable in truth.data_vars:
             value = float(scores["rmse"].sel(variable=variable))
             row = {"method": method, "seed": seed, "grid": grid, "variable": str(variable)}
-            rows.append({**row, "rmse": value})
-            print(f"{method}, seed {seed}, {grid}, {variable}: {value:.3f}", flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            yield {**row, "rmse": value}
 
 
 def predictions(study: Study, method: str, seed: int) -> Iterator[tuple[str, Predict]]:
@@ -172,8 +178,7 @@ def shared(study: Study, method: str, seed: int) -> Predict:
 
 def write(options: argparse.Namespace, study: Study) -> None:
     """Write the table and the picture of all scores there are."""
-    files = sorted((study.folder / "scores").glob("*.json"))
-    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = kept_rows([study.scores])
     scores = pd.DataFrame(rows)
     command = f"python benchmarks/grid_transfer.py {options.experiment} --seeds {options.seeds}"
     command += f" --steps {options.steps}" if options.steps else ""

@@ -1,5 +1,6 @@
 """Where benchmarks write what they measured, and how it looks."""
 
+import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,33 @@ def mean_and_spread(values: np.ndarray) -> str:
         return "–"
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 and values.std() > 0 else ""
     return f"{values.mean():.3f}{spread}"
+
+
+def keep_rows(path: Path, rows: Iterable[dict]) -> None:
+    """Write rows of scores, printing each as it is made, unless that has been done."""
+    if path.exists():
+        return
+    made = []
+    for row in rows:
+        made.append(row)
+        print(row, flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_rows(folders: Iterable[Path]) -> list[dict]:
+    """Return the rows of scores that are kept in folders."""
+    files = [file for folder in folders for file in sorted(folder.glob("*.json"))]
+    return [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def process_peak() -> int:
+    """Return this process's peak of memory in bytes.
+
+    That of rusage would count the process that it was forked from.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def write_text(name: str, lines: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jraph
 import numpy as np
 from flax import nnx
+from results_table import process_peak
 
 import meshes
 from graphdown.model import Downscaler, ModelSpec, NetworkShape, graph_arrays
@@ -122,8 +123,7 @@ def peak() -> int:
     told = jax.devices()[0].memory_stats()
     if told:
         return int(told["peak_bytes_in_use"])
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    return process_peak()
 
 
 def ceilings() -> dict[str, float]:

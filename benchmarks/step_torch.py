@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from results_table import process_peak
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
@@ -37,8 +37,7 @@ def peak() -> int:
     """Return the peak of memory in bytes, of the device if there is one, else of the process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    return process_peak()
 
 
 def batched(case: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -23,7 +23,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from results_table import machine, markdown_table, mean_and_spread, write_text
+from results_table import (
+    keep_rows,
+    kept_rows,
+    machine,
+    markdown_table,
+    mean_and_spread,
+    write_text,
+)
 
 import graphdown
 from graphdown.baselines import Bilinear, LapseRate, MeanBias, Ridge
@@ -31,10 +38,11 @@ from graphdown.data import ExperimentData, load_data
 from graphdown.data.load import upscaled
 from graphdown.emulator import Emulator
 from graphdown.experiment import Experiment
+from graphdown.model.spec import BINDING
 from meshes import Grid, bilinear
 
 RUNS = Path("runs/target_transfer")
-FREE = ("model.target_embedding=0", "model.target_regression=0", "model.modes=0")
+FREE = tuple(f"model.{name}=0" for name in BINDING)
 ONE_GRID = (  # of the embedded world: the same source in every step
     "data.sources=[{name: perfect, view: perfect, grids: {count: 1, spacing: [1.2, 1.2], "
     "kinds: [regular], seed: 11}}]"
@@ -54,6 +62,10 @@ class Study:
     experiment: Experiment
     targets: dict[str, ExperimentData]
     folder: Path
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "scores"
 
     @property
     def source(self) -> str:
@@ -115,15 +127,9 @@ def make_study(path: Path, steps: int) -> Study:
 
 def score(study: Study, name: str, seed: int, rows: Iterator[dict]) -> None:
     """Write the rows of scores, unless that has been done."""
-    path = study.folder / "scores" / f"{name.replace(' ', '-')}-seed{seed}.json"
-    if path.exists():
-        return
-    made = []
-    for row in rows:
-        made.append({"experiment": study.experiment.name, **row, "seed": seed})
-        print(made[-1], flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    path = study.scores / f"{name.replace(' ', '-')}-seed{seed}.json"
+    experiment = study.experiment.name
+    keep_rows(path, ({"experiment": experiment, **row, "seed": seed} for row in rows))
 
 
 def baseline_rows(study: Study) -> Iterator[dict]:
@@ -210,8 +216,7 @@ def rmse_rows(target: str, method: str, made: xr.Dataset, truth: xr.Dataset) -> 
 
 def write(options: argparse.Namespace, studies: list[Study]) -> None:
     """Write the table of all scores there are."""
-    files = [f for study in studies for f in sorted((study.folder / "scores").glob("*.json"))]
-    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = kept_rows(study.scores for study in studies)
     scores = pd.DataFrame(rows)
     command = f"python benchmarks/target_transfer.py {' '.join(map(str, options.experiments))}"
     command += f" --seeds {options.seeds} --steps {options.steps}"

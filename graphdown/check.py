@@ -216,7 +216,7 @@ class _Check:
         self.understood += data.understood.values()
         target = horizontal_grid(data.fine, experiment.targets, "the target")
         self.grids["the target"] = GridFound.of(target)
-        for name, fields in {**data.sources, **data.unseen}.items():
+        for name, fields in data.coarse.items():
             where = f"the source {name!r}"
             there = [name for name in experiment.predictors if name in fields]
             source = horizontal_grid(fields, there, where)

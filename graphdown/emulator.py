@@ -47,7 +47,6 @@ OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
 OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
 OF_MODES = "modes."
 EDGE_FEATURES = (5, 5, 4)
-BINDING = ("target_embedding", "target_regression", "modes")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,7 +170,7 @@ class Emulator:
             DataError: a static field that it was trained with is absent or missing in places, or
                 the target's grid is not understood.
         """
-        bound = [f"model.{name}" for name in BINDING if getattr(self.model, name)]
+        bound = [f"model.{name}" for name in self.model.binding]
         # The climate that sources are given is that over the target.
         bound += ["standardise"] if self.normaliser.reference is not None else []
         if bound:

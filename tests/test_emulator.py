@@ -26,6 +26,7 @@ from graphdown.model import ModelSpec
 from graphdown.provenance import checkpoint_sha256
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
+from .emulators import random_emulator
 from .invariants import check_saved
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
@@ -91,13 +92,7 @@ def emulator(target="regular", model=MODEL):
     """An emulator with random parameters."""
     grid = TARGETS[target]
     geometry = Geometry(grid, statics(grid), SPEC)
-    network = new_network(model, geometry, NORMALISER, seed=0)
-    rng = np.random.default_rng(1)
-    params = {
-        n: v + 0.3 * rng.normal(size=v.shape).astype(np.float32)
-        for n, v in named_values(nnx.state(network)).items()
-    }
-    return Emulator("tiny", model, NORMALISER, geometry, params)
+    return random_emulator(model, NORMALISER, geometry)
 
 
 @pytest.fixture(scope="module")

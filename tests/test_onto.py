@@ -7,17 +7,18 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
-from flax import nnx
 
 from graphdown import emulator as emulator_module
 from graphdown.cli import main
 from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.stations import read_stations
-from graphdown.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator import Emulator, load
 from graphdown.errors import DataError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid, bilinear, conservative
+
+from .emulators import random_emulator
 
 NORMALISER = Normaliser(("tas", "pr"), ("tas", "pr"), (283, 2, 0.8), (9, 2, 0.6), (0, 0), (0.5, 1))
 MODEL = ModelSpec(channels=6, rounds=1, target_channels=6)
@@ -44,13 +45,7 @@ def statics(grid):
 def emulator(model=MODEL, known=("orog", "sftlf")):
     """An emulator with random parameters."""
     geometry = Geometry(TRAINED, statics(TRAINED)[list(known)], SPEC)
-    network = new_network(model, geometry, NORMALISER, seed=0)
-    rng = np.random.default_rng(1)
-    params = {
-        n: v + 0.3 * rng.normal(size=v.shape).astype(np.float32)
-        for n, v in named_values(nnx.state(network)).items()
-    }
-    return Emulator("tiny", model, NORMALISER, geometry, params)
+    return random_emulator(model, NORMALISER, geometry)
 
 
 def fields(bounds=(-14.0, 30.0, 24.0, 58.0)):

@@ -27,7 +27,7 @@ from graphdown.data.missing import (
 from graphdown.data.pair import pair, select_period, unpaired, within
 from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.rules import Notes, log_notes
-from graphdown.data.statics import on_grid
+from graphdown.data.statics import TARGET, on_grid
 from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
@@ -36,7 +36,6 @@ from graphdown.experiment import Experiment, Source, Target
 from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
-TARGET = "the target"
 TARGET_STORE = "target"
 
 
@@ -68,6 +67,11 @@ class ExperimentData:
     fines: dict[str, xr.Dataset] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
 
+    @property
+    def coarse(self) -> dict[str, xr.Dataset]:
+        """The predictors of all sources, trained on and unseen."""
+        return {**self.sources, **self.unseen}
+
     def pair(
         self, experiment: Experiment, source: str, period: str, grid: int | None = None
     ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -87,7 +91,7 @@ class ExperimentData:
 
         A source with random grids is upscaled to each of those that training leaves out.
         """
-        coarse = {**self.sources, **self.unseen}[source]
+        coarse = self.coarse[source]
         where = f"'periods.train' of the source {source!r}"
         past, bank = select_period(coarse, experiment.periods.train, where), self.banks.get(source)
         return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
@@ -96,7 +100,7 @@ class ExperimentData:
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Return the paired days as `pair` does, before a source is upscaled to random grids."""
-        coarse = {**self.sources, **self.unseen}[source]
+        coarse = self.coarse[source]
         bounds = getattr(experiment.periods, period)
         part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
         return pair(part, self.fines.get(source, self.fine))

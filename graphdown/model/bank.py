@@ -1,7 +1,7 @@
 """A bank of source grids on the device: fields are upscaled to one of them and encoded from it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays, SourceArrays, with_source
-from graphdown.model.tables import bucket
+from graphdown.model.tables import bucket, stack
 from meshes import SparseWeights
 
 
@@ -77,7 +77,7 @@ def source_bank(weights: Sequence[SparseWeights], arrays: Sequence[SourceArrays]
     """
     size = bucket(max(len(w.rows) for w in weights))
     upscalings = [_padded(w, size) for w in weights]
-    return SourceBank(_stacked(upscalings), _stacked(arrays))
+    return SourceBank(stack(upscalings), stack(arrays))
 
 
 def _padded(weights: SparseWeights, size: int) -> Upscaling:
@@ -87,7 +87,3 @@ def _padded(weights: SparseWeights, size: int) -> Upscaling:
         jnp.asarray(np.pad(weights.cols, extra), jnp.int32),
         jnp.asarray(np.pad(weights.values, extra), jnp.float32),
     )
-
-
-def _stacked(trees: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
-from graphdown.model.tables import EdgeTable, take
+from graphdown.model.tables import EdgeTable, arguments
 
 EPSILON = 1e-5
 Layers = tuple[tuple[Array, Array], ...]
@@ -52,7 +52,7 @@ def _forward(
 ) -> tuple[Array, tuple[Any, ...]]:
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
         own, edge, index, weights = rows
-        hidden = jax.nn.silu(_arguments(senders, own, edge[:, :, None], index))
+        hidden = jax.nn.silu(arguments(senders, own, edge[:, :, None], index))
         values = _times(hidden, kernel) + bias
         scale = _inverse_deviation(values)
         return None, (((weights[:, :, None] * scale)[..., None] * values).sum(1), scale)
@@ -70,7 +70,7 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
 
     def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
         (own, edge, index, weights), given, scale = rows
-        values = _arguments(senders, own, edge[:, :, None], index)
+        values = arguments(senders, own, edge[:, :, None], index)
         gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
         hidden = jax.lax.optimization_barrier(values * gate)
         back = _times(given, kernel.T)
@@ -149,7 +149,7 @@ def _interact_forward(
 
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
         own, edge, index, weights = rows
-        hidden = jax.nn.silu(_arguments(senders, own, _affine(edge, first), index))
+        hidden = jax.nn.silu(arguments(senders, own, _affine(edge, first), index))
         values = _affine(hidden, second)
         sent = values * _inverse_deviation(values)[..., None] * norm[0] + norm[1]
         return None, ((weights[:, :, None, None] * sent).sum(1), edge + sent)
@@ -168,7 +168,7 @@ def _interact_backward(
 
     def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
         (own, edge, index, weights), given, to_state = rows
-        values = _arguments(senders, own, _affine(edge, first), index)
+        values = arguments(senders, own, _affine(edge, first), index)
         gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
         hidden = jax.lax.optimization_barrier(values * gate)
         values = _affine(hidden, second)
@@ -201,12 +201,6 @@ def _interact_backward(
 
 
 interact.defvjp(_interact_forward, _interact_backward)
-
-
-def _arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> Array:
-    """Return p_j + q_i + r_ij [rows, width, B, C] from r [rows, width, 1 or B, C]."""
-    values = take(senders, index) + edge
-    return values if own is None else values + own[:, None]
 
 
 def _times(values: Array, kernel: Array) -> Array:

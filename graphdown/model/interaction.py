@@ -13,6 +13,7 @@ from jax import Array
 from graphdown.model.chunks import map_rows
 from graphdown.model.edgewise import EPSILON, interact, mean_normalised
 from graphdown.model.layers import Linear
+from graphdown.model.message import with_receivers
 from graphdown.model.tables import EdgeTable
 
 
@@ -78,11 +79,8 @@ class MlpMessage(nnx.Module):
         """Return the messages [R, B, out]; see `LinearMessage`."""
         mlp = self.mlp
         edges = tuple(map(self._edge_terms, table.features))
-        projected = None if s is None or self.receiver is None else self.receiver(s)
-        if projected is not None and projected.shape[1] == 1:  # the same for all samples
-            parts = zip(edges, table.rows(projected), strict=True)
-            edges, projected = tuple(edge + own for edge, own in parts), None
-        means = mean_normalised(mlp.sender(x), projected, edges, *mlp.centred(), table)
+        terms = with_receivers(self.receiver, s, edges, table)
+        means = mean_normalised(mlp.sender(x), *terms, *mlp.centred(), table)
         total = jnp.concatenate([weights.sum(1) for weights in table.weights])[:, None, None]
         return means * mlp.scale[...] + total * mlp.shift[...]
 

@@ -9,7 +9,7 @@ from jax import Array
 
 from graphdown.model.chunks import by_blocks
 from graphdown.model.layers import Linear
-from graphdown.model.tables import EdgeTable, sum_over_width, take
+from graphdown.model.tables import EdgeTable, arguments, sum_over_width, take
 
 
 class LinearMessage(nnx.Module):
@@ -48,11 +48,8 @@ class LinearMessage(nnx.Module):
             table: the edges.
         """
         edges = tuple(self.edge(features) for features in table.features)
-        projected = None if s is None or self.receiver is None else self.receiver(s)
-        if projected is not None and projected.shape[1] == 1:  # the same for all samples
-            parts = zip(edges, table.rows(projected), strict=True)
-            edges, projected = tuple(edge + own for edge, own in parts), None
-        return self.out(mean_activation(self.sender(x), projected, edges, table))
+        terms = with_receivers(self.receiver, s, edges, table)
+        return self.out(mean_activation(self.sender(x), *terms, table))
 
     def between(
         self, x: Array, edges: tuple[Array, ...], table: EdgeTable
@@ -65,6 +62,28 @@ class LinearMessage(nnx.Module):
             table: the edges.
         """
         return self(x, x, table), edges
+
+
+def with_receivers(
+    receiver: Linear | None, s: Array | None, edges: tuple[Array, ...], table: EdgeTable
+) -> tuple[Array | None, tuple[Array, ...]]:
+    """Return the receivers' terms, None for none, and the edges' terms per block of the table.
+
+    What receivers add for all samples alike joins the terms of their edges.
+
+    Args:
+        receiver: the matrix of the receivers, or None.
+        s: receiver states [R, 1 or B, C'], or None.
+        edges: terms of the edges [rows_b, width_b, C].
+        table: the edges.
+    """
+    if s is None or receiver is None:
+        return None, edges
+    projected = receiver(s)
+    if projected.shape[1] > 1:
+        return projected, edges
+    parts = zip(edges, table.rows(projected), strict=True)
+    return None, tuple(edge + own for edge, own in parts)
 
 
 @jax.custom_vjp
@@ -110,8 +129,7 @@ def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
 
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array | None, ...]]:
         given, (own, edge, index, weights) = rows
-        values = take(senders, index) + edge[:, :, None]
-        values = values if own is None else values + own[:, None]
+        values = arguments(senders, own, edge[:, :, None], index)
         slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
         slopes = jax.lax.optimization_barrier(slopes)  # else each use would compute it again
         return None, (slopes, None if own is None else slopes.sum(1), slopes.sum(2))

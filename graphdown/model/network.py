@@ -20,6 +20,7 @@ from graphdown.model.interaction import (
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
+from graphdown.model.tables import stack
 
 Layer = TypeVar("Layer", bound=nnx.Module)
 
@@ -54,7 +55,7 @@ class NetworkShape:
 def stacked(layers: Iterable[Layer]) -> Layer:
     """Return layers of the same shape as one whose parameters have them as leading axis."""
     graphdefs, params = zip(*map(nnx.split, layers), strict=True)
-    return nnx.merge(graphdefs[0], jax.tree.map(lambda *own: jnp.stack(own), *params))
+    return nnx.merge(graphdefs[0], stack(params))
 
 
 class TargetEmbedding(nnx.Module):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+BINDING = ("target_embedding", "target_regression", "modes")
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -32,6 +34,11 @@ class ModelSpec:
     target_regression: int = 0
     modes: int = 0
     messages: Literal["linear", "mlp"] = "linear"
+
+    @property
+    def binding(self) -> tuple[str, ...]:
+        """Names of the settings that bind the network to its target grid."""
+        return tuple(name for name in BINDING if getattr(self, name))
 
     def __post_init__(self) -> None:
         """Refuse a network without rounds."""

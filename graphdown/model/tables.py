@@ -8,7 +8,7 @@ second gather through the inverse table (for each sender: the edges that leave i
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +114,19 @@ def bucket(size: int) -> int:
     return int(-(-size // step) * step)
 
 
+def arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> Array:
+    """Return p_j + q_i + r_ij at the edges of a block [rows, width, B, C].
+
+    Args:
+        senders: p [S, B, C].
+        own: q [rows, B, C], or None for none.
+        edge: r [rows, width, 1 or B, C].
+        index: the senders j [rows, width].
+    """
+    values = take(senders, index) + edge
+    return values if own is None else values + own[:, None]
+
+
 def build_edge_table(
     senders: np.ndarray,
     receivers: np.ndarray,
@@ -155,6 +168,11 @@ def build_edge_table(
 def on_device(values: np.ndarray, dtype: DTypeLike | None = None) -> Array:
     """Return an array on the device; `jnp.asarray` would compile a program for each shape."""
     return jax.device_put(np.asarray(values, dtype), may_alias=False)
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """Return trees of arrays as one, with a new leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def _device(blocks: list[np.ndarray], dtype: DTypeLike) -> tuple[Array, ...]:

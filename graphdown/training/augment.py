@@ -16,6 +16,7 @@ from graphdown.data.normalise import NON_NEGATIVE, Normaliser
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation, interpolation, most_donors
 from graphdown.model.predict import Scaling
+from graphdown.model.tables import stack
 from graphdown.training.parallel import AXIS
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.connect import within_radius
@@ -120,8 +121,8 @@ def make_smoother(grids: Sequence[Grid], nodes: int, radius_km: float) -> Interp
         return None
     weights = [_neighbourhood(grid, nodes, radius_km) for grid in grids]
     width = max(most_donors(own) for own in weights)
-    parts = [interpolation(own, width) for own in weights]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
+    made: Interpolation = stack([interpolation(own, width) for own in weights])
+    return made
 
 
 def _neighbourhood(grid: Grid, nodes: int, radius_km: float) -> SparseWeights:

@@ -56,6 +56,7 @@ class PairedDays:
         bank: grids that the source is upscaled to; `grid` and `source` are as before.
         adjustment: what gives the source the climate of others, None for none; `source` is as
             before it.
+        share: of the days in the modes that were fitted on them [time, K], None for none.
     """
 
     name: str
@@ -66,6 +67,7 @@ class PairedDays:
     orog: xr.DataArray | None
     bank: GridBank | None = None
     adjustment: Adjustment | None = None
+    share: np.ndarray | None = None
 
     def on_grid(self, number: int | None) -> Grid:
         """Return a grid of the bank, or the source's own for None."""
@@ -232,7 +234,8 @@ def _missed(
     """
     modes = geometry.modes
     if modes is not None:
-        share, left = source.shares(modes), modes.leaver(grid)
+        share, left = source.share, modes.leaver(grid)
+        assert share is not None
         return lambda values, fine, days: left(values, fine, share[days])
     weights = bilinear(grid, geometry.target)
 

@@ -175,8 +175,7 @@ def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:
     """
     if _same_points(emulator.geometry.target, own.target):
         return emulator.geometry
-    model = emulator.model
-    if model.target_embedding or model.target_regression or model.modes:
+    if emulator.model.binding:
         raise ExperimentError(
             f"The network to fine-tune is bound to its target grid of "
             f"{emulator.geometry.target.size} points, and the data have another one of "

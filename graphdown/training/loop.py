@@ -39,6 +39,7 @@ from graphdown.model import Scaling
 from graphdown.training.augment import make_augmentation
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.days import (
+    PairedDays,
     adjustments,
     fit_statistics,
     held_out,
@@ -169,12 +170,7 @@ class Trainer:
         )
         experiment = with_last_years(experiment)
         self.experiment, self.folder = experiment, run
-        days = [
-            replace(
-                training_days(data, experiment, name, grid), adjustment=self.adjustments.get(name)
-            )
-            for name in data.sources
-        ]
+        days = [self._days(data, name, known=start is None) for name in data.sources]
         self.normaliser = (
             fit_statistics(days, experiment.predictors, experiment.targets, self.geometry)
             if start is None
@@ -185,9 +181,7 @@ class Trainer:
         )
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km
-        self.samples = [
-            lay_out(own, self.geometry, around, smoothing, known=start is None) for own in days
-        ]
+        self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]
@@ -210,6 +204,13 @@ class Trainer:
             self.params = self.moves.start(experiment.seed)
         self.optimiser = make_optimiser(experiment.training, self.moves)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
+
+    def _days(self, data: ExperimentData, name: str, known: bool) -> PairedDays:
+        """Return the days of a source to learn from; known are those that modes were fitted on."""
+        days = training_days(data, self.experiment, name, self.geometry.target)
+        modes = self.geometry.modes
+        share = days.shares(modes) if modes is not None and known else None
+        return replace(days, adjustment=self.adjustments.get(name), share=share)
 
     def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
         """Yield the days of the validation period, on each grid that training leaves out."""

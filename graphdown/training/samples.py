@@ -96,7 +96,6 @@ def lay_out(
     geometry: Geometry,
     around: int = 0,
     smoothing_km: float = 0.0,
-    known: bool = True,
 ) -> Samples:
     """Return paired days as samples, with a bank to upscale to its training grids.
 
@@ -105,7 +104,6 @@ def lay_out(
         geometry: of the target.
         around: as for `Geometry.arrays`.
         smoothing_km: as in `TrainingSpec`.
-        known: whether the geometry's modes, if any, were fitted on these days.
     """
     bank, season = days.bank, forcings(days.time)
     if bank is None:
@@ -121,11 +119,8 @@ def lay_out(
     graph, arrays = geometry.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
     fields = _adjusted(days.source, days.adjustment)
-    share = None
-    if geometry.modes is not None and known:
-        share = days.shares(geometry.modes)
     smoother = make_smoother(grids, sources.nodes, smoothing_km)
-    return Samples(days.name, fields, days.fine, season, graph, sources, share, smoother)
+    return Samples(days.name, fields, days.fine, season, graph, sources, days.share, smoother)
 
 
 def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
