@@ -62,6 +62,7 @@ def test_steps_on_other_grids_share_one_compilation(data, tmp_path):
     assert np.isfinite(losses).all()
 
 
+@pytest.mark.slow
 def test_an_untrained_network_is_the_estimate_by_the_modes(data, tmp_path):
     experiment = experiment_of(tmp_path / "run", data, learning_rate=1e-12, steps=1)
     emulator = train(experiment, data)
@@ -76,6 +77,7 @@ def test_an_untrained_network_is_the_estimate_by_the_modes(data, tmp_path):
     np.testing.assert_allclose(FINE.values(made["pr"]), wet, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_an_emulator_with_modes_is_loaded_whole(data, tmp_path):
     emulator = train(experiment_of(tmp_path / "run", data), data)
     again = load(tmp_path / "run")
@@ -85,6 +87,7 @@ def test_an_emulator_with_modes_is_loaded_whole(data, tmp_path):
     assert again.geometry.modes.patterns.shape == (20, FINE.size, 3)
 
 
+@pytest.mark.slow
 def test_a_run_on_random_grids_goes_on_as_if_it_had_not_stopped(data, tmp_path):
     whole = train(experiment_of(tmp_path / "whole", data, steps=12), data)
     first = experiment_of(tmp_path / "parts", data, steps=12)

@@ -91,6 +91,7 @@ def interrupted(experiment, data, monkeypatch, owner, method, call):
             train(experiment, data)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_thrice_ends_as_if_nothing_had_been(
     run, two_sources, tmp_path, monkeypatch
 ):

@@ -40,16 +40,19 @@ def difference(folder, a, b):
     return {n: d / max(np.linalg.norm(v), 1e-12) for n, (d, v) in norms.items()}
 
 
+@pytest.mark.slow
 def test_four_devices_do_what_one_does(simulated):
     worst = difference(simulated, "shard_map_1", "shard_map_4")
     assert max(worst.values()) < SHARES, worst
 
 
+@pytest.mark.slow
 def test_both_backends_do_the_same(simulated):
     worst = difference(simulated, "pmap_4", "shard_map_4")
     assert max(worst.values()) < 1e-6, worst
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_devices_cannot_share_is_refused(simulated):
     assert (simulated / "refusal.txt").read_text(encoding="utf-8") == (
         "'training.batch_size' is 6, which 4 devices cannot share evenly; make it a multiple."
