@@ -37,14 +37,14 @@ class DataParallel:
             )
         self.devices = there[: devices or len(there)]
         self.backend = backend
-        if backend == "pmap":
-            self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
-            return
         mesh = jax.make_mesh(
             (len(self.devices),), (AXIS,), devices=self.devices, axis_types=(AxisType.Auto,)
         )
         split, whole = PartitionSpec(AXIS), PartitionSpec()
         self._shardings = NamedSharding(mesh, whole), NamedSharding(mesh, split)
+        if backend == "pmap":
+            self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
+            return
         mapped = jax.shard_map(
             step,
             mesh=mesh,
@@ -58,9 +58,10 @@ class DataParallel:
         """Copy arrays to every device."""
         if self.backend == "shard_map":
             return jax.device_put(tree, self._shardings[0])
-        # By pmap itself, so that the copies lie as the step's own results will: one compilation.
-        copy = jax.pmap(lambda _, t: t, axis_name=AXIS, in_axes=(0, None), devices=self.devices)
-        return copy(np.arange(len(self.devices)), tree)
+        # To lie as the step's own results will: one compilation.
+        n = len(self.devices)
+        copies = jax.tree.map(lambda a: np.broadcast_to(a, (n, *np.shape(a))), tree)
+        return jax.device_put(copies, self._shardings[1])
 
     def one(self, tree: Any) -> Any:
         """Return one copy of replicated arrays."""
