@@ -1,18 +1,20 @@
 """Time a training step beside that of other graph networks, and measure the memory it takes.
 
 Example: python benchmarks/step.py --peers ~/venvs/peers/bin/python
+On a GPU: python benchmarks/step.py --target EUR-11 --low --row 10 --output step_gpu
 
 A step is the loss and its gradient for all parameters, without an optimiser. Each implementation
 runs in a process of its own, all of them on the same graph with the same widths; they take turns,
-one step each, and the ratios are of steps side by side. "plain", "pyg" and the mlp of graphdown
-have the same parameters, and the benchmark fails unless their losses and gradients agree. `--peers`
-names the Python in which the optional extra "bench" is installed, by default this one; what is
-not installed there is left out and said. The table goes to benchmarks/results/step.md, the times
-to step.json.
+`--row` steps each, and the ratios are of steps side by side. "plain", "pyg" and the mlp of
+graphdown have the same parameters, and the benchmark fails unless their losses and gradients
+agree. `--low` adds those in 16 bits. `--peers` names the Python in which the optional extra "bench"
+is installed, by default this one; what is not installed there is left out and said. The table goes
+to benchmarks/results/step.md, the times to step.json.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,8 +33,13 @@ NAMES = {
     "plain": "GraphCast's mathematics, plain JAX and jraph (not GraphCast's own code)",
     "pyg": "the same mathematics, PyTorch Geometric",
     "anemoi": "anemoi-models' GraphConv blocks",
+    "linear-bf16": "graphdown, linear, bfloat16",
+    "mlp-bf16": "graphdown, mlp, bfloat16",
+    "pyg-bf16": "PyTorch Geometric, bfloat16 (autocast)",
 }
 SAME = ("mlp", "plain", "pyg")
+LOW = ("mlp-bf16", "pyg-bf16")
+TOLERANCE, LOW_TOLERANCE = 1e-2, 5e-2  # accelerators multiply 32-bit floats in fewer bits
 PREDICTORS, FORCINGS, STATICS, TARGETS = 6, 2, 3, 2
 
 
@@ -56,16 +63,20 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--side", type=int, default=128, help="of the target in cells")
+    parser.add_argument("--target", default="128", help="a catalogue's name, or cells of a side")
     parser.add_argument("--mesh-level", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=9, help="steps of each implementation")
-    parser.add_argument("--only", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument("--repeats", type=int, default=9, help="turns of each implementation")
+    parser.add_argument("--row", type=int, default=1, help="steps a turn")
+    parser.add_argument("--low", action="store_true", help="in 16 bits too")
+    parser.add_argument("--only", nargs="+", choices=list(NAMES), help="instead of all")
+    parser.add_argument("--output", default="step", help="name of the results")
     parser.add_argument("--peers", default=sys.executable, help="Python of the extra 'bench'")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve[0], Path(options.serve[1]))
+        serve(options.serve[0], Path(options.serve[1]), options)
         return
+    options.only = options.only or [n for n in NAMES if options.low or not is_low(n)]
     with tempfile.TemporaryDirectory() as folder:
         sizes = write_case(Path(folder), options)
         measured, missing, ceilings = measure(Path(folder), options)
@@ -75,13 +86,16 @@ def main() -> None:
 def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
     """Write the graph, the inputs and the parameters of both networks to a folder."""
     from flax import nnx
-    from step_jax import network
+    from step_jax import names_of, network
 
     import meshes
 
-    side = 0.11 * (np.arange(options.side) - options.side / 2)
-    target = meshes.Grid.rotated(-162.0, 39.25, side, side)
-    source = meshes.Grid.regular(1.25, 1.0, (-30.0, 20.0, 50.0, 75.0))
+    if options.target.isdigit():
+        side = 0.11 * (np.arange(int(options.target)) - int(options.target) / 2)
+        target = meshes.Grid.rotated(-162.0, 39.25, side, side)
+    else:
+        target = meshes.Grid.named(options.target)
+    source = meshes.Grid.regular(1.25, 1.0, (-50.0, 20.0, 70.0, 78.0))
     spec = meshes.GraphSpec(mesh_level=options.mesh_level)
     graph = meshes.build_graph(source, target, spec)
     graph.save(folder / "graph.npz")
@@ -101,10 +115,10 @@ def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
     for kind in ("linear", "mlp"):
         made = nnx.eval_shape(lambda kind=kind: network(kind, case))
         for path, leaf in nnx.to_flat_state(nnx.state(made)):
-            name = "/".join(map(str, path))
-            spread = 1.0 / np.sqrt(leaf.shape[0]) if len(leaf.shape) == 2 else 0.1
-            centre = float(name.endswith("scale"))
-            case[f"{kind}/{name}"] = random.normal(centre, spread, leaf.shape)
+            for name, shape in names_of(path, leaf.shape):
+                spread = 1.0 / np.sqrt(shape[0]) if len(shape) == 2 else 0.1
+                centre = float(name.endswith("scale"))
+                case[f"{kind}/{name}"] = random.normal(centre, spread, shape)
     floats = {k: v.astype(np.float32) for k, v in case.items() if v.dtype == np.float64}
     np.savez(folder / "case.npz", **(case | floats))
     nodes = source.size, graph.mesh.size, target.size
@@ -112,33 +126,41 @@ def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
     return Sizes(options.channels, options.rounds, options.batch, *nodes, *edges)
 
 
-def serve(name: str, folder: Path) -> None:
+def is_low(name: str) -> bool:
+    return name.endswith("-bf16")
+
+
+def serve(name: str, folder: Path, options: argparse.Namespace) -> None:
     """Answer each line of the input with a step's seconds and the peak of memory."""
     with np.load(folder / "case.npz") as file:
         case = dict(file)
     try:
-        if name in ("pyg", "anemoi"):
+        if name.partition("-")[0] in ("pyg", "anemoi"):
             from step_torch import peers
 
-            step, peak = peers(name, case)
+            step, wait, told, peak = peers(name, case)
         else:
-            from step_jax import ceilings, steps
+            from step_jax import ceilings, device, steps
 
             if name == "ceilings":
-                answer(ceilings)
+                answer(lambda: ceilings(options.low), {"device": device()})
                 return
-            step, peak = steps(name, case, folder)
+            step, wait, told, peak = steps(name, case, folder)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), flush=True)
         return
 
     def timed() -> dict[str, float]:
         cpu, clock = time.process_time(), time.perf_counter()
-        step()
+        for _ in range(options.row):
+            step()
+        wait()
         cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
-        return {"clock": clock, "cpu": cpu, "peak": peak()}
+        return {"clock": clock / options.row, "cpu": cpu / options.row, "peak": peak()}
 
-    answer(timed, {"loss and gradient": step()})
+    step()
+    wait()
+    answer(timed, {"loss and gradient": told()})
 
 
 def answer(make: Callable[[], dict[str, Any]], first: dict[str, Any] | None = None) -> None:
@@ -151,10 +173,12 @@ def answer(make: Callable[[], dict[str, Any]], first: dict[str, Any] | None = No
 class Worker:
     """An implementation in a process of its own."""
 
-    def __init__(self, python: str, name: str, folder: Path) -> None:
-        command = [python, __file__, "--serve", name, str(folder)]
+    def __init__(self, python: str, name: str, folder: Path, options: argparse.Namespace) -> None:
+        command = [python, __file__, "--serve", name, str(folder), "--row", str(options.row)]
+        command += ["--low"] * options.low
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        shared = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # one device for all
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=shared)
         self.first = self.answer()
 
     def answer(self) -> dict[str, Any]:
@@ -175,34 +199,37 @@ class Worker:
 
 def measure(
     folder: Path, options: argparse.Namespace
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str], dict[str, float]]:
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str], dict[str, Any]]:
     """Return each implementation's steps, what is missing and why, and the ceilings."""
     workers, missing = {}, {}
     for name in options.only:
-        python = options.peers if name in ("pyg", "anemoi") else sys.executable
-        worker = Worker(python, name, folder)
+        peer = name.partition("-")[0] in ("pyg", "anemoi")
+        worker = Worker(options.peers if peer else sys.executable, name, folder, options)
         print(name, worker.first, flush=True)
         if "missing" in worker.first:
             missing[name] = worker.first["missing"]
         else:
             workers[name] = worker
-    agree({name: w.first["loss and gradient"] for name, w in workers.items() if name in SAME})
-    workers["ceilings"] = Worker(sys.executable, "ceilings", folder)
+    first = {name: worker.first["loss and gradient"] for name, worker in workers.items()}
+    agree({name: first[name] for name in SAME if name in first}, TOLERANCE)
+    agree({name: first[name] for name in (*SAME, *LOW) if name in first}, LOW_TOLERANCE)
+    workers["ceilings"] = Worker(sys.executable, "ceilings", folder, options)
     steps: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for repeat in range(options.repeats):
         for name in np.roll(list(workers), repeat):
             steps[name].append(workers[name].step())
-        print(*(f"{name} {s[-1].get('clock', 0):.2f}" for name, s in steps.items()), flush=True)
+        print(*(f"{name} {s[-1].get('clock', 0):.4f}" for name, s in steps.items()), flush=True)
     for worker in workers.values():
         worker.end()
     rates = steps.pop("ceilings")
-    return steps, missing, {what: max(rate[what] for rate in rates) for what in rates[0]}
+    best = {what: max(rate[what] for rate in rates) for what in rates[0]}
+    return steps, missing, best | workers["ceilings"].first
 
 
-def agree(made: dict[str, list[float]]) -> None:
+def agree(made: dict[str, list[float]], tolerance: float) -> None:
     """Refuse losses or gradients of the same mathematics that differ."""
     for name, values in made.items():
-        if not np.allclose(values, next(iter(made.values())), rtol=1e-3):
+        if not np.allclose(values, next(iter(made.values())), rtol=tolerance):
             raise SystemExit(f"{name} is not the same mathematics as {next(iter(made))}: {made}")
 
 
@@ -213,7 +240,7 @@ def multiplications(kind: str, n: Sizes) -> float:
     before they are gathered, and linear messages are multiplied after the sum. For the others: on
     every edge and sample, as they are written.
     """
-    c, f = n.channels, PREDICTORS + FORCINGS
+    kind, c, f = kind.partition("-")[0], n.channels, PREDICTORS + FORCINGS
     nodes = n.mesh * (f * c + (2 + 3 * n.rounds) * c * c)
     nodes += n.target * ((c + f + STATICS) * 2 * c + 2 * c * c + c * TARGETS)
     if kind in ("plain", "pyg", "anemoi"):
@@ -240,7 +267,7 @@ def moved(kind: str, n: Sizes) -> float:
     written. What could be computed anew from them is not counted.
     """
     states = (2 + 2 * n.rounds) * n.mesh + 2 * n.target
-    if kind != "linear":
+    if kind.partition("-")[0] != "linear":
         states += n.rounds * n.process
     return 5.0 * n.batch * n.channels * states
 
@@ -250,7 +277,7 @@ def write(
     sizes: Sizes,
     measured: dict[str, list[dict[str, Any]]],
     missing: dict[str, str],
-    ceilings: dict[str, float],
+    ceilings: dict[str, Any],
 ) -> None:
     columns = {
         name: {key: np.asarray([step[key] for step in steps]) for key in steps[0]}
@@ -259,39 +286,44 @@ def write(
     base = columns["plain" if "plain" in columns else next(iter(columns))]
     rows, results = [], {}
     for name, column in columns.items():
-        flop = 6.0 * multiplications(name, sizes)
-        floor = max(flop / ceilings["flops"], 4.0 * moved(name, sizes) / ceilings["bytes"])
+        flop, low = 6.0 * multiplications(name, sizes), is_low(name)
+        size, rate = (2.0, "flops-bf16") if low else (4.0, "flops")
+        floors = flop / ceilings[rate], size * moved(name, sizes) / ceilings["bytes"]
+        floor = max(floors)
         seconds = float(np.median(column["clock"]))
         peak = column["peak"].max()
         rows.append(
             (
-                NAMES[name], spread(column["clock"], 2),
+                NAMES[name], spread(1e3 * column["clock"], 1),
                 spread(base["clock"] / column["clock"], 2), spread(base["cpu"] / column["cpu"], 2),
                 f"{peak / 2**30:.2f}", f"{peak / base['peak'].max():.2f}", f"{flop / 1e9:.0f}",
-                f"{floor:.2f}", f"{100 * floor / seconds:.0f} %",
+                f"{1e3 * floor:.2f}, {'products' if floor == floors[0] else 'memory'}",
+                f"{100 * floor / seconds:.0f} %",
             )
         )  # fmt: skip
         results[name] = {key: values.tolist() for key, values in column.items()}
-    keys = ("channels", "rounds", "batch", "side", "mesh_level", "repeats")
+    keys = ("channels", "rounds", "batch", "target", "mesh_level", "repeats", "row", "output")
     command = " ".join(f"--{key.replace('_', '-')} {getattr(options, key)}" for key in keys)
+    command += " --low" * options.low
     head = (
-        "implementation", "step [s]", "times as fast as plain", "in processor time",
-        "peak memory [GiB]", "of plain's", "GFLOP", "floor [s]", "of the floor's speed",
+        "implementation", "step [ms]", "times as fast as plain", "in processor time",
+        "peak memory [GiB]", "of plain's", "GFLOP", "floor [ms]", "of the floor's speed",
     )  # fmt: skip
     lines = [
         "# A training step",
         "",
         f"Command: `python benchmarks/step.py {command} --peers PYTHON`. Machine: {machine()}, "
-        f"{ceilings_in_words(ceilings)} in the same run, shared with other work.",
+        f"{ceilings['device']}; {ceilings_in_words(ceilings)} in the same run.",
         "",
         f"{sizes.channels} channels, {sizes.rounds} rounds, batch {sizes.batch}, "
         f"{sizes.target:,} targets, {sizes.mesh:,} mesh nodes, {sizes.source:,} source points; "
         f"{sizes.encode:,} edges into the mesh, {sizes.process:,} in it, {sizes.decode:,} out of "
-        "it; 32-bit. Loss and gradient, no optimiser; median and range of "
-        f"{options.repeats} steps taken in turn, each in a process of its own, whose peak of "
-        "memory is given. The floor is the greater of the matrix products' time at the ceiling "
-        "(the backward pass counts twice the forward one) and that of the states' way to memory "
-        "and back; peers' products are counted as they are written.",
+        "it; 32-bit unless said. Loss and gradient, no optimiser; median and range of "
+        f"{options.repeats} turns of {options.row} steps, each implementation in a process of its "
+        "own, whose peak of memory is given. The floor is the greater of the matrix products' time "
+        "at the ceiling (the backward pass counts twice the forward one) and that of the states' "
+        "way to memory and back; peers' products are counted as they are written. On accelerators "
+        "all multiply 32-bit floats as the device does by default, in fewer bits.",
         "",
         "GraphCast's released code is in no package registry (the package named graphcast there "
         "is another project), so that its mathematics is written plainly on jraph: concatenate, "
@@ -301,15 +333,17 @@ def write(
         "",
         *(f"Left out: {NAMES[name]} ({why})." for name, why in missing.items()),
     ]
-    write_text("step.md", lines)
+    write_text(f"{options.output}.md", lines)
     everything = {"sizes": asdict(sizes), "ceilings": ceilings, "missing": missing}
     text = json.dumps(everything | {"steps": results}, indent=1)
-    (RESULTS / "step.json").write_text(text + "\n", encoding="utf-8")
+    (RESULTS / f"{options.output}.json").write_text(text + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
-def ceilings_in_words(ceilings: dict[str, float]) -> str:
-    return f"{ceilings['flops'] / 1e9:.0f} GFLOP/s and {ceilings['bytes'] / 1e9:.0f} GB/s at best"
+def ceilings_in_words(ceilings: dict[str, Any]) -> str:
+    low = f" ({ceilings['flops-bf16'] / 1e9:.0f} in 16 bits)" if "flops-bf16" in ceilings else ""
+    rates = f"{ceilings['flops'] / 1e9:.0f} GFLOP/s{low} and {ceilings['bytes'] / 1e9:.0f} GB/s"
+    return f"{rates} at best"
 
 
 def spread(values: np.ndarray, digits: int) -> str:

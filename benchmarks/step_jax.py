@@ -1,7 +1,7 @@
 """The steps of benchmarks/step.py that run on JAX."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,58 @@ import meshes
 from graphdown.model import Downscaler, ModelSpec, NetworkShape, graph_arrays
 
 EPSILON = 1e-5
-Step = Callable[[], tuple[float, float]]
+ROUNDS = ("messages", "updates")
+Run = Callable[[], None]
+Told = Callable[[], tuple[float, float]]
 
 
 def network(kind: str, case: dict[str, np.ndarray]) -> Downscaler:
     """Return the network of the benchmark."""
     channels, rounds = map(int, case["widths"])
-    spec = ModelSpec(channels, rounds, channels, messages=kind)
+    messages, _, low = kind.partition("-")
+    precision = "bfloat16" if low else "float32"
+    spec = ModelSpec(channels, rounds, channels, messages=messages, precision=precision)
     edges = (case[f"{name}/features"].shape[1] for name in ("encode", "process", "decode"))
     return Downscaler(spec, NetworkShape(6, 2, 2, 3, *edges, target_nodes=0), rngs=nnx.Rngs(0))
 
 
-def steps(name: str, case: dict[str, np.ndarray], folder: Path) -> tuple[Step, Callable[[], int]]:
-    """Return a step, which returns the loss and the gradient's norm, and the peak of memory."""
-    kind = "linear" if name == "linear" else "mlp"
+def names_of(path: tuple[Any, ...], shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield a parameter's name and shape; for one of the rounds, stacked, those of each round."""
+    if path[0] not in ROUNDS:
+        yield "/".join(map(str, path)), shape
+        return
+    for k in range(shape[0]):
+        yield "/".join(map(str, (path[0], k, *path[1:]))), shape[1:]
+
+
+def steps(
+    name: str, case: dict[str, np.ndarray], folder: Path
+) -> tuple[Run, Run, Told, Callable[[], int]]:
+    """Return a step, what waits for it, its loss and gradient's norm, and the peak of memory."""
+    kind = "linear" if name.startswith("linear") else "mlp"
     params = {k.removeprefix(f"{kind}/"): v for k, v in case.items() if k.startswith(f"{kind}/")}
     if name == "plain":
         forward = plain
         graph = {k: v for k, v in case.items() if not k.startswith(("mlp/", "linear/"))}
     else:
-        forward, params, graph = fast(kind, params, case, folder)
+        forward, params, graph = fast(name, params, case, folder)
     inputs = jax.tree.map(jnp.asarray, (params, graph))
     run = jax.jit(jax.value_and_grad(lambda params, graph: (forward(params, graph) ** 2).mean()))
 
-    def step() -> tuple[float, float]:
-        loss, gradient = jax.block_until_ready(run(*inputs))
+    made: list[Any] = []
+
+    def step() -> None:
+        made[:] = run(*inputs)
+
+    def wait() -> None:
+        jax.block_until_ready(made)
+
+    def told() -> tuple[float, float]:
+        loss, gradient = made
         squares = [float(np.square(leaf).sum()) for leaf in jax.tree.leaves(gradient)]
         return float(loss), float(np.sqrt(sum(squares)))
 
-    return step, peak
+    return step, wait, told, peak
 
 
 def fast(
@@ -52,7 +75,10 @@ def fast(
 ) -> tuple[Any, Any, Any]:
     """Return graphdown's network, its parameters and its inputs."""
     graphdef, state = nnx.split(nnx.eval_shape(lambda: network(kind, case)))
-    leaves = [params["/".join(map(str, path))] for path, _ in nnx.to_flat_state(state)]
+    leaves = []
+    for path, leaf in nnx.to_flat_state(state):
+        parts = [params[part] for part, _ in names_of(path, leaf.shape)]
+        leaves.append(np.stack(parts) if path[0] in ROUNDS else parts[0])
     arrays = graph_arrays(meshes.load_graph(folder / "graph.npz"), case["statics"])
     extra = arrays.encode.outgoing.row.shape[0] - len(case["x"])
     inputs = np.pad(case["x"], ((0, extra), (0, 0), (0, 0))), case["forcings"]
@@ -126,17 +152,39 @@ def peak() -> int:
     return process_peak()
 
 
-def ceilings() -> dict[str, float]:
-    """Return what the device does at best: multiplications and additions, and bytes a second."""
-    square, long = jnp.ones((2048, 2048)), jnp.ones(2**26)
+def device() -> str:
+    """Return the kind of device that the steps run on."""
+    return jax.devices()[0].device_kind
+
+
+def ceilings(low: bool) -> dict[str, float]:
+    """Return what the device does at best: multiplications and additions, and bytes a second.
+
+    Args:
+        low: measure products in 16 bits too.
+    """
+    cpu = jax.default_backend() == "cpu"
+    n, numbers, times = (2048, 2**26, 1) if cpu else (8192, 2**30, 10)
+    random = np.random.default_rng(0)
+    square, long = jnp.asarray(random.normal(size=(n, n)), jnp.float32), jnp.ones(numbers)
     product = jax.jit(lambda values: values @ values)
-    add = jax.jit(lambda values: values + 1.0, donate_argnums=0)
+    add = jax.jit(lambda values: values + 1.0)
+    rates = {
+        "flops": 2.0 * n**3 / fastest(product, square, times),
+        "bytes": 8.0 * numbers / fastest(add, long, times),
+    }
+    if low:
+        rates["flops-bf16"] = 2.0 * n**3 / fastest(product, square.astype(jnp.bfloat16), times)
+    return rates
+
+
+def fastest(run: Callable[[jax.Array], jax.Array], values: jax.Array, times: int) -> float:
+    """Return the seconds of a run, the fastest of some means over `times` in a row."""
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
-        jax.block_until_ready(product(square))
-        middle = time.perf_counter()
-        long = jax.block_until_ready(add(long))
-        seconds.append((middle - start, time.perf_counter() - middle))
-    multiplied, added = np.asarray(seconds).min(0)
-    return {"flops": 2.0 * 2048**3 / multiplied, "bytes": 8.0 * 2**26 / added}
+        for _ in range(times):
+            made = run(values)
+        jax.block_until_ready(made)
+        seconds.append((time.perf_counter() - start) / times)
+    return min(seconds)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,38 @@ from torch_geometric.nn import MessagePassing
 
 EPSILON = 1e-5
 SETS = ("encode", "process", "decode")
-Step = Callable[[], tuple[float, float]]
+Run = Callable[[], None]
+Told = Callable[[], tuple[float, float]]
 
 
-def peers(name: str, case: dict[str, np.ndarray]) -> tuple[Step, Callable[[], int]]:
-    """Return a step, which returns the loss and the gradient's norm, and the peak of memory."""
+def peers(name: str, case: dict[str, np.ndarray]) -> tuple[Run, Run, Told, Callable[[], int]]:
+    """Return a step, what waits for it, its loss and gradient's norm, and the peak of memory."""
     torch.set_num_threads(os.cpu_count() or 1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = Geometric(case) if name == "pyg" else Anemoi(case)
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # as JAX does
+    kind, _, low = name.partition("-")
+    made = Geometric(case) if kind == "pyg" else Anemoi(case)
     model = made.to(device)
     inputs = {key: value.to(device) for key, value in batched(case).items()}
+    losses: list[Tensor] = []
 
-    def step() -> tuple[float, float]:
+    def step() -> None:
         model.zero_grad(set_to_none=True)
-        loss = (model(inputs) ** 2).mean()
+        with torch.autocast(device, torch.bfloat16) if low else nullcontext():
+            loss = (model(inputs).float() ** 2).mean()
         loss.backward()
-        squares = [float(q.grad.square().sum()) for q in model.parameters() if q.grad is not None]
-        return float(loss.detach()), float(np.sqrt(sum(squares)))
+        losses[:] = [loss.detach()]
 
-    return step, peak
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def told() -> tuple[float, float]:
+        squares = [float(q.grad.square().sum()) for q in model.parameters() if q.grad is not None]
+        return float(losses[0]), float(np.sqrt(sum(squares)))
+
+    return step, wait, told, peak
 
 
 def peak() -> int:

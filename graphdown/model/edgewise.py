@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
-from graphdown.model.tables import EdgeTable, arguments
+from graphdown.model.tables import EdgeTable, arguments, wide
 
 EPSILON = 1e-5
 Layers = tuple[tuple[Array, Array], ...]
@@ -55,7 +55,8 @@ def _forward(
         hidden = jax.nn.silu(arguments(senders, own, edge[:, :, None], index))
         values = _times(hidden, kernel) + bias
         scale = _inverse_deviation(values)
-        return None, (((weights[:, :, None] * scale)[..., None] * values).sum(1), scale)
+        means = ((weights[:, :, None] * scale)[..., None] * values).sum(1)
+        return None, (means.astype(values.dtype), scale)
 
     made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
     means, scales = zip(*made, strict=True)
@@ -76,19 +77,20 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
         back = _times(given, kernel.T)
         share = weights[:, :, None] * scale
         to_scale = weights[:, :, None] * (
-            (hidden * back[:, None]).sum(-1) + (given @ bias)[:, None]
+            (wide(hidden) * back[:, None]).sum(-1) + (given @ bias)[:, None]
         )
         slope = -to_scale * scale**3 / out
-        scaled = slope[..., None] * hidden
+        scaled = (slope[..., None] * hidden).astype(hidden.dtype)
         to_hidden = share[..., None] * back[:, None] + slope[..., None] * (
             _times(hidden, gram) + offset
         )
-        passed = jax.lax.optimization_barrier(to_hidden * (gate * (1.0 - hidden) + hidden))
+        passed = to_hidden * (gate * (1.0 - hidden) + hidden)
+        passed = jax.lax.optimization_barrier(passed.astype(hidden.dtype))
         sums = (
             _outer(scaled, hidden),
-            scaled.sum((0, 1, 2)),
+            wide(scaled).sum((0, 1, 2)),
             slope.sum(),
-            _outer((share[..., None] * hidden).sum(1), given),
+            _outer((share[..., None] * hidden).sum(1).astype(given.dtype), given),
             (share.sum(1)[..., None] * given).sum((0, 1)),
         )
         made = passed, None if own is None else passed.sum(1), passed.sum(2)
@@ -96,7 +98,7 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
 
     c = len(kernel)
     shapes = (c, c), (c,), (), (c, out), (out,)
-    carry = tuple(jnp.zeros(shape, senders.dtype) for shape in shapes)
+    carry = tuple(jnp.zeros(shape, wide(kernel).dtype) for shape in shapes)
     rows = zip(table.by_block(receivers, edges), table.rows(gradient), scales, strict=True)
     carry, made = by_blocks(body, carry, rows, senders[0].size)
     passed, to_receivers, to_edges = zip(*made, strict=True)
@@ -107,8 +109,8 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
         table.sum_outgoing(passed),
         None if receivers is None else jnp.concatenate(to_receivers),
         to_edges,
-        to_kernel,
-        to_bias,
+        to_kernel.astype(kernel.dtype),
+        to_bias.astype(bias.dtype),
         None,
     )
 
@@ -152,7 +154,8 @@ def _interact_forward(
         hidden = jax.nn.silu(arguments(senders, own, _affine(edge, first), index))
         values = _affine(hidden, second)
         sent = values * _inverse_deviation(values)[..., None] * norm[0] + norm[1]
-        return None, ((weights[:, :, None, None] * sent).sum(1), edge + sent)
+        means = (weights[:, :, None, None] * sent).sum(1)
+        return None, (means.astype(edge.dtype), (edge + sent).astype(edge.dtype))
 
     made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
     means, states = zip(*made, strict=True)
@@ -174,29 +177,30 @@ def _interact_backward(
         values = _affine(hidden, second)
         scale = _inverse_deviation(values)[..., None]
         normed = values * scale
-        to_sent = jax.lax.optimization_barrier(
-            to_state + weights[:, :, None, None] * given[:, None]
-        )
+        to_sent = to_state + weights[:, :, None, None] * given[:, None]
+        to_sent = jax.lax.optimization_barrier(to_sent.astype(hidden.dtype))
         to_normed = to_sent * norm[0]
         shared = (to_normed * normed).mean(-1, keepdims=True)
-        to_values = jax.lax.optimization_barrier(scale * (to_normed - normed * shared))
+        to_values = (scale * (to_normed - normed * shared)).astype(hidden.dtype)
+        to_values = jax.lax.optimization_barrier(to_values)
         to_hidden = _times(to_values, second[0].T)
         passed = jax.lax.optimization_barrier(to_hidden * (gate * (1.0 - hidden) + hidden))
         to_layers = (
-            (_outer(edge, passed), passed.sum((0, 1, 2))),
-            (_outer(hidden, to_values), to_values.sum((0, 1, 2))),
-            ((to_sent * normed).sum((0, 1, 2)), to_sent.sum((0, 1, 2))),
+            (_outer(edge, passed), wide(passed).sum((0, 1, 2))),
+            (_outer(hidden, to_values), wide(to_values).sum((0, 1, 2))),
+            (wide(to_sent * normed).sum((0, 1, 2)), wide(to_sent).sum((0, 1, 2))),
         )
         made = passed, passed.sum(1), to_state + _times(passed, first[0].T)
         return jax.tree.map(jnp.add, carry, to_layers), made
 
-    carry = jax.tree.map(jnp.zeros_like, layers)
+    carry = jax.tree.map(lambda layer: jnp.zeros_like(wide(layer)), layers)
     given = zip(table.rows(gradients[0]), gradients[1], strict=True)
     rows = (
         (block, *some) for block, some in zip(table.by_block(receivers, edges), given, strict=True)
     )
     to_layers, made = by_blocks(body, carry, rows, senders[0].size)
     passed, to_receivers, to_edges = zip(*made, strict=True)
+    to_layers = jax.tree.map(lambda given, layer: given.astype(layer.dtype), to_layers, layers)
     return table.sum_outgoing(passed), jnp.concatenate(to_receivers), to_edges, to_layers, None
 
 
@@ -213,8 +217,9 @@ def _affine(values: Array, layer: tuple[Array, Array]) -> Array:
 
 
 def _outer(one: Array, other: Array) -> Array:
-    return one.reshape(-1, one.shape[-1]).T @ other.reshape(-1, other.shape[-1])
+    rows = one.reshape(-1, one.shape[-1]).T, other.reshape(-1, other.shape[-1])
+    return jnp.matmul(*rows, preferred_element_type=wide(one).dtype)
 
 
 def _inverse_deviation(values: Array) -> Array:
-    return jax.lax.rsqrt((values * values).mean(-1) + EPSILON)
+    return jax.lax.rsqrt((wide(values) ** 2).mean(-1) + EPSILON)

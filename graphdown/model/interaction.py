@@ -82,7 +82,7 @@ class MlpMessage(nnx.Module):
         terms = with_receivers(self.receiver, s, edges, table)
         means = mean_normalised(mlp.sender(x), *terms, *mlp.centred(), table)
         total = jnp.concatenate([weights.sum(1) for weights in table.weights])[:, None, None]
-        return means * mlp.scale[...] + total * mlp.shift[...]
+        return means * mlp.scale[...] + total.astype(means.dtype) * mlp.shift[...]
 
     def _edge_terms(self, features: Array) -> Array:
         width = features.shape[1] * self.mlp.edge.kernel.shape[1]

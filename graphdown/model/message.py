@@ -98,9 +98,8 @@ def mean_activation(
         edges: r, per block of the table [rows_b, width_b, C].
         table: the edges and their weights w; no gradient goes to it.
     """
-    return jnp.concatenate(
-        [_block_mean(senders, *block) for block in table.by_block(receivers, edges)]
-    )
+    means = [_block_mean(senders, *block) for block in table.by_block(receivers, edges)]
+    return jnp.concatenate([mean.astype(senders.dtype) for mean in means])
 
 
 def _block_mean(
@@ -131,7 +130,8 @@ def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
         given, (own, edge, index, weights) = rows
         values = arguments(senders, own, edge[:, :, None], index)
         slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
-        slopes = jax.lax.optimization_barrier(slopes)  # else each use would compute it again
+        # The barrier, since each use would compute it again.
+        slopes = jax.lax.optimization_barrier(slopes.astype(senders.dtype))
         return None, (slopes, None if own is None else slopes.sum(1), slopes.sum(2))
 
     rows = zip(table.rows(gradient), table.by_block(receivers, edges), strict=True)

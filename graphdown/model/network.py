@@ -20,7 +20,7 @@ from graphdown.model.interaction import (
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
-from graphdown.model.tables import stack
+from graphdown.model.tables import EdgeTable, stack
 
 Layer = TypeVar("Layer", bound=nnx.Module)
 
@@ -50,6 +50,27 @@ class NetworkShape:
     decode_features: int
     target_nodes: int
     estimates: int = 0
+
+
+def lowered(tree: Any, precision: str) -> Any:
+    """Return modules or arrays of floats in the precision, in their own for "float32"."""
+    if precision == "float32":
+        return tree
+    return jax.tree.map(lambda leaf: leaf.astype(precision), tree)
+
+
+def _lowered_graph(graph: GraphArrays, precision: str) -> GraphArrays:
+    """Return the graph with its features in the precision; the weights of sums keep theirs."""
+
+    def table(edges: EdgeTable) -> EdgeTable:
+        return edges._replace(features=lowered(edges.features, precision))
+
+    return graph._replace(
+        encode=table(graph.encode),
+        process=table(graph.process),
+        decode=table(graph.decode),
+        target_statics=lowered(graph.target_statics, precision),
+    )
 
 
 def stacked(layers: Iterable[Layer]) -> Layer:
@@ -102,6 +123,7 @@ class Downscaler(nnx.Module):
 
     def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
         """Create the parameters; the last layers start at zero, so the correction does."""
+        self.precision = spec.precision
         c, t, n = spec.channels, spec.target_channels, spec.target_embedding
         mlp = spec.messages == "mlp"
         message = MlpMessage if mlp else LinearMessage
@@ -142,13 +164,35 @@ class Downscaler(nnx.Module):
             graph: the edges, interpolations and static features.
             known: standardised estimates at the targets [Nt, B, estimates], None without modes.
         """
-        mesh = self._encode(x, forcings, graph)
-        return self._decode(self._process(mesh, graph), x, forcings, graph, known)
+        at_mesh, at_target = graph.to_mesh(x), graph.to_target(x)
+        fields = lowered((x, at_mesh, at_target, forcings, known), self.precision)
+        own = lowered(self, self.precision)
+        h = own._states(*fields, _lowered_graph(graph, self.precision)).astype(x.dtype)
+        out = self.head(h)
+        if self.own is not None:
+            out = out + self.own(h)
+        if self.regression is not None:
+            out = out + self.regression(at_mesh, graph.around)
+        return out
 
-    def _encode(self, x: Array, forcings: Array, graph: GraphArrays) -> Array:
-        at_mesh = graph.to_mesh(x)
+    def _states(
+        self,
+        x: Array,
+        at_mesh: Array,
+        at_target: Array,
+        forcings: Array,
+        known: Array | None,
+        graph: GraphArrays,
+    ) -> Array:
+        """Return the states [Nt, B, C] that are read out.
+
+        Args:
+            x, forcings, known, graph: as those of the network.
+            at_mesh, at_target: the predictors interpolated to the mesh and to the targets.
+        """
         mesh = self.mesh_input(at_mesh, forcings[None])
-        return self.mesh_update(mesh + self.encode(x, None, graph.encode))
+        mesh = self.mesh_update(mesh + self.encode(x, None, graph.encode))
+        return self._decode(self._process(mesh, graph), at_target, forcings, graph, known)
 
     def _process(self, mesh: Array, graph: GraphArrays) -> Array:
         """Run the rounds, many of them as a loop, so that compilation does not grow with depth."""
@@ -167,7 +211,12 @@ class Downscaler(nnx.Module):
         return mesh
 
     def _decode(
-        self, mesh: Array, x: Array, forcings: Array, graph: GraphArrays, known: Array | None
+        self,
+        mesh: Array,
+        at_target: Array,
+        forcings: Array,
+        graph: GraphArrays,
+        known: Array | None,
     ) -> Array:
         statics = graph.target_statics[:, None]
         if self.own is not None:
@@ -179,10 +228,4 @@ class Downscaler(nnx.Module):
             h, at_target, statics, *estimates = rows
             return self.target_update(h, at_target, statics, forcings[None], *estimates)
 
-        h = map_rows(updated, (h, graph.to_target(x), statics, *estimates), 2 * h[0].size)
-        out = self.head(h)
-        if self.own is not None:
-            out = out + self.own(h)
-        if self.regression is not None:
-            out = out + self.regression(graph.to_mesh(x), graph.around)
-        return out
+        return map_rows(updated, (h, at_target, statics, *estimates), 2 * h[0].size)

@@ -25,6 +25,8 @@ class ModelSpec:
             out. The source needs `grids`.
         messages: "linear", whose second matrix comes after the sum over the neighbours, a few times
             faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
+        precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
+            over neighbours, the readout and whatever the network corrects stay in 32 bits.
     """
 
     channels: int = 64
@@ -34,6 +36,7 @@ class ModelSpec:
     target_regression: int = 0
     modes: int = 0
     messages: Literal["linear", "mlp"] = "linear"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @property
     def binding(self) -> tuple[str, ...]:

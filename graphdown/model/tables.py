@@ -80,11 +80,11 @@ class EdgeTable(NamedTuple):
 
         def term(block: Array) -> Callable[[int | Array], Array]:
             there = (block < len(values)).reshape(*block.shape, *extra)
-            return lambda k: jnp.where(there[:, k], take(values, block[:, k]), 0.0)
+            return lambda k: jnp.where(there[:, k], wide(take(values, block[:, k])), 0.0)
 
         blocks = self.outgoing.blocks
         sums = [sum_over_width(term(block), block.shape[1]) for block in blocks]
-        return jnp.concatenate(sums)[self.outgoing.row]
+        return jnp.concatenate([some.astype(values.dtype) for some in sums])[self.outgoing.row]
 
 
 class Padding(NamedTuple):
@@ -125,6 +125,11 @@ def arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> A
     """
     values = take(senders, index) + edge
     return values if own is None else values + own[:, None]
+
+
+def wide(values: Array) -> Array:
+    """Return values in the precision of sums: 32 bits, or more if they have more."""
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
 def build_edge_table(
