@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -180,11 +179,7 @@ class Worker:
         pipe = subprocess.PIPE
         shared = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # one device for all
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=shared)
-
-    @cached_property
-    def first(self) -> dict[str, Any]:
-        """What it answers once it is ready."""
-        return self.answer()
+        self.first = self.answer()
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -209,16 +204,16 @@ def measure(
     workers, missing = {}, {}
     for name in options.only:
         peer = name.partition("-")[0] in ("pyg", "anemoi")
-        workers[name] = Worker(options.peers if peer else sys.executable, name, folder, options)
-    for name, worker in list(workers.items()):
+        worker = Worker(options.peers if peer else sys.executable, name, folder, options)
         print(name, worker.first, flush=True)
         if "missing" in worker.first:
-            missing[name] = workers.pop(name).first["missing"]
+            missing[name] = worker.first["missing"]
+        else:
+            workers[name] = worker
     first = {name: worker.first["loss and gradient"] for name, worker in workers.items()}
     agree({name: first[name] for name in SAME if name in first}, TOLERANCE)
     agree({name: first[name] for name in (*SAME, *LOW) if name in first}, LOW_TOLERANCE)
     workers["ceilings"] = Worker(sys.executable, "ceilings", folder, options)
-    device = workers["ceilings"].first
     steps: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for repeat in range(options.repeats):
         for name in np.roll(list(workers), repeat):
@@ -228,7 +223,7 @@ def measure(
         worker.end()
     rates = steps.pop("ceilings")
     best = {what: max(rate[what] for rate in rates) for what in rates[0]}
-    return steps, missing, best | device
+    return steps, missing, best | workers["ceilings"].first
 
 
 def agree(made: dict[str, list[float]], tolerance: float) -> None:

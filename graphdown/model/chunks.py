@@ -1,7 +1,7 @@
 """Work on the rows of large arrays a chunk at a time, so that what lies between stays in cache."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -10,9 +10,10 @@ from jax import Array
 
 # Numbers in the largest array of a chunk. On CPUs it must stay in cache: pages that a program
 # touches for the first time cost several times more than the arithmetic on them. Accelerators
-# want large chunks; there the limit only bounds memory.
+# want large chunks; there the limit only bounds memory, to a share of the device's.
 CHUNK = {"cpu": 2**18}
 LARGE_CHUNK = 2**28
+SHARE = 32
 
 
 def by_rows(
@@ -60,10 +61,16 @@ def _put(start: Array, whole: Array, part: Array) -> Array:
     return jax.lax.dynamic_update_slice_in_dim(whole, part, start, 0)
 
 
+@cache
+def _large_chunk() -> int:
+    told = jax.local_devices()[0].memory_stats() or {}
+    return int(told.get("bytes_limit", 4 * SHARE * LARGE_CHUNK)) // (4 * SHARE)
+
+
 def _chunks(rows: Any, numbers: int) -> tuple[int, int, int]:
     """Return how many rows there are, how many of them make a chunk, and how many chunks."""
     length = len(jax.tree.leaves(rows)[0])
-    limit = max(1, CHUNK.get(jax.default_backend(), LARGE_CHUNK) // max(1, numbers))
+    limit = max(1, (CHUNK.get(jax.default_backend()) or _large_chunk()) // max(1, numbers))
     count = -(-length // limit)
     return length, -(-length // max(1, count)), count
 
