@@ -38,7 +38,7 @@ from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
-FORMAT = 2
+FORMAT = 3
 BATCH = 32
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
@@ -284,6 +284,11 @@ def load(run: str | Path) -> Emulator:
         raise GraphdownError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
+        )
+    if schema["format"] < 3 and model.modes:
+        raise GraphdownError(
+            f"{str(folder)!r} was written by an older graphdown, whose modes were others; repeat "
+            "the training."
         )
     of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
     modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None

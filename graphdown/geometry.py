@@ -70,9 +70,10 @@ class Geometry:
             for source, orog in zip(sources, orogs, strict=True)
         ]
         graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
-        gains = [None if self.modes is None else self.modes.gain(source) for source in sources]
-        arrays = source_arrays(graphs, statics, gains)
-        return with_target(arrays[0], graphs[0], around, self._patterns()), arrays
+        modes = self.modes
+        seen = [None if modes is None else modes.observation(source) for source in sources]
+        arrays = source_arrays(graphs, statics, seen)
+        return with_target(arrays[0], graphs[0], around, self.patterns()), arrays
 
     def used_arrays(
         self, source: Grid, source_orog: xr.DataArray | None, around: int
@@ -82,16 +83,17 @@ class Geometry:
         A global model has many nodes that no edge and no weight leaves; see `arrays`.
         """
         graph, statics = self._graph_and_statics(source, source_orog)
-        used, gain = graph.used_sources(), None
+        used, seen = graph.used_sources(), None
         if self.modes is not None:
             shown = self.modes.weights(source)
             used = np.union1d(used, shown.rows)
-            gain = self.modes.gain(source, shown, used)
+            seen = self.modes.observation(source, shown, used)
         graph = graph.of_sources(used)
-        (arrays,) = source_arrays([graph], [statics], [gain])
-        return with_target(arrays, graph, around, self._patterns()), used
+        (arrays,) = source_arrays([graph], [statics], [seen])
+        return with_target(arrays, graph, around, self.patterns()), used
 
-    def _patterns(self) -> Patterns | None:
+    def patterns(self) -> Patterns | None:
+        """Return the modes at the target, None without modes."""
         if self.modes is None:
             return None
         patterns, mean = self.modes.target_patterns, self.modes.target_mean

@@ -1,6 +1,6 @@
 """Estimate fine fields from any source grid, in closed form, by their covariance in training."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import csr_array
 
 from graphdown.data.bank import LEAST_COVERED
-from graphdown.model.estimate import MOST_LEVERAGE
+from graphdown.model.estimate import Observation
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.sites import Sites
@@ -34,6 +34,7 @@ class Modes:
         patterns: float32 [K, Nf, V] in units of scale.
         target_mean: [Nt, T].
         target_patterns: float32 [K, Nt, T].
+        columns: the predictor [T] that each target is, V for none.
         noise: variance of the noise in units of scale, one for each target [T].
     """
 
@@ -43,6 +44,7 @@ class Modes:
     patterns: np.ndarray
     target_mean: np.ndarray
     target_patterns: np.ndarray
+    columns: np.ndarray
     noise: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -91,10 +93,10 @@ class Modes:
         shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
         return shown, np.asarray(matrix @ self.mean)
 
-    def gain(
+    def observation(
         self, source: Grid, shown: SparseWeights | None = None, nodes: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what turns source values into amplitudes: a = gain . (values - mean).
+    ) -> Observation:
+        """Return how a source tells amplitudes, a = gain . (values - mean), as arrays of NumPy.
 
         Coincident cells count as one that shows their mean by area.
 
@@ -104,8 +106,7 @@ class Modes:
             nodes: indices of Ns nodes of the source, all with weights among them; all if not given.
 
         Returns:
-            float32 gain [T, K, Ns, V], in amplitudes per physical unit, and mean [Ns, V]. Cells
-            without weights have a gain of 0.
+            float32 arrays; cells without weights have a gain of 0 and are not covered.
         """
         nodes = np.arange(source.size) if nodes is None else nodes
         shown = self.weights(source) if shown is None else shown
@@ -120,38 +121,21 @@ class Modes:
             factor = cho_factor(square + noise * np.eye(len(square)))
             own[:, seen] = cho_solve(factor, counted.T).reshape(-1, *means.shape[:2]) / self.scale
         mean = np.zeros((len(nodes), len(self.scale)), np.float32)
-        mean[seen] = mean_seen
-        return gain, mean
+        meant = np.zeros((len(square), len(nodes), len(self.noise)), np.float32)
+        covered = np.zeros(len(nodes), np.float32)
+        mean[seen], covered[seen] = mean_seen, 1.0
+        meant[:, seen] = np.moveaxis(self.as_targets(means), -1, 0)
+        return Observation(gain, mean, meant, covered)
 
-    def estimator(self, source: Grid) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what makes targets [time, Nt, T] of source values [time, Ns, V]."""
-        amplitudes = self._amplitudes(source)
-        return lambda values: self._targets(amplitudes(values))
+    def as_targets(self, means: np.ndarray) -> np.ndarray:
+        """Return P [Ns, V, K] as [Ns, T, K], physical units, 0 for targets that are no predictor.
 
-    def leaver(self, source: Grid) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-        """Return what tells by how much days miss, each estimated from the other training days.
-
-        It takes source values [time, Ns, V], their targets [time, Nt, T] and shares [time, K] of
-        training days, and returns targets less estimates (see `graphdown.model.estimate`).
+        Args:
+            means: P as of `seen_from`.
         """
-        amplitudes = self._amplitudes(source)
-
-        def missed(values: np.ndarray, fine: np.ndarray, share: np.ndarray) -> np.ndarray:
-            made = amplitudes(values)
-            leverage = np.stack([np.sum(share * own, axis=1) for own in made], axis=-1)
-            return (fine - self._targets(made)) / (1 - np.minimum(leverage, MOST_LEVERAGE))[:, None]
-
-        return missed
-
-    def _amplitudes(self, source: Grid) -> Callable[[np.ndarray], list[np.ndarray]]:
-        """Return what makes amplitudes [time, K], for each target, of source values."""
-        gain, mean = self.gain(source)
-        flat = [own.reshape(len(own), -1).T for own in gain]
-        return lambda values: [(values - mean).reshape(len(values), -1) @ own for own in flat]
-
-    def _targets(self, amplitudes: list[np.ndarray]) -> np.ndarray:
-        columns = [own @ self.target_patterns[..., t] for t, own in enumerate(amplitudes)]
-        return np.stack(columns, axis=-1) + self.target_mean
+        none = np.zeros((len(means), 1, means.shape[-1]))
+        every = np.concatenate([means * self.scale[:, None], none], axis=1)
+        return every[:, self.columns]
 
 
 def fit_modes(
@@ -159,6 +143,7 @@ def fit_modes(
     fields: np.ndarray,
     fine: np.ndarray,
     count: int,
+    columns: np.ndarray,
     warming: np.ndarray,
     target_warming: np.ndarray,
 ) -> Modes:
@@ -169,6 +154,7 @@ def fit_modes(
         fields: predictors [time, Nf, V], complete.
         fine: targets [time, Nt, T]; missing ones count as the node's mean.
         count: number of modes; at most as many as days.
+        columns: the predictor [T] that each target is, V for none.
         warming, target_warming: standard deviation of a uniform warming in each predictor [V] and
             target [T], which enters as a pair of days.
     """
@@ -187,7 +173,8 @@ def fit_modes(
     patterns = (amplitudes @ flat / days).reshape(count, *x.shape[1:])
     targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
     patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
-    return Modes(grid, mean, scale, patterns, target_mean, targets, np.ones(y.shape[-1]))
+    noise = np.ones(y.shape[-1])
+    return Modes(grid, mean, scale, patterns, target_mean, targets, columns, noise)
 
 
 def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
@@ -197,26 +184,35 @@ def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
 
 
 def choose_noise(
-    modes: Modes, validation: Iterable[tuple[SparseWeights, np.ndarray, np.ndarray]]
+    modes: Modes, validation: Iterable[tuple[SparseWeights, SparseWeights, np.ndarray, np.ndarray]]
 ) -> Modes:
     """Return the modes with the noise that does best on validation days, for each target.
 
     Args:
         modes: as fitted.
-        validation: for some source grids their weights, values [time, Ns, V] and the targets
-            [time, Nt, T].
+        validation: for some source grids their weights, the interpolation from them to the target,
+            values [time, Ns, V] and the targets [time, Nt, T].
     """
     errors = np.zeros((len(NOISES), len(modes.noise)))
     target = modes.target_patterns.reshape(len(modes.target_patterns), -1)
-    for weights, values, fine in validation:
-        shown, mean = modes.seen_from(weights)
-        flat = shown.reshape(-1, shown.shape[-1])
+    for weights, to_target, values, fine in validation:
+        means, mean = modes.seen_from(weights)
+        flat = means.reshape(-1, means.shape[-1])
         squares, vectors = eigh(flat.T @ flat)
-        seen = ((values - mean) / modes.scale).reshape(len(values), -1)
-        rotated = seen @ (flat @ vectors)
-        of_rotated = vectors.T @ target
+        anomalies = values - mean
+        rotated = (anomalies / modes.scale).reshape(len(values), -1) @ (flat @ vectors)
+        # What the modes leave is interpolated, a linear map too: so the patterns can take it in.
+        seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
+        own = _interpolated(to_target, seen[..., modes.columns]) + modes.target_mean
+        shown = np.moveaxis(modes.as_targets(means), -1, 0)
+        of_rotated = vectors.T @ (target - _interpolated(to_target, shown).reshape(target.shape))
         for k, noise in enumerate(NOISES):
             made = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
-            wrong = made.reshape(len(made), *fine.shape[1:]) + modes.target_mean - fine
+            wrong = made.reshape(len(made), *fine.shape[1:]) + own - fine
             errors[k] += np.nanmean(wrong**2, axis=(0, 1))
     return replace(modes, noise=np.asarray(NOISES)[errors.argmin(axis=0)])
+
+
+def _interpolated(weights: SparseWeights, values: np.ndarray) -> np.ndarray:
+    """Return values [..., Ns, T] at the targets [..., Nt, T]."""
+    return np.moveaxis(weights.apply(np.moveaxis(values, -1, -2)), -2, -1)

@@ -48,6 +48,7 @@ from meshes.sphere import (
     xyz_to_lonlat,
 )
 
+from .estimates import on_device
 from .model import plain
 from .model.conftest import (
     BOUND,
@@ -118,7 +119,8 @@ def random_modes(count: int) -> Modes:
     # Near what is to come, as a mean of training days is, or float32 would resolve little of it.
     usual = weather(FIELDS.size).mean(axis=(0, 1))
     mean = usual + rng.normal(size=(FIELDS.size, 2)), rng.normal(size=(TARGET.size, 3))
-    return Modes(FIELDS, mean[0], np.array([2.0, 1.5]), patterns, mean[1], targets, np.ones(3))
+    scale, columns = np.array([2.0, 1.5]), np.asarray(SCALES.column)
+    return Modes(FIELDS, mean[0], scale, patterns, mean[1], targets, columns, np.ones(3))
 
 
 @cache
@@ -138,10 +140,10 @@ def laid_out(
     """The arrays of a source, padded as `most_padded`; the graph may be changed before."""
     graph, own = geometry._graph_and_statics(source, None)
     graph = graph if change is None else change(graph)
-    gain = None if geometry.modes is None else geometry.modes.gain(source)
-    graphs, gains = (graph, *most_padded()), (gain, None, None)
+    seen = None if geometry.modes is None else geometry.modes.observation(source)
+    graphs, every = (graph, *most_padded()), (seen, None, None)
     given = [own if statics is None else statics] * 3
-    return with_target(source_arrays(graphs, given, gains)[0], graph, 0, geometry._patterns())
+    return with_target(source_arrays(graphs, given, every)[0], graph, 0, geometry.patterns())
 
 
 @partial(jax.jit, static_argnames="graphdef")
@@ -248,8 +250,9 @@ def check_padding(case: Case, source: Grid) -> None:
     made = predicted(case.network, values, arrays)
     np.testing.assert_array_equal(predicted(case.network, values, arrays, rest=1e3), made)
     graph, statics = case.geometry._graph_and_statics(source, None)
-    gain = None if case.geometry.modes is None else case.geometry.modes.gain(source)
-    bare = graph_arrays(graph, statics, gain=gain, patterns=case.geometry._patterns())
+    seen = None if case.geometry.modes is None else case.geometry.modes.observation(source)
+    patterns = case.geometry.patterns()
+    bare = graph_arrays(graph, statics, observation=seen, patterns=patterns)
     assert bare.encode.weights[0].size < arrays.encode.weights[0].size
     same(predicted(case.network, values, bare), made)
 
@@ -431,7 +434,7 @@ def check_refinement_of_modes(seed: int, count: int = 6) -> None:
     for spacing in SPACINGS:
         grid = Grid.regular(spacing, spacing, REGION)
         means = modes.weights(grid).apply(shown + modes.mean.T)
-        made = modes.estimator(grid)(np.moveaxis(np.nan_to_num(means), 1, 2))
+        made = on_device(modes, grid, TARGET, np.moveaxis(np.nan_to_num(means), 1, 2))
         errors.append(rms(made - modes.target_mean - truth) / rms(truth))
     assert all(after < 0.5 * before for before, after in pairwise(errors)), errors
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from graphdown.model.estimate import LeftOut, Observation, Patterns, estimate
 from graphdown.modes import NOISES, choose_noise, fit_modes
 from graphdown.penalised import Design
-from meshes import Grid, RandomGrids, random_grids
+from meshes import Grid, RandomGrids, bilinear, random_grids
+
+from .estimates import by_modes, on_device
 
 FIELDS = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 45.0))
 TARGET = Grid.regular(0.5, 0.5, (1.0, 41.0, 5.0, 44.0))
@@ -33,8 +34,15 @@ def targets(grid):
 X, Y = fields(FIELDS), targets(TARGET)
 
 
-def fitted(count=DAYS - 1, warming=NO_WARMING, y=Y):
-    return fit_modes(FIELDS, X[:DAYS], y[:DAYS], count, *warming)
+PREDICTOR, NONE = np.array([0]), np.array([2])  # what the target is, of the two
+
+
+def fitted(count=DAYS - 1, warming=NO_WARMING, y=Y, columns=NONE):
+    return fit_modes(FIELDS, X[:DAYS], y[:DAYS], count, columns, *warming)
+
+
+def made_by(modes, grid, values):
+    return on_device(modes, grid, TARGET, values)
 
 
 def seen(modes, grid):
@@ -54,7 +62,7 @@ def test_with_all_modes_the_estimate_is_the_ridge_regression_of_that_grid(k):
     for noise in (1e-3, 1e-1):
         modes.noise[:] = noise
         expected = ridge.predict(design.rotate(table[DAYS:]), noise * DAYS)
-        made = modes.estimator(GRIDS[k])(values[DAYS:])[..., 0]
+        made = made_by(modes, GRIDS[k], values[DAYS:])[..., 0]
         np.testing.assert_allclose(made, expected, atol=2e-3)
         assert np.std(expected) > 1.0
 
@@ -69,28 +77,47 @@ def test_few_modes_keep_the_most_variance():
         assert kept < all_of_it
 
 
-def test_cells_without_weights_have_no_say():
-    modes = fitted(10)
+@pytest.mark.parametrize("columns", [NONE, PREDICTOR])
+def test_cells_without_weights_have_no_say(columns):
+    modes = fitted(10, columns=columns)
     weights, values = seen(modes, GRIDS[0])
     blind = np.setdiff1d(np.arange(GRIDS[0].size), weights.rows)
     assert blind.size
     wild = values.copy()
     wild[:, blind] = 1e6
-    estimate = modes.estimator(GRIDS[0])
-    np.testing.assert_array_equal(estimate(wild), estimate(values))
+    made = made_by(modes, GRIDS[0], values)
+    np.testing.assert_array_equal(made_by(modes, GRIDS[0], wild), made)
+    np.testing.assert_allclose(made, by_modes(modes, GRIDS[0], TARGET, values), atol=5e-3)
+
+
+def warmed(modes, grid=GRIDS[1]):
+    """What 4 K more make of all days."""
+    values = seen(modes, grid)[1]
+    return made_by(modes, grid, values + [4.0, 0.0]) - made_by(modes, grid, values)
 
 
 def test_a_warming_beyond_the_training_days_passes_through_where_it_was_told():
-    grid = GRIDS[1]
     told = (np.asarray([3.0, 0.0]), np.asarray([3.0]))
     changes = []
     for warming in (NO_WARMING, told):
         modes = fitted(20, warming)
         modes.noise[:] = 1e-4
-        values, estimate = seen(modes, grid)[1], modes.estimator(grid)
-        changes.append(estimate(values + [4.0, 0.0]) - estimate(values))
-    assert abs(changes[1].mean() - 4.0) < 0.2
-    assert abs(changes[1].mean() - 4.0) < abs(changes[0].mean() - 4.0)
+        changes.append(warmed(modes).mean())
+    assert abs(changes[1] - 4.0) < 0.2
+    assert abs(changes[1] - 4.0) < abs(changes[0] - 4.0)
+
+
+def test_what_the_modes_leave_of_a_predictor_is_interpolated():
+    """Few modes miss most of these waves, and all of a day that is none of theirs."""
+    weights, values = seen(fitted(3), GRIDS[0])
+    errors = []
+    for columns in (NONE, PREDICTOR):
+        modes = fitted(3, columns=columns)
+        modes.noise[:] = 1e-2
+        made = made_by(modes, GRIDS[0], values)
+        np.testing.assert_allclose(made, by_modes(modes, GRIDS[0], TARGET, values), atol=5e-3)
+        errors.append(np.std(made - Y))
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_missing_targets_count_as_the_mean_of_their_node():
@@ -103,30 +130,19 @@ def test_missing_targets_count_as_the_mean_of_their_node():
     np.testing.assert_allclose(made.target_mean, expected.target_mean)
 
 
-def test_the_noise_is_the_one_that_does_best_on_validation_days():
-    modes = fitted()
-    shown = [seen(modes, grid) for grid in GRIDS[:2]]
-    days = [v[DAYS:] for _, v in shown]
-    chosen = choose_noise(
-        modes, [(w, v, Y[DAYS:]) for (w, _), v in zip(shown, days, strict=True)]
-    ).noise[0]
+@pytest.mark.parametrize(("count", "columns"), [(DAYS - 1, NONE), (12, PREDICTOR)])
+def test_the_noise_is_the_one_that_does_best_on_validation_days(count, columns):
+    modes = fitted(count, columns=columns)
+    shown = [(grid, *seen(modes, grid)) for grid in GRIDS[:2]]
+    validation = [(w, bilinear(grid, TARGET), v[DAYS:], Y[DAYS:]) for grid, w, v in shown]
+    chosen = choose_noise(modes, validation).noise[0]
 
     def error(noise):
         modes.noise[:] = noise
-        made = [modes.estimator(grid)(v) for grid, v in zip(GRIDS[:2], days, strict=True)]
+        made = [by_modes(modes, grid, TARGET, v[DAYS:]) for grid, _, v in shown]
         return sum(np.mean((one - Y[DAYS:]) ** 2) for one in made)
 
     assert chosen == NOISES[int(np.argmin([error(noise) for noise in NOISES]))]
-
-
-def test_the_device_makes_the_same_estimate():
-    modes = fitted(20)
-    values = seen(modes, GRIDS[2])[1]
-    gain, mean = modes.gain(GRIDS[2])
-    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
-    source = np.swapaxes(values, 0, 1).astype(np.float32)
-    made = np.swapaxes(np.asarray(estimate(source, Observation(gain, mean), patterns)), 0, 1)
-    np.testing.assert_allclose(made, modes.estimator(GRIDS[2])(values), atol=2e-3)
 
 
 def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
@@ -134,53 +150,45 @@ def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():
     for warming in (NO_WARMING, (np.asarray([3.0, 0.0]), np.zeros(1))):
         modes = fitted(20, warming)
         modes.noise[:] = 1e-2
-        values, estimate = seen(modes, GRIDS[1])[1], modes.estimator(GRIDS[1])
-        changes.append(abs((estimate(values + [4.0, 0.0]) - estimate(values)).mean()))
+        changes.append(abs(warmed(modes).mean()))
     assert changes[1] < 0.5 * changes[0]
 
 
-def test_what_a_training_day_misses_without_itself_is_what_modes_fitted_without_it_miss():
-    modes = fitted()
+@pytest.mark.parametrize("columns", [NONE, PREDICTOR])
+def test_what_a_training_day_misses_without_itself_is_what_modes_fitted_without_it_miss(columns):
+    modes = fitted(columns=columns)
     modes.noise[:] = 0.1
     values = seen(modes, GRIDS[3])[1]
-    share = modes.shares(X[:DAYS], DAYS)
-    made = modes.leaver(GRIDS[3])(values[:DAYS], Y[:DAYS], share)
-    fitted_too = Y[:DAYS] - modes.estimator(GRIDS[3])(values[:DAYS])
+    made = Y[:DAYS] - left_out(modes, GRIDS[3], values[:DAYS])
+    fitted_too = Y[:DAYS] - made_by(modes, GRIDS[3], values[:DAYS])
     for day in (0, 17):
         others = np.delete(np.arange(DAYS), day)
-        without = fit_modes(FIELDS, X[others], Y[others], DAYS - 2, *NO_WARMING)
+        without = fit_modes(FIELDS, X[others], Y[others], DAYS - 2, columns, *NO_WARMING)
         # The penalty is the number of days times the noise.
         without.noise[:] = 0.1 * DAYS / (DAYS - 1)
-        expected = Y[day] - without.estimator(GRIDS[3])(values[day : day + 1])[0]
+        expected = Y[day] - made_by(without, GRIDS[3], values[day : day + 1])[0]
         assert np.abs(expected - made[day]).mean() < 0.1 * np.abs(expected - fitted_too[day]).mean()
 
 
-def test_the_device_leaves_a_warmed_day_out_of_its_own_estimate():
-    modes = fitted(20)
-    values = seen(modes, GRIDS[2])[1]
-    gain, mean = modes.gain(GRIDS[2])
-    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
-    source = np.swapaxes(values[:DAYS], 0, 1).astype(np.float32)
-    truth = np.swapaxes(Y[:DAYS], 0, 1).astype(np.float32)
-    left_out = LeftOut(source, truth, modes.shares(X[:DAYS], DAYS))
-    observation = Observation(gain, mean)
-    made = truth - np.asarray(estimate(source, observation, patterns, left_out))
-    expected = modes.leaver(GRIDS[2])(values[:DAYS], Y[:DAYS], left_out.share)
-    np.testing.assert_allclose(np.swapaxes(made, 0, 1), expected, atol=5e-3)
-    warmer = source + np.asarray([3.0, 0.0], np.float32)
-    plain = estimate(warmer, observation, patterns) - estimate(source, observation, patterns)
-    left = np.asarray(estimate(warmer, observation, patterns, left_out)) - (truth - made)
+def left_out(modes, grid, values):
+    """What the device makes of training days, each without itself; the values may be changed."""
+    own = seen(modes, grid)[1][:DAYS], Y[:DAYS], modes.shares(X[:DAYS], DAYS)
+    return on_device(modes, grid, TARGET, values, own)
+
+
+@pytest.mark.parametrize("columns", [NONE, PREDICTOR])
+def test_a_day_that_is_left_out_answers_to_a_warming_as_any_day(columns):
+    modes = fitted(20, columns=columns)
+    values = seen(modes, GRIDS[2])[1][:DAYS]
+    warmer = values + [3.0, 0.0]
+    plain = made_by(modes, GRIDS[2], warmer) - made_by(modes, GRIDS[2], values)
+    left = left_out(modes, GRIDS[2], warmer) - left_out(modes, GRIDS[2], values)
     assert 0.0 < np.abs(left - plain).mean() < 0.2 * np.abs(plain).mean()
 
 
 def test_days_that_are_not_in_the_modes_are_left_as_they_are():
-    modes = fitted(20)
-    values = seen(modes, GRIDS[0])[1]
-    gain, mean = modes.gain(GRIDS[0])
-    patterns = Patterns(modes.target_patterns, modes.target_mean.astype(np.float32), 0.0, 1.0)
-    source = np.swapaxes(values[DAYS:], 0, 1).astype(np.float32)
-    truth = np.full((TARGET.size, len(values) - DAYS, 1), np.nan, np.float32)
-    none = LeftOut(source, truth, np.zeros((len(values) - DAYS, 20), np.float32))
-    observation = Observation(gain, mean)
-    made = estimate(source, observation, patterns, none)
-    np.testing.assert_array_equal(made, estimate(source, observation, patterns))
+    modes = fitted(20, columns=PREDICTOR)
+    values = seen(modes, GRIDS[0])[1][:20]
+    none, nothing = np.full((20, TARGET.size, 1), np.nan), np.zeros((20, 20), np.float32)
+    made = on_device(modes, GRIDS[0], TARGET, values, (values, none, nothing))
+    np.testing.assert_array_equal(made, made_by(modes, GRIDS[0], values))

@@ -20,7 +20,6 @@ from graphdown.model.tables import (
 )
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
-Gain = tuple[np.ndarray, np.ndarray]
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
 
@@ -88,7 +87,7 @@ def graph_arrays(
     graph: DownscalingGraph,
     target_statics: np.ndarray,
     around: int = 0,
-    gain: Gain | None = None,
+    observation: Observation | None = None,
     patterns: Patterns | None = None,
 ) -> GraphArrays:
     """Lay out a graph for the network; the source is padded to a bucket size.
@@ -97,13 +96,14 @@ def graph_arrays(
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
         around: how many mesh nodes around each target node to list.
-        gain: of the modes and the mean of the source, see `Observation`; None without modes.
+        observation: how the source tells the modes' amplitudes, as arrays of NumPy; None without
+            modes.
         patterns: the modes at the target.
 
     Raises:
         ExperimentError: the mesh has fewer nodes.
     """
-    (source,) = source_arrays([graph], [target_statics], [gain])
+    (source,) = source_arrays([graph], [target_statics], [observation])
     return with_target(source, graph, around, patterns)
 
 
@@ -124,7 +124,7 @@ def with_target(
 def source_arrays(
     graphs: Sequence[DownscalingGraph],
     target_statics: Sequence[np.ndarray],
-    gains: Sequence[Gain | None],
+    observations: Sequence[Observation | None],
 ) -> list[SourceArrays]:
     """Lay out the source parts of graphs to one target, all padded to the same bucket sizes."""
     edges = [(graph.encode.senders, graph.encode.receivers) for graph in graphs]
@@ -141,9 +141,9 @@ def source_arrays(
             interpolation(graph.to_mesh, donors[0]),
             interpolation(graph.to_target, donors[1]),
             on_device(statics, np.float32),
-            None if gain is None else _observation(gain, padding.senders),
+            None if observation is None else _padded(observation, padding.senders),
         )
-        for graph, statics, gain in zip(graphs, target_statics, gains, strict=True)
+        for graph, statics, observation in zip(graphs, target_statics, observations, strict=True)
     ]
 
 
@@ -176,10 +176,11 @@ def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     return edges.senders, edges.receivers, edges.features, edges.weights
 
 
-def _observation(gain: Gain, nodes: int) -> Observation:
-    extra = (0, nodes - gain[1].shape[0])
-    padded = np.pad(gain[0], ((0, 0), (0, 0), extra, (0, 0)))
-    return Observation(on_device(padded), on_device(np.pad(gain[1], (extra, (0, 0)))))
+def _padded(observation: Observation, nodes: int) -> Observation:
+    none, extra = (0, 0), (0, nodes - len(observation.mean))
+    pads = (none, none, extra, none), (extra, none), (none, extra, none), (extra,)
+    parts = zip(observation, pads, strict=True)
+    return Observation(*(on_device(np.pad(part, pad)) for part, pad in parts))
 
 
 def most_donors(weights: SparseWeights) -> int:

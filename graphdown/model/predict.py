@@ -82,6 +82,7 @@ def uncorrected(
     that are no predictors.
     """
     if graph.observation is not None and graph.patterns is not None:
-        return estimate(values, graph.observation, graph.patterns, left_out)
+        at_source, at_target = graph.observation, graph.patterns
+        return estimate(values, at_source, at_target, scales.column, graph.to_target, left_out)
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     return graph.to_target(own) + scales.base

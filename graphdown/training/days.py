@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 import xarray as xr
 
@@ -22,11 +23,14 @@ from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normalise
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
+from graphdown.model.arrays import interpolation, most_donors
+from graphdown.model.estimate import LeftOut, estimate
 from graphdown.modes import Modes
 from graphdown.training.few import held_out_of, learned_from
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
+estimated = jax.jit(estimate)
 
 
 class DayValues(Protocol):
@@ -232,12 +236,19 @@ def _missed(
     It takes predictors on the grid, targets [time, Nt, T], and which days these are. A constant
     that the network starts from does not matter for the spread and counts as 0.
     """
-    modes = geometry.modes
-    if modes is not None:
-        share, left = source.share, modes.leaver(grid)
-        assert share is not None
-        return lambda values, fine, days: left(values, fine, share[days])
     weights = bilinear(grid, geometry.target)
+    modes, patterns = geometry.modes, geometry.patterns()
+    if modes is not None and patterns is not None:
+        share, observation = source.share, modes.observation(grid)
+        assert share is not None
+        known = observation, patterns, modes.columns, interpolation(weights, most_donors(weights))
+
+        def missed(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
+            given, wanted = np.swapaxes(values, 0, 1), np.swapaxes(fine, 0, 1)
+            made = estimated(given, *known, LeftOut(given, wanted, share[days]))
+            return fine - np.swapaxes(made, 0, 1)
+
+        return missed
 
     def interpolated(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
         own = [

@@ -11,7 +11,7 @@ from graphdown.data.normalise import warming_spread
 from graphdown.errors import ExperimentError
 from graphdown.experiment import Experiment
 from graphdown.modes import Modes, choose_noise, fit_modes
-from meshes import Grid, SparseWeights
+from meshes import Grid, SparseWeights, bilinear
 
 
 def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: Grid) -> Modes:
@@ -38,11 +38,14 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
     warming = tuple(
         warming_spread(names, offset) for names in (experiment.predictors, experiment.targets)
     )
+    places = {name: k for k, name in enumerate(experiment.predictors)}
+    columns = [places.get(name, len(places)) for name in experiment.targets]
     modes = fit_modes(
         bank.fields,
         values,
         field_values(fine, experiment.targets, target),
         experiment.model.modes,
+        np.asarray(columns),
         *warming,
     )
     return choose_noise(modes, _validation(experiment, data, name, bank, target))
@@ -50,8 +53,9 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
 
 def _validation(
     experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
-) -> Iterator[tuple[SparseWeights, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[SparseWeights, SparseWeights, np.ndarray, np.ndarray]]:
     for number in bank.held_out:
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
-        yield bank.weights[number], values, field_values(fine, experiment.targets, target)
+        truth = field_values(fine, experiment.targets, target)
+        yield bank.weights[number], bilinear(bank.grids[number], target), values, truth
