@@ -83,6 +83,8 @@ def uncorrected(
     """
     if graph.observation is not None and graph.patterns is not None:
         at_source, at_target = graph.observation, graph.patterns
-        return estimate(values, at_source, at_target, scales.column, graph.to_target, left_out)
+        return estimate(
+            values, at_source, at_target, scales.column, graph.to_target.__call__, left_out
+        )
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     return graph.to_target(own) + scales.base
