@@ -12,7 +12,7 @@ PRECIPITATION = "pr"
 
 def correlation_with(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the correlation in time per cell [N] of two variables [T, N], on days with both."""
-    missing = np.isnan(values) | np.isnan(others)
+    missing = np.isnan(values + others)
     if missing.any():
         values, others = (np.where(missing, np.nan, part) for part in (values, others))
     return correlation_map(values, others)

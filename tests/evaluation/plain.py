@@ -294,3 +294,38 @@ def every_measure(p, name, rain, before):
     values["used"] = (~np.isnan(p.x)).sum()
     values["missing"] = np.isnan(p.x).sum()
     return values
+
+
+def crps(members, truth, mean):
+    """Fair CRPS, time mean per cell, by all pairs of members [M, T, N]."""
+    count = len(members)
+    apart = sum(np.abs(a - b, dtype=np.float64) for a in members for b in members)
+    error = np.abs(members - truth).mean(axis=0, dtype=np.float64)
+    return mean(error - apart / (2 * count * (count - 1)), axis=0)
+
+
+def energy_score(members, truth, distance):
+    """Fair energy score, time mean, by all pairs; distance maps two [T, N] to [T]."""
+    count = len(members)
+    error = np.mean([distance(m, truth) for m in members], axis=0)
+    apart = sum(distance(a, b) for a in members for b in members)
+    return (error - apart / (2 * count * (count - 1))).mean()
+
+
+def spread_skill(members, truth, area):
+    count, there = len(members), ~np.isnan(truth)
+    weight = np.broadcast_to(area, truth.shape)[there]
+    mean, variance = members.mean(axis=0, dtype=float), members.var(axis=0, ddof=1, dtype=float)
+    variance = np.average(variance[there], weights=weight)
+    error = np.average(((mean - truth) ** 2)[there], weights=weight)
+    return np.sqrt((count + 1) / count * variance / error)
+
+
+def rank_histogram(members, truth):
+    """Shares of the ranks, by one loop over the ranks."""
+    there = ~np.isnan(truth)
+    low = (members < truth).sum(axis=0)[there]
+    high = (members <= truth).sum(axis=0)[there]
+    ranks = range(len(members) + 1)
+    share = [np.where((low <= k) & (k <= high), 1 / (high - low + 1), 0).sum() for k in ranks]
+    return np.array(share) / there.sum()
