@@ -204,7 +204,7 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     from dataclasses import replace
 
     from graphdown.training import Trainer, load_for
-    from graphdown.training.loop import _open_run
+    from graphdown.training.folder import open_run
 
     years = len(list(Path(archive).glob("fine_*.nc")))
     last = pd.Timestamp(f"{START + years - 1}-11-30")
@@ -212,7 +212,7 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     training = replace(asked.training, steps=4, validate_every=4)
     asked = replace(asked, training=training)
     data = load_for(asked)
-    trainer = Trainer(asked, data, _open_run(asked))
+    trainer = Trainer(asked, data, open_run(asked))
     ready = process_peak()
     trainer.run()
     print(ready / 2**30, process_peak() / 2**30)

@@ -11,6 +11,7 @@ from graphdown.experiment import Experiment, Source, load_experiment
 
 if TYPE_CHECKING:
     from graphdown.data import ExperimentData
+    from graphdown.training.pretrained import Pretrained
 
 __all__ = [
     "DataError",
@@ -23,6 +24,7 @@ __all__ = [
     "finetune",
     "load",
     "load_experiment",
+    "pretrain",
     "train",
 ]
 
@@ -37,6 +39,21 @@ def train(experiment: Experiment, data: "ExperimentData | None" = None) -> Emula
     from graphdown.training import train as run_training
 
     return run_training(experiment, data)
+
+
+def pretrain(experiment: Experiment, data: "ExperimentData | None" = None) -> "Pretrained":
+    """Train encoder and message passing on the sources' fields alone, or go on with it.
+
+    Hidden source nodes are reconstructed from the visible ones. An experiment whose
+    `pretrained.run` names the resulting folder starts from it.
+
+    Args:
+        experiment: one with a section `pretrain`.
+        data: the experiment's fields, if they are loaded already.
+    """
+    from graphdown.training import pretrain as run_pretraining
+
+    return run_pretraining(experiment, data)
 
 
 def finetune(

@@ -207,14 +207,14 @@ class _Check:
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
-        from graphdown.data.load import load_data
+        from graphdown.data.load import load_data, region_of
         from graphdown.experiment import load_experiment
 
         experiment = load_experiment(path)
         self.margin_km = experiment.graph.margin_km
         data = load_data(experiment)
         self.understood += data.understood.values()
-        target = horizontal_grid(data.fine, experiment.targets, "the target")
+        target = region_of(experiment, data)
         self.grids["the target"] = GridFound.of(target)
         for name, fields in data.coarse.items():
             where = f"the source {name!r}"

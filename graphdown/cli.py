@@ -59,6 +59,32 @@ def train(
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
 
 
+def pretrain(
+    experiment: Positional[Annotated[Path, arg(metavar="EXPERIMENT")]],
+    *,
+    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+) -> None:
+    """Train encoder and message passing on the sources' fields alone; the same command resumes.
+
+    Example: graphdown pretrain configs/pretrain_ensemble.yaml --set output=runs/pretrained
+
+    A training starts from it with: graphdown train EXPERIMENT --set pretrained.run=runs/pretrained
+
+    Args:
+        experiment: the experiment file, with a section `pretrain`.
+        overrides: key.sub=value, over the file's values.
+    """
+    from graphdown.cache import keep_compiled
+    from graphdown.experiment import load_experiment
+    from graphdown.training import pretrain as run_pretraining
+
+    keep_compiled()
+    loaded = load_experiment(experiment, overrides)
+    run_pretraining(loaded)
+    start = f"--set pretrained.run={loaded.output}"
+    print(f"The pretraining is in {loaded.output}; start from it with: graphdown train ... {start}")
+
+
 def finetune(
     run: Positional[Annotated[Path, arg(metavar="RUN")]],
     *,
@@ -294,6 +320,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "graph": graph,
     "train": train,
+    "pretrain": pretrain,
     "finetune": finetune,
     "downscale": downscale,
     "evaluate": evaluate,

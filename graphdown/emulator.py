@@ -260,7 +260,7 @@ def load(run: str | Path) -> Emulator:
         raise GraphdownError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
-    with _damage_told(folder / SCHEMA):
+    with damage_told(folder / SCHEMA):
         schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
         newer = schema["format"] > FORMAT
     if newer:
@@ -268,13 +268,13 @@ def load(run: str | Path) -> Emulator:
             f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
             f"one reads up to {FORMAT}); update graphdown."
         )
-    with _damage_told(folder / SCHEMA):
+    with damage_told(folder / SCHEMA):
         name, written = schema["name"], schema["sha256"]
         model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)
     with (
-        _damage_told(folder / PARAMETERS),
+        damage_told(folder / PARAMETERS),
         open(folder / PARAMETERS, "rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
@@ -310,7 +310,7 @@ def _with_rounds_stacked(params: Mapping[str, np.ndarray], rounds: int) -> dict[
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def damage_told(path: Path) -> Iterator[None]:
     """Turn what fails when a file of the emulator is read into one sentence."""
     try:
         yield
@@ -331,7 +331,7 @@ def _write_grid(path: Path, grid: Grid, statics: xr.Dataset) -> None:
 
 def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
     """Return a grid and its static fields."""
-    with _damage_told(path), xr.open_dataset(path, engine="netcdf4") as opened:
+    with damage_told(path), xr.open_dataset(path, engine="netcdf4") as opened:
         ds = opened.load()
         statics = ds.drop_vars(MASK)
         bare = ds.drop_vars(list(statics.data_vars))

@@ -91,7 +91,7 @@ class DataSpec:
     """Where the fields come from: files, or the embedded world.
 
     Attributes:
-        target: files of the target.
+        target: files of the target; pretraining in a `region` needs none.
         world: the embedded world, instead of a target in files.
         sources: sources to train on.
         unseen: sources that are only evaluated on.
@@ -221,6 +221,36 @@ class FinetuneSpec(FinetuneOptions):
 
 
 @dataclass(frozen=True)
+class PretrainSpec:
+    """Learning from the sources' fields alone: hidden source nodes are to be reconstructed.
+
+    Attributes:
+        hidden: share of the source nodes that are hidden in each step, in (0, 1).
+        scattered: share of these that are single nodes; the others form patches.
+        patch_km: radius of the patches.
+        region: degrees [west, south, east, north]; that of the target if not given.
+    """
+
+    hidden: float = 0.4
+    scattered: float = 0.3
+    patch_km: float = 300.0
+    region: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class PretrainedSpec:
+    """The pretraining whose encoder, rounds of message passing and statistics a run starts from.
+
+    Attributes:
+        run: folder of the pretraining.
+        sha256: hash of its weights and statistics; filled in when the training starts.
+    """
+
+    run: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
     """All that defines a run.
 
@@ -239,6 +269,8 @@ class Experiment:
             years that `downscale` is given beside the ones to downscale. Errors in mean and
             variance vanish, changes since then are scaled with the variance.
         finetune: the trained network to start from; random weights if not given.
+        pretrained: the pretraining to start from, see `graphdown pretrain`; the decoder is new.
+        pretrain: makes this the experiment of a pretraining, which has no use for `targets`.
         seed: of every random number in training.
     """
 
@@ -263,6 +295,8 @@ class Experiment:
     may_lack: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
     finetune: FinetuneSpec | None = None
+    pretrained: PretrainedSpec | None = None
+    pretrain: PretrainSpec | None = None
     seed: int = 0
 
     @property
@@ -433,10 +467,13 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
 
 def _check(experiment: Experiment, where: str) -> None:
     """Refuse values that have the right type and make no sense."""
+    pretrain = experiment.pretrain
+    alone = pretrain is not None and pretrain.region is not None
+    needless = ("targets",) if pretrain is not None and experiment.data.target is None else ()
     for key in ("predictors", "targets"):
-        if not getattr(experiment, key):
+        if not getattr(experiment, key) and key not in needless:
             raise ExperimentError(f"{where}: {key!r} is empty; name at least one variable.")
-    _check_data(experiment.data, where)
+    _check_data(experiment.data, alone, where)
     _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
@@ -452,6 +489,12 @@ def _check(experiment: Experiment, where: str) -> None:
     _check_may_lack(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
+    if experiment.finetune is not None and experiment.pretrained is not None:
+        raise ExperimentError(
+            f"{where}: 'finetune' and 'pretrained' both say what to start from; drop one."
+        )
+    if pretrain is not None:
+        _check_pretrain(pretrain, experiment, where)
 
 
 def _check_may_lack(experiment: Experiment, where: str) -> None:
@@ -487,10 +530,36 @@ def _check_finetune(spec: FinetuneSpec, where: str) -> None:
         "years": (spec.years is None or spec.years >= 0, "not be negative"),
         "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
     }
+    _demand(right, spec, "finetune", where)
+
+
+def _check_pretrain(spec: PretrainSpec, experiment: Experiment, where: str) -> None:
+    west, south, east, north = spec.region or (0.0, 0.0, 1.0, 1.0)
+    inside = west < east <= west + 360 and -90 <= south < north <= 90
+    right = {
+        "hidden": (0 < spec.hidden < 1, "lie in (0, 1)"),
+        "scattered": (0 <= spec.scattered <= 1, "lie in [0, 1]"),
+        "patch_km": (spec.patch_km >= 0, "not be negative"),
+        "region": (inside, "hold degrees [west, south, east, north]"),
+    }
+    _demand(right, spec, "pretrain", where)
+    for source in experiment.data.sources:
+        if source.grids is not None or (source.upscale and experiment.data.target is None):
+            key = "grids" if source.grids is not None else "upscale"
+            raise ExperimentError(
+                f"{where}: pretraining takes the source {source.name!r} as it is; drop its {key!r}."
+            )
+    for key in ("finetune", "pretrained"):
+        if getattr(experiment, key) is not None:
+            raise ExperimentError(f"{where}: pretraining starts from nothing; drop {key!r}.")
+
+
+def _demand(right: Mapping[str, tuple[bool, str]], spec: Any, section: str, where: str) -> None:
+    """Refuse the first key of a section that is not right."""
     for key, (is_right, demand) in right.items():
         if not is_right:
             raise ExperimentError(
-                f"{where}: 'finetune.{key}' is {getattr(spec, key)}, but must {demand}."
+                f"{where}: '{section}.{key}' is {getattr(spec, key)}, but must {demand}."
             )
 
 
@@ -507,8 +576,10 @@ def _check_baselines(names: Sequence[str], where: str) -> None:
             raise ExperimentError(f"{where}: 'baselines' names {name!r} twice; drop one.")
 
 
-def _check_data(data: DataSpec, where: str) -> None:
-    if (data.target is None) == (data.world is None):
+def _check_data(data: DataSpec, alone: bool, where: str) -> None:
+    """Check sources and target; sources alone may go without a target."""
+    missing = data.target is None and data.world is None
+    if (missing and not alone) or (data.target is not None and data.world is not None):
         raise ExperimentError(
             f"{where}: 'data' needs either 'target' (files) or 'world' (the embedded world)."
         )

@@ -134,8 +134,9 @@ def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentDa
     holder = Memory() if store is None else Disk(store)
     if data.world is not None:
         loaded = _from_world(experiment, holder)
+    elif data.target is None:
+        loaded = _sources_alone(experiment, holder)
     else:
-        assert data.target is not None
         loaded = _from_files(data.target, experiment, holder)
     if isinstance(holder, Disk):
         loaded = replace(loaded, stored=holder.stored)
@@ -144,14 +145,40 @@ def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentDa
             fields = {**loaded.sources, **loaded.unseen}[source.name]
             where = f"the source {source.name!r}"
             loaded.banks[source.name] = make_bank(fields, source.grids, where)
+    if experiment.pretrain is None:
+        _check_pairs(loaded, experiment)
+    for understanding in loaded.understood.values():
+        log_notes(understanding.notes)
+    return loaded
+
+
+def _check_pairs(loaded: ExperimentData, experiment: Experiment) -> None:
+    """Refuse sources that share no day with the target in a period."""
     for name in loaded.sources:
         for period in PERIODS:
             loaded.fields(experiment, name, period)
     for name in loaded.unseen:
         loaded.fields(experiment, name, "test")
-    for understanding in loaded.understood.values():
-        log_notes(understanding.notes)
+
+
+def _sources_alone(experiment: Experiment, holder: Holder) -> ExperimentData:
+    """Return the sources of a pretraining, which has no target."""
+    loaded = ExperimentData(xr.Dataset(), xr.Dataset(), {}, {})
+    for source in experiment.data.sources:
+        held = _source(source, PERIODS[:2], experiment, holder)
+        loaded.sources[source.name], loaded.understood[source.name] = held
     return loaded
+
+
+def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
+    """Return the grid of the target; of a pretraining, one that stands for its region."""
+    spec = experiment.pretrain
+    if spec is None or spec.region is None:
+        names = experiment.targets or [str(name) for name in data.fine]
+        return horizontal_grid(data.fine, names, TARGET)
+    west, south, east, north = spec.region
+    columns, rows = max(round(east - west), 1), max(round(north - south), 1)
+    return Grid.regular((east - west) / columns, (north - south) / rows, spec.region)
 
 
 def _from_files(target: Target, experiment: Experiment, holder: Holder) -> ExperimentData:
@@ -172,8 +199,9 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
                 own = holder.hold(source_store(source.name), where, own, rules, origin).ds
             group[source.name] = own
             continue
-        fields, of_source = _source(source, fine, periods, experiment, holder)
-        group[source.name], loaded.understood[source.name] = fields, of_source
+        fields, of_source = _source(source, periods, experiment, holder)
+        notes = _held_against(fine, source, fields, periods, experiment)
+        group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
 
 
@@ -217,7 +245,8 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
         world = make_ensemble(data.world, views)
     origin = {"world": asdict(data.world)}
     _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
-    truth, names = world.truth[list(experiment.targets)], list(experiment.targets)
+    names = list(experiment.targets or world.truth.data_vars)
+    truth = world.truth[names]
 
     def view(source: Source) -> xr.Dataset:
         fields = world.views[str(source.view)]
@@ -299,11 +328,7 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
 
 
 def _source(
-    source: Source,
-    fine: xr.Dataset,
-    periods: Sequence[str],
-    experiment: Experiment,
-    holder: Holder,
+    source: Source, periods: Sequence[str], experiment: Experiment, holder: Holder
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
     needed, may_lack = experiment.needed, experiment.may_lack
@@ -317,7 +342,19 @@ def _source(
     notes = Notes()
     note_empty_days(part["time"], held.kept, where, notes)
     note_filled(held.filled, where, notes)
-    fields = held.ds
+    return held.ds, _with_notes(understood, notes)
+
+
+def _held_against(
+    fine: xr.Dataset,
+    source: Source,
+    fields: xr.Dataset,
+    periods: Sequence[str],
+    experiment: Experiment,
+) -> Notes:
+    """Note how a source covers the target, in space and in days."""
+    where, notes = f"the source {source.name!r}", Notes()
+    names = [name for name in experiment.predictors if name in fields]
     grid = horizontal_grid(fields, names, where)
     target = horizontal_grid(fine, experiment.targets, TARGET)
     found = coverage(grid, target, experiment.graph.margin_km)
@@ -327,7 +364,7 @@ def _source(
     if ours or theirs:
         text = f"{ours} days of the source and {theirs} of the target have no partner"
         notes.add("unpaired", where, text)
-    return fields, _with_notes(understood, notes)
+    return notes
 
 
 def _in_periods(

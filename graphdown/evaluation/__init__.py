@@ -1,6 +1,7 @@
 """Score predictions by the protocol's measures; tables and a report with pictures."""
 
 from graphdown.evaluation.cases import Case, score_cases
+from graphdown.evaluation.ensemble import evaluate_ensemble
 from graphdown.evaluation.evaluate import evaluate
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.report import write_report
@@ -11,6 +12,7 @@ __all__ = [
     "Case",
     "Measure",
     "evaluate",
+    "evaluate_ensemble",
     "format_table",
     "score_cases",
     "write_report",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from graphdown.evaluation.pair import Pair
-from graphdown.evaluation.reduce import area_mean, divide, time_mean, time_variance
+from graphdown.evaluation.reduce import area_mean, counts, divide, time_mean
 
 
 def bias_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -19,14 +19,15 @@ def rmse_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def rmse_total(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
     """Return sqrt(mean (y - x)^2), the mean over all days and cells, weighted by area [N]."""
     square = np.square(prediction - truth)
-    weight = np.isfinite(square).sum(axis=0) * area
+    weight = counts(square) * area
     return float(np.sqrt(area_mean(time_mean(square), weight)))
 
 
 def correlation_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return Pearson's correlation in time per cell [N], NaN where one side is constant."""
-    covariance = time_mean((prediction - time_mean(prediction)) * (truth - time_mean(truth)))
-    return divide(covariance, np.sqrt(time_variance(prediction) * time_variance(truth)))
+    y, x = (values - time_mean(values) for values in (prediction, truth))
+    variances = time_mean(np.square(y)) * time_mean(np.square(x))
+    return divide(time_mean(y * x), np.sqrt(variances))
 
 
 def without_monthly_mean(values: np.ndarray, month: np.ndarray) -> np.ndarray:

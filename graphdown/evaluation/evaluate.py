@@ -5,8 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation import distribution, error, precipitation, signal, temperature, variance
+from graphdown.evaluation import (
+    distribution,
+    error,
+    multivariate,
+    precipitation,
+    signal,
+    temperature,
+    variance,
+)
 from graphdown.evaluation.align import make_pairs
+from graphdown.evaluation.fractions import fractions_skill_score
 from graphdown.evaluation.measures import MEASURES, Measure, measure
 from graphdown.evaluation.pair import Pair
 from graphdown.evaluation.quantiles import quantiles
@@ -52,12 +61,15 @@ def evaluate(
     curves: dict[str, dict[str, np.ndarray]] = {}
     for name, pair in pairs.items():
         maps[name] = {k: v for group in MAP_GROUPS for k, v in group.maps(pair).items()}
+        maps[name].update(multivariate.maps(pair, pairs))
         values[name] = _reduced(maps[name], pair)
         curves[name] = _quantile_curves(pair)
         if len(grid.shape) == 2:
             spectra = _spectra(pair, grid)
             curves[name].update(spectra)
             values[name]["ralsd"] = ralsd(spectra["spectrum_prediction"], spectra["spectrum_truth"])
+            if pair.is_precipitation:
+                values[name]["fss"] = fractions_skill_score(*_fields(pair, grid))
         if name in before:
             signal_values, signal_maps = _signal(pair, before[name])
             values[name].update(signal_values)
@@ -107,10 +119,15 @@ def _quantile_curves(pair: Pair) -> dict[str, np.ndarray]:
 
 def _spectra(pair: Pair, grid: Grid) -> dict[str, np.ndarray]:
     result = {}
-    for side, values in (("prediction", pair.prediction), ("truth", pair.truth)):
-        fields = _on_all_cells(values, grid).reshape(len(values), *grid.shape)
+    for side, fields in zip(("prediction", "truth"), _fields(pair, grid), strict=True):
         result["wavelength"], result[f"spectrum_{side}"] = power_spectrum(fields, grid.spacing_km)
     return result
+
+
+def _fields(pair: Pair, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return prediction and truth on the whole 2-D grid [T, ny, nx]."""
+    y, x = (_on_all_cells(v, grid) for v in (pair.prediction, pair.truth))
+    return y.reshape(len(y), *grid.shape), x.reshape(len(x), *grid.shape)
 
 
 def _signal(pair: Pair, before: Pair) -> tuple[dict[str, float], dict[str, np.ndarray]]:

@@ -214,6 +214,21 @@ MEASURES: dict[str, Measure] = {
             "sqrt(mean_k (10 log10(P_y / P_x))^2) of the radially averaged power spectra, "
             "with the root",
         ),
+        Measure(
+            "fss",
+            "FSS",
+            "structure",
+            "1",
+            1.0,
+            "fractions skill score of days with at least 5 mm, in squares of 5 x 5 cells",
+        ),
+        _bias(
+            "pr_correlation_bias",
+            "bias of the correlation with pr",
+            "multivariate",
+            "the correlation in time with precipitation",
+            "1",
+        ),
         *_signal("signal", "signal", "the mean over time"),
         *_signal("signal_p98", "P98 signal", "the 98th percentile in time"),
         Measure("used", "values used", "count", "1", None, "values that y and x both have"),

@@ -5,7 +5,7 @@ import numpy as np
 from graphdown.evaluation.annual import mean_annual
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.pair import Pair
-from graphdown.evaluation.reduce import divide, time_mean
+from graphdown.evaluation.reduce import counts, divide, time_mean
 
 WET_DAY_MM = 1.0
 DRY_DAY_MM = 0.1
@@ -13,7 +13,7 @@ DRY_DAY_MM = 0.1
 
 def share_of_days(condition: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the share of days in % per cell [N] with condition, among days [T, N] with a value."""
-    return 100.0 * divide(condition.sum(axis=0), np.isfinite(values).sum(axis=0))
+    return 100.0 * divide(condition.sum(axis=0), counts(values))
 
 
 def wet_day_frequency(values: np.ndarray) -> np.ndarray:

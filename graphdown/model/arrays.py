@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy.spatial import cKDTree
@@ -165,6 +166,36 @@ def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
     """Return the graph with `offset` added to the log_spacing feature of its encode edges."""
     features = tuple(block.at[..., LOG_SPACING].add(offset) for block in graph.encode.features)
     return graph._replace(encode=graph.encode._replace(features=features))
+
+
+def with_hidden(graph: GraphArrays, visible: Array) -> GraphArrays:
+    """Return the graph in which hidden source nodes say nothing.
+
+    The other nodes of a mean or an interpolation take over their weight; where there is none, the
+    mean is 0, as standardised fields are on average.
+
+    Args:
+        graph: edges and interpolations.
+        visible: 1 for the source nodes that are seen, 0 for the hidden ones [Ns].
+    """
+    encode = graph.encode
+    weights = tuple(
+        _taken_over(weights, take(visible, block))
+        for weights, block in zip(encode.weights, encode.senders.blocks, strict=True)
+    )
+    to_mesh, to_target = (
+        old._replace(weights=_taken_over(old.weights, take(visible, old.donors)))
+        for old in (graph.to_mesh, graph.to_target)
+    )
+    encode = encode._replace(weights=weights)
+    return graph._replace(encode=encode, to_mesh=to_mesh, to_target=to_target)
+
+
+def _taken_over(weights: Array, visible: Array) -> Array:
+    """Return weights [rows, width] without the hidden ones, each row's sum as before."""
+    left = weights * visible
+    total = left.sum(-1, keepdims=True)
+    return jnp.where(total > 0, left * weights.sum(-1, keepdims=True) / total, 0.0)
 
 
 def with_source(graph: GraphArrays, source: SourceArrays) -> GraphArrays:

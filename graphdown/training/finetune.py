@@ -18,6 +18,8 @@ from graphdown.experiment import (
     parse_experiment,
 )
 from graphdown.geometry import Geometry
+from graphdown.training.pretrained import refuse_pretraining
+from graphdown.training.start import check_same, hashed
 from meshes import Grid
 
 CHECKS = 20  # validations of a fine-tuning whose settings are not given
@@ -46,8 +48,9 @@ def finetune_experiment(
 
     Raises:
         ExperimentError: an option is wrong, or the run knows no such source.
-        GraphdownError: the folder holds no run.
+        GraphdownError: the folder holds no run, or a pretraining.
     """
+    refuse_pretraining(run)
     emulator = load(run)
     base = data if isinstance(data, Experiment) else _on_source(Path(run), data)
     raw = experiment_to_dict(base)
@@ -111,14 +114,7 @@ def with_hash(experiment: Experiment) -> Experiment:
     spec, emulator = experiment.finetune, pretrained(experiment)
     if spec is None or emulator is None:
         return experiment
-    found = emulator.sha256
-    if spec.sha256 not in (None, found):
-        raise ExperimentError(
-            f"'finetune.run' names {spec.run!r}, whose emulator has the hash {found}, not "
-            f"{spec.sha256} as 'finetune.sha256' says; give the run that was meant, or leave the "
-            "hash out."
-        )
-    return dataclasses.replace(experiment, finetune=dataclasses.replace(spec, sha256=found))
+    return dataclasses.replace(experiment, finetune=hashed(spec, "finetune", emulator.sha256))
 
 
 def pretrained(experiment: Experiment) -> Emulator | None:
@@ -140,25 +136,12 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "may_lack": (experiment.may_lack, emulator.normaliser.may_lack),
         "standardise": ((experiment.standardise,), (_standardise(emulator),)),
     }
-    for key, (given, there) in pairs.items():
-        if given != there:
-            raise ExperimentError(
-                f"'finetune.run' names {spec.run!r}, whose {key!r} differ from the experiment's "
-                f"({_differing(there, given)}); make them the same."
-            )
+    check_same(spec, "finetune", pairs)
     return emulator
 
 
 def _standardise(emulator: Emulator) -> str:
     return "shared" if emulator.normaliser.reference is None else "per-source"
-
-
-def _differing(there: Any, given: Any) -> str:
-    if not dataclasses.is_dataclass(there):
-        return f"{', '.join(there)} against {', '.join(given)}"
-    names = [f.name for f in dataclasses.fields(there)]
-    name = next(n for n in names if getattr(there, n) != getattr(given, n))
-    return f"{name} is {getattr(there, name)} against {getattr(given, name)}"
 
 
 def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:

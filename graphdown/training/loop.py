@@ -1,24 +1,18 @@
 """The training loop: data in, run folder out; it resumes where a run was left."""
 
-import shutil
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tqdm import tqdm
 
 from graphdown.allocation import keep_freed_memory
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.data.store import FOLDER, store_folder
+from graphdown.data.store import store_folder
 from graphdown.emulator import (
     Emulator,
     load,
@@ -27,17 +21,13 @@ from graphdown.emulator import (
     run_network,
     with_values,
 )
-from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.errors import ExperimentError
 from graphdown.experiment import (
     Experiment,
-    experiment_to_dict,
-    load_experiment,
-    write_experiment,
 )
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
 from graphdown.training.augment import make_augmentation
-from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.days import (
     PairedDays,
     adjustments,
@@ -48,12 +38,13 @@ from graphdown.training.days import (
 )
 from graphdown.training.few import with_last_years
 from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
-from graphdown.training.metrics import MetricsLog
+from graphdown.training.folder import check_run, open_run, put
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
-from graphdown.training.parallel import DataParallel
-from graphdown.training.prefetch import prefetched
+from graphdown.training.parallel import DataParallel, Step
+from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
 from graphdown.training.regression import fit_target_regression
+from graphdown.training.run import Run
 from graphdown.training.samples import (
     Samples,
     days_of_step,
@@ -64,8 +55,6 @@ from graphdown.training.samples import (
 from graphdown.training.step import (
     Batch,
     Constants,
-    State,
-    initial_state,
     make_optimiser,
     make_step,
 )
@@ -88,12 +77,16 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         DataError: a field is missing or wrong.
         GraphdownError: training diverged.
     """
-    experiment = with_hash(experiment)
+    if experiment.pretrain is not None:
+        raise ExperimentError(
+            f"The experiment {experiment.name!r} is a pretraining; run it by 'graphdown pretrain'."
+        )
+    experiment = with_pretrained_hash(with_hash(experiment))
     if experiment.finetune is not None and experiment.finetune.years == 0:
-        return copy_emulator(experiment, _open_run(experiment))
+        return copy_emulator(experiment, open_run(experiment))
     data = data or load_for(experiment)
     keep_freed_memory()
-    run = _open_run(experiment)
+    run = open_run(experiment)
     return Trainer(experiment, data, run).run()
 
 
@@ -105,68 +98,24 @@ def load_for(experiment: Experiment) -> ExperimentData:
         DataError: a field is missing or wrong.
     """
     run = Path(experiment.output)
-    _check_run(experiment, run)
+    check_run(experiment, run)
     return load_data(experiment, store_folder(experiment, run))
 
 
-def _open_run(experiment: Experiment) -> Path:
-    """Create the run's folder, or check that it holds this experiment."""
-    run = Path(experiment.output)
-    _check_run(experiment, run)
-    run.mkdir(parents=True, exist_ok=True)
-    # Also where it is there: the baselines may be others than before.
-    write_experiment(experiment, run / "experiment.yaml")
-    return run
+class Trainer(Run):
+    """A run that trains an emulator: its samples, network, state and folder."""
 
-
-def _check_run(experiment: Experiment, run: Path) -> None:
-    """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
-    stored = run / "experiment.yaml"
-    if not stored.exists():
-        if run.exists() and any(path.name != FOLDER for path in run.iterdir()):
-            raise ExperimentError(
-                f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
-                "another."
-            )
-        return
-    # Read as an experiment, so that options it was written without count as their defaults.
-    held = experiment_to_dict(load_experiment(stored))
-    given = experiment_to_dict(experiment)
-    differing = _first_difference(_trained(held), _trained(given))
-    if differing is not None:
-        raise ExperimentError(
-            f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
-            "another folder or delete that one."
-        )
-
-
-def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Return what training depends on: a run may be scored beside other baselines later."""
-    return {key: value for key, value in experiment.items() if key != "baselines"}
-
-
-def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
-    if isinstance(a, dict) and isinstance(b, dict):
-        for name in sorted(set(a) | set(b)):
-            inner = f"{key}.{name}" if key else str(name)
-            found = _first_difference(a.get(name), b.get(name), inner)
-            if found:
-                return found
-        return None
-    return None if a == b else key
-
-
-class Trainer:
-    """One run: its samples, network, state and folder."""
+    result = "emulator"
 
     def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
         """Prepare samples, statistics and network."""
-        start = pretrained(experiment)
+        start, before = pretrained(experiment), pretraining_of(experiment)
+        known = start or before
         self.geometry = _geometry(experiment, data, start)
         grid = self.geometry.target
         # Fields of a source are there for all years, however few its targets are.
         reference, self.adjustments = adjustments(
-            data, experiment, grid, None if start is None else start.normaliser.reference
+            data, experiment, grid, None if known is None else known.normaliser.reference
         )
         experiment = with_last_years(experiment)
         self.experiment, self.folder = experiment, run
@@ -176,6 +125,8 @@ class Trainer:
             if start is None
             else start.normaliser
         )
+        if before is not None:
+            self.normaliser = before.statistics(self.normaliser)
         self.normaliser = replace(
             self.normaliser.standardising_to(reference), may_lack=experiment.may_lack
         )
@@ -197,7 +148,10 @@ class Trainer:
             network.regression.constants[...] = jnp.asarray(fitted.constants)
         self.params: Any
         self.graphdef, self.params = nnx.split(network)
+        if before is not None:
+            self.params = before.into(self.params)
         self.moves: Moves | None = None
+        self.scores_start = start is not None
         if start is not None and experiment.finetune is not None:
             weights = with_values(self.params, start.params)
             self.moves = Moves(experiment.finetune, weights, experiment.model.rounds)
@@ -224,71 +178,16 @@ class Trainer:
 
     def run(self) -> Emulator:
         """Train to the end and return the emulator."""
-        spec = self.experiment.training
-        checkpoints = Checkpoints(self.folder / "checkpoints")
-        state, progress = initial_state(self.params, self.optimiser), Progress()
-        restored = checkpoints.restore(state)
-        if restored is not None:
-            state, progress = restored
-        try:
-            if not self._finished(progress):
-                self._loop(state, progress, checkpoints)
-        finally:
-            checkpoints.close()
-        if spec.steps and not (self.folder / "emulator").is_dir():
-            raise GraphdownError(f"The run {str(self.folder)!r} ended without a valid state.")
+        self.finish()
         return load(self.folder)
 
-    def _finished(self, progress: Progress) -> bool:
-        spec = self.experiment.training
-        return progress.step >= spec.steps or 0 < spec.patience <= progress.stale
+    def _step(self) -> Step:
+        decay = self.experiment.training.ema_decay
+        return make_step(self.graphdef, self.optimiser, decay, self.moves, self.augment)
 
-    def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
-        spec = self.experiment.training
-        step = make_step(self.graphdef, self.optimiser, spec.ema_decay, self.moves, self.augment)
-        mapped = DataParallel(step, spec.backend, spec.devices)
-        if spec.batch_size % len(mapped.devices):
-            raise ExperimentError(
-                f"'training.batch_size' is {spec.batch_size}, which {len(mapped.devices)} devices "
-                "cannot share evenly; make it a multiple."
-            )
+    def _replicated(self, mapped: DataParallel) -> list[Constants]:
         kept = None if self.moves is None else mapped.replicate(self.moves.kept)
-        constants = [mapped.replicate(self._constants(s))._replace(kept=kept) for s in self.samples]
-        state = mapped.replicate(state)
-        fresh = progress.step == 0 and not np.isfinite(progress.best)
-        log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
-        bar = tqdm(
-            total=spec.steps,
-            initial=progress.step,
-            unit="step",
-            file=sys.stderr,
-            mininterval=1.0,
-            dynamic_ncols=True,
-            desc="train",
-        )
-        losses: list[jax.Array] = []
-        started, before = time.monotonic(), progress.seconds
-        batches = prefetched(self._batch, range(progress.step, spec.steps))
-        with bar, closing(batches):
-            if fresh and self.moves is not None:  # the start may be the best there is
-                progress = self._validate(mapped.one(state), progress, None, log, bar)
-                checkpoints.save(jax.device_get(mapped.one(state)), progress)
-            while not self._finished(progress):
-                batch, source = next(batches)
-                state, metrics = mapped(state, mapped.split(batch), constants[source])
-                losses.append(metrics["loss"])
-                progress = replace(progress, step=progress.step + 1)
-                bar.update()
-                if progress.step % 20 == 0:
-                    rate = spec.batch_size * (bar.format_dict["rate"] or 0.0)
-                    bar.set_postfix_str(f"loss {float(losses[-1]):.3f}, {rate:.0f} samples/s")
-                if progress.step % spec.validate_every and progress.step < spec.steps:
-                    continue
-                progress = replace(progress, seconds=before + time.monotonic() - started)
-                loss = float(np.mean(jax.device_get(losses)))
-                progress = self._validate(mapped.one(state), progress, loss, log, bar)
-                checkpoints.save(jax.device_get(mapped.one(state)), progress)
-                losses = []
+        return [mapped.replicate(self._constants(s))._replace(kept=kept) for s in self.samples]
 
     def _constants(self, samples: Samples) -> Constants:
         scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
@@ -309,45 +208,7 @@ class Trainer:
         grid = int(random.integers(samples.grids))
         return samples.batch(days, warming, spacing, grid), source
 
-    def _validate(
-        self,
-        state: State,
-        progress: Progress,
-        loss: float | None,
-        log: MetricsLog,
-        bar: tqdm,
-    ) -> Progress:
-        """Score the averaged weights; keep them if they are the best so far.
-
-        The loss is None before the first step.
-        """
-        if loss is not None and not np.isfinite(loss):
-            raise GraphdownError(
-                f"The loss was not finite before step {progress.step}; lower "
-                f"'training.learning_rate' (now {self.experiment.training.learning_rate:g})."
-            )
-        errors = self._rmse(state.ema)
-        score = float(np.mean([errors[t] / s for t, s in self._target_scales()]))
-        better = score < progress.best
-        if better:
-            self._keep(state.ema)
-            progress = replace(progress, best=score, best_step=progress.step, stale=0)
-        else:
-            progress = replace(progress, stale=progress.stale + 1)
-        row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
-        row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
-        log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})
-        shown = ", ".join(f"{t} {v:.3f}" for t, v in errors.items())
-        bar.write(
-            f"step {progress.step}: "
-            + ("" if loss is None else f"loss {loss:.4f}, ")
-            + f"validation RMSE {shown}"
-            + (" (best)" if better else ""),
-            file=sys.stderr,
-        )
-        return progress
-
-    def _target_scales(self) -> list[tuple[str, float]]:
+    def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
 
     def _rmse(self, params: Any) -> dict[str, float]:
@@ -378,17 +239,7 @@ class Trainer:
         e = self.experiment
         weights = named_values(self._whole(params))
         emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights)
-        new, old = self.folder / "emulator.new", self.folder / "emulator"
-        shutil.rmtree(new, ignore_errors=True)
-        emulator.save(new)
-        if old.exists():
-            replaced = self.folder / "emulator.old"
-            shutil.rmtree(replaced, ignore_errors=True)
-            old.rename(replaced)
-            new.rename(old)
-            shutil.rmtree(replaced)
-        else:
-            new.rename(old)
+        put(self.folder / self.result, emulator.save)
 
 
 def _geometry(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> Geometry:

@@ -20,6 +20,8 @@ from graphdown.training.augment import Augmentation
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import AXIS
 
+Loss = Callable[[Any, Any, Any, Array], Array]
+
 
 class Batch(NamedTuple):
     """Days of one source, physical units; B is this device's share.
@@ -145,7 +147,23 @@ def make_step(
         weight = jnp.where(valid, constants.area[:, None], 0.0)
         return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
 
-    def step(state: State, batch: Batch, constants: Constants) -> tuple[State, dict[str, Array]]:
+    return make_descent(loss, optimiser, ema_decay, moves)
+
+
+def make_descent(
+    loss: Loss,
+    optimiser: optax.GradientTransformation,
+    ema_decay: float,
+    moves: Moves | None = None,
+) -> Callable[[State, Any, Any], tuple[State, dict[str, Array]]]:
+    """Return the step for one device that lowers a loss.
+
+    Args:
+        loss: this device's part of it, of parameters, batch, constants and the step's number.
+        optimiser, ema_decay, moves: as for `make_step`.
+    """
+
+    def step(state: State, batch: Any, constants: Any) -> tuple[State, dict[str, Array]]:
         value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
         value, gradient = jax.lax.psum((value, gradient), AXIS)
         if moves is not None and moves.spec.pull:

@@ -115,7 +115,12 @@ def weights(network, size, predictors, vector):
 
 def test_the_unet_has_the_25_million_parameters_of_its_paper():
     ratio = np.array([1.0, 1.0])
-
+    # 20 variables: their means and spreads and the season make the vector.
+    shape, count = weights(
+        lambda: UNetNetwork(16, (64, 64), 20, 43, 64, ratio, rngs=nnx.Rngs(0)), 16, 20, 43
+    )
+    assert shape == (2, 64 * 64, 1)
+    assert count == pytest.approx(25e6, rel=0.03)
     # Any size will do.
     shape, _ = weights(lambda: UNetNetwork(8, (19, 29), 2, 6, 4, ratio, rngs=nnx.Rngs(0)), 8, 2, 6)
     assert shape == (2, 19 * 29, 1)

@@ -7,7 +7,8 @@ from graphdown.data.load import load_data
 from graphdown.emulator import load
 from graphdown.errors import DataError
 from graphdown.experiment import experiment_to_dict, parse_experiment
-from graphdown.training import Trainer, days, load_for, loop, train
+from graphdown.training import Trainer, days, load_for, train
+from graphdown.training.folder import open_run
 from graphdown.training.parallel import DataParallel
 
 from .conftest import COARSE, OTHER, make_data, make_experiment, source, truth
@@ -124,7 +125,7 @@ def test_fields_of_a_run_that_did_not_begin_are_no_obstacle(archive, tmp_path):
     experiment = asked(archive, tmp_path / "run", sources="b")
     for _ in range(2):
         load_for(experiment)
-    run = loop._open_run(experiment)
+    run = open_run(experiment)
     assert {p.name for p in run.iterdir()} == {"samples", "experiment.yaml"}
 
 

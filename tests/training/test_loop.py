@@ -13,7 +13,7 @@ from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.experiment import load_experiment
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
-from graphdown.training.loop import _open_run
+from graphdown.training.folder import open_run
 from graphdown.training.parallel import DataParallel
 from meshes import bilinear
 
@@ -191,9 +191,9 @@ def test_another_experiment_in_the_same_folder_is_refused(run, two_sources, data
 def test_a_run_may_be_scored_beside_other_baselines_later(data, tmp_path):
     folder = tmp_path / "run"
     experiment = make_experiment(folder, data)
-    _open_run(experiment)
+    open_run(experiment)
     with_network = replace(experiment, baselines=("ridge", "U-Net"))
-    assert _open_run(with_network) == folder
+    assert open_run(with_network) == folder
     assert load_experiment(folder / "experiment.yaml") == with_network
 
 

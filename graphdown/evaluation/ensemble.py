@@ -1,0 +1,125 @@
+"""Scores of ensembles: fair CRPS, energy score, spread against skill, rank histogram."""
+
+import numpy as np
+import xarray as xr
+
+from graphdown.evaluation.align import make_pairs
+from graphdown.evaluation.reduce import area_mean, divide, time_mean
+from meshes.grid import Grid
+
+MEMBER = "member"
+CHUNK_DAYS = 64
+DEFINITIONS = {
+    "crps": "area mean of the time mean of the fair continuous ranked probability score",
+    "energy_score": "time mean of the fair energy score of the fields, distances being the root of "
+    "the area mean of squares",
+    "spread_skill": "spread, times sqrt((M + 1) / M), over the RMSE of the ensemble mean; 1 for "
+    "members that the truth could be one of",
+    "rank_histogram": "share of the values whose truth has so many members below it; equal "
+    "members share theirs among their ranks",
+}
+
+
+def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+    """Score an ensemble; a value that the truth or any member lacks is left out.
+
+    Args:
+        prediction: canonical daily fields with a dimension "member" of at least 2.
+        truth: those to compare with, on the same grid.
+
+    Returns:
+        `crps`, `energy_score`, `spread_skill` (variable) and `rank_histogram` (variable, rank).
+
+    Raises:
+        ValueError: fewer than two members, or as for `graphdown.evaluation.evaluate`.
+    """
+    count = prediction.sizes.get(MEMBER, 0)
+    if count < 2:
+        raise ValueError(
+            f"The prediction has {count} members; an ensemble needs a dimension {MEMBER!r} of at "
+            "least 2."
+        )
+    grid = Grid.from_dataset(truth[[n for n, v in truth.data_vars.items() if "time" in v.dims]])
+    each = [make_pairs(prediction.isel({MEMBER: m}, drop=True), truth, grid) for m in range(count)]
+    columns: dict[str, list[np.ndarray | float]] = {name: [] for name in DEFINITIONS}
+    for name in each[0]:
+        members = np.stack([pairs[name].prediction for pairs in each])
+        missing = np.isnan(members).any(axis=0)
+        members[:, missing] = np.nan
+        true = np.where(missing, np.nan, each[0][name].truth)
+        area = each[0][name].area
+        columns["crps"].append(float(area_mean(crps_map(members, true), area)))
+        columns["energy_score"].append(energy_score(members, true, area))
+        columns["spread_skill"].append(spread_skill(members, true, area))
+        columns["rank_histogram"].append(rank_histogram(members, true))
+    dims = {"rank_histogram": ("variable", "rank")}
+    return xr.Dataset(
+        {
+            name: (dims.get(name, ("variable",)), np.asarray(column), {"definition": definition})
+            for (name, definition), column in zip(
+                DEFINITIONS.items(), columns.values(), strict=True
+            )
+        },
+        {"variable": list(each[0]), "rank": np.arange(count + 1)},
+    )
+
+
+def crps_map(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the time mean per cell [N] of the fair CRPS of members [M, T, N].
+
+    mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1)) (Ferro 2014, doi:10.1002/qj.2270).
+    """
+    count, days = members.shape[:2]
+    daily = np.empty(truth.shape)
+    for start in range(0, days, CHUNK_DAYS):
+        some = members[:, start : start + CHUNK_DAYS]
+        error = np.abs(some - truth[start : start + CHUNK_DAYS]).sum(axis=0, dtype=np.float64)
+        apart = sum(
+            np.abs(some[:i] - some[i]).sum(axis=0, dtype=np.float64) for i in range(1, count)
+        )
+        daily[start : start + CHUNK_DAYS] = (error - apart / (count - 1)) / count
+    return time_mean(daily)
+
+
+def energy_score(members: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
+    """Return the time mean of the fair energy score of fields [M, T, N].
+
+    mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1)) with the root of the area mean of squares
+    as distance (Gneiting and Raftery 2007, doi:10.1198/016214506000001437).
+    """
+    count = len(members)
+
+    def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.sqrt(area_mean(np.square(a - b), area))
+
+    error = sum(distance(member, truth) for member in members) / count
+    apart = sum(distance(members[i], members[j]) for i in range(count) for j in range(i + 1, count))
+    return float(time_mean(np.asarray(error - apart / (count * (count - 1)))[:, None])[0])
+
+
+def spread_skill(members: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
+    """Return spread over error of members [M, T, N], corrected as by Fortin et al. (2014).
+
+    Both are roots of means over days and cells, weighted by area (doi:10.1175/JHM-D-14-0008.1).
+    """
+    count = len(members)
+    error = np.square(members.mean(axis=0, dtype=np.float64) - truth)
+    variance = members.var(axis=0, ddof=1, dtype=np.float64)
+    weight = np.isfinite(error).sum(axis=0) * area
+    spread, skill = (area_mean(time_mean(v), weight) for v in (variance, error))
+    return float(np.sqrt((count + 1) / count * divide(spread, skill)))
+
+
+def rank_histogram(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the shares [M + 1] of the values [T, N] whose truth has k members below it.
+
+    Members equal to the truth, as on dry days, spread its value evenly over the ranks among them.
+    """
+    present = np.isfinite(truth)
+    below = (members < truth).sum(axis=0)[present]
+    ties = (members == truth).sum(axis=0)[present]
+    steps = np.zeros(len(members) + 2)
+    np.add.at(steps, below, 1.0 / (ties + 1))
+    np.add.at(steps, below + ties + 1, -1.0 / (ties + 1))
+    total = np.cumsum(steps)[:-1]
+    return total / total.sum() if total.sum() > 0 else np.full(len(total), np.nan)

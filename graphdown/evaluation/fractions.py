@@ -1,0 +1,49 @@
+"""Fractions skill score: is rain as frequent around a place as it should be."""
+
+import numpy as np
+
+THRESHOLD_MM = 5.0
+WINDOW = 5
+CHUNK_DAYS = 512
+
+
+def fractions_skill_score(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    threshold: float = THRESHOLD_MM,
+    window: int = WINDOW,
+) -> float:
+    """Return 1 - sum (f_y - f_x)^2 / (sum f_y^2 + sum f_x^2) over all days and places.
+
+    f is the share of the cells with a value, in a square around a place that lies within the
+    field, that reach the threshold (Roberts and Lean 2008, Mon. Wea. Rev. 136, 78-97). NaN where
+    none reaches it or the square does not fit.
+
+    Args:
+        prediction, truth: [T, ny, nx], with the same values missing.
+        threshold: in the units of the fields.
+        window: side of the square in cells.
+    """
+    if window > min(truth.shape[1:]):
+        return float("nan")
+    difference = total = 0.0
+    for start in range(0, len(truth), CHUNK_DAYS):
+        y, x = (v[start : start + CHUNK_DAYS] for v in (prediction, truth))
+        count = _sums(np.isfinite(x), window)
+        f, g = (_sums(v >= threshold, window) / np.maximum(count, 1) for v in (y, x))
+        difference += float(np.square(f - g).sum())
+        total += float(np.square(f).sum() + np.square(g).sum())
+    return 1.0 - difference / total if total else float("nan")
+
+
+def _sums(cells: np.ndarray, window: int) -> np.ndarray:
+    """Return the sums of bool [T, ny, nx] over the squares that lie within, int32."""
+    sums = cells
+    for axis in (1, 2):
+        running = np.cumsum(sums, axis=axis, dtype=np.int32)
+        first = np.take(running, [window - 1], axis=axis)
+        length = running.shape[axis]
+        ends = np.take(running, range(window, length), axis=axis)
+        starts = np.take(running, range(length - window), axis=axis)
+        sums = np.concatenate([first, ends - starts], axis=axis)
+    return sums

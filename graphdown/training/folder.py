@@ -1,0 +1,76 @@
+"""A run's folder: made for an experiment, or found to hold it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphdown.data.store import FOLDER
+from graphdown.errors import ExperimentError
+from graphdown.experiment import (
+    Experiment,
+    experiment_to_dict,
+    load_experiment,
+    write_experiment,
+)
+
+
+def open_run(experiment: Experiment) -> Path:
+    """Create the run's folder, or check that it holds this experiment."""
+    run = Path(experiment.output)
+    check_run(experiment, run)
+    run.mkdir(parents=True, exist_ok=True)
+    # Also where it is there: the baselines may be others than before.
+    write_experiment(experiment, run / "experiment.yaml")
+    return run
+
+
+def check_run(experiment: Experiment, run: Path) -> None:
+    """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
+    stored = run / "experiment.yaml"
+    if not stored.exists():
+        if run.exists() and any(path.name != FOLDER for path in run.iterdir()):
+            raise ExperimentError(
+                f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
+                "another."
+            )
+        return
+    # Read as an experiment, so that options it was written without count as their defaults.
+    held = experiment_to_dict(load_experiment(stored))
+    given = experiment_to_dict(experiment)
+    differing = _first_difference(_trained(held), _trained(given))
+    if differing is not None:
+        raise ExperimentError(
+            f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
+            "another folder or delete that one."
+        )
+
+
+def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
+    """Return what training depends on: a run may be scored beside other baselines later."""
+    return {key: value for key, value in experiment.items() if key != "baselines"}
+
+
+def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in sorted(set(a) | set(b)):
+            inner = f"{key}.{name}" if key else str(name)
+            found = _first_difference(a.get(name), b.get(name), inner)
+            if found:
+                return found
+        return None
+    return None if a == b else key
+
+
+def put(folder: Path, save: Callable[[Path], None]) -> None:
+    """Let `save` write a folder, replacing the one before only when complete."""
+    new, replaced = (folder.with_name(f"{folder.name}.{end}") for end in ("new", "old"))
+    shutil.rmtree(new, ignore_errors=True)
+    save(new)
+    if not folder.exists():
+        new.rename(folder)
+        return
+    shutil.rmtree(replaced, ignore_errors=True)
+    folder.rename(replaced)
+    new.rename(folder)
+    shutil.rmtree(replaced)
