@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -144,7 +145,7 @@ def downscale(
     from graphdown.data.rules import log_notes
     from graphdown.data.statics import opened_target, read_statics
     from graphdown.emulator import load
-    from graphdown.writing import check_output, write
+    from graphdown.writing import check_output, write_parts
 
     if not inputs:
         raise GraphdownError("No input is given; name the files after the run's folder.")
@@ -164,15 +165,17 @@ def downscale(
         opened, _ = read_files(historical, stated.request(needed, may_lack))
         with opened:
             past = opened.compute()
-    with ds:
-        fine = emulator.downscale(ds.compute(), historical=past)
     words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
     words += ["--target", target] if target else []
     words += ["--statics", *statics] if statics else []
     words += ["--historical", *historical] if historical else []
     words += stated.words()
-    write(fine, output, shlex.join(words))
-    print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
+    with ds:
+        stream = emulator.stream(ds, historical=past)
+        with closing(stream.parts) as parts:
+            write_parts(parts, stream.time, output, shlex.join(words))
+    days = stream.time.sizes["time"]
+    print(f"Wrote {days} days of {', '.join(emulator.targets)} to {output}")
 
 
 def check(

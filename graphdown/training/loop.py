@@ -36,6 +36,7 @@ from graphdown.experiment import (
 )
 from graphdown.geometry import Geometry
 from graphdown.model import Scaling
+from graphdown.prefetch import prefetched
 from graphdown.training.augment import make_augmentation
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.days import (
@@ -52,7 +53,6 @@ from graphdown.training.metrics import MetricsLog
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel
-from graphdown.training.prefetch import prefetched
 from graphdown.training.regression import fit_target_regression
 from graphdown.training.samples import (
     Samples,
