@@ -27,7 +27,7 @@ def outline(first: xr.Dataset, time: xr.Dataset) -> xr.Dataset:
     fields = {
         name: (
             field.dims,
-            da.zeros((time.sizes["time"], *field.shape[1:]), dtype=field.dtype),
+            da.zeros((time.sizes["time"], *field.shape[1:]), dtype=field.dtype, chunks=-1),
             field.attrs,
         )
         for name, field in first.data_vars.items()
