@@ -46,6 +46,8 @@ def train(
 
     Example: graphdown train configs/demo.yaml --set training.steps=200 output=runs/short
 
+    Several processes, as of `srun graphdown train ...`, train one emulator together.
+
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
@@ -53,7 +55,9 @@ def train(
     from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
     from graphdown.training import train as run_training
+    from graphdown.training.processes import join_processes
 
+    join_processes()
     keep_compiled()
     loaded = load_experiment(experiment, overrides)
     run_training(loaded)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ from graphdown.training.metrics import MetricsLog
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel
+from graphdown.training.processes import first_before_others, is_first, wait_for_all
 from graphdown.training.regression import fit_target_regression
 from graphdown.training.samples import (
     Samples,
@@ -105,17 +107,20 @@ def load_for(experiment: Experiment) -> ExperimentData:
         DataError: a field is missing or wrong.
     """
     run = Path(experiment.output)
-    _check_run(experiment, run)
-    return load_data(experiment, store_folder(experiment, run))
+    with first_before_others("data"):
+        _check_run(experiment, run)
+        return load_data(experiment, store_folder(experiment, run))
 
 
 def _open_run(experiment: Experiment) -> Path:
     """Create the run's folder, or check that it holds this experiment."""
     run = Path(experiment.output)
-    _check_run(experiment, run)
-    run.mkdir(parents=True, exist_ok=True)
-    # Also where it is there: the baselines may be others than before.
-    write_experiment(experiment, run / "experiment.yaml")
+    with first_before_others("run"):
+        _check_run(experiment, run)
+        run.mkdir(parents=True, exist_ok=True)
+        # Also where it is there: the baselines may be others than before.
+        if is_first():
+            write_experiment(experiment, run / "experiment.yaml")
     return run
 
 
@@ -141,8 +146,13 @@ def _check_run(experiment: Experiment, run: Path) -> None:
 
 
 def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Return what training depends on: a run may be scored beside other baselines later."""
-    return {key: value for key, value in experiment.items() if key != "baselines"}
+    """Return what training depends on.
+
+    A run may be scored beside other baselines later, and go on with other devices.
+    """
+    training = {k: v for k, v in experiment["training"].items() if k not in ("backend", "devices")}
+    rest = {key: value for key, value in experiment.items() if key != "baselines"}
+    return {**rest, "training": training}
 
 
 def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
@@ -235,6 +245,7 @@ class Trainer:
                 self._loop(state, progress, checkpoints)
         finally:
             checkpoints.close()
+        wait_for_all("end")
         if spec.steps and not (self.folder / "emulator").is_dir():
             raise GraphdownError(f"The run {str(self.folder)!r} ended without a valid state.")
         return load(self.folder)
@@ -256,7 +267,9 @@ class Trainer:
         constants = [mapped.replicate(self._constants(s))._replace(kept=kept) for s in self.samples]
         state = mapped.replicate(state)
         fresh = progress.step == 0 and not np.isfinite(progress.best)
-        log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
+        log = None
+        if is_first():
+            log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
         bar = tqdm(
             total=spec.steps,
             initial=progress.step,
@@ -265,10 +278,12 @@ class Trainer:
             mininterval=1.0,
             dynamic_ncols=True,
             desc="train",
+            disable=not is_first(),
         )
         losses: list[jax.Array] = []
         started, before = time.monotonic(), progress.seconds
-        batches = prefetched(self._batch, range(progress.step, spec.steps))
+        make = partial(self._batch, share=mapped.share(spec.batch_size))
+        batches = prefetched(make, range(progress.step, spec.steps))
         with bar, closing(batches):
             if fresh and self.moves is not None:  # the start may be the best there is
                 progress = self._validate(mapped.one(state), progress, None, log, bar)
@@ -298,7 +313,8 @@ class Trainer:
         warmed = (predictors, targets)
         return Constants(samples.graph, samples.bank, scales, weight, warmed, samples.smoother)
 
-    def _batch(self, step: int) -> tuple[Batch, int]:
+    def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
+        """Return a share of the days of a step, and the number of their source."""
         spec, seed = self.experiment.training, self.experiment.seed
         source, before = source_of_step(step, len(self.samples), seed)
         samples = self.samples[source]
@@ -307,19 +323,19 @@ class Trainer:
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
         grid = int(random.integers(samples.grids))
-        return samples.batch(days, warming, spacing, grid), source
+        return samples.batch(days[share], warming[share], spacing, grid), source
 
     def _validate(
         self,
         state: State,
         progress: Progress,
         loss: float | None,
-        log: MetricsLog,
+        log: MetricsLog | None,
         bar: tqdm,
     ) -> Progress:
         """Score the averaged weights; keep them if they are the best so far.
 
-        The loss is None before the first step.
+        The loss is None before the first step, the log in a process that does not write.
         """
         if loss is not None and not np.isfinite(loss):
             raise GraphdownError(
@@ -330,10 +346,13 @@ class Trainer:
         score = float(np.mean([errors[t] / s for t, s in self._target_scales()]))
         better = score < progress.best
         if better:
-            self._keep(state.ema)
             progress = replace(progress, best=score, best_step=progress.step, stale=0)
         else:
             progress = replace(progress, stale=progress.stale + 1)
+        if log is None:
+            return progress
+        if better:
+            self._keep(state.ema)
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
         row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
         log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})
