@@ -9,6 +9,7 @@ so a new version of anything compiles anew, and an entry never changes a result.
 import hashlib
 import os
 import platform
+import time
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import jax
 FOLDER = "GRAPHDOWN_CACHE"
 MOST_BYTES = 256 * 2**20
 ENTRIES = "*-cache"
+CHECKED = "checked"  # its time is that of the last look at the entries
+CLOCKS_DIFFER = 60.0  # seconds, of machines that share a folder
 ZLIB = b"\x78"  # the first byte of what zlib packed; JAX takes another packer where it finds one
 
 
@@ -42,13 +45,19 @@ def keep_compiled() -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove damaged entries, which JAX ignores and never replaces, and more than MOST_BYTES."""
-    left = MOST_BYTES
+    """Remove damaged entries, which JAX ignores and never replaces, and more than MOST_BYTES.
+
+    To unpack all of them would take seconds: only those written since the last time are looked at.
+    """
+    mark, now, left = folder / CHECKED, time.time(), MOST_BYTES
+    since = mark.stat().st_mtime - CLOCKS_DIFFER if mark.exists() else 0.0
     found = ((path, path.stat()) for path in folder.glob(ENTRIES))
     for path, stat in sorted(found, key=lambda e: -max(e[1].st_atime, e[1].st_mtime)):
         left -= stat.st_size
-        if left < 0 or not _whole(path.read_bytes()):
+        if left < 0 or (stat.st_mtime >= since and not _whole(path.read_bytes())):
             path.unlink(missing_ok=True)
+    mark.touch()
+    os.utime(mark, (now, now))
 
 
 def _folder() -> Path:

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,8 @@ def train(
 
     Example: graphdown train configs/demo.yaml --set training.steps=200 output=runs/short
 
+    Several processes, as of `srun graphdown train ...`, train one emulator together.
+
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
@@ -52,7 +55,9 @@ def train(
     from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
     from graphdown.training import train as run_training
+    from graphdown.training.processes import join_processes
 
+    join_processes()
     keep_compiled()
     loaded = load_experiment(experiment, overrides)
     run_training(loaded)
@@ -170,7 +175,7 @@ def downscale(
     from graphdown.data.rules import log_notes
     from graphdown.data.statics import opened_target, read_statics
     from graphdown.emulator import load
-    from graphdown.writing import check_output, write
+    from graphdown.writing import check_output, write_parts
 
     if not inputs:
         raise GraphdownError("No input is given; name the files after the run's folder.")
@@ -190,15 +195,17 @@ def downscale(
         opened, _ = read_files(historical, stated.request(needed, may_lack))
         with opened:
             past = opened.compute()
-    with ds:
-        fine = emulator.downscale(ds.compute(), historical=past)
     words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
     words += ["--target", target] if target else []
     words += ["--statics", *statics] if statics else []
     words += ["--historical", *historical] if historical else []
     words += stated.words()
-    write(fine, output, shlex.join(words))
-    print(f"Wrote {fine.sizes['time']} days of {', '.join(emulator.targets)} to {output}")
+    with ds:
+        stream = emulator.stream(ds, historical=past)
+        with closing(stream.parts) as parts:
+            write_parts(parts, stream.time, output, shlex.join(words))
+    days = stream.time.sizes["time"]
+    print(f"Wrote {days} days of {', '.join(emulator.targets)} to {output}")
 
 
 def check(

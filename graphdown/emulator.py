@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
-from graphdown.data.load import source_arrays
 from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.passes import SourceDays
 from graphdown.data.rules import Notes, log_notes
 from graphdown.data.statics import target_ground
 from graphdown.data.stations import are_stations
@@ -33,13 +33,16 @@ from graphdown.geometry import Geometry
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
+from graphdown.prefetch import prefetched
 from graphdown.provenance import checkpoint_sha256, driving_attrs
+from graphdown.regroup import regrouped
 from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
 FORMAT = 3
 BATCH = 32
+AHEAD = 2  # batches that are made or wait
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
@@ -133,22 +136,61 @@ class Emulator:
                 day, or the source covers less than 99 % of the target.
             GraphdownError: the emulator needs historical fields and has none, or the reverse.
         """
+        work = self._work(coarse, units, historical)
+        with closing(work.results()) as results:
+            return self.dataset(np.concatenate(list(results)), work.time, coarse.attrs)
+
+    def stream(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+    ) -> "Stream":
+        """Downscale as `downscale` does, in memory that does not grow with the number of days.
+
+        The days are read twice: at once, to check them, and a few at a time as they are needed.
+        Reading and the network run in the background while what they made is used.
+
+        Args:
+            coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
+            units, historical: as for `downscale`.
+
+        Raises:
+            DataError, GraphdownError: as for `downscale`.
+        """
+        work = self._work(coarse, units, historical)
+
+        def parts() -> Generator[xr.Dataset, None, None]:
+            start = 0
+            with closing(work.results()) as results:
+                for values in results:
+                    time = work.time.isel(time=slice(start, start + len(values)))
+                    start += len(values)
+                    yield self.dataset(values, time, coarse.attrs)
+
+        return Stream(work.time, parts())
+
+    def _work(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None,
+        historical: xr.Dataset | None,
+    ) -> "_Work":
+        """Check a dataset and return what is to be done."""
         where, notes = "the dataset to downscale", Notes()
         needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
         ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
         check_not_sub_daily(ds, where)
-        grid, values = source_arrays(ds, self.predictors, where, notes)
-        target = self.geometry.target
+        source = SourceDays(ds, self.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
-        values = values if adjustment is None else adjustment(values)
-        covered = coverage(grid, target, self.geometry.spec.margin_km)
-        check_cover(covered, grid, target, where, notes)
+        covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
+        check_cover(covered, source.grid, self.geometry.target, where, notes)
         log_notes(notes.listed())
         orog, around = ds.get("orog"), self.model.target_regression
-        graph, used = self.geometry.used_arrays(grid, orog, around)
-        season = forcings(ds.time)
-        made = run_network(self._network, self.normaliser, graph, values[:, used], season)
-        return self.dataset(made, time_axis(ds.time, ds, coarse), coarse.attrs)
+        graph, used = self.geometry.used_arrays(source.grid, orog, around)
+        time = time_axis(ds.time, ds, coarse)
+        values = partial(source.passed, used)
+        return _Work(self._network, self.normaliser, graph, values, adjustment, time)
 
     def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
         """Return the emulator for another target: finer, coarser, another region, stations.
@@ -244,6 +286,50 @@ class Emulator:
             _write_grid(folder / GROUND, ground.grid, ground.statics)
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Downscaled days that are made as they are asked for.
+
+    Attributes:
+        time: the coordinate `time` of all of them and its bounds, if any.
+        parts: some days at a time, in order; together they are what `Emulator.downscale` returns.
+    """
+
+    time: xr.Dataset
+    parts: Generator[xr.Dataset, None, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """Days to downscale.
+
+    Attributes:
+        network, normaliser, graph: as for `run_network`.
+        values: yields the predictors of all days [days, Ns, V], some days at a time.
+        adjustment: of the predictors, if any.
+        time: see `Stream`.
+    """
+
+    network: Downscaler
+    normaliser: Normaliser
+    graph: GraphArrays
+    values: Callable[[], Generator[np.ndarray, None, None]]
+    adjustment: Adjustment | None
+    time: xr.Dataset
+
+    def results(self) -> Generator[np.ndarray, None, None]:
+        """Yield the targets [days, Nt, T] by batches, the next one being made meanwhile."""
+        season = forcings(self.time.time)
+        with closing(self.values()) as parts:
+            batches = zip(regrouped(parts, BATCH), regrouped([season], BATCH), strict=True)
+            yield from prefetched(self._result, batches, AHEAD, threads=1)
+
+    def _result(self, batch: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        values, season = batch
+        values = values if self.adjustment is None else self.adjustment(values)
+        return run_network(self.network, self.normaliser, self.graph, values, season)
 
 
 def load(run: str | Path) -> Emulator:

@@ -2,7 +2,8 @@
 
 Chunks: a variable of up to 2 MiB is one chunk. A larger one is cut into chunks of 1 to 2 MiB, into
 as many parts along time as over space, so that a map and a time series touch about the same number
-of chunks and neither reads the whole file. Compression is lossless. Fields that are missing at a
+of chunks and neither reads the whole file; but what has to be in memory to write whole chunks, a
+row of them over space, is at most 64 MiB. Compression is lossless. Fields that are missing at a
 point have the fill value 1e20 of CMIP there; coordinates and bounds have no fill value, as CF
 demands. Dates are float64 since the source's reference date, in the source's calendar.
 """
@@ -19,6 +20,7 @@ import xarray as xr
 from meshes.conventions import bounds_label
 
 CHUNK_BYTES = 2 * 2**20
+ROW_BYTES = 64 * 2**20
 FILL_VALUE = 1e20
 DEFAULT_UNITS = "days since 1850-01-01"
 SINCE = re.compile(
@@ -73,6 +75,9 @@ def chunk_sizes(sizes: Mapping[Hashable, int], itemsize: int) -> dict[Hashable, 
         itemsize: bytes per value.
     """
     parts = dict.fromkeys(sizes, 1)
+    if "time" in sizes:
+        moment = itemsize * math.prod(n for d, n in sizes.items() if d != "time")
+        parts["time"] = math.ceil(sizes["time"] / max(1, ROW_BYTES // max(1, moment)))
 
     def lengths() -> dict[Hashable, int]:
         return {d: math.ceil(sizes[d] / parts[d]) for d in sizes}

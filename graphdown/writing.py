@@ -5,14 +5,17 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import xarray as xr
 
-from graphdown.encoding import descriptions, encodings, is_text
+from graphdown.data.store import parts_of
+from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
+from graphdown.growing import Growing, outline
 
 FORMATS = (".nc", ".zarr")
 ZARR_MARKS = (".zgroup", "zarr.json")
@@ -46,28 +49,61 @@ def check_output(path: Path, overwrite: bool) -> None:
 
 
 def write(ds: xr.Dataset, path: Path, command: str) -> None:
-    """Write a dataset; what bears the name stays until the new file is complete.
-
-    The file grows in a hidden folder beside its place, which is removed whatever happens.
+    """Write a dataset; see `write_parts`.
 
     Args:
-        ds: the fields.
+        ds: the fields [time, ...], in memory or not.
+        path, command: as for `write_parts`.
+    """
+    days = ds.transpose("time", ...)
+    time = xr.Dataset(coords={n: v for n, v in days.coords.items() if "time" in v.dims})
+    write_parts(parts_of(days), time, path, command)
+
+
+def write_parts(parts: Iterable[xr.Dataset], time: xr.Dataset, path: Path, command: str) -> None:
+    """Write datasets that follow each other in time, each as it comes.
+
+    What bears the name stays until the new file is complete. That grows in a hidden folder beside
+    its place, which is removed whatever happens. In memory is one part and, of each field, a row
+    of its chunks.
+
+    Args:
+        parts: some times each of the fields [time, ...].
+        time: the coordinate `time` of all of them and its bounds, if any.
         path: a name in .nc or .zarr.
         command: what made it, for the history attribute.
 
     Raises:
         GraphdownError: writing failed, as on a full disk; nothing changed under the name.
     """
-    ready = _prepared(ds, command)
+    rest = iter(parts)
+    first = next(rest)
+    whole = _prepared(outline(first, time), command)
     with _workplace(path) as work:
         new = work / f"new{path.suffix}"
+        with _failure_told(path):
+            growing = Growing(new, whole)
         try:
-            _write_new(ready, new)
-            _move(new, path, aside=work / "old")
-        except (OSError, RuntimeError) as error:
-            left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
-            reason = _reason(error, path.parent)
-            raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
+            for part in chain([first], rest):
+                with _failure_told(path):
+                    growing.append(part)
+            with _failure_told(path):
+                growing.finish()
+                _move(new, path, aside=work / "old")
+        except BaseException:
+            growing.abandon()
+            raise
+
+
+@contextmanager
+def _failure_told(path: Path) -> Iterator[None]:
+    """Turn what fails when an output is written into one sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
+        reason = _reason(error, path.parent)
+        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
 
 
 def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
@@ -83,24 +119,6 @@ def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
     for dim in [d for d in plain.dims if d in plain.coords and is_text(plain[d].variable)]:
         plain = plain.assign_coords({f"{dim}_name": plain[dim].variable}).drop_vars([dim])
     return plain.assign_attrs(history="\n".join([f"{now} {command}", *before]))
-
-
-def _write_new(ds: xr.Dataset, path: Path) -> None:
-    zarr = path.suffix == ".zarr"
-    encoding = encodings(ds, zarr)
-    bare = ds.drop_encoding()
-    for name in descriptions(ds):
-        bare[name].encoding["coordinates"] = None
-    if not zarr:
-        unlimited = ["time"] if "time" in bare.dims else []
-        bare.to_netcdf(path, engine="netcdf4", encoding=encoding, unlimited_dims=unlimited)
-        return
-    lazy = {
-        name: field.chunk(dict(zip(field.dims, encoding[name]["chunks"], strict=True)))
-        for name, field in bare.data_vars.items()
-        if field.chunks
-    }
-    bare.assign(lazy).to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding)
 
 
 def _move(new: Path, path: Path, aside: Path) -> None:

@@ -9,10 +9,12 @@ from meshes.icosphere import MAX_LEVEL, build_mesh, nominal_spacing_km
 from meshes.neighbours import nearest_points
 from meshes.outline import outline
 from meshes.sites import Sites
+from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, in_cap
 
 # Samples of the margin lie this close, as a share of its width.
 SAMPLE = 0.25
 NEAREST_CELLS = 4
+CELLS_AROUND = 5.0
 QUICK_SAMPLE = 1000
 # A point on the edge of a cell counts as in it, by this share of the cell's size.
 EDGE_SLACK = 0.002
@@ -117,11 +119,22 @@ def in_cells(grid: Grid, xyz: np.ndarray) -> np.ndarray:
     used = np.flatnonzero(grid.mask)
     if not used.size:
         raise ValueError("The grid has no used point: its mask is False everywhere.")
-    k = min(NEAREST_CELLS, used.size)
-    near = used[nearest_points(grid.xyz[used], xyz, k)[1]]
+    near = _nearest_cells(grid, used, xyz)
     wanted, slot = np.unique(near, return_inverse=True)
     corners = outline(grid, 1, wanted)[slot.reshape(near.shape)]
     return np.any(_encloses(corners, xyz[:, None, :]), axis=1)
+
+
+def _nearest_cells(grid: Grid, used: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+    """Return the used points [N, k] nearest to unit vectors [N, 3]."""
+    k = min(NEAREST_CELLS, used.size)
+    reach = CELLS_AROUND * grid.spacing_km / EARTH_RADIUS_KM
+    close = used[in_cap(grid.xyz[used], xyz, reach)]
+    if k <= close.size < used.size:
+        chord, index = nearest_points(grid.xyz[close], xyz, k)
+        if chord.max() < angle_to_chord(reach):
+            return close[index]
+    return used[nearest_points(grid.xyz[used], xyz, k)[1]]
 
 
 def _encloses(corners: np.ndarray, point: np.ndarray) -> np.ndarray:

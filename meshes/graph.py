@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from meshes import connect
+from meshes.blocks import blocks
 from meshes.coverage import describe_extent, meets
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh
@@ -268,13 +269,18 @@ def decode_edges(mesh: Mesh, target: Grid, neighbours: int) -> EdgeSet:
     Weights fall off with the distance in units of twice the finest level's nominal spacing;
     features are in units of that spacing.
     """
-    senders, receivers = connect.k_nearest(mesh.xyz, target.xyz, neighbours)
-    position, distance = relative_position(
-        mesh.xyz[senders], target.xyz[receivers], mesh.spacing_km
-    )
-    farthest = distance.reshape(-1, neighbours).max(axis=1).repeat(neighbours)
-    raw = kernel(distance / np.maximum(DECODE_REACH, connect.ENLARGED * farthest))
-    return _edge_set(senders, receivers, position, raw, POSITION_FEATURES)
+    parts = []
+    for block in blocks(target.size):
+        xyz = target.xyz[block]
+        senders, receivers = connect.k_nearest(mesh.xyz, xyz, neighbours)
+        position, distance = relative_position(mesh.xyz[senders], xyz[receivers], mesh.spacing_km)
+        farthest = distance.reshape(-1, neighbours).max(axis=1).repeat(neighbours)
+        raw = kernel(distance / np.maximum(DECODE_REACH, connect.ENLARGED * farthest))
+        made = _edge_set(senders, receivers, position, raw, POSITION_FEATURES)
+        parts.append(replace(made, receivers=made.receivers + np.int32(block.start)))
+    names = ("senders", "receivers", "features", "weights")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return EdgeSet(**columns, feature_names=POSITION_FEATURES)
 
 
 def kernel(x: np.ndarray) -> np.ndarray:

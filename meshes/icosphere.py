@@ -122,7 +122,8 @@ def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) 
     """
     if not margin_km >= 0:
         raise ValueError(f"margin_km must not be negative, got {margin_km}.")
-    tree = cKDTree(target.xyz[target.mask])
+    # Built fast, of many points, to answer a few questions.
+    tree = cKDTree(target.xyz[target.mask], compact_nodes=False, balanced_tree=False)
 
     def within(xyz: np.ndarray, reach_km: float) -> np.ndarray:
         reach = float(angle_to_chord(reach_km / EARTH_RADIUS_KM)) * (1 + 1e-12)

@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from meshes.grid import Grid
 from meshes.remap import interpolate
 from meshes.sites import Sites
-from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
+from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle, in_cap
 from meshes.weights import SparseWeights
 
 # Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
@@ -34,8 +34,9 @@ class Neighbourhood:
         reach_km = radius_km + CELLS_AROUND * source.spacing_km
         if self.points.size > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
             chord = float(angle_to_chord(reach_km / EARTH_RADIUS_KM))
-            near = self._nodes.query(source.xyz[self.points], distance_upper_bound=chord)[0]
-            kept = self.points[np.isfinite(near)]
+            close = self.points[in_cap(source.xyz[self.points], nodes, reach_km / EARTH_RADIUS_KM)]
+            near = self._nodes.query(source.xyz[close], distance_upper_bound=chord)[0]
+            kept = close[np.isfinite(near)]
             if 0 < kept.size < LARGEST_SHARE * self.points.size:
                 self.points, self.reach_km = kept, reach_km
 

@@ -1,13 +1,15 @@
 """Weights from any grid to any other: nearest, bilinear and conservative."""
 
 import numpy as np
+from scipy.spatial import cKDTree
 
+from meshes.blocks import blocks
 from meshes.grid import Grid
 from meshes.neighbours import nearest_points
 from meshes.overlap import overlap_areas
 from meshes.sites import Sites
 from meshes.sphere import normalise
-from meshes.triangulation import Triangulation, cross2, gnomonic, polygons_by_size
+from meshes.triangulation import Triangulation, cross2, gnomonic
 from meshes.weights import SparseWeights
 
 NEGLIGIBLE = 1e-9
@@ -82,13 +84,18 @@ def interpolate(sites: Sites, xyz: np.ndarray, triangle: np.ndarray | None) -> S
         return sites.spread(np.arange(len(xyz)), chosen, np.ones(len(xyz)), len(xyz))
     mesh = sites.triangulation
     assert mesh is not None
-    inside = mesh.inside[triangle]
-    parts = [_within(mesh, triangle, xyz, np.flatnonzero(inside))]
-    outside = np.flatnonzero(~inside)
-    if outside.size:
-        parts.append(_on_rim(mesh, xyz, outside))
-    rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return sites.spread(rows, cols, values, len(xyz))
+    rim = None if mesh.inside[triangle].all() else _Rim(mesh)
+    made = []
+    for block in blocks(len(xyz)):
+        mine, points = triangle[block], xyz[block]
+        inside = mesh.inside[mine]
+        parts = [_within(mesh, mine, points, np.flatnonzero(inside))]
+        outside = np.flatnonzero(~inside)
+        if rim is not None and outside.size:
+            parts.append(rim.entries(points, outside))
+        rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        made.append(sites.spread(rows, cols, values, len(points)))
+    return SparseWeights.stacked(made)
 
 
 def _within(
@@ -98,7 +105,7 @@ def _within(
     of_target = label[triangle[targets]]
     rows, cols, values = [], [], []
     slot = np.full(label.max() + 1, -1)
-    for members, vertices in polygons_by_size(label, mesh.triangles):
+    for members, vertices in mesh.polygons:
         slot[:] = -1
         slot[members] = np.arange(len(members))
         mine = np.flatnonzero(slot[of_target] >= 0)
@@ -134,26 +141,39 @@ def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _on_rim(mesh: Triangulation, xyz: np.ndarray, targets: np.ndarray) -> _Entries:
-    """Interpolate linearly at the nearest point of the region's rim (or a lone point)."""
-    a, b = _rim(mesh)
-    lone = np.setdiff1d(np.arange(mesh.size), mesh.triangles[mesh.inside])
-    a, b = np.concatenate([a, lone]), np.concatenate([b, lone])
-    position = xyz[targets]
-    candidates = _rim_candidates(mesh.points, a, b, position)
-    along = mesh.points[b[candidates]] - mesh.points[a[candidates]]
-    offset = position[:, None, :] - mesh.points[a[candidates]]
-    length = np.sum(along**2, axis=2)
-    share = np.sum(offset * along, axis=2) / np.where(length > 0, length, 1.0)
-    share = np.clip(share, 0.0, 1.0)
-    foot = mesh.points[a[candidates]] + share[..., None] * along
-    best = np.linalg.norm(position[:, None, :] - normalise(foot), axis=2).argmin(axis=1)
-    edge, share = candidates[np.arange(len(best)), best], share[np.arange(len(best)), best]
-    return (
-        np.concatenate([targets, targets]),
-        np.concatenate([a[edge], b[edge]]),
-        np.concatenate([1.0 - share, share]),
-    )
+class _Rim:
+    """The edges of a triangulation's region, and the points of it that are in no triangle."""
+
+    def __init__(self, mesh: Triangulation) -> None:
+        self._points = mesh.points
+        a, b = _rim(mesh)
+        lone = np.setdiff1d(np.arange(mesh.size), mesh.triangles[mesh.inside])
+        self._a, self._b = np.concatenate([a, lone]), np.concatenate([b, lone])
+        ends = self._points[self._a], self._points[self._b]
+        self._tree = cKDTree(np.concatenate([*ends, normalise(ends[0] + ends[1])]))
+
+    def entries(self, xyz: np.ndarray, targets: np.ndarray) -> _Entries:
+        """Interpolate linearly at the nearest point of the rim (or a lone point)."""
+        a, b, position = self._a, self._b, xyz[targets]
+        candidates = self._candidates(position)
+        along = self._points[b[candidates]] - self._points[a[candidates]]
+        offset = position[:, None, :] - self._points[a[candidates]]
+        length = np.sum(along**2, axis=2)
+        share = np.sum(offset * along, axis=2) / np.where(length > 0, length, 1.0)
+        share = np.clip(share, 0.0, 1.0)
+        foot = self._points[a[candidates]] + share[..., None] * along
+        best = np.linalg.norm(position[:, None, :] - normalise(foot), axis=2).argmin(axis=1)
+        edge, share = candidates[np.arange(len(best)), best], share[np.arange(len(best)), best]
+        return (
+            np.concatenate([targets, targets]),
+            np.concatenate([a[edge], b[edge]]),
+            np.concatenate([1.0 - share, share]),
+        )
+
+    def _candidates(self, position: np.ndarray) -> np.ndarray:
+        """Return, per position, edges [N, k] that include the nearest: those of the near ends."""
+        edge = np.tile(np.arange(len(self._a)), 3)
+        return edge[nearest_points(self._tree, position, min(8, len(edge)))[1]]
 
 
 def _rim(mesh: Triangulation) -> tuple[np.ndarray, np.ndarray]:
@@ -162,14 +182,3 @@ def _rim(mesh: Triangulation) -> tuple[np.ndarray, np.ndarray]:
     corners = mesh.triangles[triangle]
     rows = np.arange(len(triangle))
     return corners[rows, (opposite + 1) % 3], corners[rows, (opposite + 2) % 3]
-
-
-def _rim_candidates(
-    points: np.ndarray, a: np.ndarray, b: np.ndarray, position: np.ndarray
-) -> np.ndarray:
-    """Return, per position, rim edges [N, k] that include the nearest: those of the near ends."""
-    middle = normalise(points[a] + points[b])
-    sites = np.concatenate([points[a], points[b], middle])
-    edge = np.tile(np.arange(len(a)), 3)
-    k = min(8, len(sites))
-    return edge[nearest_points(sites, position, k)[1]]

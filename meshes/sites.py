@@ -3,8 +3,9 @@
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import QhullError
+from scipy.spatial import QhullError, cKDTree
 
+from meshes.blocks import blocks
 from meshes.grid import Grid
 from meshes.neighbours import nearest_points
 from meshes.triangulation import Triangulation, merge_coincident
@@ -51,8 +52,12 @@ class Sites:
         """Return the triangle [N] around each unit vector [N, 3], None without triangles."""
         if self.triangulation is None:
             return None
-        # A rough neighbour is start enough, and much faster to find far from the region.
-        return self.triangulation.locate(xyz, nearest_points(self.points, xyz, eps=1.0)[1][:, 0])
+        tree, found = cKDTree(self.points), np.empty(len(xyz), dtype=np.intp)
+        for block in blocks(len(xyz)):
+            # A rough neighbour is start enough, and much faster to find far from the region.
+            start = nearest_points(tree, xyz[block], eps=1.0)[1][:, 0]
+            found[block] = self.triangulation.locate(xyz[block], start)
+        return found
 
     def nearest(self, xyz: np.ndarray) -> np.ndarray:
         """Return the index of the nearest position [N]; the first of equally near ones."""

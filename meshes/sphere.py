@@ -45,6 +45,24 @@ def distance_km(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return EARTH_RADIUS_KM * chord_to_angle(np.linalg.norm(a - b, axis=-1))
 
 
+def in_cap(points: np.ndarray, xyz: np.ndarray, angle: float) -> np.ndarray:
+    """Return the indices of all points closer than `angle` (radian) to one of xyz, and some more.
+
+    Those in a cap around all of xyz: far cheaper than to look for the nearest.
+
+    Args:
+        points, xyz: unit vectors [P, 3] and [N, 3].
+        angle: in radian.
+    """
+    centre = xyz.sum(axis=0)
+    length = float(np.linalg.norm(centre))
+    if length < 1e-9 * len(xyz):
+        return np.arange(len(points))
+    centre = centre / length
+    reach = float(np.arccos(np.clip((xyz @ centre).min(), -1.0, 1.0))) + angle
+    return np.flatnonzero(points @ centre >= np.cos(min(reach, np.pi)) - 1e-9)
+
+
 def tangent_frame(xyz: np.ndarray) -> np.ndarray:
     """Return the local frame [..., 3 (east, north, up), 3] of unit vectors [..., 3].
 

@@ -100,9 +100,7 @@ class Triangulation:
 
         A walk that rounding errors keep among needle-like triangles is ended by a search.
         """
-        incident = np.zeros(len(self.points), dtype=np.intp)
-        incident[self.triangles.ravel()] = np.repeat(np.arange(len(self.triangles)), 3)
-        found = incident[start]
+        found = self._incident[start]
         active = np.arange(len(targets))
         for _ in range(MAX_STEPS):
             corners = self.points[self.triangles[found[active]]]
@@ -116,6 +114,13 @@ class Triangulation:
         for one in active:
             found[one] = self._pierced(targets[one])
         return found
+
+    @cached_property
+    def _incident(self) -> np.ndarray:
+        """A triangle at each point."""
+        incident = np.zeros(len(self.points), dtype=np.intp)
+        incident[self.triangles.ravel()] = np.repeat(np.arange(len(self.triangles)), 3)
+        return incident
 
     def _pierced(self, target: np.ndarray) -> int:
         """Return the triangle that the ray to a unit vector leaves the hull through."""
@@ -142,6 +147,11 @@ class Triangulation:
         graph = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n))
         label = connected_components(graph, directed=False)[1]
         return self._split_bad_polygons(label)
+
+    @cached_property
+    def polygons(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The polygons with their vertices, see `polygons_by_size`."""
+        return polygons_by_size(self.polygon_of_triangle, self.triangles)
 
     def _split_bad_polygons(self, label: np.ndarray) -> np.ndarray:
         """Give each triangle of a polygon that is not a convex disc its own label."""

@@ -1,5 +1,6 @@
 """Sparse weights that carry values from one set of points to another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +34,18 @@ class SparseWeights:
         entries = matrix.tocoo()
         row, col = entries.coords
         return cls(row.astype(np.int32), col.astype(np.int32), entries.data, shape)
+
+    @classmethod
+    def stacked(cls, parts: Sequence["SparseWeights"]) -> "SparseWeights":
+        """Return weights from the same sources to the targets of several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        sizes = [part.shape[0] for part in parts]
+        starts = np.cumsum([0, *sizes[:-1]])
+        rows = [part.rows + np.int32(start) for part, start in zip(parts, starts, strict=True)]
+        cols, values = ([getattr(part, n) for part in parts] for n in ("cols", "values"))
+        shape = (sum(sizes), parts[0].shape[1])
+        return cls(np.concatenate(rows), np.concatenate(cols), np.concatenate(values), shape)
 
     def of_rows(self, kept: np.ndarray) -> "SparseWeights":
         """Return the weights [K, n_source] of rows given by ascending indices [K]."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import zlib
 
 import pytest
@@ -81,8 +82,25 @@ def test_damaged_entries_and_those_not_used_for_longest_are_removed(tmp_path, mo
     other = tmp_path / "notes.txt"
     other.write_bytes(b"x" * 9000)
     cache.tidy(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([new, old, other])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {new.name, old.name, other.name, cache.CHECKED}
     assert not older.exists()
+
+
+def test_entries_are_unpacked_once(tmp_path, monkeypatch):
+    looked, real = [], cache._whole
+    monkeypatch.setattr(cache, "_whole", lambda found: looked.append(1) or real(found))
+    hour, now = 3600.0, time.time()
+    for number in range(3):
+        entry(tmp_path, f"old{number}", 100, now - hour)
+    cache.tidy(tmp_path)
+    assert len(looked) == 3
+    late = entry(tmp_path, "late", 100, now)
+    late.write_bytes(late.read_bytes()[:50])
+    cache.tidy(tmp_path)
+    assert len(looked) == 4 and not late.exists()
+    cache.tidy(tmp_path)
+    assert len(looked) == 4
 
 
 def test_nothing_changes_where_no_cache_is_wanted(monkeypatch):

@@ -307,6 +307,23 @@ def test_each_day_is_downscaled_for_itself():
     assert_close(one, whole.isel(time=[50]))
 
 
+@pytest.mark.parametrize("days_read", [9, 71])
+def test_a_stream_gives_the_bytes_of_the_whole(days_read):
+    days = dataset(SOURCES["regular"], days=71)
+    days["tas"][:, 2, 3] = np.nan
+    whole = emulator().downscale(days)
+    stream = emulator().stream(days.chunk(time=days_read))
+    parts = list(stream.parts)
+    assert [part.sizes["time"] for part in parts] == [32, 32, 7]
+    xr.testing.assert_identical(xr.concat(parts, "time"), whole)
+    xr.testing.assert_identical(stream.time, whole[["time"]].drop_attrs(deep=False))
+
+
+def test_a_stream_refuses_at_once_what_it_cannot_use(coarse):
+    with pytest.raises(DataError, match="1 values are missing, the first in 'pr'"):
+        emulator().stream(broken(coarse, "pr", time=3, lat=2, lon=2))
+
+
 def test_days_of_a_calendar_of_360_days_are_kept(coarse):
     time = xr.date_range("2001-02-27", periods=6, calendar="360_day", use_cftime=True)
     result = emulator().downscale(coarse.assign_coords(time=time))

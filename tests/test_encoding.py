@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.encoding import CHUNK_BYTES, chunk_sizes, encodings
+from graphdown.encoding import CHUNK_BYTES, ROW_BYTES, chunk_sizes, encodings
 from graphdown.writing import write
 
 CENTURY = {"time": 36500, "rlat": 412, "rlon": 424}
@@ -28,10 +28,18 @@ def test_large_fields_are_cut_into_chunks_of_about_one_to_two_mib(sizes):
 
 
 def test_a_map_and_a_time_series_touch_about_as_many_chunks():
-    chunks = chunk_sizes(CENTURY, itemsize=4)
-    parts = {d: -(-CENTURY[d] // chunks[d]) for d in CENTURY}
+    decade = {**CENTURY, "time": 3650}
+    chunks = chunk_sizes(decade, itemsize=4)
+    parts = {d: -(-decade[d] // chunks[d]) for d in decade}
     assert 0.7 < parts["time"] / (parts["rlat"] * parts["rlon"]) < 1.4
     assert 0.6 < chunks["rlat"] / chunks["rlon"] < 1.6
+
+
+@pytest.mark.parametrize("years", [1, 10, 100, 1000])
+def test_what_must_be_in_memory_to_write_whole_chunks_does_not_grow_with_the_years(years):
+    sizes = {**CENTURY, "time": 365 * years}
+    row = chunk_sizes(sizes, itemsize=4)["time"] * 4 * sizes["rlat"] * sizes["rlon"]
+    assert row <= ROW_BYTES
 
 
 def test_small_fields_are_one_chunk():

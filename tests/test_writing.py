@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -10,20 +11,23 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import dask
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 from flax import nnx
 
+from graphdown import encoding
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
+from graphdown.growing import Growing
 from graphdown.model import ModelSpec
 from graphdown.times import time_axis
-from graphdown.writing import check_output, write
+from graphdown.writing import check_output, write, write_parts
 from meshes import GraphSpec, Grid
 
 FOLDER = os.environ.get("GRAPHDOWN_DATA")
@@ -304,6 +308,44 @@ def small(value):
     return laid_out(regular(), coarse(), value)
 
 
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_parts_of_any_length_make_the_file_that_all_at_once_make(ending, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "CHUNK_BYTES", 1000)
+    fine = laid_out(stations(), coarse(days=50))
+    noise = np.random.default_rng(0).normal(size=fine.tas.shape).astype(np.float32)
+    fine["tas"] = fine.tas.copy(data=np.where(noise > 1, np.nan, noise))
+    one, other = tmp_path / f"one.{ending}", tmp_path / f"other.{ending}"
+    write(fine, one, "test")
+    time = xr.Dataset(coords={n: v for n, v in fine.coords.items() if "time" in v.dims})
+    starts = [0, 3, 4, 29, 50]
+    parts = (fine.isel(time=slice(*ends)) for ends in itertools.pairwise(starts))
+    with dask.config.set({"array.chunk-size": "1KiB"}):  # a field like a large one
+        write_parts(parts, time, other, "test")
+    if ending == "zarr":
+        files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
+        assert files == sorted(p.relative_to(other) for p in other.rglob("*") if p.is_file())
+        chunks = [f for f in files if not f.name.startswith(".")]
+        assert all((one / f).read_bytes() == (other / f).read_bytes() for f in chunks)
+        assert len([f for f in chunks if f.parts[0] == "tas"]) > 4
+    with xr.open_dataset(one) as a, xr.open_dataset(other) as b:
+        xr.testing.assert_identical(a.drop_attrs(deep=False), b.drop_attrs(deep=False))
+        np.testing.assert_array_equal(a.tas, fine.tas)
+
+
+def test_parts_that_cannot_be_made_leave_nothing_and_say_why(tmp_path):
+    fine = small(1.0)
+
+    def parts():
+        yield fine.isel(time=slice(0, 2))
+        raise GraphdownError("the source ends here.")
+
+    time = xr.Dataset(coords={n: v for n, v in fine.coords.items() if "time" in v.dims})
+    for ending in ("nc", "zarr"):
+        with pytest.raises(GraphdownError, match=r"^the source ends here.$"):
+            write_parts(parts(), time, tmp_path / f"fine.{ending}", "test")
+    assert os.listdir(tmp_path) == []
+
+
 def test_outputs_that_cannot_be_written_are_refused(tmp_path):
     path, folder, store = tmp_path / "a.nc", tmp_path / "b.nc", tmp_path / "c.zarr"
     check_output(path, overwrite=False)
@@ -336,17 +378,15 @@ def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeyp
     tmp_path.chmod(0o700)
 
 
-def fail_half_way(monkeypatch, ending, error):
-    """Make xarray write the file and then fail, as when the disk fills up."""
-    name = "to_zarr" if ending == "zarr" else "to_netcdf"
-    real = getattr(xr.Dataset, name)
+def fail_half_way(monkeypatch, error):
+    """Write the file and then fail, as when the disk fills up."""
+    real = Growing.finish
 
-    @functools.wraps(real)
-    def broken(self, path, **options):
-        real(self, path, **options)
+    def broken(self):
+        real(self)
         raise error
 
-    monkeypatch.setattr(xr.Dataset, name, broken)
+    monkeypatch.setattr(Growing, "finish", broken)
 
 
 @pytest.mark.parametrize("ending", ["nc", "zarr"])
@@ -363,7 +403,7 @@ def test_a_write_that_fails_changes_nothing(ending, exists, error, reason, tmp_p
     path = tmp_path / f"fine.{ending}"
     if exists:
         write(small(1.0), path, "first")
-    fail_half_way(monkeypatch, ending, error)
+    fail_half_way(monkeypatch, error)
     with pytest.raises(GraphdownError, match=f"was not written: {reason}") as raised:
         write(small(2.0), path, "second")
     assert ("the old one is kept" in str(raised.value)) == exists
@@ -394,7 +434,7 @@ def test_a_write_that_runs_into_the_file_size_limit_is_told(tmp_path):
 
 @pytest.mark.parametrize("ending", ["nc", "zarr"])
 def test_an_interrupted_write_leaves_nothing(ending, tmp_path, monkeypatch):
-    fail_half_way(monkeypatch, ending, KeyboardInterrupt())
+    fail_half_way(monkeypatch, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         write(small(1.0), tmp_path / f"fine.{ending}", "test")
     assert os.listdir(tmp_path) == []

@@ -247,6 +247,27 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
     Raises:
         DataError: the variables stand on different grids, or no coordinates are found.
     """
+    return grid_where_present(ds, {name: ever_present(ds[name]) for name in variables}, where)
+
+
+def ever_present(field: xr.DataArray) -> xr.DataArray:
+    """Tell at which points a field has a value at any time."""
+    there = field.notnull()
+    return there.any("time") if "time" in there.dims else there
+
+
+def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str) -> Grid:
+    """Return the grid that variables share, without the points at which one is never present.
+
+    Args:
+        ds: has the variables.
+        there: `ever_present` of each of them.
+        where: for messages.
+
+    Raises:
+        DataError: as for `horizontal_grid`.
+    """
+    variables = list(there)
     dims = {name: tuple(d for d in ds[name].dims if d != "time") for name in variables}
     first = variables[0]
     for name in variables:
@@ -258,10 +279,8 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
             )
     grid = grid_of_dataset(ds, variables, where)
     present = np.ones(grid.shape, dtype=bool)
-    for name in variables:
-        there = ds[name].notnull()
-        there = there.any("time") if "time" in there.dims else there
-        present &= there.transpose(*grid.dims).values
+    for one in there.values():
+        present &= one.transpose(*grid.dims).values
     if not present.any():
         raise refuse("all-missing", f"{where}: no point has values of all variables; check them.")
     if present.all():

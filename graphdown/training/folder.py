@@ -13,15 +13,18 @@ from graphdown.experiment import (
     load_experiment,
     write_experiment,
 )
+from graphdown.training.processes import first_before_others, is_first
 
 
 def open_run(experiment: Experiment) -> Path:
     """Create the run's folder, or check that it holds this experiment."""
     run = Path(experiment.output)
-    check_run(experiment, run)
-    run.mkdir(parents=True, exist_ok=True)
-    # Also where it is there: the baselines may be others than before.
-    write_experiment(experiment, run / "experiment.yaml")
+    with first_before_others("run"):
+        check_run(experiment, run)
+        run.mkdir(parents=True, exist_ok=True)
+        # Also where it is there: the baselines may be others than before.
+        if is_first():
+            write_experiment(experiment, run / "experiment.yaml")
     return run
 
 
@@ -47,8 +50,13 @@ def check_run(experiment: Experiment, run: Path) -> None:
 
 
 def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Return what training depends on: a run may be scored beside other baselines later."""
-    return {key: value for key, value in experiment.items() if key != "baselines"}
+    """Return what training depends on.
+
+    A run may be scored beside other baselines later, and go on with other devices.
+    """
+    training = {k: v for k, v in experiment["training"].items() if k not in ("backend", "devices")}
+    rest = {key: value for key, value in experiment.items() if key != "baselines"}
+    return {**rest, "training": training}
 
 
 def _first_difference(a: Any, b: Any, key: str = "") -> str | None:

@@ -43,6 +43,7 @@ from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel, Step
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
+from graphdown.training.processes import first_before_others
 from graphdown.training.regression import fit_target_regression
 from graphdown.training.run import Run
 from graphdown.training.samples import (
@@ -98,8 +99,9 @@ def load_for(experiment: Experiment) -> ExperimentData:
         DataError: a field is missing or wrong.
     """
     run = Path(experiment.output)
-    check_run(experiment, run)
-    return load_data(experiment, store_folder(experiment, run))
+    with first_before_others("data"):
+        check_run(experiment, run)
+        return load_data(experiment, store_folder(experiment, run))
 
 
 class Trainer(Run):
@@ -197,7 +199,8 @@ class Trainer(Run):
         warmed = (predictors, targets)
         return Constants(samples.graph, samples.bank, scales, weight, warmed, samples.smoother)
 
-    def _batch(self, step: int) -> tuple[Batch, int]:
+    def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
+        """Return a share of the days of a step, and the number of their source."""
         spec, seed = self.experiment.training, self.experiment.seed
         source, before = source_of_step(step, len(self.samples), seed)
         samples = self.samples[source]
@@ -206,7 +209,7 @@ class Trainer(Run):
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
         grid = int(random.integers(samples.grids))
-        return samples.batch(days, warming, spacing, grid), source
+        return samples.batch(days[share], warming[share], spacing, grid), source
 
     def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))

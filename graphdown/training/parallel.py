@@ -1,9 +1,12 @@
-"""Map the step over the local devices: each gets its share of the batch, the state is replicated.
+"""Map the step over the devices: each gets its share of the batch, the state is replicated.
 
-The step is written once, for one device, with the named axis "data" to sum over.
+The step is written once, for one device, with the named axis "data" to sum over. The devices are
+those of all processes, see `graphdown.training.processes`.
 """
 
 from collections.abc import Callable
+from functools import partial
+from itertools import groupby, islice
 from typing import Any
 
 import jax
@@ -23,7 +26,7 @@ class DataParallel:
     Args:
         step: for one device; sums over the axis "data" make state and metrics the same on all.
         backend: "pmap" or "shard_map".
-        devices: how many local devices to use; 0 means all.
+        devices: how many devices of each process to use; 0 means all.
 
     Raises:
         ExperimentError: more devices asked for than there are.
@@ -35,13 +38,18 @@ class DataParallel:
             raise ExperimentError(
                 f"'training.devices' asks for {devices} devices, but there are {len(there)}."
             )
-        self.devices = there[: devices or len(there)]
+        used = devices or len(there)
+        every = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        of_processes = groupby(every, key=lambda device: device.process_index)
+        self.devices = [device for _, own in of_processes for device in islice(own, used)]
+        self._local = used
         self.backend = backend
         mesh = jax.make_mesh(
             (len(self.devices),), (AXIS,), devices=self.devices, axis_types=(AxisType.Auto,)
         )
         split, whole = PartitionSpec(AXIS), PartitionSpec()
         self._shardings = NamedSharding(mesh, whole), NamedSharding(mesh, split)
+        self._give = partial(jax.make_array_from_process_local_data, self._shardings[1])
         if backend == "pmap":
             self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
             return
@@ -59,19 +67,30 @@ class DataParallel:
         if self.backend == "shard_map":
             return jax.device_put(tree, self._shardings[0])
         # To lie as the step's own results will: one compilation.
-        n = len(self.devices)
+        n = self._local
         copies = jax.tree.map(lambda a: np.broadcast_to(a, (n, *np.shape(a))), tree)
-        return jax.device_put(copies, self._shardings[1])
+        return jax.tree.map(self._give, copies)
 
     def one(self, tree: Any) -> Any:
-        """Return one copy of replicated arrays."""
-        return tree if self.backend == "shard_map" else jax.tree.map(lambda a: a[0], tree)
+        """Return one copy of replicated arrays, on a device of this process."""
+        if self.backend == "pmap":
+            return jax.tree.map(lambda a: a[0], tree)
+        shared = len(self.devices) > self._local
+        return jax.tree.map(lambda a: a.addressable_data(0), tree) if shared else tree
+
+    def share(self, size: int) -> slice:
+        """Return which of a batch of `size` days are those of this process's devices."""
+        own = size * self._local // len(self.devices)
+        return slice(jax.process_index() * own, (jax.process_index() + 1) * own)
 
     def split(self, batch: Any) -> Any:
-        """Give each device its share of the leading axis, which the device count must divide."""
+        """Give each device its share of the leading axis of this process's share of a batch.
+
+        The number of devices must divide it.
+        """
         if self.backend == "shard_map":
-            return jax.device_put(batch, self._shardings[1])
-        n = len(self.devices)
+            return jax.tree.map(self._give, batch)
+        n = self._local
         return jax.tree.map(lambda a: np.reshape(a, (n, a.shape[0] // n, *a.shape[1:])), batch)
 
     def __call__(self, state: Any, batch: Any, constants: Any) -> tuple[Any, Any]:

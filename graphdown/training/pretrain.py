@@ -36,6 +36,7 @@ from graphdown.training.folder import check_run, open_run, put
 from graphdown.training.hide import visible_nodes
 from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
+from graphdown.training.processes import first_before_others
 from graphdown.training.run import Run
 from graphdown.training.samples import days_of_step, source_of_step
 from graphdown.training.step import make_descent, make_optimiser
@@ -68,8 +69,9 @@ def pretrain(experiment: Experiment, data: ExperimentData | None = None) -> Pret
             f"The experiment {experiment.name!r} is no pretraining; give it a section 'pretrain', "
             "as in 'pretrain: {hidden: 0.4}'."
         )
-    check_run(experiment, Path(experiment.output))
-    data = data or load_data(experiment)
+    with first_before_others("data"):
+        check_run(experiment, Path(experiment.output))
+        data = data or load_data(experiment)
     keep_freed_memory()
     run = Pretrainer(experiment, data, open_run(experiment))
     run.finish()
@@ -180,15 +182,16 @@ class Pretrainer(Run):
         smoother = None if stacked is None else jax.tree.map(lambda a: a[0], stacked)
         return HiddenConstants(graph, scales, area, warmed, smoother)
 
-    def _batch(self, step: int) -> tuple[HiddenBatch, int]:
+    def _batch(self, step: int, share: slice = slice(None)) -> tuple[HiddenBatch, int]:
         spec, seed = self.experiment.training, self.experiment.seed
         source, before = source_of_step(step, len(self.fields), seed)
         own = self.fields[source]
         days = days_of_step(before, spec.batch_size, len(own.train), seed, source)
         random = np.random.default_rng([seed, 15485863, step])
-        warming = random.uniform(*spec.warming_offset, size=len(days)).astype(np.float32)
+        warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
         visible = _padded(visible_nodes(own.grid, self.spec, random))
+        days, warming = days[share], warming[share]
         batch = HiddenBatch(
             pad_nodes(own.train[days]),
             own.train_season[days],

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from tqdm import tqdm
 
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.experiment import Experiment
+from graphdown.prefetch import prefetched
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
 from graphdown.training.parallel import DataParallel, Step
-from graphdown.training.prefetch import prefetched
+from graphdown.training.processes import is_first, wait_for_all
 from graphdown.training.step import State, initial_state
 
 
@@ -50,8 +52,8 @@ class Run(ABC):
         """Return what stays the same from step to step, on every device, for each source."""
 
     @abstractmethod
-    def _batch(self, step: int) -> tuple[Any, int]:
-        """Return the batch of a step and the number of its source."""
+    def _batch(self, step: int, share: slice = slice(None)) -> tuple[Any, int]:
+        """Return a share of the days of a step, and the number of their source."""
 
     @abstractmethod
     def _rmse(self, params: Any) -> dict[str, float]:
@@ -83,6 +85,7 @@ class Run(ABC):
                 self._loop(state, progress, checkpoints)
         finally:
             checkpoints.close()
+        wait_for_all("end")
         if spec.steps and not (self.folder / self.result).is_dir():
             raise GraphdownError(f"The run {str(self.folder)!r} ended without a valid state.")
 
@@ -101,7 +104,9 @@ class Run(ABC):
         constants = self._replicated(mapped)
         state = mapped.replicate(state)
         fresh = progress.step == 0 and not np.isfinite(progress.best)
-        log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
+        log = None
+        if is_first():
+            log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
         bar = tqdm(
             total=spec.steps,
             initial=progress.step,
@@ -110,10 +115,12 @@ class Run(ABC):
             mininterval=1.0,
             dynamic_ncols=True,
             desc="train",
+            disable=not is_first(),
         )
         losses: list[jax.Array] = []
         started, before = time.monotonic(), progress.seconds
-        batches = prefetched(self._batch, range(progress.step, spec.steps))
+        make = partial(self._batch, share=mapped.share(spec.batch_size))
+        batches = prefetched(make, range(progress.step, spec.steps))
         with bar, closing(batches):
             if fresh and self.scores_start:
                 progress = self._validate(mapped.one(state), progress, None, log, bar)
@@ -140,12 +147,12 @@ class Run(ABC):
         state: State,
         progress: Progress,
         loss: float | None,
-        log: MetricsLog,
+        log: MetricsLog | None,
         bar: tqdm,
     ) -> Progress:
         """Score the averaged weights; keep them if they are the best so far.
 
-        The loss is None before the first step.
+        The loss is None before the first step, the log in a process that does not write.
         """
         if loss is not None and not np.isfinite(loss):
             raise GraphdownError(
@@ -156,10 +163,13 @@ class Run(ABC):
         score = float(np.mean([errors[t] / s for t, s in self._scales()]))
         better = score < progress.best
         if better:
-            self._keep(state.ema)
             progress = replace(progress, best=score, best_step=progress.step, stale=0)
         else:
             progress = replace(progress, stale=progress.stale + 1)
+        if log is None:
+            return progress
+        if better:
+            self._keep(state.ema)
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
         row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
         log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
+from meshes import GraphSpec, Grid, blocks, build_graph, icosphere, load_graph
 from meshes.sphere import EARTH_RADIUS_KM, tangent_frame
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
@@ -44,6 +44,28 @@ def test_the_graph_is_whole():
 )
 def test_any_source_gives_a_whole_graph(source):
     build_graph(source, TARGET, SPEC).validate()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [SOURCE, Grid.regular(1.0, 1.0, (10.0, 45.0, 25.0, 55.0)), Grid.from_points([14.0], [50.0])],
+    ids=["around", "inside-the-target", "one-point"],
+)
+def test_the_graph_does_not_depend_on_how_many_targets_are_worked_on_at_once(source, monkeypatch):
+    whole = build_graph(source, TARGET, SPEC)
+    monkeypatch.setattr(blocks, "POINTS", 70)
+    assert len(list(blocks.blocks(TARGET.size))) == 7
+    parts = build_graph(source, TARGET, SPEC)
+    for name in EDGES:
+        for what in ("senders", "receivers", "features", "weights"):
+            own, other = (getattr(getattr(graph, name), what) for graph in (whole, parts))
+            np.testing.assert_array_equal(own, other)
+            assert own.dtype == other.dtype
+    for name in ("to_target", "to_mesh"):
+        own, other = getattr(whole, name), getattr(parts, name)
+        assert own.shape == other.shape
+        for what in ("rows", "cols", "values"):
+            np.testing.assert_array_equal(getattr(own, what), getattr(other, what))
 
 
 def test_encode_links_all_points_within_the_radius():

@@ -22,6 +22,20 @@ def test_wrapped_longitudes_lie_in_the_half_open_range():
     np.testing.assert_allclose(wrapped[:5], [-180.0, -180.0, -180.0, -1.0, 0.5])
 
 
+@pytest.mark.parametrize("angle", [0.01, 0.3, 3.2])
+@pytest.mark.parametrize("spread", [0.0, 0.1, 1.0, 9.0])
+def test_a_cap_holds_all_points_close_to_one_of_several(spread, angle):
+    points = random_xyz(400)
+    xyz = sphere.normalise(np.array([0.0, 0.6, 0.8]) + spread * random_xyz(20, seed=1))
+    held = sphere.in_cap(points, xyz, angle)
+    nearest = np.arccos(np.clip(points @ xyz.T, -1.0, 1.0)).min(axis=1)
+    assert set(np.flatnonzero(nearest < angle)) <= set(held)
+    if spread <= 0.1 and angle <= 0.3:
+        assert len(held) < 0.1 * len(points)
+    opposite = np.concatenate([xyz, -xyz])
+    assert len(sphere.in_cap(points, opposite, angle)) == len(points)
+
+
 def test_distance_of_a_degree_along_the_equator():
     a, b = sphere.lonlat_to_xyz([0.0, 1.0], [0.0, 0.0])
     assert sphere.distance_km(a, b) == pytest.approx(111.19493, rel=1e-6)

@@ -1,6 +1,8 @@
 """Train on simulated devices, in a process of its own: python steps_on_devices.py FOLDER."""
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -25,16 +27,33 @@ def gappy():
     return make_data(fine)
 
 
-def trained(trainer, backend, devices):
+def trainer_on(data):
+    return make_trainer(
+        data,
+        {"target_embedding": 2},
+        batch_size=8,
+        warmup_steps=0,
+        learning_rate=1e-3,
+        warming_offset=[-1, 3],
+        smoothing_km=250.0,
+        mean_shift=0.2,
+        noise=0.1,
+    )
+
+
+def trained(trainer, backend, devices, steps=STEPS):
     step = make_step(trainer.graphdef, trainer.optimiser, 0.9, augment=trainer.augment)
     mapped = DataParallel(step, backend, devices)
     constants = mapped.replicate(trainer._constants(trainer.samples[0]))
     state = initial_state(jax.tree.map(np.asarray, trainer.params), trainer.optimiser)
     state, losses = mapped.replicate(state), []
-    for number in range(STEPS):
-        state, metrics = mapped(state, mapped.split(trainer._batch(number)[0]), constants)
+    share = mapped.share(trainer.experiment.training.batch_size)
+    for number in range(steps):
+        state, metrics = mapped(state, mapped.split(trainer._batch(number, share)[0]), constants)
         losses.append(metrics["loss"])
-    assert len(jax.tree.leaves(state)[0].sharding.device_set) == devices
+    # pmap shows each process what is on its own devices.
+    shown = devices * (1 if backend == "pmap" else jax.process_count())
+    assert len(jax.tree.leaves(state)[0].sharding.device_set) == shown
     return {**named_values(mapped.one(state)._asdict()), "losses": np.asarray(losses)}
 
 
@@ -46,22 +65,37 @@ def refusal(folder, data):
     return "none"
 
 
+def moved(folder, data):
+    """Train to the end on one device, and another run that begins on four and ends on one."""
+
+    def on(name, devices):
+        settings = {"batch_size": 8, "steps": 4, "validate_every": 2, "devices": devices}
+        return make_experiment(folder / name, data, **settings)
+
+    train(on("stayed", 1), data)
+    real, calls = DataParallel.__call__, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    DataParallel.__call__ = interrupted
+    with suppress(KeyboardInterrupt):
+        train(on("moved", 4), data)
+    DataParallel.__call__ = real
+    assert sorted(os.listdir(folder / "moved" / "checkpoints")) == ["2"]
+    train(on("moved", 1), data)
+
+
 def main(folder):
     data = gappy()
-    trainer = make_trainer(
-        data,
-        {"target_embedding": 2},
-        batch_size=8,
-        warmup_steps=0,
-        learning_rate=1e-3,
-        warming_offset=[-1, 3],
-        smoothing_km=250.0,
-        mean_shift=0.2,
-        noise=0.1,
-    )
+    trainer = trainer_on(data)
     for backend, counts in CASES.items():
         for devices in counts:
             np.savez(folder / f"{backend}_{devices}.npz", **trained(trainer, backend, devices))
+    moved(folder, data)
     (folder / "refusal.txt").write_text(refusal(folder / "run", data), encoding="utf-8")
 
 

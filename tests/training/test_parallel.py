@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from graphdown.errors import ExperimentError
@@ -16,19 +17,38 @@ from graphdown.training.parallel import AXIS, DataParallel
 from ..invariants import SHARES
 
 SCRIPT = Path(__file__).with_name("steps_on_devices.py")
+PROCESS = Path(__file__).with_name("processes.py")
+PLAIN = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """What trainings on up to four simulated devices left in a folder."""
     folder = tmp_path_factory.mktemp("devices")
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
+    environment = {**PLAIN, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     subprocess.run([sys.executable, SCRIPT, folder], env=environment, check=True, timeout=600)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What trainings of one process and of two left in folders of these names."""
+    folder = tmp_path_factory.mktemp("processes")
+    started = []
+    for count in (1, 2):
+        (folder / str(count)).mkdir()
+        slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "localhost"}
+        slurm |= {"SLURM_STEP_NUM_NODES": "1", "XLA_FLAGS": ""}
+        slurm |= dict.fromkeys(("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"), str(count))
+        for number in range(count):
+            own = dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID"), str(number))
+            command = [sys.executable, PROCESS, folder / str(count)]
+            started.append(subprocess.Popen(command, env={**PLAIN, **slurm, **own}))
+    try:
+        assert [process.wait(timeout=300) for process in started] == [0, 0, 0]
+    finally:
+        for process in started:
+            process.kill()
     return folder
 
 
@@ -50,6 +70,24 @@ def test_four_devices_do_what_one_does(simulated):
 def test_both_backends_do_the_same(simulated):
     worst = difference(simulated, "pmap_4", "shard_map_4")
     assert max(worst.values()) < 1e-6, worst
+
+
+@pytest.mark.slow
+def test_a_run_begun_on_four_devices_goes_on_on_one(simulated):
+    worst = difference(simulated, "stayed/emulator/parameters", "moved/emulator/parameters")
+    assert max(worst.values()) < SHARES, worst
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(processes):
+    assert sorted(path.name for path in (processes / "2").iterdir()) == ["0.npz", "1.npz", "run"]
+    for process in (0, 1):
+        worst = difference(processes, "1/0", f"2/{process}")
+        assert max(worst.values()) < SHARES, worst
+    worst = difference(processes, *(f"{n}/run/emulator/parameters" for n in (1, 2)))
+    assert max(worst.values()) < SHARES, worst
+    one, two = (pd.read_csv(processes / f"{n}/run/metrics.csv") for n in (1, 2))
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"))
 
 
 @pytest.mark.slow

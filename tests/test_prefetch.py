@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from graphdown.training.prefetch import prefetched
+from graphdown.prefetch import prefetched
 
 
 def threads():

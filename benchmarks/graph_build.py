@@ -1,0 +1,125 @@
+"""Time the graph from a global model's grid to targets of any size, and measure what it takes.
+
+Example: python benchmarks/graph_build.py
+
+From T127 to EUR-11, and to squares of 3 km over Europe of 10 thousand to 2 million cells. Each
+build is in a process of its own, repeated in it; grids are made before. Peak memory is that of the
+process, grids included. The table goes to benchmarks/results/graph_build.md, the times to
+graph_build.json.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+from results_table import RESULTS, machine, markdown_table, process_peak, write_text
+
+from meshes import GraphSpec, Grid, build_graph
+
+SOURCE, NAMED = "T127", "EUR-11"
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
+SPACING = 0.0275  # degrees, 3 km
+POLE = (-162.0, 39.25)
+GOALS = {NAMED: "<= 5 s", SIZES[-1]: "<= 90 s, <= 8 GiB"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3, help="builds of each graph")
+    parser.add_argument("--mesh-level", type=int, default=GraphSpec().mesh_level)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options)))
+        return
+    rows = []
+    for target in (NAMED, *SIZES):
+        command = [sys.executable, __file__, "--measure", str(target)]
+        command += ["--repeats", str(options.repeats), "--mesh-level", str(options.mesh_level)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        rows.append({"target": target, **json.loads(done.stdout.splitlines()[-1])})
+        print(rows[-1], flush=True)
+    write(options, rows)
+
+
+def measure(target: str, options: argparse.Namespace) -> dict:
+    """Return sizes, seconds and the peak of memory in GiB of the builds for a target."""
+    spec, seconds, before = GraphSpec(mesh_level=options.mesh_level), [], 0
+    for _ in range(options.repeats):
+        source = Grid.named(SOURCE)
+        fine = square(int(target)) if target.isdigit() else Grid.named(target)
+        before = before or process_peak()
+        start = time.perf_counter()
+        graph = build_graph(source, fine, spec)
+        seconds.append(time.perf_counter() - start)
+    return {
+        "targets": fine.size,
+        "mesh": graph.mesh.size,
+        "seconds": seconds,
+        "grids": before / 2**30,
+        "peak": process_peak() / 2**30,
+    }
+
+
+def square(size: int) -> Grid:
+    """Return a square of about so many cells of 3 km over Europe."""
+    side = round(size**0.5)
+    degrees = SPACING * (np.arange(side) - side / 2)
+    return Grid.rotated(*POLE, degrees, degrees)
+
+
+def write(options: argparse.Namespace, rows: list[dict]) -> None:
+    command = f"`python benchmarks/graph_build.py --repeats {options.repeats} --mesh-level "
+    command += f"{options.mesh_level}`"
+    squares = {r["targets"]: np.median(r["seconds"]) / r["targets"] for r in rows[1:]}
+    last = list(squares.values())[-1]
+    lines = [
+        "# Building graphs",
+        "",
+        f"Command: {command}. Machine: {machine()}.",
+        "",
+        f"From {SOURCE} ({Grid.named(SOURCE).size:,} points) to {NAMED} and to squares of "
+        f"{SPACING} degrees; mesh level {options.mesh_level}. Seconds are median and range of "
+        f"{options.repeats} builds with new grids in one process of its own; memory is the peak of "
+        "that process, before the first build and after all.",
+        "",
+    ]
+    table = []
+    for row in rows:
+        seconds = np.asarray(row["seconds"])
+        each = np.median(seconds) / row["targets"]
+        square_row = row["target"] != NAMED
+        table.append(
+            [
+                f"{row['target']:,}" if square_row else NAMED,
+                f"{row['targets']:,}",
+                f"{row['mesh']:,}",
+                f"{np.median(seconds):.3f} ({seconds.min():.3f} to {seconds.max():.3f})",
+                f"{1e6 * each:.2f}",
+                f"{each / last:.2f}" if square_row else "–",
+                f"{row['grids']:.2f}",
+                f"{row['peak']:.2f}",
+                GOALS.get(row["target"], ""),
+            ]
+        )
+    head = ("target", "targets", "mesh nodes", "seconds", "us a target", "of the last's")
+    lines += markdown_table((*head, "grids [GiB]", "peak [GiB]", "goal"), table)
+    spread = max(squares.values()) / min(squares.values())
+    large = [each for size, each in squares.items() if size > 2 * SIZES[0]]
+    lines += [
+        "",
+        f"Largest over smallest time a target: {spread:.2f} (goal <= 1.3); without the smallest "
+        f"square, {max(large) / min(large):.2f}. A build costs some milliseconds whatever the "
+        "target is, for the source's triangles, which the smallest square shows.",
+    ]
+    write_text("graph_build.md", lines)
+    every = {"command": command, "machine": machine(), "builds": rows}
+    (RESULTS / "graph_build.json").write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
