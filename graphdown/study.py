@@ -79,7 +79,7 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     names = list(experiment.targets)
     cases = []
     for name in [*data.sources, *data.unseen]:
-        methods = fitted.methods(name) | {GNN: _downscaling(experiment, data, emulator, name)}
+        methods = fitted.methods(name) | {GNN: downscaling(experiment, data, emulator, name)}
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         cases.append(
@@ -98,7 +98,7 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     return cases
 
 
-def _downscaling(
+def downscaling(
     experiment: Experiment, data: ExperimentData, emulator: Emulator, source: str
 ) -> Predict:
     """Return the emulator for a source, told of its climate where it wants to know it."""

@@ -1,0 +1,379 @@
+"""The page of a study: one file that opens from disk."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphdown.bench.charts import curve_chart, heat_map, interval_chart
+from graphdown.bench.maps import signal_maps
+from graphdown.bench.spec import Block
+from graphdown.evaluation.measures import MEASURES
+from graphdown.evaluation.report import page
+from graphdown.evaluation.report.charts import method_colours
+from graphdown.evaluation.report.page import Cell, Picture
+from graphdown.evaluation.report.score_tables import definitions
+from graphdown.evaluation.report.summary import variable_name
+from graphdown.evaluation.table import format_value, plain_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graphdown.bench.transfer import Outcome
+
+SHOWN = ("rmse", "bias", "wasserstein1", "signal_rmse")
+MOST_ROWS = 16
+UNSEEN, SEEN = "sources not learned from", "sources learned from"
+GROUP_COLOURS = {UNSEEN: "#d55e00", SEEN: "#0b5cad"}
+READ = {
+    "matrix": (
+        "How to read it: a row is what was trained on, a column what the result was applied to, a "
+        "number the score (mean over the seeds; light is good). Blue frames are sources that were "
+        "learned from. A row whose numbers stay as light outside of the frames generalises; a "
+        "column that is dark in every row is a hard source."
+    ),
+    "curves": (
+        "How to read it: each line is a strategy, and its points say how good it is on the new "
+        "source with so many years of it; bars are 95 % intervals. The dashed line is the score on "
+        "the sources that the first training learned from, before fine-tuning: a line that reaches "
+        "it has closed the generalisation gap. At 0 years all fine-tuned strategies are the "
+        "network that they start from. The second row shows the price: the score on those first "
+        "sources after fine-tuning. A line that rises forgets."
+    ),
+    "bars": (
+        "How to read it: points are scores (lower is better), lines 95 % intervals; orange are "
+        "sources that were not learned from, blue those that were. The distance between the two is "
+        "the generalisation gap. Strategies whose lines overlap widely cannot be told apart here; "
+        "differences of two strategies on one source are better known than each of them, since "
+        "both meet the same days."
+    ),
+}
+INTERVALS = (
+    "Intervals hold what the days and the seeds leave open: months of the test period (years, if "
+    "there are ten or more) are drawn with replacement, prediction and truth together, and in each "
+    "draw as many seeds as there are (block bootstrap, Carlstein 1986, Kunsch 1989; 2.5 % to "
+    "97.5 % of the draws, moved so that their mean is the estimate). They do not hold that another "
+    "set of models or another region might order the strategies otherwise."
+)
+
+
+def write_page(outcome: "Outcome") -> None:
+    """Write the page of a study's outcome, with pictures inside."""
+    study = outcome.study
+    sections = [
+        (f"block-{n}", title, _block(outcome, title, block))
+        for n, (title, block) in enumerate(study.blocks.items(), 1)
+    ]
+    sections += [
+        ("gap", "Generalisation gap", _gap(outcome)),
+        ("signal", "Maps of the climate-change signal", signal_maps(outcome)),
+        ("strategies", "Strategies", _strategies(outcome)),
+        ("scores", "All cells", _all_cells(outcome)),
+        ("measures", "What is measured", definitions([*SHOWN, "mean_bias", "perkins"])),
+    ]
+    first = study.experiment_of(next(iter(study.strategies)))
+    periods = first.periods
+    introduction = "".join(
+        [
+            *(page.paragraph(text, "lead") for text in findings(outcome)),
+            page.paragraph(
+                f"Trained on {' to '.join(periods.train)}, stopped and tuned on "
+                f"{' to '.join(periods.validation)}, scored on {' to '.join(periods.test)}; the "
+                "change signal is scored period minus tuning period.",
+                "note",
+            ),
+            page.paragraph(INTERVALS, "note"),
+        ]
+    )
+    outcome.page.parent.mkdir(parents=True, exist_ok=True)
+    outcome.page.write_text(page.document(study.name, introduction, sections), encoding="utf-8")
+
+
+def findings(outcome: "Outcome") -> list[str]:
+    """Return sentences for each block: who is best on sources that were not learned from."""
+    return [
+        sentence
+        for title in outcome.study.blocks
+        for sentence in (_best_unseen(outcome, title), _best_adapted(outcome, title))
+        if sentence
+    ]
+
+
+def _best_unseen(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.unseen, title)
+    if not len(own):
+        return ""
+    own = own[own["trained_on"] == own["trained_on"].max()]
+    parts = []
+    for variable in own["variable"].unique():
+        for measure in ("rmse", "signal_rmse"):
+            rows = _of(own, variable, measure).sort_values("value", kind="stable")
+            if len(rows) > 1:
+                best, second = rows.iloc[0], rows.iloc[1]
+                parts.append(
+                    f"{MEASURES[measure].label} of {variable_name(variable)} {best['strategy']} "
+                    f"{_number(best)}, before {second['strategy']} {_number(second)}"
+                )
+    return f"{title}, lowest on sources not learned from: {'; '.join(parts)}." if parts else ""
+
+
+def _best_adapted(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.adaptation, title)
+    own = own[own["years"] > 0] if len(own) else own
+    if not len(own):
+        return ""
+    own = own[own["years"] == own["years"].max()]
+    parts = []
+    for variable in own["variable"].unique():
+        rows = _of(own, variable, "rmse").sort_values("after", kind="stable")
+        best = rows.iloc[0]
+        parts.append(
+            f"RMSE of {variable_name(variable)} goes from {format_value(best['before'])} to "
+            f"{format_value(best['after'])} {plain_units(str(best['units']))} by "
+            f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
+        )
+    years = f"{own['years'].iloc[0]:g} years"
+    return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
+
+
+def _of_block(table: "pd.DataFrame", title: str) -> "pd.DataFrame":
+    return table[table["block"] == title] if len(table) else table
+
+
+def _number(row: "pd.Series") -> str:
+    return f"{format_value(row['value'])} {plain_units(str(row['units']))}"
+
+
+def _block(outcome: "Outcome", title: str, block: Block) -> str:
+    draw = {"matrix": _matrices, "curves": _curves, "bars": _bars}[block.shows]
+    parts = [page.paragraph(block.text)] if block.text else []
+    parts += [page.paragraph(READ[block.shows], "note"), draw(outcome, title)]
+    if block.shows == "curves":
+        parts.append(_adaptation(outcome, title))
+    else:
+        parts.append(_unseen(outcome, title))
+    return "".join(parts)
+
+
+def _of(table: "pd.DataFrame", variable: str, measure: str) -> "pd.DataFrame":
+    return table[(table["variable"] == variable) & (table["measure"] == measure)]
+
+
+def _panels(table: "pd.DataFrame") -> list[tuple[str, str, str]]:
+    """Return each variable and measure that pictures show, and the label of its axis."""
+    panels = []
+    for variable in table["variable"].unique():
+        for measure in SHOWN:
+            own = _of(table, variable, measure)
+            if len(own):
+                units = plain_units(str(own["units"].iloc[0]))
+                panels.append((str(variable), measure, f"{MEASURES[measure].label} [{units}]"))
+    return panels
+
+
+def _matrices(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.scores, title)
+    strategies = list(own["strategy"].unique())
+    many = len(strategies) * own["train"].nunique() > MOST_ROWS
+    groups = [[name] for name in strategies] if many else [strategies]
+    parts = []
+    for number, names in enumerate(groups):
+        rows = own[own["strategy"].isin(names)]
+        body = page.charts([_matrix(rows, *panel) for panel in _panels(rows)])
+        name = names[0] if many else ""
+        shown = page.subheading(name) + body if name else body
+        parts.append(shown if number == 0 else page.details(name, body))
+    return "".join(parts)
+
+
+def _matrix(own: "pd.DataFrame", variable: str, measure: str, label: str) -> Picture:
+    one = own["strategy"].nunique() == 1
+    table = _of(own, variable, measure).copy()
+    learned = table["train"] + table["tune"].map(lambda tune: f" → {tune}" if tune else "")
+    table["row"] = learned if one else table["strategy"] + ": " + learned
+    rows, columns = list(table["row"].unique()), list(table["source"].unique())
+    values, seen = (
+        table.pivot(index="row", columns="source", values=column).loc[rows, columns]
+        for column in ("value", "seen")
+    )
+    content = heat_map(values.to_numpy(float), seen.fillna(False).to_numpy(bool), rows, columns)
+    alt = f"{measure} of {variable} by what was trained on and applied to"
+    return Picture(content, f"{variable}: {label}", "", alt)
+
+
+def _curves(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.scores, title)
+    colours = method_colours(list(own["strategy"].unique()), own["strategy"].iloc[-1])
+    block = outcome.study.blocks[title]
+    first = own[own["source"].isin({n for names in block.train for n in names})]
+    parts = [page.colour_key(colours, "the sources learned from first, before fine-tuning")]
+    for heading, rows, level in (
+        ("On the new source", own[own["source"].isin(block.tune)], True),
+        ("On the sources learned from first (forgetting)", first, False),
+    ):
+        pictures = [
+            _curve(rows, first, panel, colours, level)
+            for panel in (_panels(rows) if len(rows) else [])
+        ]
+        parts += [page.subheading(heading), page.charts(pictures)] if pictures else []
+    return "".join(parts)
+
+
+def _curve(
+    rows: "pd.DataFrame",
+    first: "pd.DataFrame",
+    panel: tuple[str, str, str],
+    colours: dict[str, str],
+    level: bool,
+) -> Picture:
+    variable, measure, label = panel
+    columns = ["value", "low", "high"]
+    curves = {}
+    for strategy, own in _of(rows, variable, measure).groupby("strategy", sort=False):
+        means = own.groupby("years")[columns].mean().reset_index()
+        curves[str(strategy)] = means[["years", *columns]].to_numpy(float)
+    before = _of(first, variable, measure)
+    before = before[before["years"] == 0]
+    dashed = float(before["value"].mean()) if level and len(before) else None
+    alt = f"{measure} of {variable} over years of data"
+    return Picture(curve_chart(curves, colours, label, dashed), f"{variable}: {label}", "", alt)
+
+
+def _bars(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.scores, title)
+    pictures = []
+    for variable, measure, label in _panels(own):
+        rows = _of(own, variable, measure)
+        names = list(rows["strategy"].unique())
+        groups = {}
+        for group, seen in ((UNSEEN, False), (SEEN, True)):
+            means = rows[rows["seen"] == seen].groupby("strategy")[["value", "low", "high"]].mean()
+            if len(means):
+                groups[group] = means.reindex(names).to_numpy(float)
+        content = interval_chart(names, groups, GROUP_COLOURS, label)
+        alt = f"{measure} of {variable} by strategy, with intervals"
+        pictures.append(Picture(content, f"{variable}: {label}", "", alt))
+    return page.colour_key(GROUP_COLOURS) + page.charts(pictures)
+
+
+def interval_text(value: float, low: float, high: float) -> str:
+    """Return a number with its interval, as in "0.512 [0.490, 0.531]"."""
+    ends = f" [{format_value(low)}, {format_value(high)}]" if np.isfinite(low) else ""
+    return f"{format_value(value)}{ends}"
+
+
+def wide_table(
+    table: "pd.DataFrame", labels: "pd.Series", prefix: str = "", best: bool = True
+) -> str:
+    """Return rows of scores as an HTML table: a column for each variable and measure shown.
+
+    Args:
+        table: rows with variable, measure, units and the value's columns.
+        labels: name of the row that each belongs to.
+        prefix: of the value's columns, as "gap".
+        best: whether to mark the lowest of each column.
+    """
+    value = prefix or "value"
+    ends = [f"{prefix}_{end}" if prefix else end for end in ("low", "high")]
+    table = table.assign(label=list(labels)).dropna(subset=[value])
+    panels = _panels(table)
+    sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
+    columns = []
+    names = list(dict.fromkeys(table["label"]))
+    for variable, measure, _ in panels:
+        own = _of(table, variable, measure).set_index("label").reindex(names)
+        lowest = own[value].min() if best else None
+        columns.append(
+            [Cell(interval_text(v, *e), v == lowest) for v, e in _rows_of(own, value, ends)]
+        )
+    heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
+    rows = [(name, [column[n] for column in columns]) for n, name in enumerate(names)]
+    return page.table(list(sizes.items()), heads, rows)
+
+
+def _rows_of(
+    own: "pd.DataFrame", value: str, ends: Sequence[str]
+) -> list[tuple[float, tuple[float, float]]]:
+    pairs = zip(own[ends[0]], own[ends[1]], strict=True)
+    return list(zip(own[value], pairs, strict=True))
+
+
+def _unseen(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.unseen, title)
+    if not len(own):
+        return ""
+    heading = page.subheading("Mean over the sources that were not learned from")
+    sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
+    several = own["trained_on"].nunique() > 1
+    return heading + wide_table(own, own["strategy"] + (sizes if several else ""))
+
+
+def _adaptation(outcome: "Outcome", title: str) -> str:
+    own = _of_block(outcome.adaptation, title)
+    own = own[own["years"] > 0] if len(own) else own
+    if not len(own):
+        return ""
+    panels = _panels(own)
+    names = list(dict.fromkeys(zip(own["strategy"], own["years"], strict=True)))
+    rows: dict[tuple[str, float], list[Cell]] = {name: [] for name in names}
+    for variable, measure, _ in panels:
+        table = _of(own, variable, measure).set_index(["strategy", "years"])
+        for name in names:
+            row = table.loc[name]
+            share, lost = row["closed"], row["forgetting_percent"]
+            closed = f"{100 * share:.0f} %" if np.isfinite(share) else "no gap"
+            rows[name].append(Cell(f"{closed}, {lost:+.1f} %"))
+    sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
+    heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
+    body = [(f"{strategy}, {years:g} years", cells) for (strategy, years), cells in rows.items()]
+    return (
+        page.subheading("Share of the gap closed, and forgetting")
+        + page.paragraph(
+            "First the share of the generalisation gap (the network before fine-tuning, on the new "
+            "source minus on its own sources) that fine-tuning closed; 100 % means as good as on "
+            "the sources learned from first. Then by how much the score on those became worse "
+            "(minus: better). Where there was no gap, there is no share.",
+            "note",
+        )
+        + page.table(list(sizes.items()), heads, body)
+    )
+
+
+def _gap(outcome: "Outcome") -> str:
+    text = page.paragraph(
+        "Score on sources that were not learned from minus the mean score on those that were, by "
+        "distance from perfect; 0 means that a method is as good on a model it never saw. A method "
+        "without skill has no gap: read it beside the scores.",
+        "note",
+    )
+    parts = [text]
+    unseen = outcome.unseen
+    for title, own in unseen.dropna(subset=["gap"]).groupby("block", sort=False):
+        several = own["trained_on"].nunique() > 1
+        sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
+        labels = own["strategy"] + (sizes if several else "")
+        parts += [page.subheading(str(title)), wide_table(own, labels, "gap", best=False)]
+    return "".join(parts)
+
+
+def _strategies(outcome: "Outcome") -> str:
+    rows = []
+    for name, own in outcome.study.strategies.items():
+        parts = [own.text] if own.text else []
+        parts += [f"Baseline {own.baseline}."] if own.baseline else []
+        parts += [f"Goes on from {own.start or own.run}."] if own.start or own.run else []
+        if own.start or own.run:
+            parts.append(f"Moves {own.finetune.moves}.")
+        parts += [f"{key}: {value}." for key, value in own.set.items()]
+        rows.append((name, [Cell(" ".join(parts) or "The experiment as it is.")]))
+    return page.table([("", 1)], [("what it is", "")], rows)
+
+
+def _all_cells(outcome: "Outcome") -> str:
+    parts = []
+    for title, own in outcome.scores.groupby("block", sort=False):
+        years = own["years"].map(lambda n: "" if np.isnan(n) else f", {n:g} years")
+        tuned = own["tune"].map(lambda names: f" → {names}" if names else "")
+        labels = own["strategy"] + ": " + own["train"] + tuned + years + " on " + own["source"]
+        parts.append(page.details(str(title), wide_table(own, labels, best=False)))
+    return "".join(parts)

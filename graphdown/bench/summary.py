@@ -1,0 +1,263 @@
+"""What the runs of a study say together: scores, generalisation gaps, gains and forgetting.
+
+Scores are compared by how far they are from perfect. A gap is the score on a source that was not
+learned from minus the mean of those that were. Intervals hold what the days and the seeds leave
+open: days are resampled in each run (`graphdown.evaluation.bootstrap`), and in each draw as many
+seeds as there are, with replacement. Draws of one source are paired between runs, those of
+different sources are independent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from graphdown.bench.plan import Cell, Task
+from graphdown.bench.run import DRAWS
+from graphdown.evaluation.bootstrap import interval
+from graphdown.evaluation.measures import MEASURES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEED_OF_SEEDS = 20060
+Results = Mapping[Task, Sequence[xr.Dataset]]
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """A measure by seed.
+
+    Attributes:
+        by_seed: on the days as they are [seeds].
+        draws: on resampled days [seeds, draws]; None for a measure that is not resampled.
+    """
+
+    by_seed: np.ndarray
+    draws: np.ndarray | None
+
+    def __sub__(self, other: "Values") -> "Values":
+        """Return the difference seed by seed and draw by draw."""
+        both = self.draws is not None and other.draws is not None
+        draws = self.draws - other.draws if both else None  # type: ignore[operator]
+        return Values(self.by_seed - other.by_seed, draws)
+
+    @classmethod
+    def mean_of(cls, parts: Sequence["Values"]) -> "Values":
+        """Return the mean of several, seed by seed and draw by draw."""
+        drawn = [part.draws for part in parts if part.draws is not None]
+        draws = np.mean(drawn, axis=0) if len(drawn) == len(parts) else None
+        return cls(np.mean([part.by_seed for part in parts], axis=0), draws)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(self.by_seed.mean())
+
+    def columns(self, name: str = "value") -> dict[str, float]:
+        """Return mean, standard deviation over the seeds and 95 % interval as a table's columns."""
+        seeds = len(self.by_seed)
+        spread = float(self.by_seed.std(ddof=1)) if seeds > 1 else np.nan
+        low, high = np.nan, np.nan
+        if self.draws is not None:
+            chosen = np.random.default_rng(SEED_OF_SEEDS).integers(
+                seeds, size=(seeds, self.draws.shape[1])
+            )
+            drawn = np.take_along_axis(self.draws, chosen, axis=0).mean(axis=0)
+            low, high = interval(self.mean, drawn)
+        prefix = "" if name == "value" else f"{name}_"
+        return {
+            name: self.mean,
+            f"{prefix}spread": spread,
+            f"{prefix}low": low,
+            f"{prefix}high": high,
+        }
+
+
+def values_of(
+    runs: Sequence[xr.Dataset], source: str, variable: str, measure: str, distance: bool = False
+) -> Values:
+    """Return a measure of a task's runs on a source, or its distance from the perfect value."""
+
+    def stacked(name: str) -> np.ndarray:
+        own = np.stack([run[name].sel(source=source, variable=variable).values for run in runs])
+        perfect = MEASURES[measure].perfect
+        return np.abs(own - perfect) if distance and perfect is not None else own
+
+    drawn = f"{measure}{DRAWS}"
+    return Values(stacked(measure), stacked(drawn) if drawn in runs[0] else None)
+
+
+def _columns(cell: Cell) -> dict[str, Any]:
+    return {
+        "block": cell.block,
+        "strategy": cell.strategy,
+        "train": " + ".join(cell.train),
+        "tune": " + ".join(cell.task.tune),
+        "years": np.nan if cell.years is None else float(cell.years),
+    }
+
+
+def _measured(runs: Sequence[xr.Dataset]) -> Iterable[tuple[str, str, str]]:
+    """Yield each variable and measure that it has, with its units."""
+    first = runs[0]
+    for variable, units in zip(first["variable"].values, first["units"].values, strict=True):
+        for name, own in MEASURES.items():
+            if name in first and np.isfinite(first[name].sel(variable=variable)).any():
+                yield str(variable), name, own.units_for(str(variable), str(units))
+
+
+def score_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
+    """Return a row for each cell, applied source, variable and measure.
+
+    Columns: block, strategy, train, tune, years, source, seen (whether it was learned from, in
+    training or fine-tuning), variable, measure, units, seeds, value (mean over the seeds), spread
+    (their standard deviation), low and high (95 %).
+    """
+    import pandas as pd
+
+    rows = []
+    for cell in cells:
+        runs = results[cell.task]
+        for source in map(str, runs[0]["source"].values):
+            seen = source in (*cell.task.train, *cell.task.tune)
+            for variable, measure, units in _measured(runs):
+                values = values_of(runs, source, variable, measure)
+                about = {"variable": variable, "measure": measure, "units": units}
+                where = {"source": source, "seen": seen, **about, "seeds": len(runs)}
+                rows.append({**_columns(cell), **where, **values.columns()})
+    return pd.DataFrame(rows)
+
+
+def gap_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
+    """Return the generalisation gap of each cell to each source that it did not learn from.
+
+    Columns as in `score_table`; value is the gap. Cells that were fine-tuned stand in
+    `adaptation_table`.
+    """
+    import pandas as pd
+
+    rows = []
+    for cell in (c for c in cells if c.start is None):
+        runs = results[cell.task]
+        seen = _applied(runs, cell.task.train)
+        sources = map(str, runs[0]["source"].values)
+        for source in (s for s in sources if seen and s not in cell.task.train):
+            for variable, measure, units in _scoring(runs):
+                there = values_of(runs, source, variable, measure, distance=True)
+                gap = there - _mean_over(runs, seen, variable, measure)
+                about = {"variable": variable, "measure": measure, "units": units}
+                row = {"source": source, **about, "seeds": len(runs)}
+                rows.append({**_columns(cell), **row, **gap.columns()})
+    return pd.DataFrame(rows)
+
+
+def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
+    """Return what fine-tuning gained on its own sources and lost on those learned from before.
+
+    Columns, beside those of `score_table` that name a row: before, after (distance from perfect on
+    the sources of `tune`), gain (before minus after), gap (before minus the source task's), closed
+    (share of the gap that the gain is; missing where there was none), forgetting (source task after
+    minus before), forgetting_percent (of before); gain and forgetting with _spread, _low and _high.
+    """
+    import pandas as pd
+
+    rows = []
+    for cell in (c for c in cells if c.start is not None and c.task.tune):
+        assert cell.start is not None
+        runs, starts = results[cell.task], results[cell.start]
+        new, old = _applied(runs, cell.task.tune), _applied(runs, cell.train)
+        for variable, measure, units in _scoring(runs) if new and old else ():
+            before, after = (_mean_over(r, new, variable, measure) for r in (starts, runs))
+            source, kept = (_mean_over(r, old, variable, measure) for r in (starts, runs))
+            gap = before.mean - source.mean
+            gain, forgetting = before - after, kept - source
+            about = {"variable": variable, "measure": measure, "units": units}
+            numbers = {
+                "before": before.mean,
+                "after": after.mean,
+                "gap": gap,
+                "closed": gain.mean / gap if gap > 0 else np.nan,
+                "forgetting_percent": 100 * forgetting.mean / source.mean
+                if source.mean > 0
+                else np.nan,
+            }
+            columns = {**gain.columns("gain"), **forgetting.columns("forgetting")}
+            rows.append({**_columns(cell), **about, "seeds": len(runs), **numbers, **columns})
+    return pd.DataFrame(rows)
+
+
+def unseen_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
+    """Return each strategy's mean over the cells and sources that it did not learn from.
+
+    A row for each block, number of sources learned from, strategy, variable and measure; cells of
+    so many years stand in `adaptation_table`. Columns: value is the distance from perfect, gap that
+    minus the mean of the cell's own sources (missing where a cell was not applied to them), each
+    with spread, low and high; cells is how many pairs of a cell and a source they are means of.
+    """
+    import pandas as pd
+
+    groups: dict[tuple[str, int, str], list[tuple[Cell, str]]] = {}
+    for cell in (c for c in cells if c.years is None):
+        for source in map(str, results[cell.task][0]["source"].values):
+            if source not in (*cell.task.train, *cell.task.tune):
+                key = (cell.block, len(cell.train), cell.strategy)
+                groups.setdefault(key, []).append((cell, source))
+    rows = []
+    for (block, size, strategy), members in groups.items():
+        runs = results[members[0][0].task]
+        for variable, measure, units in _scoring(runs):
+            parts, gaps = [], []
+            for cell, source in members:
+                own = results[cell.task]
+                there = values_of(own, source, variable, measure, distance=True)
+                seen = _applied(own, cell.task.train)
+                parts.append(there)
+                if seen:
+                    gaps.append(there - _mean_over(own, seen, variable, measure))
+            row = {"block": block, "trained_on": size, "strategy": strategy}
+            row |= {"cells": len(members), "seeds": len(runs)}
+            row |= {"variable": variable, "measure": measure, "units": units}
+            gap = Values.mean_of(gaps).columns("gap") if len(gaps) == len(parts) else {}
+            rows.append({**row, **Values.mean_of(parts).columns(), **gap})
+    return pd.DataFrame(rows)
+
+
+def _applied(runs: Sequence[xr.Dataset], sources: Iterable[str]) -> list[str]:
+    """Return those of some sources that runs were scored on."""
+    there = set(map(str, runs[0]["source"].values))
+    return [name for name in sources if name in there]
+
+
+def _scoring(runs: Sequence[xr.Dataset]) -> Iterable[tuple[str, str, str]]:
+    """Yield as `_measured` does what has a perfect value."""
+    return (row for row in _measured(runs) if MEASURES[row[1]].perfect is not None)
+
+
+def _mean_over(
+    runs: Sequence[xr.Dataset], sources: Sequence[str], variable: str, measure: str
+) -> Values:
+    """Return the mean distance from perfect over sources."""
+    return Values.mean_of([values_of(runs, s, variable, measure, distance=True) for s in sources])
+
+
+def scores_dataset(results: Results) -> xr.Dataset:
+    """Return all measures of all runs, (run, source, variable), with what each run is."""
+    runs, names, parts = [], [], []
+    for task, own in results.items():
+        for seed, run in enumerate(own):
+            runs.append((task, seed))
+            names.append(f"{task.label}, seed {seed}")
+            parts.append(run[[m for m in MEASURES if m in run]].drop_attrs(deep=False))
+    joined = xr.concat(parts, "run", join="outer", coords="minimal", compat="override")
+    about = {
+        "run": names,
+        "strategy": ("run", [task.strategy for task, _ in runs]),
+        "train": ("run", [" + ".join(task.train) for task, _ in runs]),
+        "tune": ("run", [" + ".join(task.tune) for task, _ in runs]),
+        "years": ("run", [np.nan if t.years is None else float(t.years) for t, _ in runs]),
+        "seed": ("run", [seed for _, seed in runs]),
+    }
+    return joined.assign_coords(about)
