@@ -153,8 +153,10 @@ class FittedBaselines:
         }
 
 
-def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselines:
-    """Return the baselines, fitted to the training sources."""
+def fit_baselines(
+    experiment: Experiment, data: ExperimentData, steps: int | None = None
+) -> FittedBaselines:
+    """Return the baselines, fitted to the training sources; steps are those of the networks."""
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
@@ -168,7 +170,7 @@ def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselin
         later = [pair(source, "validation") for source in sources]
         return {
             method.name: method.fit(pairs, data.statics, validation=later)
-            for method in make_baselines(experiment.baselines, data.statics, experiment.seed)
+            for method in make_baselines(experiment.baselines, data.statics, experiment.seed, steps)
             if method.source_bound == bound
         }
 

@@ -30,8 +30,7 @@ def signal_maps(outcome: "Outcome") -> str:
     """Return maps of each block's largest train-on set and its first unseen source."""
     parts = [page.paragraph(TEXT, "note")]
     for title in outcome.study.blocks:
-        cells = [cell for cell in outcome.cells if cell.block == title]
-        chosen = _comparable(outcome, cells)
+        chosen = _comparable([cell for cell in outcome.cells if cell.block == title])
         if chosen is not None:
             source, train, compared = chosen
             heading = page.heading(f"{title}: {source}, trained on {' + '.join(train)}")
@@ -40,23 +39,17 @@ def signal_maps(outcome: "Outcome") -> str:
     return "".join(parts)
 
 
-def _comparable(
-    outcome: "Outcome", cells: list[Cell]
-) -> tuple[str, tuple[str, ...], list[Cell]] | None:
+def _comparable(cells: list[Cell]) -> tuple[str, tuple[str, ...], list[Cell]] | None:
     """Return a source, a train-on set that lacks it, and that set's cells, one for a strategy."""
     largest = max(len(cell.train) for cell in cells)
     for cell in cells:
-        sources = map(str, outcome.results[cell.task][0]["source"].values)
-        unseen = [s for s in sources if s not in (*cell.task.train, *cell.task.tune)]
-        if len(cell.train) == largest and unseen:
+        if len(cell.train) == largest and cell.unseen:
             alike = {
                 c.strategy: c
                 for c in reversed(cells)
-                if c.train == cell.train
-                and c.years == cell.years
-                and unseen[0] not in (*c.task.train, *c.task.tune)
+                if (c.train, c.years) == (cell.train, cell.years) and cell.unseen[0] in c.unseen
             }
-            return unseen[0], cell.train, list(reversed(alike.values()))[:MOST_STRATEGIES]
+            return cell.unseen[0], cell.train, list(reversed(alike.values()))[:MOST_STRATEGIES]
     return None
 
 

@@ -100,7 +100,7 @@ def findings(outcome: "Outcome") -> list[str]:
 
 
 def _best_unseen(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.unseen, title)
+    own = _unseen_rows(outcome, title)
     if not len(own):
         return ""
     own = own[own["trained_on"] == own["trained_on"].max()]
@@ -134,6 +134,11 @@ def _best_adapted(outcome: "Outcome", title: str) -> str:
         )
     years = f"{own['years'].iloc[0]:g} years"
     return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
+
+
+def _unseen_rows(outcome: "Outcome", title: str) -> "pd.DataFrame":
+    own = _of_block(outcome.groups, title)
+    return own[own["group"] == "unseen"]
 
 
 def _of_block(table: "pd.DataFrame", title: str) -> "pd.DataFrame":
@@ -202,54 +207,50 @@ def _matrix(own: "pd.DataFrame", variable: str, measure: str, label: str) -> Pic
 
 
 def _curves(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.scores, title)
-    colours = method_colours(list(own["strategy"].unique()), own["strategy"].iloc[-1])
-    block = outcome.study.blocks[title]
-    first = own[own["source"].isin({n for names in block.train for n in names})]
+    own = _of_block(outcome.groups, title)
+    strategies = list(own["strategy"].unique())
+    colours = method_colours(strategies, strategies[-1])
+    new, first = (own[own["group"] == group] for group in ("new", "first"))
     parts = [page.colour_key(colours, "the sources learned from first, before fine-tuning")]
-    for heading, rows, level in (
-        ("On the new source", own[own["source"].isin(block.tune)], True),
-        ("On the sources learned from first (forgetting)", first, False),
+    for heading, rows, dashed in (
+        ("On the new source", new, first[first["years"] == 0]),
+        ("On the sources learned from first (forgetting)", first, first[:0]),
     ):
-        pictures = [
-            _curve(rows, first, panel, colours, level)
-            for panel in (_panels(rows) if len(rows) else [])
-        ]
+        pictures = [_curve(rows, dashed, panel, colours) for panel in _panels(rows)]
         parts += [page.subheading(heading), page.charts(pictures)] if pictures else []
     return "".join(parts)
 
 
 def _curve(
     rows: "pd.DataFrame",
-    first: "pd.DataFrame",
+    dashed: "pd.DataFrame",
     panel: tuple[str, str, str],
     colours: dict[str, str],
-    level: bool,
 ) -> Picture:
     variable, measure, label = panel
-    columns = ["value", "low", "high"]
-    curves = {}
-    for strategy, own in _of(rows, variable, measure).groupby("strategy", sort=False):
-        means = own.groupby("years")[columns].mean().reset_index()
-        curves[str(strategy)] = means[["years", *columns]].to_numpy(float)
-    before = _of(first, variable, measure)
-    before = before[before["years"] == 0]
-    dashed = float(before["value"].mean()) if level and len(before) else None
+    columns = ["years", "value", "low", "high"]
+    curves = {
+        str(strategy): own[columns].to_numpy(float)
+        for strategy, own in _of(rows, variable, measure).groupby("strategy", sort=False)
+    }
+    before = _of(dashed, variable, measure)["value"]
+    level = float(before.iloc[0]) if len(before) else None
     alt = f"{measure} of {variable} over years of data"
-    return Picture(curve_chart(curves, colours, label, dashed), f"{variable}: {label}", "", alt)
+    return Picture(curve_chart(curves, colours, label, level), f"{variable}: {label}", "", alt)
 
 
 def _bars(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.scores, title)
+    own = _of_block(outcome.groups, title)
+    own = own[own["trained_on"] == own["trained_on"].max()]
     pictures = []
     for variable, measure, label in _panels(own):
         rows = _of(own, variable, measure)
         names = list(rows["strategy"].unique())
-        groups = {}
-        for group, seen in ((UNSEEN, False), (SEEN, True)):
-            means = rows[rows["seen"] == seen].groupby("strategy")[["value", "low", "high"]].mean()
-            if len(means):
-                groups[group] = means.reindex(names).to_numpy(float)
+        groups = {
+            words: part.set_index("strategy")[["value", "low", "high"]].reindex(names).to_numpy()
+            for words, group in ((UNSEEN, "unseen"), (SEEN, "learned"))
+            if len(part := rows[rows["group"] == group])
+        }
         content = interval_chart(names, groups, GROUP_COLOURS, label)
         alt = f"{measure} of {variable} by strategy, with intervals"
         pictures.append(Picture(content, f"{variable}: {label}", "", alt))
@@ -299,7 +300,7 @@ def _rows_of(
 
 
 def _unseen(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.unseen, title)
+    own = _unseen_rows(outcome, title)
     if not len(own):
         return ""
     heading = page.subheading("Mean over the sources that were not learned from")
@@ -347,8 +348,7 @@ def _gap(outcome: "Outcome") -> str:
         "note",
     )
     parts = [text]
-    unseen = outcome.unseen
-    for title, own in unseen.dropna(subset=["gap"]).groupby("block", sort=False):
+    for title, own in outcome.groups.dropna(subset=["gap"]).groupby("block", sort=False):
         several = own["trained_on"].nunique() > 1
         sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
         labels = own["strategy"] + (sizes if several else "")

@@ -51,6 +51,7 @@ class Cell:
         train: the sources of the block's train-on set.
         years: as the block counts them; None if it does not.
         task: what is scored.
+        apply, tune: as the block says.
         start: the task that it starts from, None for none.
     """
 
@@ -59,7 +60,32 @@ class Cell:
     train: tuple[str, ...]
     years: int | None
     task: Task
+    apply: tuple[str, ...]
+    tune: tuple[str, ...] = ()
     start: Task | None = None
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The sources that it learned from, in training or fine-tuning."""
+        return (*self.task.train, *self.task.tune)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The applied sources that are looked at together.
+
+        Those of "unseen" and "learned", or, where years of new sources are counted, of "new" and
+        "first".
+        """
+        if self.years is None:
+            learned = [source for source in self.apply if source in self.learned]
+            return {"unseen": self.unseen, "learned": learned}
+        new, first = ([s for s in self.apply if s in names] for names in (self.tune, self.train))
+        return {"new": new, "first": first}
+
+    @property
+    def unseen(self) -> list[str]:
+        """The applied sources that it did not learn from."""
+        return [source for source in self.apply if source not in self.learned]
 
 
 def cells_of(study: Study) -> list[Cell]:
@@ -77,14 +103,17 @@ def _of_block(study: Study, title: str, block: Block) -> Iterator[Cell]:
                 if own.start is not None:
                     start = Task(own.start, train)
                     task = start if years == 0 else Task(strategy, train, block.tune, years)
-                    yield Cell(title, strategy, train, years, task, start)
+                    yield Cell(title, strategy, train, years, task, block.apply, block.tune, start)
                 elif years is None:
-                    yield Cell(title, strategy, train, None, Task(strategy, train))
+                    yield Cell(
+                        title, strategy, train, None, Task(strategy, train), block.apply, block.tune
+                    )
                 elif years or own.run is not None:  # else there is nothing to learn from
-                    yield Cell(title, strategy, train, years, Task(strategy, block.tune, (), years))
+                    task = Task(strategy, block.tune, (), years)
+                    yield Cell(title, strategy, train, years, task, block.apply, block.tune)
 
 
-def scored_on(study: Study, cells: list[Cell]) -> dict[Task, list[str]]:
+def scored_on(cells: list[Cell]) -> dict[Task, list[str]]:
     """Return the tasks in the order in which they are to be done, and what each is scored on.
 
     A start comes before what goes on from it, and is scored on the same sources.
@@ -93,7 +122,7 @@ def scored_on(study: Study, cells: list[Cell]) -> dict[Task, list[str]]:
     for cell in cells:
         for task in (cell.start, cell.task):
             if task is not None:
-                found.setdefault(task, {}).update(dict.fromkeys(study.blocks[cell.block].apply))
+                found.setdefault(task, {}).update(dict.fromkeys(cell.apply))
     return {task: list(sources) for task, sources in found.items()}
 
 

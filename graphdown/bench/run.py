@@ -62,6 +62,7 @@ class Run:
         return json.dumps(
             {
                 "experiment": experiment,
+                "steps": strategy.steps,
                 "finetune": asdict(strategy.finetune) if self._tuned else None,
                 "years": self.task.years,
                 "start": start or strategy.run,
@@ -127,7 +128,7 @@ class Run:
         own = _of_sources(data, experiment)
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
-            fitted = fit_baselines(experiment, own)
+            fitted = fit_baselines(experiment, own, strategy.steps)
             return lambda source: list(fitted.methods(source).values())
         from graphdown.training import finetune_experiment, train
 

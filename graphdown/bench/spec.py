@@ -27,8 +27,9 @@ class Strategy:
     """One way to get from data to a downscaling method.
 
     Attributes:
-        set: "key.sub": value, over the study's experiment.
+        set: keys and values of an experiment, over those of the study's.
         baseline: a baseline's name, instead of graphdown's network.
+        steps: of a baseline that is a network, instead of its own number.
         start: the strategy whose network is fine-tuned; it learns from a block's `train`, this one
             goes on with its `tune`.
         run: folder of a trained emulator that is fine-tuned, instead of `start`, on what there is
@@ -39,6 +40,7 @@ class Strategy:
 
     set: dict[str, Any] = field(default_factory=dict)
     baseline: str | None = None
+    steps: int | None = None
     start: str | None = None
     run: str | None = None
     finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
@@ -111,12 +113,11 @@ class Study:
         return {}
 
     def _parsed(self, strategy: str) -> Experiment:
-        own, where = self.strategies[strategy], f"'strategies.{strategy}.set'"
-        raw = _copied(self.experiment) | {"name": strategy, "output": self.output}
-        for key, value in own.set.items():
-            put(raw, key, value, f"{where}: {key!r}")
+        own = self.strategies[strategy]
+        raw = _merged(self.experiment, own.set) | {"name": strategy, "output": self.output}
         raw["baselines"] = [] if own.baseline is None else [own.baseline]
-        parsed = parse_experiment(raw, f"the study's 'experiment' with {where}")
+        where = f"the study's 'experiment' with 'strategies.{strategy}.set'"
+        parsed = parse_experiment(raw, where)
         self._experiments[strategy] = parsed
         return parsed
 
@@ -138,7 +139,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = Fa
     Raises:
         ExperimentError: the file, a key or a value is wrong; the message names it.
     """
-    raw = read_yaml(path)
+    raw = _copied(read_yaml(path))  # what YAML's aliases share is to change in one place alone
     if quick:
         small = raw.get("quick")
         if not isinstance(small, dict) or not small:
@@ -229,12 +230,16 @@ def _known(names: Iterable[str], there: Iterable[str], place: str, what: str) ->
             raise ExperimentError(f"{place} names {name!r}, no {what}; {cure}")
 
 
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings, the one put over the other key by key."""
+    out = _copied(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = _merged(out[key], value) if both else _copied(value)
+    return out
+
+
 def _copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _copied(v) for k, v in value.items()}
     return [_copied(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def study_to_dict(study: Study) -> dict[str, Any]:
-    """Return the study as nested dicts and lists, as its YAML file would hold it."""
-    return _copied(dataclasses.asdict(study))

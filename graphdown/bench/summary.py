@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEED_OF_SEEDS = 20060
+NO_GAP = dict.fromkeys(("gap", "gap_spread", "gap_low", "gap_high"), float("nan"))
 Results = Mapping[Task, Sequence[xr.Dataset]]
 
 
@@ -121,8 +122,8 @@ def score_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     rows = []
     for cell in cells:
         runs = results[cell.task]
-        for source in map(str, runs[0]["source"].values):
-            seen = source in (*cell.task.train, *cell.task.tune)
+        for source in cell.apply:
+            seen = source in cell.learned
             for variable, measure, units in _measured(runs):
                 values = values_of(runs, source, variable, measure)
                 about = {"variable": variable, "measure": measure, "units": units}
@@ -134,17 +135,16 @@ def score_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
 def gap_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     """Return the generalisation gap of each cell to each source that it did not learn from.
 
-    Columns as in `score_table`; value is the gap. Cells that were fine-tuned stand in
+    Columns as in `score_table`; value is the gap. Cells of so many years stand in
     `adaptation_table`.
     """
     import pandas as pd
 
     rows = []
-    for cell in (c for c in cells if c.start is None):
+    for cell in (c for c in cells if c.years is None):
         runs = results[cell.task]
-        seen = _applied(runs, cell.task.train)
-        sources = map(str, runs[0]["source"].values)
-        for source in (s for s in sources if seen and s not in cell.task.train):
+        seen = cell.groups["learned"]
+        for source in cell.unseen if seen else ():
             for variable, measure, units in _scoring(runs):
                 there = values_of(runs, source, variable, measure, distance=True)
                 gap = there - _mean_over(runs, seen, variable, measure)
@@ -168,7 +168,9 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     for cell in (c for c in cells if c.start is not None and c.task.tune):
         assert cell.start is not None
         runs, starts = results[cell.task], results[cell.start]
-        new, old = _applied(runs, cell.task.tune), _applied(runs, cell.train)
+        new, old = (
+            [name for name in names if name in cell.apply] for names in (cell.task.tune, cell.train)
+        )
         for variable, measure, units in _scoring(runs) if new and old else ():
             before, after = (_mean_over(r, new, variable, measure) for r in (starts, runs))
             source, kept = (_mean_over(r, old, variable, measure) for r in (starts, runs))
@@ -189,46 +191,59 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def unseen_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
-    """Return each strategy's mean over the cells and sources that it did not learn from.
+def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
+    """Return each strategy's mean over cells and over the sources of a group.
 
-    A row for each block, number of sources learned from, strategy, variable and measure; cells of
-    so many years stand in `adaptation_table`. Columns: value is the distance from perfect, gap that
-    minus the mean of the cell's own sources (missing where a cell was not applied to them), each
-    with spread, low and high; cells is how many pairs of a cell and a source they are means of.
+    A row for each block, strategy, number of sources learned from, years, group (see
+    `graphdown.bench.plan.Cell`), variable and measure. Columns: value is the distance from perfect,
+    gap that minus the mean of the cell's own sources (of the group "unseen" only; missing where a
+    cell was not applied to these), each with spread, low and high; cells is how many pairs of a
+    cell and a source they are means of.
     """
     import pandas as pd
 
-    groups: dict[tuple[str, int, str], list[tuple[Cell, str]]] = {}
-    for cell in (c for c in cells if c.years is None):
-        for source in map(str, results[cell.task][0]["source"].values):
-            if source not in (*cell.task.train, *cell.task.tune):
-                key = (cell.block, len(cell.train), cell.strategy)
-                groups.setdefault(key, []).append((cell, source))
+    members: dict[tuple[str, str, int, float, str], list[tuple[Cell, str]]] = {}
+    for cell in cells:
+        years = np.inf if cell.years is None else float(cell.years)  # NaN is no key
+        for group, sources in cell.groups.items():
+            if sources:
+                key = (cell.block, cell.strategy, len(cell.train), years, group)
+                members.setdefault(key, []).extend((cell, source) for source in sources)
     rows = []
-    for (block, size, strategy), members in groups.items():
-        runs = results[members[0][0].task]
+    for (block, strategy, size, years, group), pairs in members.items():
+        runs = results[pairs[0][0].task]
+        about = {"block": block, "strategy": strategy, "trained_on": size, "group": group}
+        about |= {"years": years if np.isfinite(years) else np.nan}
+        about |= {"cells": len(pairs), "seeds": len(runs)}
         for variable, measure, units in _scoring(runs):
-            parts, gaps = [], []
-            for cell, source in members:
-                own = results[cell.task]
-                there = values_of(own, source, variable, measure, distance=True)
-                seen = _applied(own, cell.task.train)
-                parts.append(there)
-                if seen:
-                    gaps.append(there - _mean_over(own, seen, variable, measure))
-            row = {"block": block, "trained_on": size, "strategy": strategy}
-            row |= {"cells": len(members), "seeds": len(runs)}
-            row |= {"variable": variable, "measure": measure, "units": units}
-            gap = Values.mean_of(gaps).columns("gap") if len(gaps) == len(parts) else {}
-            rows.append({**row, **Values.mean_of(parts).columns(), **gap})
+            own = [
+                values_of(results[cell.task], source, variable, measure, distance=True)
+                for cell, source in pairs
+            ]
+            gap = _gaps(pairs, own, results, variable, measure) if group == "unseen" else []
+            columns = Values.mean_of(own).columns()
+            columns |= Values.mean_of(gap).columns("gap") if gap else NO_GAP
+            rows.append(
+                {**about, "variable": variable, "measure": measure, "units": units, **columns}
+            )
     return pd.DataFrame(rows)
 
 
-def _applied(runs: Sequence[xr.Dataset], sources: Iterable[str]) -> list[str]:
-    """Return those of some sources that runs were scored on."""
-    there = set(map(str, runs[0]["source"].values))
-    return [name for name in sources if name in there]
+def _gaps(
+    pairs: Sequence[tuple[Cell, str]],
+    own: Sequence[Values],
+    results: Results,
+    variable: str,
+    measure: str,
+) -> list[Values]:
+    """Return how far each is above the mean of its cell's own sources; nothing if one has none."""
+    learned = [cell.groups["learned"] for cell, _ in pairs]
+    if not all(learned):
+        return []
+    return [
+        values - _mean_over(results[cell.task], sources, variable, measure)
+        for values, (cell, _), sources in zip(own, pairs, learned, strict=True)
+    ]
 
 
 def _scoring(runs: Sequence[xr.Dataset]) -> Iterable[tuple[str, str, str]]:

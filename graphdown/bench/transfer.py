@@ -15,9 +15,9 @@ from graphdown.bench.spec import Study
 from graphdown.bench.summary import (
     adaptation_table,
     gap_table,
+    group_table,
     score_table,
     scores_dataset,
-    unseen_table,
 )
 from graphdown.data.load import ExperimentData, load_data
 
@@ -38,7 +38,7 @@ class Outcome:
         study: what was asked.
         cells: its cells.
         results: scores by task, a dataset for each seed.
-        scores, gaps, adaptation, unseen: see `graphdown.bench.summary`.
+        scores, gaps, adaptation, groups: see `graphdown.bench.summary`.
         page: the report.
     """
 
@@ -48,7 +48,7 @@ class Outcome:
     scores: "pd.DataFrame"
     gaps: "pd.DataFrame"
     adaptation: "pd.DataFrame"
-    unseen: "pd.DataFrame"
+    groups: "pd.DataFrame"
     page: Path
 
 
@@ -68,17 +68,17 @@ def transfer(study: Study, data: ExperimentData | None = None) -> Outcome:
         GraphdownError: training diverged.
     """
     cells = cells_of(study)
-    tasks = scored_on(study, cells)
+    tasks = scored_on(cells)
     runs = {task: [Run(study, task, seed) for seed in seeds_of(study, task)] for task in tasks}
     results = _all_scores(study, cells, tasks, runs, data)
     tables = (
         score_table(cells, results),
         gap_table(cells, results),
         adaptation_table(cells, results),
-        unseen_table(cells, results),
+        group_table(cells, results),
     )
     folder = Path(study.output)
-    names = ("scores", "gaps", "adaptation", "unseen")
+    names = ("scores", "gaps", "adaptation", "groups")
     for name, table in zip(names, tables, strict=True):
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     scores_dataset(results).to_netcdf(folder / "scores.nc", engine="netcdf4")
