@@ -15,7 +15,7 @@ from graphdown.evaluation.table import format_value, plain_units
 from meshes import Grid
 
 if TYPE_CHECKING:
-    from graphdown.bench.transfer import Outcome
+    from graphdown.bench.outcome import Outcome
 
 MOST_STRATEGIES = 8
 TEXT = (

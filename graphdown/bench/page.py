@@ -19,7 +19,7 @@ from graphdown.evaluation.table import format_value, plain_units
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphdown.bench.transfer import Outcome
+    from graphdown.bench.outcome import Outcome
 
 SHOWN = ("rmse", "bias", "wasserstein1", "signal_rmse")
 MOST_ROWS = 16

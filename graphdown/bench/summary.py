@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SEED_OF_SEEDS = 20060
 NO_GAP = dict.fromkeys(("gap", "gap_spread", "gap_low", "gap_high"), float("nan"))
-Results = Mapping[Task, Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +76,72 @@ class Values:
         }
 
 
-def values_of(
-    runs: Sequence[xr.Dataset], source: str, variable: str, measure: str, distance: bool = False
-) -> Values:
-    """Return a measure of a task's runs on a source, or its distance from the perfect value."""
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of a task's runs.
 
-    def stacked(name: str) -> np.ndarray:
-        own = np.stack([run[name].sel(source=source, variable=variable).values for run in runs])
+    Attributes:
+        sources: names.
+        units: by variable.
+        arrays: by measure [seeds, source, variable]; resampled ones, with `DRAWS` at the end of
+            their names, [seeds, source, variable, draw].
+    """
+
+    sources: tuple[str, ...]
+    units: dict[str, str]
+    arrays: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, runs: Sequence[xr.Dataset]) -> "Scored":
+        """Return the scores of one dataset for each seed, see `graphdown.bench.run`."""
+        first = runs[0]
+        names = [str(n) for n in first if str(n).removesuffix(DRAWS) in MEASURES]
+        dims = ("source", "variable", ...)
+        variables = map(str, first["variable"].values)
+        return cls(
+            tuple(map(str, first["source"].values)),
+            dict(zip(variables, map(str, first["units"].values), strict=True)),
+            {n: np.stack([run[n].transpose(*dims).values for run in runs]) for n in names},
+        )
+
+    @property
+    def seeds(self) -> int:
+        """Number of runs."""
+        return len(next(iter(self.arrays.values())))
+
+    def values(self, source: str, variable: str, measure: str, distance: bool = False) -> "Values":
+        """Return a measure on a source, or its distance from the perfect value."""
+        place = self.sources.index(source), [*self.units].index(variable)
         perfect = MEASURES[measure].perfect
-        return np.abs(own - perfect) if distance and perfect is not None else own
 
-    drawn = f"{measure}{DRAWS}"
-    return Values(stacked(measure), stacked(drawn) if drawn in runs[0] else None)
+        def taken(name: str) -> np.ndarray | None:
+            if name not in self.arrays:
+                return None
+            own = self.arrays[name][:, *place]
+            return np.abs(own - perfect) if distance and perfect is not None else own
+
+        by_seed = taken(measure)
+        assert by_seed is not None
+        return Values(by_seed, taken(f"{measure}{DRAWS}"))
+
+    def mean(self, sources: Sequence[str], variable: str, measure: str) -> "Values":
+        """Return the mean distance from perfect over sources."""
+        return Values.mean_of([self.values(s, variable, measure, distance=True) for s in sources])
+
+    def measured(self, scoring: bool = False) -> Iterable[tuple[str, str, str]]:
+        """Yield each variable and measure that it has, with its units.
+
+        Args:
+            scoring: leave out what has no perfect value.
+        """
+        for place, (variable, units) in enumerate(self.units.items()):
+            for name, own in MEASURES.items():
+                there = name in self.arrays and np.isfinite(self.arrays[name][0, :, place]).any()
+                if there and not (scoring and own.perfect is None):
+                    yield variable, name, own.units_for(variable, units)
+
+
+Results = Mapping[Task, Scored]
 
 
 def _columns(cell: Cell) -> dict[str, Any]:
@@ -99,15 +152,6 @@ def _columns(cell: Cell) -> dict[str, Any]:
         "tune": " + ".join(cell.task.tune),
         "years": np.nan if cell.years is None else float(cell.years),
     }
-
-
-def _measured(runs: Sequence[xr.Dataset]) -> Iterable[tuple[str, str, str]]:
-    """Yield each variable and measure that it has, with its units."""
-    first = runs[0]
-    for variable, units in zip(first["variable"].values, first["units"].values, strict=True):
-        for name, own in MEASURES.items():
-            if name in first and np.isfinite(first[name].sel(variable=variable)).any():
-                yield str(variable), name, own.units_for(str(variable), str(units))
 
 
 def score_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
@@ -124,10 +168,10 @@ def score_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
         runs = results[cell.task]
         for source in cell.apply:
             seen = source in cell.learned
-            for variable, measure, units in _measured(runs):
-                values = values_of(runs, source, variable, measure)
+            for variable, measure, units in runs.measured():
+                values = runs.values(source, variable, measure)
                 about = {"variable": variable, "measure": measure, "units": units}
-                where = {"source": source, "seen": seen, **about, "seeds": len(runs)}
+                where = {"source": source, "seen": seen, **about, "seeds": runs.seeds}
                 rows.append({**_columns(cell), **where, **values.columns()})
     return pd.DataFrame(rows)
 
@@ -145,11 +189,11 @@ def gap_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
         runs = results[cell.task]
         seen = cell.groups["learned"]
         for source in cell.unseen if seen else ():
-            for variable, measure, units in _scoring(runs):
-                there = values_of(runs, source, variable, measure, distance=True)
-                gap = there - _mean_over(runs, seen, variable, measure)
+            for variable, measure, units in runs.measured(scoring=True):
+                there = runs.values(source, variable, measure, distance=True)
+                gap = there - runs.mean(seen, variable, measure)
                 about = {"variable": variable, "measure": measure, "units": units}
-                row = {"source": source, **about, "seeds": len(runs)}
+                row = {"source": source, **about, "seeds": runs.seeds}
                 rows.append({**_columns(cell), **row, **gap.columns()})
     return pd.DataFrame(rows)
 
@@ -171,9 +215,9 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
         new, old = (
             [name for name in names if name in cell.apply] for names in (cell.task.tune, cell.train)
         )
-        for variable, measure, units in _scoring(runs) if new and old else ():
-            before, after = (_mean_over(r, new, variable, measure) for r in (starts, runs))
-            source, kept = (_mean_over(r, old, variable, measure) for r in (starts, runs))
+        for variable, measure, units in runs.measured(scoring=True) if new and old else ():
+            before, after = (r.mean(new, variable, measure) for r in (starts, runs))
+            source, kept = (r.mean(old, variable, measure) for r in (starts, runs))
             gap = before.mean - source.mean
             gain, forgetting = before - after, kept - source
             about = {"variable": variable, "measure": measure, "units": units}
@@ -187,7 +231,7 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
                 else np.nan,
             }
             columns = {**gain.columns("gain"), **forgetting.columns("forgetting")}
-            rows.append({**_columns(cell), **about, "seeds": len(runs), **numbers, **columns})
+            rows.append({**_columns(cell), **about, "seeds": runs.seeds, **numbers, **columns})
     return pd.DataFrame(rows)
 
 
@@ -214,10 +258,10 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
         runs = results[pairs[0][0].task]
         about = {"block": block, "strategy": strategy, "trained_on": size, "group": group}
         about |= {"years": years if np.isfinite(years) else np.nan}
-        about |= {"cells": len(pairs), "seeds": len(runs)}
-        for variable, measure, units in _scoring(runs):
+        about |= {"cells": len(pairs), "seeds": runs.seeds}
+        for variable, measure, units in runs.measured(scoring=True):
             own = [
-                values_of(results[cell.task], source, variable, measure, distance=True)
+                results[cell.task].values(source, variable, measure, distance=True)
                 for cell, source in pairs
             ]
             gap = _gaps(pairs, own, results, variable, measure) if group == "unseen" else []
@@ -241,24 +285,12 @@ def _gaps(
     if not all(learned):
         return []
     return [
-        values - _mean_over(results[cell.task], sources, variable, measure)
+        values - results[cell.task].mean(sources, variable, measure)
         for values, (cell, _), sources in zip(own, pairs, learned, strict=True)
     ]
 
 
-def _scoring(runs: Sequence[xr.Dataset]) -> Iterable[tuple[str, str, str]]:
-    """Yield as `_measured` does what has a perfect value."""
-    return (row for row in _measured(runs) if MEASURES[row[1]].perfect is not None)
-
-
-def _mean_over(
-    runs: Sequence[xr.Dataset], sources: Sequence[str], variable: str, measure: str
-) -> Values:
-    """Return the mean distance from perfect over sources."""
-    return Values.mean_of([values_of(runs, s, variable, measure, distance=True) for s in sources])
-
-
-def scores_dataset(results: Results) -> xr.Dataset:
+def scores_dataset(results: Mapping[Task, Sequence[xr.Dataset]]) -> xr.Dataset:
     """Return all measures of all runs, (run, source, variable), with what each run is."""
     runs, names, parts = [], [], []
     for task, own in results.items():

@@ -13,6 +13,7 @@ from graphdown.bench.plan import Cell, Task, cells_of, scored_on, seeds_of, with
 from graphdown.bench.run import Run
 from graphdown.bench.spec import Study
 from graphdown.bench.summary import (
+    Scored,
     adaptation_table,
     gap_table,
     group_table,
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 # Seconds on two slow cores, for a first guess; runs that are done correct it.
 GUESS_NETWORK, GUESS_STEP = 8.0, 0.045
 GUESS_BASELINE = {"ridge": 25.0, "DeepESD": 60.0, "U-Net": 120.0, "error-predicting CNN": 90.0}
-GUESS_OTHER, GUESS_SCORING = 3.0, 4.0
+GUESS_OTHER, GUESS_SCORING = 3.0, 2.5
+TABLES = {
+    "scores": score_table,
+    "gaps": gap_table,
+    "adaptation": adaptation_table,
+    "groups": group_table,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +78,14 @@ def transfer(study: Study, data: ExperimentData | None = None) -> Outcome:
     tasks = scored_on(cells)
     runs = {task: [Run(study, task, seed) for seed in seeds_of(study, task)] for task in tasks}
     results = _all_scores(study, cells, tasks, runs, data)
-    tables = (
-        score_table(cells, results),
-        gap_table(cells, results),
-        adaptation_table(cells, results),
-        group_table(cells, results),
-    )
+    scored = {task: Scored.of(own) for task, own in results.items()}
+    tables = {name: make(cells, scored) for name, make in TABLES.items()}
     folder = Path(study.output)
-    names = ("scores", "gaps", "adaptation", "groups")
-    for name, table in zip(names, tables, strict=True):
+    for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     scores_dataset(results).to_netcdf(folder / "scores.nc", engine="netcdf4")
     page = folder / "report" / "index.html"
-    outcome = Outcome(study, cells, results, *tables, page)
+    outcome = Outcome(study, cells, results, page=page, **tables)
     write_page(outcome)
     return outcome
 
