@@ -303,10 +303,27 @@ def _unseen(outcome: "Outcome", title: str) -> str:
     own = _unseen_rows(outcome, title)
     if not len(own):
         return ""
-    heading = page.subheading("Mean over the sources that were not learned from")
-    sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
     several = own["trained_on"].nunique() > 1
-    return heading + wide_table(own, own["strategy"] + (sizes if several else ""))
+    sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
+    own = own.assign(label=own["strategy"] + (sizes if several else ""))
+    parts = [
+        page.subheading("Mean over the sources that were not learned from"),
+        wide_table(own, own["label"]),
+    ]
+    compared = own.dropna(subset=["difference"])
+    if len(compared):
+        first = own["strategy"].iloc[0]
+        parts += [
+            page.subheading(f"The same, minus {first}"),
+            page.paragraph(
+                f"Above 0: worse than {first}. Both on the same days and sources, so that these "
+                "intervals, unlike those above, tell whether two strategies differ: they do where "
+                "an interval does not hold 0.",
+                "note",
+            ),
+            wide_table(compared, compared["label"], "difference", best=False),
+        ]
+    return "".join(parts)
 
 
 def _adaptation(outcome: "Outcome", title: str) -> str:

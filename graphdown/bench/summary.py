@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEED_OF_SEEDS = 20060
-NO_GAP = dict.fromkeys(("gap", "gap_spread", "gap_low", "gap_high"), float("nan"))
+NO_GAP = dict.fromkeys(("gap", "gap_spread", "gap_low", "gap_high"), np.nan)
+NO_DIFFERENCE = {name.replace("gap", "difference"): np.nan for name in NO_GAP}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Values:
     draws: np.ndarray | None
 
     def __sub__(self, other: "Values") -> "Values":
-        """Return the difference seed by seed and draw by draw."""
+        """Return the difference seed by seed, or to the only seed, and draw by draw."""
         both = self.draws is not None and other.draws is not None
         draws = self.draws - other.draws if both else None  # type: ignore[operator]
         return Values(self.by_seed - other.by_seed, draws)
@@ -241,8 +242,9 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     A row for each block, strategy, number of sources learned from, years, group (see
     `graphdown.bench.plan.Cell`), variable and measure. Columns: value is the distance from perfect,
     gap that minus the mean of the cell's own sources (of the group "unseen" only; missing where a
-    cell was not applied to these), each with spread, low and high; cells is how many pairs of a
-    cell and a source they are means of.
+    cell was not applied to these), difference the value minus that of the block's first strategy
+    (missing where that one has other cells), each with spread, low and high; cells is how many
+    pairs of a cell and a source they are means of.
     """
     import pandas as pd
 
@@ -254,7 +256,10 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
                 key = (cell.block, cell.strategy, len(cell.train), years, group)
                 members.setdefault(key, []).extend((cell, source) for source in sources)
     rows = []
+    firsts: dict[tuple[str, int, float, str], tuple[str, list[tuple[Cell, str]]]] = {}
     for (block, strategy, size, years, group), pairs in members.items():
+        name, first = firsts.setdefault((block, size, years, group), (strategy, pairs))
+        alike = strategy != name and _places(pairs) == _places(first)
         runs = results[pairs[0][0].task]
         about = {"block": block, "strategy": strategy, "trained_on": size, "group": group}
         about |= {"years": years if np.isfinite(years) else np.nan}
@@ -267,10 +272,23 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
             gap = _gaps(pairs, own, results, variable, measure) if group == "unseen" else []
             columns = Values.mean_of(own).columns()
             columns |= Values.mean_of(gap).columns("gap") if gap else NO_GAP
+            columns |= NO_DIFFERENCE
+            if alike:
+                theirs = [
+                    results[cell.task].values(source, variable, measure, distance=True)
+                    for cell, source in first
+                ]
+                difference = Values.mean_of(own) - Values.mean_of(theirs)
+                columns |= difference.columns("difference")
             rows.append(
                 {**about, "variable": variable, "measure": measure, "units": units, **columns}
             )
     return pd.DataFrame(rows)
+
+
+def _places(pairs: Sequence[tuple[Cell, str]]) -> list[tuple[tuple[str, ...], str]]:
+    """Return the train-on set and the applied source of each pair."""
+    return [(cell.train, source) for cell, source in pairs]
 
 
 def _gaps(

@@ -76,6 +76,20 @@ def test_a_gap_is_the_unseen_score_minus_the_mean_of_those_learned_from():
     assert first["value"] == pytest.approx(np.mean([1.1, 2.1, 1.3, 2.3]))
 
 
+def test_strategies_are_compared_on_the_same_days_and_sources():
+    other = Task("per-source", ("A", "B"))
+    cells = [CELLS[0], Cell("out", "per-source", ("A", "B"), None, other, APPLY)]
+    results = {**RESULTS, other: Scored.of([run([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])])}
+    table = group_table(cells, results)
+    found = row(table, strategy="per-source", group="unseen", measure="rmse")
+    assert found["difference"] == pytest.approx(3.0 - 4.2)
+    one = group_table(cells, {**results, START: Scored.of(RUNS[START][:1])})
+    found = row(one, strategy="per-source", group="unseen", measure="rmse")
+    # Both meet the same draws, which cancel.
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx((-1.0, -1.0))
+    assert np.isnan(row(table, strategy="network", group="unseen", measure="rmse")["difference"])
+
+
 def test_what_fine_tuning_gains_and_forgets():
     table = adaptation_table(CELLS, RESULTS)
     found = row(table, measure="rmse", years=3)
