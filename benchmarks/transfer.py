@@ -15,7 +15,7 @@ import pandas as pd
 from results_table import RESULTS, machine, markdown_table, write_text
 
 from graphdown.bench import Outcome, load_study, transfer
-from graphdown.bench.page import findings, interval_text
+from graphdown.bench.page import findings, interval_text, verdicts
 from graphdown.cache import keep_compiled
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import plain_units
@@ -77,6 +77,12 @@ def text(outcome: Outcome, command: str) -> list[str]:
         unseen = own[own["group"] == "unseen"]
         if len(unseen):
             lines += ["", "Sources not learned from:", "", *table(unseen, "value")]
+            compared = unseen.dropna(subset=["difference"])
+            if len(compared):
+                first = unseen["strategy"].iloc[0]
+                lines += ["", f"The same, minus {first}, on the same days:", ""]
+                lines += table(compared, "difference")
+                lines += ["", *(f"- {sentence}" for sentence in verdicts(unseen))]
             lines += ["", "Generalisation gap:", "", *table(unseen, "gap")]
         changes = outcome.adaptation
         changes = changes[changes["block"] == title] if len(changes) else changes

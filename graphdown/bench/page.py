@@ -7,6 +7,7 @@ import numpy as np
 
 from graphdown.bench.charts import curve_chart, heat_map, interval_chart
 from graphdown.bench.maps import signal_maps
+from graphdown.bench.plan import years_text
 from graphdown.bench.spec import Block
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report import page
@@ -132,7 +133,7 @@ def _best_adapted(outcome: "Outcome", title: str) -> str:
             f"{format_value(best['after'])} {plain_units(str(best['units']))} by "
             f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
         )
-    years = f"{own['years'].iloc[0]:g} years"
+    years = years_text(own["years"].iloc[0])
     return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
 
 
@@ -322,8 +323,36 @@ def _unseen(outcome: "Outcome", title: str) -> str:
                 "note",
             ),
             wide_table(compared, compared["label"], "difference", best=False),
+            *map(page.paragraph, verdicts(own)),
         ]
     return "".join(parts)
+
+
+def verdicts(unseen: "pd.DataFrame") -> list[str]:
+    """Return sentences that say who is better and worse than a block's first strategy.
+
+    Args:
+        unseen: the block's rows of `group_table` on sources that were not learned from; those
+            trained on most sources count.
+    """
+    own = unseen[unseen["trained_on"] == unseen["trained_on"].max()]
+    first = own["strategy"].iloc[0]
+    own = own.dropna(subset=["difference_low"])
+    sentences = []
+    for variable, measure, label in _panels(own):
+        rows = _of(own, variable, measure)
+        better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
+        parts = [
+            f"{words} {', '.join(rows['strategy'][which])}"
+            for words, which in (
+                (f"better than {first}:", better),
+                ("worse:", worse),
+                ("not told apart:", ~better & ~worse),
+            )
+            if which.any()
+        ]
+        sentences.append(f"{variable}, {label}: {'; '.join(parts)}.")
+    return sentences
 
 
 def _adaptation(outcome: "Outcome", title: str) -> str:
@@ -343,7 +372,9 @@ def _adaptation(outcome: "Outcome", title: str) -> str:
             rows[name].append(Cell(f"{closed}, {lost:+.1f} %"))
     sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
     heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
-    body = [(f"{strategy}, {years:g} years", cells) for (strategy, years), cells in rows.items()]
+    body = [
+        (f"{strategy}, {years_text(years)}", cells) for (strategy, years), cells in rows.items()
+    ]
     return (
         page.subheading("Share of the gap closed, and forgetting")
         + page.paragraph(
@@ -389,7 +420,7 @@ def _strategies(outcome: "Outcome") -> str:
 def _all_cells(outcome: "Outcome") -> str:
     parts = []
     for title, own in outcome.scores.groupby("block", sort=False):
-        years = own["years"].map(lambda n: "" if np.isnan(n) else f", {n:g} years")
+        years = own["years"].map(lambda n: "" if np.isnan(n) else f", {years_text(n)}")
         tuned = own["tune"].map(lambda names: f" → {names}" if names else "")
         labels = own["strategy"] + ": " + own["train"] + tuned + years + " on " + own["source"]
         parts.append(page.details(str(title), wide_table(own, labels, best=False)))

@@ -37,7 +37,7 @@ class Task:
         """What it is, in words."""
         learned = " + ".join(self.train)
         tuned = f", then {' + '.join(self.tune)}" if self.tune else ""
-        years = "" if self.years is None else f" ({self.years} years)"
+        years = "" if self.years is None else f" ({years_text(self.years)})"
         return f"{self.strategy} on {learned}{tuned}{years}"
 
 
@@ -139,6 +139,11 @@ def with_sources(experiment: Experiment, names: tuple[str, ...]) -> Experiment:
     known = {source.name: source for source in experiment.data.sources}
     sources = tuple(known[name] for name in names)
     return replace(experiment, data=replace(experiment.data, sources=sources, unseen=()))
+
+
+def years_text(number: float) -> str:
+    """Return a number of years in words."""
+    return f"{number:g} year" if number == 1 else f"{number:g} years"
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.bench.page import verdicts
 from graphdown.bench.plan import Cell, Task
 from graphdown.bench.summary import (
     Scored,
@@ -88,6 +89,8 @@ def test_strategies_are_compared_on_the_same_days_and_sources():
     # Both meet the same draws, which cancel.
     assert (found["difference_low"], found["difference_high"]) == pytest.approx((-1.0, -1.0))
     assert np.isnan(row(table, strategy="network", group="unseen", measure="rmse")["difference"])
+    unseen = one[one["group"] == "unseen"]
+    assert verdicts(unseen) == ["tas, RMSE [K]: better than network: per-source."]
 
 
 def test_what_fine_tuning_gains_and_forgets():
