@@ -15,12 +15,12 @@ import pandas as pd
 from results_table import RESULTS, machine, markdown_table, write_text
 
 from graphdown.bench import Outcome, load_study, transfer
-from graphdown.bench.page import findings, interval_text, verdicts
+from graphdown.bench.page import interval_text
+from graphdown.bench.select import SHOWN
+from graphdown.bench.words import findings, verdicts
 from graphdown.cache import keep_compiled
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import plain_units
-
-SHOWN = ("rmse", "bias", "wasserstein1", "signal_rmse")
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ def transfer(
     """
     from graphdown.bench import load_study
     from graphdown.bench import transfer as run_study
-    from graphdown.bench.page import findings
+    from graphdown.bench.words import findings
     from graphdown.cache import keep_compiled
 
     keep_compiled()

@@ -8,21 +8,21 @@ import numpy as np
 from graphdown.bench.charts import curve_chart, heat_map, interval_chart
 from graphdown.bench.maps import signal_maps
 from graphdown.bench.plan import years_text
+from graphdown.bench.select import SHOWN, of_block, of_measure, panels_of, unseen_rows
 from graphdown.bench.spec import Block
+from graphdown.bench.words import findings, verdicts
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report import page
 from graphdown.evaluation.report.charts import method_colours
 from graphdown.evaluation.report.page import Cell, Picture
 from graphdown.evaluation.report.score_tables import definitions
-from graphdown.evaluation.report.summary import variable_name
-from graphdown.evaluation.table import format_value, plain_units
+from graphdown.evaluation.table import format_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from graphdown.bench.outcome import Outcome
 
-SHOWN = ("rmse", "bias", "wasserstein1", "signal_rmse")
 MOST_ROWS = 16
 UNSEEN, SEEN = "sources not learned from", "sources learned from"
 GROUP_COLOURS = {UNSEEN: "#d55e00", SEEN: "#0b5cad"}
@@ -90,66 +90,6 @@ def write_page(outcome: "Outcome") -> None:
     outcome.page.write_text(page.document(study.name, introduction, sections), encoding="utf-8")
 
 
-def findings(outcome: "Outcome") -> list[str]:
-    """Return sentences for each block: who is best on sources that were not learned from."""
-    return [
-        sentence
-        for title in outcome.study.blocks
-        for sentence in (_best_unseen(outcome, title), _best_adapted(outcome, title))
-        if sentence
-    ]
-
-
-def _best_unseen(outcome: "Outcome", title: str) -> str:
-    own = _unseen_rows(outcome, title)
-    if not len(own):
-        return ""
-    own = own[own["trained_on"] == own["trained_on"].max()]
-    parts = []
-    for variable in own["variable"].unique():
-        for measure in ("rmse", "signal_rmse"):
-            rows = _of(own, variable, measure).sort_values("value", kind="stable")
-            if len(rows) > 1:
-                best, second = rows.iloc[0], rows.iloc[1]
-                parts.append(
-                    f"{MEASURES[measure].label} of {variable_name(variable)} {best['strategy']} "
-                    f"{_number(best)}, before {second['strategy']} {_number(second)}"
-                )
-    return f"{title}, lowest on sources not learned from: {'; '.join(parts)}." if parts else ""
-
-
-def _best_adapted(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.adaptation, title)
-    own = own[own["years"] > 0] if len(own) else own
-    if not len(own):
-        return ""
-    own = own[own["years"] == own["years"].max()]
-    parts = []
-    for variable in own["variable"].unique():
-        rows = _of(own, variable, "rmse").sort_values("after", kind="stable")
-        best = rows.iloc[0]
-        parts.append(
-            f"RMSE of {variable_name(variable)} goes from {format_value(best['before'])} to "
-            f"{format_value(best['after'])} {plain_units(str(best['units']))} by "
-            f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
-        )
-    years = years_text(own["years"].iloc[0])
-    return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
-
-
-def _unseen_rows(outcome: "Outcome", title: str) -> "pd.DataFrame":
-    own = _of_block(outcome.groups, title)
-    return own[own["group"] == "unseen"]
-
-
-def _of_block(table: "pd.DataFrame", title: str) -> "pd.DataFrame":
-    return table[table["block"] == title] if len(table) else table
-
-
-def _number(row: "pd.Series") -> str:
-    return f"{format_value(row['value'])} {plain_units(str(row['units']))}"
-
-
 def _block(outcome: "Outcome", title: str, block: Block) -> str:
     draw = {"matrix": _matrices, "curves": _curves, "bars": _bars}[block.shows]
     parts = [page.paragraph(block.text)] if block.text else []
@@ -161,31 +101,15 @@ def _block(outcome: "Outcome", title: str, block: Block) -> str:
     return "".join(parts)
 
 
-def _of(table: "pd.DataFrame", variable: str, measure: str) -> "pd.DataFrame":
-    return table[(table["variable"] == variable) & (table["measure"] == measure)]
-
-
-def _panels(table: "pd.DataFrame") -> list[tuple[str, str, str]]:
-    """Return each variable and measure that pictures show, and the label of its axis."""
-    panels = []
-    for variable in table["variable"].unique():
-        for measure in SHOWN:
-            own = _of(table, variable, measure)
-            if len(own):
-                units = plain_units(str(own["units"].iloc[0]))
-                panels.append((str(variable), measure, f"{MEASURES[measure].label} [{units}]"))
-    return panels
-
-
 def _matrices(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.scores, title)
+    own = of_block(outcome.scores, title)
     strategies = list(own["strategy"].unique())
     many = len(strategies) * own["train"].nunique() > MOST_ROWS
     groups = [[name] for name in strategies] if many else [strategies]
     parts = []
     for number, names in enumerate(groups):
         rows = own[own["strategy"].isin(names)]
-        body = page.charts([_matrix(rows, *panel) for panel in _panels(rows)])
+        body = page.charts([_matrix(rows, *panel) for panel in panels_of(rows)])
         name = names[0] if many else ""
         shown = page.subheading(name) + body if name else body
         parts.append(shown if number == 0 else page.details(name, body))
@@ -194,7 +118,7 @@ def _matrices(outcome: "Outcome", title: str) -> str:
 
 def _matrix(own: "pd.DataFrame", variable: str, measure: str, label: str) -> Picture:
     one = own["strategy"].nunique() == 1
-    table = _of(own, variable, measure).copy()
+    table = of_measure(own, variable, measure).copy()
     learned = table["train"] + table["tune"].map(lambda tune: f" → {tune}" if tune else "")
     table["row"] = learned if one else table["strategy"] + ": " + learned
     rows, columns = list(table["row"].unique()), list(table["source"].unique())
@@ -208,7 +132,7 @@ def _matrix(own: "pd.DataFrame", variable: str, measure: str, label: str) -> Pic
 
 
 def _curves(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.groups, title)
+    own = of_block(outcome.groups, title)
     strategies = list(own["strategy"].unique())
     colours = method_colours(strategies, strategies[-1])
     new, first = (own[own["group"] == group] for group in ("new", "first"))
@@ -217,7 +141,7 @@ def _curves(outcome: "Outcome", title: str) -> str:
         ("On the new source", new, first[first["years"] == 0]),
         ("On the sources learned from first (forgetting)", first, first[:0]),
     ):
-        pictures = [_curve(rows, dashed, panel, colours) for panel in _panels(rows)]
+        pictures = [_curve(rows, dashed, panel, colours) for panel in panels_of(rows)]
         parts += [page.subheading(heading), page.charts(pictures)] if pictures else []
     return "".join(parts)
 
@@ -232,20 +156,20 @@ def _curve(
     columns = ["years", "value", "low", "high"]
     curves = {
         str(strategy): own[columns].to_numpy(float)
-        for strategy, own in _of(rows, variable, measure).groupby("strategy", sort=False)
+        for strategy, own in of_measure(rows, variable, measure).groupby("strategy", sort=False)
     }
-    before = _of(dashed, variable, measure)["value"]
+    before = of_measure(dashed, variable, measure)["value"]
     level = float(before.iloc[0]) if len(before) else None
     alt = f"{measure} of {variable} over years of data"
     return Picture(curve_chart(curves, colours, label, level), f"{variable}: {label}", "", alt)
 
 
 def _bars(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.groups, title)
+    own = of_block(outcome.groups, title)
     own = own[own["trained_on"] == own["trained_on"].max()]
     pictures = []
-    for variable, measure, label in _panels(own):
-        rows = _of(own, variable, measure)
+    for variable, measure, label in panels_of(own):
+        rows = of_measure(own, variable, measure)
         names = list(rows["strategy"].unique())
         groups = {
             words: part.set_index("strategy")[["value", "low", "high"]].reindex(names).to_numpy()
@@ -278,12 +202,12 @@ def wide_table(
     value = prefix or "value"
     ends = [f"{prefix}_{end}" if prefix else end for end in ("low", "high")]
     table = table.assign(label=list(labels)).dropna(subset=[value])
-    panels = _panels(table)
+    panels = panels_of(table)
     sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
     columns = []
     names = list(dict.fromkeys(table["label"]))
     for variable, measure, _ in panels:
-        own = _of(table, variable, measure).set_index("label").reindex(names)
+        own = of_measure(table, variable, measure).set_index("label").reindex(names)
         lowest = own[value].min() if best else None
         columns.append(
             [Cell(interval_text(v, *e), v == lowest) for v, e in _rows_of(own, value, ends)]
@@ -301,7 +225,7 @@ def _rows_of(
 
 
 def _unseen(outcome: "Outcome", title: str) -> str:
-    own = _unseen_rows(outcome, title)
+    own = unseen_rows(outcome, title)
     if not len(own):
         return ""
     several = own["trained_on"].nunique() > 1
@@ -328,43 +252,16 @@ def _unseen(outcome: "Outcome", title: str) -> str:
     return "".join(parts)
 
 
-def verdicts(unseen: "pd.DataFrame") -> list[str]:
-    """Return sentences that say who is better and worse than a block's first strategy.
-
-    Args:
-        unseen: the block's rows of `group_table` on sources that were not learned from; those
-            trained on most sources count.
-    """
-    own = unseen[unseen["trained_on"] == unseen["trained_on"].max()]
-    first = own["strategy"].iloc[0]
-    own = own.dropna(subset=["difference_low"])
-    sentences = []
-    for variable, measure, label in _panels(own):
-        rows = _of(own, variable, measure)
-        better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
-        parts = [
-            f"{words} {', '.join(rows['strategy'][which])}"
-            for words, which in (
-                (f"better than {first}:", better),
-                ("worse:", worse),
-                ("not told apart:", ~better & ~worse),
-            )
-            if which.any()
-        ]
-        sentences.append(f"{variable}, {label}: {'; '.join(parts)}.")
-    return sentences
-
-
 def _adaptation(outcome: "Outcome", title: str) -> str:
-    own = _of_block(outcome.adaptation, title)
+    own = of_block(outcome.adaptation, title)
     own = own[own["years"] > 0] if len(own) else own
     if not len(own):
         return ""
-    panels = _panels(own)
+    panels = panels_of(own)
     names = list(dict.fromkeys(zip(own["strategy"], own["years"], strict=True)))
     rows: dict[tuple[str, float], list[Cell]] = {name: [] for name in names}
     for variable, measure, _ in panels:
-        table = _of(own, variable, measure).set_index(["strategy", "years"])
+        table = of_measure(own, variable, measure).set_index(["strategy", "years"])
         for name in names:
             row = table.loc[name]
             share, lost = row["closed"], row["forgetting_percent"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation.align import make_pairs
+from graphdown.evaluation.align import common_times, make_pairs
 from graphdown.evaluation.pair import Pair
 from graphdown.evaluation.reduce import area_mean, divide
 from graphdown.evaluation.signal import change
@@ -92,9 +92,7 @@ def bootstrap(
 
 
 def _blocks(prediction: xr.Dataset, truth: xr.Dataset, draws: int, seed: int) -> Blocks:
-    # The days of the pairs: those of both, in ascending order.
-    times = truth["time"].sel(time=np.isin(truth["time"].values, prediction["time"].values))
-    times = times.sortby("time")
+    times = xr.DataArray(common_times(prediction, truth), dims="time")
     return Blocks.drawn(times.dt.year.values, times.dt.month.values, draws, seed)
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.bench.page import verdicts
 from graphdown.bench.plan import Cell, Task
 from graphdown.bench.summary import (
     Scored,
@@ -15,6 +14,7 @@ from graphdown.bench.summary import (
     score_table,
     scores_dataset,
 )
+from graphdown.bench.words import verdicts
 
 START, FULL = Task("network", ("A", "B")), Task("full", ("A", "B"), ("D",), 3)
 APPLY = ("A", "B", "D")

@@ -143,3 +143,14 @@ def test_the_interval_holds_the_true_mean_about_as_often_as_it_says():
         low, high = interval(error.mean(), means[:, 0])
         hits += low < 0 < high
     assert 88 <= hits <= 99
+
+
+def test_days_of_one_side_alone_and_other_calendars(now):
+    made, true = now
+    part = bootstrap(made.isel(time=slice(10, 90)), true.isel(time=slice(30, None)), draws=DRAWS)
+    days = slice(30, 90)
+    xr.testing.assert_equal(
+        part, bootstrap(made.isel(time=days), true.isel(time=days), draws=DRAWS)
+    )
+    other = [side.isel(time=days).convert_calendar("noleap", use_cftime=True) for side in now]
+    xr.testing.assert_equal(bootstrap(*other, draws=DRAWS), part)
