@@ -10,6 +10,7 @@ from graphdown.evaluation import evaluate
 from graphdown.experiment import Experiment, Source, load_experiment
 
 if TYPE_CHECKING:
+    from graphdown.bench import Outcome, Study
     from graphdown.data import ExperimentData
     from graphdown.training.pretrained import Pretrained
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_experiment",
     "pretrain",
     "train",
+    "transfer",
 ]
 
 
@@ -90,3 +92,31 @@ def finetune(
     from graphdown.training import train as run_training
 
     return run_training(finetune_experiment(run, data, output, overrides, **options), loaded)
+
+
+def transfer(
+    study: "str | Path | Study", *, quick: bool = False, overrides: Sequence[str] = ()
+) -> "Outcome":
+    """Do a transfer study: strategies x train-on sets x apply-to; see `graphdown.bench`.
+
+    Example: `graphdown.transfer("configs/transfer_ensemble.yaml", quick=True).unseen`. The same
+    call goes on with an interrupted study.
+
+    Args:
+        study: the study, or its file.
+        quick: the file's own small version.
+        overrides: "key.sub=value" strings over the file.
+
+    Raises:
+        ExperimentError: the study is wrong, or its folder holds another one.
+        DataError: a field is missing or wrong.
+        GraphdownError: a training diverged.
+    """
+    from graphdown.bench import Study, load_study
+    from graphdown.bench import transfer as run_study
+
+    if isinstance(study, Study):
+        if quick or overrides:
+            raise ExperimentError("'quick' and 'overrides' belong to a study's file; give that.")
+        return run_study(study)
+    return run_study(load_study(study, overrides, quick))

@@ -136,6 +136,41 @@ def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
     _show(*evaluate_run(run))
 
 
+def transfer(
+    study: Positional[Annotated[Path, arg(metavar="STUDY")]],
+    *,
+    quick: bool = False,
+    seeds: int | None = None,
+    output: Annotated[str, arg(aliases=["-o"])] = "",
+    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+) -> None:
+    """Measure how well strategies generalise: train on some sources, apply to others.
+
+    Example: graphdown transfer configs/transfer_ensemble.yaml --quick --seeds 1
+
+    Prints what there is to do and how long it may take; the same command goes on with what was
+    interrupted.
+
+    Args:
+        study: the study file: strategies, train-on sets, apply-to sources.
+        quick: the file's own small version.
+        seeds: runs of each cell, instead of the file's number.
+        output: the study's folder; empty takes the file's own.
+        overrides: key.sub=value, over the file's values.
+    """
+    from graphdown.bench import load_study
+    from graphdown.bench import transfer as run_study
+    from graphdown.bench.words import findings
+    from graphdown.cache import keep_compiled
+
+    keep_compiled()
+    own = [f"seeds={seeds}"] if seeds is not None else []
+    own += [f"output={output}"] if output else []
+    outcome = run_study(load_study(study, (*overrides, *own), quick))
+    print("\n".join(findings(outcome)))
+    print(f"\nThe page: {outcome.page}")
+
+
 def downscale(
     run: Positional[Annotated[Path, arg(metavar="RUN")]],
     inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
@@ -331,6 +366,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "finetune": finetune,
     "downscale": downscale,
     "evaluate": evaluate,
+    "transfer": transfer,
 }
 
 

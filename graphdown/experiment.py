@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from graphdown.data.world.spec import WorldSpec
 from graphdown.errors import ExperimentError
@@ -17,6 +17,7 @@ from graphdown.model.spec import ModelSpec
 from meshes import GraphSpec, RandomGrids
 
 Daily = Literal["mean", "max", "min", "sum"]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -315,6 +316,15 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     Raises:
         ExperimentError: the file, a key or a value is wrong; the message names it.
     """
+    return parse_experiment(apply_overrides(read_yaml(path), overrides), str(path))
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Return the keys and values of a YAML file.
+
+    Raises:
+        ExperimentError: there is no such file, or it holds something else.
+    """
     import yaml
 
     path = Path(path)
@@ -327,7 +337,7 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
         raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
     if not isinstance(raw, dict):
         raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
-    return parse_experiment(apply_overrides(raw, overrides), str(path))
+    return raw
 
 
 def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
@@ -340,18 +350,30 @@ def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
     Raises:
         ExperimentError: a key or a value is wrong; the message names it.
     """
+    experiment = parse_as(Experiment, _expand(raw, where, ()), where)
+    _check(experiment, where)
+    return experiment
+
+
+def parse_as(kind: type[Kind], raw: Mapping[str, Any], where: str) -> Kind:
+    """Turn a nested mapping into a dataclass.
+
+    Args:
+        kind: the dataclass.
+        raw: keys and values.
+        where: what to call the mapping in messages.
+
+    Raises:
+        ExperimentError: a key or a value is wrong; the message names it.
+    """
     from pydantic import ConfigDict, ValidationError, create_model
 
     # Unlike a TypeAdapter's, a model's configuration reaches the dataclasses within.
-    reader = create_model(
-        "Reader", __config__=ConfigDict(extra="forbid"), experiment=(Experiment, ...)
-    )
+    reader = create_model("Reader", __config__=ConfigDict(extra="forbid"), parsed=(kind, ...))
     try:
-        experiment = reader(experiment=_expand(raw, where, ())).experiment  # type: ignore[attr-defined]
+        return reader(parsed=raw).parsed  # type: ignore[attr-defined]
     except ValidationError as error:
-        raise ExperimentError(f"{where}: {_sentence(dict(error.errors()[0]))}") from None
-    _check(experiment, where)
-    return experiment
+        raise ExperimentError(f"{where}: {_sentence(dict(error.errors()[0]), kind)}") from None
 
 
 def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
@@ -390,18 +412,28 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ExperimentError(
+            f"The value in the override {override!r} is not valid YAML; put it in quotes."
+        ) from None
+    put(raw, key, value, f"The override {override!r}")
+
+
+def put(raw: dict[str, Any], key: str, value: Any, what: str) -> None:
+    """Put a value under "key.sub" into nested dicts.
+
+    Raises:
+        ExperimentError: the key goes into a plain value; the message begins with `what`.
+    """
     *parents, last = key.split(".")
     node: Any = raw
     for parent in parents:
         node = node.setdefault(parent, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
-            raise ExperimentError(f"The override {override!r} goes into {parent!r}, a plain value.")
-    try:
-        node[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ExperimentError(
-            f"The value in the override {override!r} is not valid YAML; put it in quotes."
-        ) from None
+            raise ExperimentError(f"{what} goes into {parent!r}, a plain value.")
+    node[last] = value
 
 
 def _expand(value: Any, where: str, keys: tuple[str, ...]) -> Any:
@@ -424,31 +456,30 @@ def _expand(value: Any, where: str, keys: tuple[str, ...]) -> Any:
     return value
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _sentence(error: dict[str, Any], kind: type) -> str:
     """Say one validation error in a sentence that names the key and the cure."""
     places = error["loc"][1:]
     location = [str(part) for part in places]
     key = ".".join(location)
-    kind = error["type"]
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _keys_at(places[:-1])
+    problem = error["type"]
+    if problem in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys_at(kind, places[:-1])
         close = difflib.get_close_matches(location[-1], known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}."
         return f"unknown key {key!r}; {cure}"
-    if kind == "missing" and isinstance(places[-1], int):
+    if problem == "missing" and isinstance(places[-1], int):
         return f"{'.'.join(location[:-1])!r} has too few entries; write [first, last]."
-    if kind in ("missing", "missing_argument"):
+    if problem in ("missing", "missing_argument"):
         return f"the key {key!r} is missing; add it."
-    if kind == "value_error":
+    if problem == "value_error":
         return f"{key!r}: {str(error['ctx']['error']).rstrip('.')}."
     given = error.get("input")
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{key!r} is {given!r}, but {message.replace('input should be', 'it must be')}."
 
 
-def _keys_at(location: Sequence[Any]) -> list[str]:
-    """Return the keys that the dataclass at a location of the experiment knows."""
-    kind: Any = Experiment
+def _keys_at(kind: Any, location: Sequence[Any]) -> list[str]:
+    """Return the keys that the dataclass at a location of another one knows."""
     for part in location:
         if isinstance(part, int):
             kind = get_args(kind)[0]

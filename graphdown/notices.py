@@ -10,12 +10,14 @@ from contextlib import contextmanager
 def notices_shown() -> Iterator[None]:
     """Show what is logged meanwhile on stderr: a line for each notice, the same one only once."""
     logger = logging.getLogger("graphdown")
-    handler, level = _Lines(), logger.level
+    handler, level, upwards = _Lines(), logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # libraries give the root logger handlers of their own
     try:
         yield
     finally:
+        logger.propagate = upwards
         logger.setLevel(level)
         logger.removeHandler(handler)
 

@@ -79,7 +79,7 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     names = list(experiment.targets)
     cases = []
     for name in [*data.sources, *data.unseen]:
-        methods = fitted.methods(name) | {GNN: _downscaling(experiment, data, emulator, name)}
+        methods = fitted.methods(name) | {GNN: downscaling(experiment, data, emulator, name)}
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         cases.append(
@@ -98,7 +98,7 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
     return cases
 
 
-def _downscaling(
+def downscaling(
     experiment: Experiment, data: ExperimentData, emulator: Emulator, source: str
 ) -> Predict:
     """Return the emulator for a source, told of its climate where it wants to know it."""
@@ -153,8 +153,10 @@ class FittedBaselines:
         }
 
 
-def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselines:
-    """Return the baselines, fitted to the training sources."""
+def fit_baselines(
+    experiment: Experiment, data: ExperimentData, steps: int | None = None
+) -> FittedBaselines:
+    """Return the baselines, fitted to the training sources; steps are those of the networks."""
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
@@ -168,7 +170,7 @@ def fit_baselines(experiment: Experiment, data: ExperimentData) -> FittedBaselin
         later = [pair(source, "validation") for source in sources]
         return {
             method.name: method.fit(pairs, data.statics, validation=later)
-            for method in make_baselines(experiment.baselines, data.statics, experiment.seed)
+            for method in make_baselines(experiment.baselines, data.statics, experiment.seed, steps)
             if method.source_bound == bound
         }
 

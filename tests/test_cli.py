@@ -52,6 +52,7 @@ def test_graph_is_saved_and_drawn(tmp_path, capsys):
     ("arguments", "part"),
     [
         (["train", "none.yaml"], "'none.yaml' does not exist"),
+        (["transfer", "none.yaml"], "'none.yaml' does not exist"),
         (["evaluate", "none"], "'none' holds no emulator"),
         (["downscale", "none", "a.nc", "-o", "a.txt"], "must end in .nc or .zarr"),
         (["downscale", "none", "-o", "a.nc"], "No input is given"),

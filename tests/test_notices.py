@@ -8,7 +8,9 @@ from graphdown.notices import notices_shown
 
 
 def test_notices_are_plain_lines_once_above_a_progress_bar(monkeypatch):
-    terminal = io.StringIO()
+    terminal, elsewhere = io.StringIO(), io.StringIO()
+    of_a_library = logging.StreamHandler(elsewhere)
+    logging.getLogger().addHandler(of_a_library)
     monkeypatch.setattr(sys, "stderr", terminal)
     logger = logging.getLogger("graphdown.data.rules")
     before = logging.getLogger("graphdown").level
@@ -17,7 +19,10 @@ def test_notices_are_plain_lines_once_above_a_progress_bar(monkeypatch):
             logger.info("%s days left out", 3)
             logger.debug("never shown")
         logger.warning("ends in the margin")
+    assert elsewhere.getvalue() == ""
     logger.error("after")
+    logging.getLogger().removeHandler(of_a_library)
+    assert elsewhere.getvalue() == "after\n"
     assert logging.getLogger("graphdown").level == before
     text = terminal.getvalue()
     assert text.count("3 days left out\n") == 1 and text.count("ends in the margin\n") == 1

@@ -10,6 +10,7 @@ from graphdown.baselines.bilinear import Bilinear
 from graphdown.baselines.lapse_rate import LapseRate
 from graphdown.baselines.mean_bias import MeanBias
 from graphdown.baselines.nearest import Nearest
+from graphdown.baselines.networks.baseline import NetworkBaseline
 from graphdown.baselines.networks.deepesd import DeepESD
 from graphdown.baselines.networks.error_predicting import ErrorPredictingCNN
 from graphdown.baselines.networks.training import NetworkTraining
@@ -43,7 +44,10 @@ NETWORKS = tuple(method.name for method in _NETWORKS)
 
 
 def make_baselines(
-    names: Sequence[str] = QUICK, statics: xr.Dataset | None = None, seed: int = 0
+    names: Sequence[str] = QUICK,
+    statics: xr.Dataset | None = None,
+    seed: int = 0,
+    steps: int | None = None,
 ) -> list[Baseline]:
     """Return unfitted methods by their names.
 
@@ -52,6 +56,7 @@ def make_baselines(
         statics: static fields of the target grid; without "orog" among them the lapse rate
             method is left out.
         seed: of the networks.
+        steps: optimiser steps of the networks, instead of each one's own number.
 
     Raises:
         ValueError: an unknown name.
@@ -62,4 +67,7 @@ def make_baselines(
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no baseline; there are {', '.join(known)}.")
     bare = statics is None or "orog" not in statics
-    return [known[name]() for name in names if not (bare and name == LapseRate.name)]
+    made = [known[name]() for name in names if not (bare and name == LapseRate.name)]
+    if steps is None:
+        return made
+    return [m.trained_for(steps) if isinstance(m, NetworkBaseline) else m for m in made]

@@ -21,10 +21,15 @@ def with_last_years(experiment: Experiment) -> Experiment:
     spec = experiment.finetune
     if spec is None or not spec.years:
         return experiment
-    return replace(experiment, periods=_last_years(experiment.periods, spec.years))
+    return replace(experiment, periods=last_years(experiment.periods, spec.years))
 
 
-def _last_years(periods: Periods, years: int) -> Periods:
+def last_years(periods: Periods, years: int) -> Periods:
+    """Return the periods with that of training cut to its last years.
+
+    Raises:
+        ExperimentError: it is shorter.
+    """
     first, last = (pd.Period(text) for text in periods.train)
     if last.freqstr.startswith("Y"):
         start = last - (years - 1)
@@ -35,7 +40,7 @@ def _last_years(periods: Periods, years: int) -> Periods:
         start = pd.Period(day, "D")
     if start.start_time < first.start_time:
         raise ExperimentError(
-            f"'finetune.years' asks for the last {years} years of 'periods.train', which has only "
+            f"'years' asks for the last {years} years of 'periods.train', which has only "
             f"{' to '.join(periods.train)}; lower it or make the period longer."
         )
     return replace(periods, train=(str(start), periods.train[1]))

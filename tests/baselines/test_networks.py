@@ -7,7 +7,14 @@ import scipy.stats
 import xarray as xr
 from flax import nnx
 
-from graphdown.baselines import DeepESD, ErrorPredictingCNN, NetworkTraining, UNet
+from graphdown.baselines import (
+    NETWORKS,
+    DeepESD,
+    ErrorPredictingCNN,
+    NetworkTraining,
+    UNet,
+    make_baselines,
+)
 from graphdown.baselines.networks.bernoulli_gamma import expectation, negative_log_likelihood
 from graphdown.baselines.networks.box import box_around
 from graphdown.baselines.networks.error_predicting import difference_loss
@@ -231,3 +238,9 @@ def test_the_u_nets_learn(method, coarse, fine, statics):
     assert rmse(made, later[1], "tas") < 0.7 * float(later[1]["tas"].std("time").mean())
     assert rmse(made, later[1], "pr") < 0.8 * float(later[1]["pr"].std())
     assert np.isfinite(baseline.predict(block_means(later[1], 2))["tas"]).all()
+
+
+def test_the_number_of_steps_is_set_for_networks_alone():
+    *networks, bilinear = make_baselines([*NETWORKS, "bilinear"], steps=7)
+    assert [method._training.steps for method in networks] == [7, 7, 7]
+    assert not hasattr(bilinear, "_training")

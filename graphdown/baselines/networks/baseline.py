@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import xarray as xr
@@ -90,6 +90,11 @@ class NetworkBaseline(Baseline):
     def __init__(self, training: NetworkTraining, seed: int) -> None:
         super().__init__()
         self._training, self._seed = training, seed
+
+    def trained_for(self, steps: int) -> Self:
+        """Return the method itself, set to train for so many steps instead of its own number."""
+        self._training = replace(self._training, steps=steps)
+        return self
 
     def _learn(
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]

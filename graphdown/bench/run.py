@@ -1,0 +1,175 @@
+"""Do the tasks of a study: learn, apply, score; what is done already is read."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from zlib import crc32
+
+import xarray as xr
+
+from graphdown.bench.plan import Task, with_sources
+from graphdown.bench.spec import Study
+from graphdown.data.load import ExperimentData
+from graphdown.errors import ExperimentError
+from graphdown.evaluation import evaluate
+from graphdown.evaluation.bootstrap import bootstrap
+from graphdown.evaluation.measures import MEASURES
+from graphdown.experiment import Experiment, experiment_to_dict
+from graphdown.study import Predict, downscaling, fit_baselines
+from graphdown.training.few import last_years
+
+SCORES = "scores.nc"
+MAPS = ("bias_map", "signal_prediction_map", "signal_truth_map")
+DRAWS = "_draws"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A task with a seed.
+
+    Attributes:
+        study: it belongs to.
+        task: what is learned.
+        seed: of its random numbers.
+    """
+
+    study: Study
+    task: Task
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return Path(self.study.output) / "runs" / self.task.folder / f"seed{self.seed}"
+
+    @property
+    def experiment(self) -> Experiment:
+        """What it learns from, the last of its data where it is fine-tuned."""
+        whole = self.study.experiment_of(self.task.strategy, self.seed, str(self.folder))
+        own = with_sources(whole, self.task.tune or self.task.train)
+        if self.task.years and not self.study.start_of(self.task.strategy):
+            own = replace(own, periods=last_years(own.periods, self.task.years))
+        return own
+
+    @property
+    def definition(self) -> str:
+        """All that its scores depend on, as text."""
+        strategy = self.study.strategies[self.task.strategy]
+        start = None if strategy.start is None else self._start.definition
+        experiment = {**experiment_to_dict(self.experiment), "output": ""}
+        return json.dumps(
+            {
+                "experiment": experiment,
+                "steps": strategy.steps,
+                "finetune": asdict(strategy.finetune) if self._tuned else None,
+                "years": self.task.years,
+                "start": start or strategy.run,
+                "draws": self.study.draws,
+            },
+            sort_keys=True,
+        )
+
+    @property
+    def _tuned(self) -> bool:
+        return self.study.start_of(self.task.strategy)
+
+    @property
+    def _start(self) -> "Run":
+        start = self.study.strategies[self.task.strategy].start
+        assert start is not None
+        return Run(self.study, Task(start, self.task.train), self.seed)
+
+    def stored(self, sources: list[str]) -> xr.Dataset | None:
+        """Return the scores on sources if they have all been stored, None if not.
+
+        Raises:
+            ExperimentError: the folder holds scores of something else.
+        """
+        path = self.folder / SCORES
+        if not path.is_file():
+            return None
+        with xr.open_dataset(path, engine="netcdf4") as ds:
+            scores = ds.load()
+        if scores.attrs["definition"] != self.definition:
+            raise ExperimentError(
+                f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
+                "delete that folder."
+            )
+        there = [str(name) for name in scores["source"].values]
+        return scores.sel(source=sources) if set(sources) <= set(there) else None
+
+    def scores(self, sources: list[str], data: ExperimentData) -> xr.Dataset:
+        """Return the scores on sources, from the folder or by learning and applying."""
+        found = self.stored(sources)
+        if found is not None:
+            return found
+        started = time.monotonic()
+        methods = self._learned(data)
+        learned = time.monotonic() - started
+        parts = [self._scored(source, methods(source), data) for source in sources]
+        scores = xr.concat(parts, "source", join="exact", coords="minimal", compat="override")
+        scores = scores.assign_coords(source=sources)
+        scores.attrs = {
+            "definition": self.definition,
+            "learning_seconds": learned,
+            "scoring_seconds": time.monotonic() - started - learned,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = self.folder / f"{SCORES}.new"
+        scores.to_netcdf(new, engine="netcdf4")
+        new.replace(self.folder / SCORES)
+        return scores
+
+    def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
+        """Return what gives, for a source, the methods that were learned; several count alike."""
+        experiment = self.experiment
+        own = _of_sources(data, experiment)
+        strategy = self.study.strategies[self.task.strategy]
+        if strategy.baseline is not None:
+            fitted = fit_baselines(experiment, own, strategy.steps)
+            return lambda source: list(fitted.methods(source).values())
+        from graphdown.training import finetune_experiment, train
+
+        if self._tuned:
+            run = strategy.run or str(self._start.folder)
+            options = {**asdict(strategy.finetune), "years": self.task.years}
+            experiment = finetune_experiment(run, experiment, self.folder, **options)
+        emulator = train(experiment, own)
+        whole = self.study.experiment_of(self.task.strategy)
+        return lambda source: [downscaling(whole, data, emulator, source)]
+
+    def _scored(self, source: str, methods: list[Predict], data: ExperimentData) -> xr.Dataset:
+        """Return what `evaluate` says of a source, and resampled measures; means over methods."""
+        experiment = self.study.experiment_of(self.task.strategy)
+        names = list(experiment.targets)
+        coarse, truth = data.pair(experiment, source, "test")
+        past_coarse, past_truth = data.pair(experiment, source, "validation")
+        parts = []
+        for predict in methods:
+            sides = predict(coarse)[names], truth[names]
+            reference = predict(past_coarse)[names], past_truth[names]
+            found = evaluate(*sides, reference)
+            # Other sources have other weather: their draws are independent.
+            seed = crc32(source.encode())
+            drawn = bootstrap(*sides, reference, self.study.draws, seed)
+            kept = [name for name in (*MEASURES, *MAPS) if name in found]
+            resampled = drawn.rename({name: f"{name}{DRAWS}" for name in drawn})
+            parts.append(xr.merge([found[kept], resampled], compat="override", join="exact"))
+        return _mean_over(parts)
+
+
+def _mean_over(parts: list[xr.Dataset]) -> xr.Dataset:
+    if len(parts) == 1:
+        return parts[0]
+    joined = xr.concat(parts, "method", join="exact", coords="minimal", compat="override")
+    return joined.mean("method", keep_attrs=True)
+
+
+def _of_sources(data: ExperimentData, experiment: Experiment) -> ExperimentData:
+    """Return the fields of the sources that an experiment learns from."""
+    names = [source.name for source in experiment.data.sources]
+    fields = {name: data.sources[name] for name in names}
+    fine = data.fines.get(names[0], data.fine)
+    return replace(data, sources=fields, unseen={}, fine=fine)

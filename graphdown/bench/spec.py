@@ -1,0 +1,245 @@
+"""A transfer study as frozen dataclasses, read from one YAML file."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from graphdown.errors import ExperimentError
+from graphdown.experiment import (
+    Experiment,
+    FinetuneOptions,
+    apply_overrides,
+    parse_as,
+    parse_experiment,
+    put,
+    read_yaml,
+)
+
+Shows = Literal["matrix", "curves", "bars"]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to get from data to a downscaling method.
+
+    Attributes:
+        set: keys and values of an experiment, over those of the study's.
+        baseline: a baseline's name, instead of graphdown's network.
+        steps: of a baseline that is a network, instead of its own number.
+        start: the strategy whose network is fine-tuned; it learns from a block's `train`, this one
+            goes on with its `tune`.
+        run: folder of a trained emulator that is fine-tuned, instead of `start`, on what there is
+            to learn from.
+        finetune: what moves and how far.
+        text: one sentence for the page.
+    """
+
+    set: dict[str, Any] = field(default_factory=dict)
+    baseline: str | None = None
+    steps: int | None = None
+    start: str | None = None
+    run: str | None = None
+    finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells that are shown together: strategies x train-on sets x apply-to.
+
+    Attributes:
+        strategies: names.
+        train: sets of sources to learn from.
+        apply: sources to score on. Those of a cell's own `train` are its source task.
+        tune: sources that strategies with a `start` are fine-tuned on, after `train`.
+        years: use the last so many years of `tune`, a cell for each number; strategies without a
+            `start` then learn from these alone. At 0 a fine-tuned network is the one that it starts
+            from. If not given, the whole training period counts.
+        shows: how the page draws it: as a "matrix" train-on x apply-to, as "curves" over the years,
+            or as "bars".
+        text: what is asked, for the page.
+    """
+
+    strategies: tuple[str, ...]
+    train: tuple[tuple[str, ...], ...]
+    apply: tuple[str, ...]
+    tune: tuple[str, ...] = ()
+    years: tuple[int, ...] = ()
+    shows: Shows = "bars"
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """All that defines a transfer study.
+
+    Attributes:
+        name: title of the page.
+        output: the study's folder.
+        experiment: the experiment that strategies change; its `data.sources` are all the sources
+            that blocks name. It needs no name and no output.
+        strategies: by name.
+        blocks: by title.
+        seeds: runs of each cell that has random numbers.
+        draws: resamples for the intervals.
+        quick: "key.sub": value, over all of this, for a small version.
+    """
+
+    name: str
+    output: str
+    experiment: dict[str, Any]
+    strategies: dict[str, Strategy]
+    blocks: dict[str, Block]
+    seeds: int = 3
+    draws: int = 200
+    quick: dict[str, Any] = field(default_factory=dict)
+
+    def experiment_of(self, strategy: str, seed: int = 0, output: str = "") -> Experiment:
+        """Return the experiment of a strategy, with all of the study's sources.
+
+        Raises:
+            ExperimentError: a key or value that the strategy or the study sets is wrong.
+        """
+        experiment = self._experiments.get(strategy) or self._parsed(strategy)
+        return dataclasses.replace(experiment, seed=seed, output=output or self.output)
+
+    @cached_property
+    def _experiments(self) -> dict[str, Experiment]:
+        """The strategies' experiments that were asked for."""
+        return {}
+
+    def _parsed(self, strategy: str) -> Experiment:
+        own = self.strategies[strategy]
+        raw = _merged(self.experiment, own.set) | {"name": strategy, "output": self.output}
+        raw["baselines"] = [] if own.baseline is None else [own.baseline]
+        where = f"the study's 'experiment' with 'strategies.{strategy}.set'"
+        parsed = parse_experiment(raw, where)
+        self._experiments[strategy] = parsed
+        return parsed
+
+    def start_of(self, strategy: str) -> bool:
+        """Tell whether a strategy goes on with a network that learned before."""
+        own = self.strategies[strategy]
+        return own.start is not None or own.run is not None
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = False) -> Study:
+    """Read a transfer study from a YAML file.
+
+    Args:
+        path: the file; `${NAME}` in a value of its experiment is replaced by the environment
+            variable.
+        overrides: "key.sub=value" strings, values in YAML, over the file.
+        quick: put the values of the file's own `quick` over it first.
+
+    Raises:
+        ExperimentError: the file, a key or a value is wrong; the message names it.
+    """
+    raw = _copied(read_yaml(path))  # what YAML's aliases share is to change in one place alone
+    if quick:
+        small = raw.get("quick")
+        if not isinstance(small, dict) or not small:
+            raise ExperimentError(
+                f"{path} has no 'quick', which says what its small version changes; add it as "
+                "'key.sub: value' lines, or leave --quick out."
+            )
+        for key, value in small.items():
+            put(raw, str(key), value, f"{path}: 'quick': {key!r}")
+    return parse_study(apply_overrides(raw, overrides), str(path))
+
+
+def parse_study(raw: Mapping[str, Any], where: str) -> Study:
+    """Turn a nested mapping into a Study.
+
+    Raises:
+        ExperimentError: a key or a value is wrong; the message names it.
+    """
+    study = parse_as(Study, raw, where)
+    if study.seeds < 1 or study.draws < 1:
+        raise ExperimentError(f"{where}: 'seeds' and 'draws' must be at least 1.")
+    for key in ("strategies", "blocks"):
+        if not getattr(study, key):
+            raise ExperimentError(f"{where}: {key!r} is empty; add at least one.")
+    first = study.experiment_of(next(iter(study.strategies)))
+    for name in study.strategies:
+        _check_strategy(study, name, where)
+        own = study.experiment_of(name)
+        if (own.data, own.targets) != (first.data, first.targets):
+            raise ExperimentError(
+                f"{where}: 'strategies.{name}.set' changes 'data' or 'targets', which all "
+                "strategies share; name further sources in 'experiment.data.sources' instead."
+            )
+    for title in study.blocks:
+        _check_block(study, title, where)
+    return study
+
+
+def _check_strategy(study: Study, name: str, where: str) -> None:
+    own, place = study.strategies[name], f"{where}: 'strategies.{name}"
+    if sum(x is not None for x in (own.baseline, own.start, own.run)) > 1:
+        raise ExperimentError(f"{place}' may have only one of 'baseline', 'start' and 'run'.")
+    if own.start is not None:
+        _known([own.start], study.strategies, f"{place}.start'", "strategy")
+        first = study.strategies[own.start]
+        if first.baseline is not None or first.start is not None:
+            raise ExperimentError(
+                f"{place}.start' names {own.start!r}, which is a baseline or has a start itself; "
+                "name one whose network learns from random weights or a 'run'."
+            )
+    study.experiment_of(name)
+
+
+def _check_block(study: Study, title: str, where: str) -> None:
+    block, place = study.blocks[title], f"{where}: 'blocks.{title}"
+    first = study.experiment_of(next(iter(study.strategies)))
+    sources = [source.name for source in first.data.sources]
+    _known(block.strategies, study.strategies, f"{place}.strategies'", "strategy")
+    for key, names in (
+        *((f"train.{n}", own) for n, own in enumerate(block.train)),
+        ("apply", block.apply),
+        ("tune", block.tune),
+    ):
+        _known(names, sources, f"{place}.{key}'", "source of the experiment")
+        if key != "tune" and not names:
+            raise ExperimentError(f"{place}.{key}' is empty; name at least one source.")
+    for key in ("strategies", "train"):
+        if not getattr(block, key):
+            raise ExperimentError(f"{place}.{key}' is empty; add at least one.")
+    if block.years and not block.tune:
+        raise ExperimentError(f"{place}.years' needs 'tune', the sources whose years these are.")
+    if any(number < 0 for number in block.years):
+        raise ExperimentError(f"{place}.years' must not be negative.")
+    for name in block.strategies:
+        if study.strategies[name].start is not None and not block.tune:
+            raise ExperimentError(
+                f"{place}.strategies' names {name!r}, which has a 'start', but the block has no "
+                "'tune' to go on with; add it."
+            )
+
+
+def _known(names: Iterable[str], there: Iterable[str], place: str, what: str) -> None:
+    there = list(there)
+    for name in names:
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=1)
+            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(there)}."
+            raise ExperimentError(f"{place} names {name!r}, no {what}; {cure}")
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings, the one put over the other key by key."""
+    out = _copied(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = _merged(out[key], value) if both else _copied(value)
+    return out
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _copied(v) for k, v in value.items()}
+    return [_copied(v) for v in value] if isinstance(value, list | tuple) else value

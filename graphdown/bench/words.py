@@ -1,0 +1,92 @@
+"""What a study found, in sentences."""
+
+from typing import TYPE_CHECKING
+
+from graphdown.bench.plan import years_text
+from graphdown.bench.select import of_block, of_measure, panels_of, unseen_rows
+from graphdown.evaluation.measures import MEASURES
+from graphdown.evaluation.report.summary import variable_name
+from graphdown.evaluation.table import format_value, plain_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graphdown.bench.outcome import Outcome
+
+
+def findings(outcome: "Outcome") -> list[str]:
+    """Return sentences for each block: who is best on sources that were not learned from."""
+    return [
+        sentence
+        for title in outcome.study.blocks
+        for sentence in (_best_unseen(outcome, title), _best_adapted(outcome, title))
+        if sentence
+    ]
+
+
+def _best_unseen(outcome: "Outcome", title: str) -> str:
+    own = unseen_rows(outcome, title)
+    if not len(own):
+        return ""
+    own = own[own["trained_on"] == own["trained_on"].max()]
+    parts = []
+    for variable in own["variable"].unique():
+        for measure in ("rmse", "signal_rmse"):
+            rows = of_measure(own, variable, measure).sort_values("value", kind="stable")
+            if len(rows) > 1:
+                best, second = rows.iloc[0], rows.iloc[1]
+                parts.append(
+                    f"{MEASURES[measure].label} of {variable_name(variable)} {best['strategy']} "
+                    f"{_number(best)}, before {second['strategy']} {_number(second)}"
+                )
+    return f"{title}, lowest on sources not learned from: {'; '.join(parts)}." if parts else ""
+
+
+def _best_adapted(outcome: "Outcome", title: str) -> str:
+    own = of_block(outcome.adaptation, title)
+    own = own[own["years"] > 0] if len(own) else own
+    if not len(own):
+        return ""
+    own = own[own["years"] == own["years"].max()]
+    parts = []
+    for variable in own["variable"].unique():
+        rows = of_measure(own, variable, "rmse").sort_values("after", kind="stable")
+        best = rows.iloc[0]
+        parts.append(
+            f"RMSE of {variable_name(variable)} goes from {format_value(best['before'])} to "
+            f"{format_value(best['after'])} {plain_units(str(best['units']))} by "
+            f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
+        )
+    years = years_text(own["years"].iloc[0])
+    return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
+
+
+def _number(row: "pd.Series") -> str:
+    return f"{format_value(row['value'])} {plain_units(str(row['units']))}"
+
+
+def verdicts(unseen: "pd.DataFrame") -> list[str]:
+    """Return sentences that say who is better and worse than a block's first strategy.
+
+    Args:
+        unseen: the block's rows of `group_table` on sources that were not learned from; those
+            trained on most sources count.
+    """
+    own = unseen[unseen["trained_on"] == unseen["trained_on"].max()]
+    first = own["strategy"].iloc[0]
+    own = own.dropna(subset=["difference_low"])
+    sentences = []
+    for variable, measure, label in panels_of(own):
+        rows = of_measure(own, variable, measure)
+        better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
+        parts = [
+            f"{words} {', '.join(rows['strategy'][which])}"
+            for words, which in (
+                (f"better than {first}:", better),
+                ("worse:", worse),
+                ("not told apart:", ~better & ~worse),
+            )
+            if which.any()
+        ]
+        sentences.append(f"{variable}, {label}: {'; '.join(parts)}.")
+    return sentences
