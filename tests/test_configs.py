@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.bench.spec import load_study
 from graphdown.data import read_files
 from graphdown.data.fields import Request
 from graphdown.data.load import load_data
@@ -35,10 +36,11 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_experiment_parses_and_is_explained(path):
-    experiment = load_experiment(path)
-    assert experiment.output.startswith("runs/")
-    assert path.read_text(encoding="utf-8").startswith("# ")
+def test_every_experiment_or_study_parses_and_is_explained(path):
+    text = path.read_text(encoding="utf-8")
+    read = load_study if "\nstrategies:" in text else load_experiment
+    assert read(path).output.startswith("runs/")
+    assert text.startswith("# ")
 
 
 def days(years, calendar="standard"):
