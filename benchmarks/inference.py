@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from results_table import RESULTS, machine, markdown_table, process_peak, write_text
@@ -86,11 +87,10 @@ def network(run: str, source: str) -> dict:
         days = list(regrouped(work.values(), BATCH))
     batches = [(part, forcings(work.time.time[: len(part)])) for part in days]
     work._result(batches[0])
-    start = time.perf_counter()
+    count, start = sum(map(len, days[1:])), clocks()
     for batch in batches[1:]:
         work._result(batch)
-    seconds = time.perf_counter() - start
-    return {"rate": sum(map(len, days[1:])) / seconds, "peak": process_peak() / 2**30}
+    return rates(count, start)
 
 
 def files(run: str, source: str, out: str) -> dict:
@@ -99,23 +99,34 @@ def files(run: str, source: str, out: str) -> dict:
     from graphdown.cli import main as command
     from graphdown.emulator import BATCH
 
-    began: list[float] = []
-    real = graphdown.writing.write_parts
+    real, found = graphdown.writing.write_parts, {}
 
     def timed(parts, time_axis, *words) -> None:
+        began: list[np.ndarray] = []
+
         def counted():
             for part in parts:
-                began.append(time.perf_counter())
+                began.append(clocks())
                 yield part
 
         real(counted(), time_axis, *words)
-        seconds = time.perf_counter() - began[0]
-        rates.append((time_axis.sizes["time"] - BATCH) / seconds)
+        found.update(rates(time_axis.sizes["time"] - BATCH, began[0]))
 
-    rates: list[float] = []
     graphdown.writing.write_parts = timed
     command(["downscale", run, source, "-o", out, "--overwrite"])
-    return {"rate": rates[0], "peak": process_peak() / 2**30}
+    return found
+
+
+def clocks() -> np.ndarray:
+    """Return the seconds by the clock and of the processors."""
+    return np.asarray([time.perf_counter(), time.process_time()])
+
+
+def rates(days: int, start: np.ndarray) -> dict:
+    """Return days a second, processor seconds a day and the peak of memory in GiB."""
+    clock, processor = clocks() - start
+    peak = process_peak() / 2**30
+    return {"rate": days / clock, "processor": processor / days, "peak": peak}
 
 
 def write(options: argparse.Namespace, rows: pd.DataFrame) -> None:
@@ -137,8 +148,10 @@ def write(options: argparse.Namespace, rows: pd.DataFrame) -> None:
         spread = f"{rate.median():.2f} ({rate.min():.2f} to {rate.max():.2f})"
         goal = f">= {GOAL:g}" if name != "network" else ""
         ratio = f"{rate.median() / alone:.3f}"
-        table.append([name, f"{own.days.iloc[0]}", spread, ratio, goal, f"{own.peak.max():.2f}"])
-    head = ("what", "days", "days a second", "of the network's", "goal", "peak [GiB]")
+        cells = [name, f"{own.days.iloc[0]}", spread, ratio, goal]
+        table.append([*cells, f"{own.processor.median():.3f}", f"{own.peak.max():.2f}"])
+    head = ("what", "days", "days a second", "of the network's", "goal")
+    head = (*head, "processor s a day", "peak [GiB]")
     write_text("inference.md", lines + markdown_table(head, table))
     every = {"command": command, "machine": machine(), "processes": rows.to_dict("records")}
     (RESULTS / "inference.json").write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from results_table import RESULTS, machine, markdown_table, write_text
-from untrained import demo, geometry, normaliser, source_grid, square, write_emulator, write_source
+from untrained import square, write_emulator, write_source
 
 GOALS = {"cold": 20.0, "cached": 5.0}
 ROUNDS = (2, 16)
@@ -94,37 +94,13 @@ def first_days(began: str, run: str, source: str) -> None:
 
 def compile_step(side: str, messages: str, rounds: str) -> None:
     """Print the seconds that it takes to trace and compile the training step."""
-    import jax.numpy as jnp
-    from flax import nnx
+    from training_case import TrainingCase
 
-    from graphdown.data.forcings import FORCINGS
-    from graphdown.emulator import new_network, pad_nodes
-    from graphdown.experiment import TrainingSpec
-    from graphdown.model import ModelSpec, Scaling
-    from graphdown.training.parallel import DataParallel
-    from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step
-
-    target, statistics = square(int(side)), normaliser()
-    place, source = geometry(target), source_grid(target)
-    sizes = {**demo()["model"], "messages": messages, "rounds": int(rounds)}
-    network = new_network(ModelSpec(**sizes), place, statistics, seed=0)
-    graphdef, params = nnx.split(network)
-    spec = TrainingSpec(**{**demo()["training"], "devices": 1})
-    optimiser = make_optimiser(spec)
-    mapped = DataParallel(make_step(graphdef, optimiser, spec.ema_decay), "shard_map", 1)
-    scales = Scaling(**{k: jnp.asarray(v) for k, v in statistics.arrays().items()})
-    warmed = tuple(jnp.asarray(v) for v in statistics.warmed())
-    area = jnp.asarray(target.area / target.area.mean(), jnp.float32)
-    constants = mapped.replicate(Constants(place.arrays(source), None, scales, area, warmed))
-    days, random = spec.batch_size, np.random.default_rng(0)
-    shapes = (source.size, len(statistics.predictors)), (target.size, len(statistics.targets))
-    fields = [random.normal(size=(days, *shape)).astype(np.float32) for shape in shapes]
-    ones = np.zeros(days, np.float32)
-    season = np.zeros((days, len(FORCINGS)), np.float32)
-    batch = Batch(pad_nodes(fields[0]), fields[1], season, ones, ones, np.zeros(days, np.int32))
-    state = mapped.replicate(initial_state(params, optimiser))
+    case = TrainingCase(int(side), messages=messages, rounds=int(rounds))
+    mapped, state, constants = case.mapped("shard_map", 1)
+    batch = mapped.split(case.batch(0, slice(None)))
     start = time.perf_counter()
-    mapped._step.lower(state, mapped.split(batch), constants).compile()
+    mapped._step.lower(state, batch, constants).compile()
     print(time.perf_counter() - start)
 
 
