@@ -256,8 +256,8 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
         years = np.inf if cell.years is None else float(cell.years)  # NaN is no key
         for group, sources in cell.groups.items():
             if cell.one_by_one and group == "unseen":
-                alike = [c for c in cells if c.block == cell.block]
-                sources = [s for s in sources if all(s in c.unseen for c in alike)]
+                others = [c for c in cells if c.block == cell.block]
+                sources = [s for s in sources if all(s in c.unseen for c in others)]
             if sources:
                 key = (cell.block, cell.name, len(cell.train), years, group)
                 members.setdefault(key, []).extend((cell, source) for source in sources)
