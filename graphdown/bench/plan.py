@@ -83,6 +83,23 @@ class Cell:
         return {"new": new, "first": first}
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether it is looked at for itself, not as one of several train-on sets of one size.
+
+        That holds where some are fine-tuned on all of other sources: what is asked there is which
+        sets to learn from, and in which order.
+        """
+        return bool(self.tune) and self.years is None
+
+    @property
+    def name(self) -> str:
+        """The strategy, with what was learned from where the cell is looked at for itself."""
+        if not self.one_by_one:
+            return self.strategy
+        tuned = f" → {' + '.join(self.task.tune)}" if self.task.tune else ""
+        return f"{self.strategy}: {' + '.join(self.train)}{tuned}"
+
+    @property
     def unseen(self) -> list[str]:
         """The applied sources that it did not learn from."""
         return [source for source in self.apply if source not in self.learned]

@@ -239,6 +239,9 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
 def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     """Return each strategy's mean over cells and over the sources of a group.
 
+    Where cells are looked at one by one (see `graphdown.bench.plan.Cell`), the strategy's name says
+    what was learned from, and "unseen" are the sources that no cell of the block learned from.
+
     A row for each block, strategy, number of sources learned from, years, group (see
     `graphdown.bench.plan.Cell`), variable and measure. Columns: value is the distance from perfect,
     gap that minus the mean of the cell's own sources (of the group "unseen" only; missing where a
@@ -252,8 +255,11 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     for cell in cells:
         years = np.inf if cell.years is None else float(cell.years)  # NaN is no key
         for group, sources in cell.groups.items():
+            if cell.one_by_one and group == "unseen":
+                others = [c for c in cells if c.block == cell.block]
+                sources = [s for s in sources if all(s in c.unseen for c in others)]
             if sources:
-                key = (cell.block, cell.strategy, len(cell.train), years, group)
+                key = (cell.block, cell.name, len(cell.train), years, group)
                 members.setdefault(key, []).extend((cell, source) for source in sources)
     rows = []
     firsts: dict[tuple[str, int, float, str], tuple[str, list[tuple[Cell, str]]]] = {}
@@ -287,8 +293,8 @@ def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
 
 
 def _places(pairs: Sequence[tuple[Cell, str]]) -> list[tuple[tuple[str, ...], str]]:
-    """Return the train-on set and the applied source of each pair."""
-    return [(cell.train, source) for cell, source in pairs]
+    """Return the applied source of each pair, and the train-on set where several are averaged."""
+    return [(() if cell.one_by_one else cell.train, source) for cell, source in pairs]
 
 
 def _gaps(

@@ -93,6 +93,18 @@ def test_strategies_are_compared_on_the_same_days_and_sources():
     assert verdicts(unseen) == ["tas, RMSE [K]: better than network: per-source."]
 
 
+def test_orders_of_learning_are_compared_one_by_one_on_what_none_of_them_saw():
+    tasks = [Task("network", ("A",)), Task("network", ("B",)), Task("full", ("A",), ("B",))]
+    scores = {t: Scored.of([run([1.0, 1.0, 4.0 - n], [0.0] * 3)]) for n, t in enumerate(tasks)}
+    cells = [Cell("order", t.strategy, t.train, None, t, APPLY, ("B",)) for t in tasks]
+    table = group_table(cells, scores)
+    unseen = table[(table["group"] == "unseen") & (table["measure"] == "rmse")]
+    assert list(unseen["strategy"]) == ["network: A", "network: B", "full: A → B"]
+    assert list(unseen["cells"]) == [1, 1, 1]  # D alone
+    np.testing.assert_allclose(unseen["value"], [4, 3, 2])
+    np.testing.assert_allclose(unseen["difference"], [np.nan, -1, -2])
+
+
 def test_what_fine_tuning_gains_and_forgets():
     table = adaptation_table(CELLS, RESULTS)
     found = row(table, measure="rmse", years=3)
