@@ -154,6 +154,9 @@ class TrainingSpec:
             `may_lack` is missing.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
+        target_shards: devices that share the target's nodes and the edges to them between them,
+            for targets that are too large for one; needs the backend "shard_map". The others share
+            the days. It must divide the number of devices.
     """
 
     steps: int = 2000
@@ -175,6 +178,7 @@ class TrainingSpec:
     samples: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
+    target_shards: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,7 @@ class GraphArrays(NamedTuple):
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
         patterns: the modes at the target, None without modes.
+        nodes: int [Nt], which of the network's target nodes these are; None for all of them.
     """
 
     encode: EdgeTable
@@ -82,6 +83,7 @@ class GraphArrays(NamedTuple):
     decode: EdgeTable
     around: Array
     patterns: Patterns | None
+    nodes: Array | None = None
 
 
 def graph_arrays(

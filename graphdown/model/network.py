@@ -79,6 +79,11 @@ def stacked(layers: Iterable[Layer]) -> Layer:
     return nnx.merge(graphdefs[0], stack(params))
 
 
+def of_nodes(values: Array, nodes: Array | None) -> Array:
+    """Return the rows of some nodes, all of them for None."""
+    return values if nodes is None else values[nodes]
+
+
 class TargetEmbedding(nnx.Module):
     """Learned numbers per target node and the readout that each node has for itself."""
 
@@ -92,10 +97,15 @@ class TargetEmbedding(nnx.Module):
         self.readout = nnx.Param(jnp.zeros((nodes, size, targets)))
         self.bias = nnx.Param(jnp.zeros((nodes, targets)))
 
-    def __call__(self, h: Array) -> Array:
-        """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels]."""
-        own = jnp.einsum("tbn,tnv->tbv", self.project(h), self.readout[...])
-        return own + self.bias[...][:, None]
+    def __call__(self, h: Array, nodes: Array | None) -> Array:
+        """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels].
+
+        Args:
+            h: the states.
+            nodes: which nodes these are [Nt], None for all.
+        """
+        readout, bias = (of_nodes(values[...], nodes) for values in (self.readout, self.bias))
+        return jnp.einsum("tbn,tnv->tbv", self.project(h), readout) + bias[:, None]
 
 
 class TargetRegression(nnx.Module):
@@ -110,12 +120,19 @@ class TargetRegression(nnx.Module):
         self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
         self.constants = nnx.Param(jnp.zeros((nodes, targets)))
 
-    def __call__(self, at_mesh: Array, around: Array) -> Array:
-        """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors]."""
-        slopes, constants = jax.lax.stop_gradient(
-            (self.coefficients[...], self.constants[...][:, None])
+    def __call__(self, at_mesh: Array, around: Array, nodes: Array | None) -> Array:
+        """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors].
+
+        Args:
+            at_mesh: the predictors.
+            around: the mesh nodes around each target node [Nt, K].
+            nodes: which target nodes these are [Nt], None for all.
+        """
+        slopes, constants = (
+            of_nodes(jax.lax.stop_gradient(values[...]), nodes)
+            for values in (self.coefficients, self.constants)
         )
-        return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes) + constants
+        return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes) + constants[:, None]
 
 
 class Downscaler(nnx.Module):
@@ -170,9 +187,9 @@ class Downscaler(nnx.Module):
         h = own._states(*fields, _lowered_graph(graph, self.precision)).astype(x.dtype)
         out = self.head(h)
         if self.own is not None:
-            out = out + self.own(h)
+            out = out + self.own(h, graph.nodes)
         if self.regression is not None:
-            out = out + self.regression(at_mesh, graph.around)
+            out = out + self.regression(at_mesh, graph.around, graph.nodes)
         return out
 
     def _states(
@@ -220,7 +237,8 @@ class Downscaler(nnx.Module):
     ) -> Array:
         statics = graph.target_statics[:, None]
         if self.own is not None:
-            statics = jnp.concatenate([statics, self.own.numbers[...][:, None]], -1)
+            numbers = of_nodes(self.own.numbers[...], graph.nodes)
+            statics = jnp.concatenate([statics, numbers[:, None]], -1)
         h = self.decode(mesh, statics, graph.decode)
         estimates = () if known is None else (known,)
 

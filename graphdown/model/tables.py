@@ -264,6 +264,18 @@ def _inverse(
     return Inverse(_device(blocks, np.int32), on_device(row, np.int32))
 
 
+def inverse_table(senders: np.ndarray, n_senders: int, width: int) -> Inverse:
+    """Return for each sender the flat positions [..] that name it, in one block.
+
+    Args:
+        senders: the senders by flat position; `n_senders` means none.
+        n_senders: how many there are.
+        width: of the block.
+    """
+    places = np.flatnonzero(senders < n_senders)
+    return _inverse(senders[places], places, n_senders, len(senders), width)
+
+
 def _halvings(degree: np.ndarray) -> list[int]:
     """Return bounds of blocks of descending degrees, each block down to half its first."""
     bounds = [0]

@@ -41,7 +41,7 @@ from graphdown.training.finetune import copy_emulator, geometry_for, pretrained,
 from graphdown.training.folder import check_run, open_run, put
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
-from graphdown.training.parallel import DataParallel, Step
+from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
 from graphdown.training.processes import first_before_others
 from graphdown.training.regression import fit_target_regression
@@ -53,6 +53,7 @@ from graphdown.training.samples import (
     make_samples,
     source_of_step,
 )
+from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import (
     Batch,
     Constants,
@@ -108,6 +109,7 @@ class Trainer(Run):
     """A run that trains an emulator: its samples, network, state and folder."""
 
     result = "emulator"
+    specs = staticmethod(specs_of)
 
     def __init__(self, experiment: Experiment, data: ExperimentData, run: Path) -> None:
         """Prepare samples, statistics and network."""
@@ -185,11 +187,12 @@ class Trainer(Run):
 
     def _step(self) -> Step:
         decay = self.experiment.training.ema_decay
-        return make_step(self.graphdef, self.optimiser, decay, self.moves, self.augment)
+        parts = self.graphdef, self.optimiser, decay, self.moves, self.augment
+        return make_step(*parts, axes_of(self.experiment.training))
 
     def _replicated(self, mapped: DataParallel) -> list[Constants]:
         kept = None if self.moves is None else mapped.replicate(self.moves.kept)
-        return [mapped.replicate(self._constants(s))._replace(kept=kept) for s in self.samples]
+        return [mapped.lay(self._constants(s))._replace(kept=kept) for s in self.samples]
 
     def _constants(self, samples: Samples) -> Constants:
         scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
@@ -197,7 +200,8 @@ class Trainer(Run):
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
         warmed = (predictors, targets)
-        return Constants(samples.graph, samples.bank, scales, weight, warmed, samples.smoother)
+        parts = samples.graph, samples.bank, scales, weight, warmed, samples.smoother
+        return shard_constants(Constants(*parts), self.experiment.training.target_shards)
 
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
         """Return a share of the days of a step, and the number of their source."""
@@ -209,7 +213,8 @@ class Trainer(Run):
         warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
         spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
         grid = int(random.integers(samples.grids))
-        return samples.batch(days[share], warming[share], spacing, grid), source
+        batch = samples.batch(days[share], warming[share], spacing, grid)
+        return shard_batch(batch, spec.target_shards), source
 
     def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))

@@ -1,7 +1,8 @@
 """Map the step over the devices: each gets its share of the batch, the state is replicated.
 
-The step is written once, for one device, with the named axis "data" to sum over. The devices are
-those of all processes, see `graphdown.training.processes`.
+The step is written once, for one device, with the named axis "data" to sum over, and "graph" where
+devices share the target's nodes. The devices are those of all processes, see
+`graphdown.training.processes`.
 """
 
 from collections.abc import Callable
@@ -14,25 +15,42 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from graphdown.errors import ExperimentError
+from graphdown.experiment import TrainingSpec
+from graphdown.model.shards import GRAPH
 
 AXIS = "data"
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+Specs = Callable[[Any], Any]
+
+
+def axes_of(spec: TrainingSpec) -> tuple[str, ...]:
+    """Return the names of the axes along which devices lie."""
+    return (AXIS,) if spec.target_shards == 1 else (AXIS, GRAPH)
 
 
 class DataParallel:
     """A step `(state, batch, constants) -> (state, metrics)` mapped over devices.
 
     Args:
-        step: for one device; sums over the axis "data" make state and metrics the same on all.
+        step: for one device; sums over the axes make state and metrics the same on all.
         backend: "pmap" or "shard_map".
         devices: how many devices of each process to use; 0 means all.
+        shards: how many of them lie along the axis "graph".
+        specs: returns how a batch, or constants, are split over both axes; needed for shards.
 
     Raises:
-        ExperimentError: more devices asked for than there are.
+        ExperimentError: more devices asked for than there are, or shards that do not fit them.
     """
 
-    def __init__(self, step: Step, backend: str, devices: int = 0) -> None:
+    def __init__(
+        self,
+        step: Step,
+        backend: str,
+        devices: int = 0,
+        shards: int = 1,
+        specs: Specs | None = None,
+    ) -> None:
         there = jax.local_devices()
         if devices > len(there):
             raise ExperimentError(
@@ -44,22 +62,36 @@ class DataParallel:
         self.devices = [device for _, own in of_processes for device in islice(own, used)]
         self._local = used
         self.backend = backend
+        if shards > 1 and (backend == "pmap" or used % shards or specs is None):
+            raise ExperimentError(
+                f"'training.target_shards' is {shards}, which needs 'training.backend: shard_map', "
+                f"a number of devices that it divides (there are {used}) and a target."
+            )
+        self.shares = len(self.devices) // shards
         mesh = jax.make_mesh(
-            (len(self.devices),), (AXIS,), devices=self.devices, axis_types=(AxisType.Auto,)
+            (self.shares, shards),
+            (AXIS, GRAPH),
+            devices=self.devices,
+            axis_types=(AxisType.Auto, AxisType.Auto),
         )
         split, whole = PartitionSpec(AXIS), PartitionSpec()
+        self._mesh, self._specs = mesh, specs if shards > 1 else None
         self._shardings = NamedSharding(mesh, whole), NamedSharding(mesh, split)
         self._give = partial(jax.make_array_from_process_local_data, self._shardings[1])
         if backend == "pmap":
             self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
             return
-        mapped = jax.shard_map(
-            step,
-            mesh=mesh,
-            in_specs=(whole, split, whole),
-            out_specs=(whole, whole),
-            check_vma=False,
-        )
+
+        def mapped(state: Any, batch: Any, constants: Any) -> tuple[Any, Any]:
+            given = (split, whole) if self._specs is None else map(self._specs, (batch, constants))
+            return jax.shard_map(
+                step,
+                mesh=mesh,
+                in_specs=(whole, *given),
+                out_specs=(whole, whole),
+                check_vma=False,
+            )(state, batch, constants)
+
         self._step = jax.jit(mapped, donate_argnums=(0,))
 
     def replicate(self, tree: Any) -> Any:
@@ -70,6 +102,16 @@ class DataParallel:
         n = self._local
         copies = jax.tree.map(lambda a: np.broadcast_to(a, (n, *np.shape(a))), tree)
         return jax.tree.map(self._give, copies)
+
+    def lay(self, constants: Any) -> Any:
+        """Copy constants to every device, of what shards split its part alone."""
+        if self._specs is None:
+            return self.replicate(constants)
+        return jax.tree.map(jax.device_put, constants, self._named(constants))
+
+    def _named(self, tree: Any) -> Any:
+        assert self._specs is not None
+        return jax.tree.map(partial(NamedSharding, self._mesh), self._specs(tree))
 
     def one(self, tree: Any) -> Any:
         """Return one copy of replicated arrays, on a device of this process."""
@@ -86,8 +128,11 @@ class DataParallel:
     def split(self, batch: Any) -> Any:
         """Give each device its share of the leading axis of this process's share of a batch.
 
-        The number of devices must divide it.
+        The number of devices along "data" must divide it.
         """
+        if self._specs is not None:
+            give = jax.make_array_from_process_local_data
+            return jax.tree.map(give, self._named(batch), batch)
         if self.backend == "shard_map":
             return jax.tree.map(self._give, batch)
         n = self._local

@@ -19,7 +19,7 @@ from graphdown.experiment import Experiment
 from graphdown.prefetch import prefetched
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog
-from graphdown.training.parallel import DataParallel, Step
+from graphdown.training.parallel import DataParallel, Specs, Step
 from graphdown.training.processes import is_first, wait_for_all
 from graphdown.training.step import State, initial_state
 
@@ -34,6 +34,8 @@ class Run(ABC):
         optimiser: what moves them.
         result: name of the folder within that holds the best weights.
         scores_start: whether the weights before the first step may be the best.
+        specs: says how batches and constants are split where devices share target nodes; None for
+            what has no target.
     """
 
     experiment: Experiment
@@ -42,6 +44,7 @@ class Run(ABC):
     optimiser: optax.GradientTransformation
     result: str
     scores_start = False
+    specs: Specs | None = None
 
     @abstractmethod
     def _step(self) -> Step:
@@ -95,10 +98,11 @@ class Run(ABC):
 
     def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
         spec = self.experiment.training
-        mapped = DataParallel(self._step(), spec.backend, spec.devices)
-        if spec.batch_size % len(mapped.devices):
+        parts = spec.backend, spec.devices, spec.target_shards, self.specs
+        mapped = DataParallel(self._step(), *parts)
+        if spec.batch_size % mapped.shares:
             raise ExperimentError(
-                f"'training.batch_size' is {spec.batch_size}, which {len(mapped.devices)} devices "
+                f"'training.batch_size' is {spec.batch_size}, which {mapped.shares} devices "
                 "cannot share evenly; make it a multiple."
             )
         constants = self._replicated(mapped)

@@ -115,8 +115,9 @@ def make_step(
     ema_decay: float,
     moves: Moves | None = None,
     augment: Augmentation | None = None,
+    axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
-    """Return the step for one device, with sums over the named axis "data".
+    """Return the step for one device, with sums over the named axes.
 
     Args:
         graphdef: the network.
@@ -124,6 +125,7 @@ def make_step(
         ema_decay: as in `TrainingSpec`.
         moves: what the state's parameters are of the network's; all of them if not given.
         augment: what changes the source fields, see `make_augmentation`.
+        axes: that devices lie along, see `DataParallel`.
     """
 
     def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
@@ -145,9 +147,9 @@ def make_step(
         valid = jnp.isfinite(fine)
         error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
         weight = jnp.where(valid, constants.area[:, None], 0.0)
-        return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), AXIS)
+        return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), axes)
 
-    return make_descent(loss, optimiser, ema_decay, moves)
+    return make_descent(loss, optimiser, ema_decay, moves, axes)
 
 
 def make_descent(
@@ -155,17 +157,18 @@ def make_descent(
     optimiser: optax.GradientTransformation,
     ema_decay: float,
     moves: Moves | None = None,
+    axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Any, Any], tuple[State, dict[str, Array]]]:
     """Return the step for one device that lowers a loss.
 
     Args:
         loss: this device's part of it, of parameters, batch, constants and the step's number.
-        optimiser, ema_decay, moves: as for `make_step`.
+        optimiser, ema_decay, moves, axes: as for `make_step`.
     """
 
     def step(state: State, batch: Any, constants: Any) -> tuple[State, dict[str, Array]]:
         value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
-        value, gradient = jax.lax.psum((value, gradient), AXIS)
+        value, gradient = jax.lax.psum((value, gradient), axes)
         if moves is not None and moves.spec.pull:
             pull = jax.grad(moves.penalty)(state.params, constants.kept)
             gradient = jax.tree.map(jnp.add, gradient, pull)

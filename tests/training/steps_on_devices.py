@@ -3,6 +3,8 @@
 import os
 import sys
 from contextlib import suppress
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -12,10 +14,12 @@ from conftest import make_data, make_experiment, make_trainer, truth
 from graphdown.emulator import named_values
 from graphdown.errors import ExperimentError
 from graphdown.training import train
-from graphdown.training.parallel import DataParallel
+from graphdown.training.parallel import DataParallel, axes_of
+from graphdown.training.shards import specs_of
 from graphdown.training.step import initial_state, make_step
 
 CASES = {"shard_map": (1, 4), "pmap": (4,)}
+SHARDED = {"graph_2": (2, 2), "data_2_graph_2": (4, 2)}  # devices, shards of the target
 STEPS = 4
 
 
@@ -42,9 +46,11 @@ def trainer_on(data):
 
 
 def trained(trainer, backend, devices, steps=STEPS):
-    step = make_step(trainer.graphdef, trainer.optimiser, 0.9, augment=trainer.augment)
-    mapped = DataParallel(step, backend, devices)
-    constants = mapped.replicate(trainer._constants(trainer.samples[0]))
+    spec = trainer.experiment.training
+    parts = trainer.graphdef, trainer.optimiser, 0.9, None, trainer.augment
+    step = make_step(*parts, axes_of(spec))
+    mapped = DataParallel(step, backend, devices, spec.target_shards, specs_of)
+    constants = mapped.lay(trainer._constants(trainer.samples[0]))
     state = initial_state(jax.tree.map(np.asarray, trainer.params), trainer.optimiser)
     state, losses = mapped.replicate(state), []
     share = mapped.share(trainer.experiment.training.batch_size)
@@ -54,7 +60,18 @@ def trained(trainer, backend, devices, steps=STEPS):
     # pmap shows each process what is on its own devices.
     shown = devices * (1 if backend == "pmap" else jax.process_count())
     assert len(jax.tree.leaves(state)[0].sharding.device_set) == shown
-    return {**named_values(mapped.one(state)._asdict()), "losses": np.asarray(losses)}
+    decoder = jax.tree.leaves(constants.graph.decode) if backend == "shard_map" else []
+    held = sum(array.addressable_data(0).nbytes for array in decoder)
+    made = {"losses": np.asarray(losses), "decoder": np.asarray(held)}
+    return {**named_values(mapped.one(state)._asdict()), **made}
+
+
+def sharing(trainer, shards):
+    """The trainer with devices that share the target."""
+    spec = replace(trainer.experiment.training, target_shards=shards)
+    other = copy(trainer)
+    other.experiment = replace(trainer.experiment, training=spec)
+    return other
 
 
 def refusal(folder, data):
@@ -95,6 +112,9 @@ def main(folder):
     for backend, counts in CASES.items():
         for devices in counts:
             np.savez(folder / f"{backend}_{devices}.npz", **trained(trainer, backend, devices))
+    for name, (devices, shards) in SHARDED.items():
+        made = trained(sharing(trainer, shards), "shard_map", devices)
+        np.savez(folder / f"{name}.npz", **made)
     moved(folder, data)
     (folder / "refusal.txt").write_text(refusal(folder / "run", data), encoding="utf-8")
 

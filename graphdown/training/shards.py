@@ -1,0 +1,47 @@
+"""What a step needs, with the target's nodes shared among devices."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from graphdown.model.shards import (
+    GRAPH,
+    ROWS,
+    WHOLE,
+    graph_specs,
+    padded,
+    shard_graph,
+    shard_sources,
+    source_specs,
+)
+from graphdown.training.parallel import AXIS
+from graphdown.training.step import Batch, Constants
+
+
+def shard_constants(constants: Constants, shards: int) -> Constants:
+    """Return the constants with target nodes laid out for a number of devices, as given for 1."""
+    if shards == 1:
+        return constants
+    bank = constants.bank
+    if bank is not None:
+        bank = bank._replace(arrays=shard_sources(bank.arrays, shards))
+    area = padded(constants.area, shards)
+    return constants._replace(graph=shard_graph(constants.graph, shards), bank=bank, area=area)
+
+
+def shard_batch(batch: Batch, shards: int) -> Batch:
+    """Return the batch with the targets padded likewise; padded nodes are missing."""
+    return batch if shards == 1 else batch._replace(fine=padded(batch.fine, shards, 1, np.nan))
+
+
+def specs_of(tree: Any) -> Any:
+    """Return how a batch or constants are split over the axes "data" and "graph"."""
+    if isinstance(tree, Batch):
+        days: Any = jax.tree.map(lambda _: PartitionSpec(AXIS), tree)
+        return days._replace(fine=PartitionSpec(AXIS, GRAPH))
+    specs: Any = jax.tree.map(lambda _: WHOLE, tree)
+    if tree.bank is not None:
+        specs = specs._replace(bank=specs.bank._replace(arrays=source_specs(tree.bank.arrays)))
+    return specs._replace(graph=graph_specs(tree.graph), area=ROWS)
