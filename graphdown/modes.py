@@ -1,7 +1,8 @@
 """Estimate fine fields from any source grid, in closed form, by their covariance in training."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
@@ -12,9 +13,28 @@ from graphdown.model.estimate import Observation
 from graphdown.penalised import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.sites import Sites
+from meshes.sphere import EARTH_RADIUS_KM
 from meshes.triangulation import merge_coincident
 
-NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 3))
+NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 5))
+
+
+class Known(NamedTuple):
+    """Days whose targets are known, from a source grid.
+
+    Attributes:
+        source: the grid.
+        weights: of the fields in the means over its cells [Ns, Nf].
+        to_target: interpolation [Nt, Ns].
+        values: of the source [time, Ns, V].
+        fine: targets [time, Nt, T].
+    """
+
+    source: Grid
+    weights: SparseWeights
+    to_target: SparseWeights
+    values: np.ndarray
+    fine: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +45,9 @@ class Modes:
     are their mean plus patterns with independent standard normal amplitudes a; a source cell shows
     the mean over its area plus noise, y = P a + e, hence a = (P'P + noise I)^-1 P'y. The source
     grid enters by P alone, so patterns that were fitted once serve any grid; on a grid that
-    resolves little the answer is what a ridge regression fitted on that grid would give.
+    resolves little the answer is what a ridge regression fitted on that grid would give. Errors
+    of neighbouring cells hang together, so that many small cells tell less than as many
+    independent ones would: the noise hangs on the spacing.
 
     Attributes:
         grid: of the fields, Nf points.
@@ -35,7 +57,9 @@ class Modes:
         target_mean: [Nt, T].
         target_patterns: float32 [K, Nt, T].
         columns: the predictor [T] that each target is, V for none.
-        noise: variance of the noise in units of scale, one for each target [T].
+        spacings: of source grids, in km, ascending [P].
+        noise: variance of the noise in units of scale, for each spacing and target [P, T]; its
+            logarithm is linear in that of the spacing between them, and constant beyond.
     """
 
     grid: Grid
@@ -45,6 +69,7 @@ class Modes:
     target_mean: np.ndarray
     target_patterns: np.ndarray
     columns: np.ndarray
+    spacings: np.ndarray
     noise: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -93,6 +118,11 @@ class Modes:
         shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
         return shown, np.asarray(matrix @ self.mean)
 
+    def noise_at(self, spacing_km: float) -> np.ndarray:
+        """Return the variance of the noise for each target [T] on a grid of some spacing."""
+        known, logs = np.log(self.spacings), np.log(self.noise)
+        return np.exp([np.interp(np.log(spacing_km), known, own) for own in logs.T])
+
     def observation(
         self, source: Grid, shown: SparseWeights | None = None, nodes: np.ndarray | None = None
     ) -> Observation:
@@ -116,12 +146,13 @@ class Modes:
         flat = means.reshape(-1, means.shape[-1])
         counted = (means * shares[seen][:, None, None]).reshape(flat.shape)
         square = counted.T @ flat
-        gain = np.zeros((len(self.noise), len(square), len(nodes), len(self.scale)), np.float32)
-        for own, noise in zip(gain, self.noise, strict=True):
+        noises = self.noise_at(_spacing_km(source.area[nodes[seen]], shares[seen]))
+        gain = np.zeros((len(noises), len(square), len(nodes), len(self.scale)), np.float32)
+        for own, noise in zip(gain, noises, strict=True):
             factor = cho_factor(square + noise * np.eye(len(square)))
             own[:, seen] = cho_solve(factor, counted.T).reshape(-1, *means.shape[:2]) / self.scale
         mean = np.zeros((len(nodes), len(self.scale)), np.float32)
-        meant = np.zeros((len(square), len(nodes), len(self.noise)), np.float32)
+        meant = np.zeros((len(square), len(nodes), len(noises)), np.float32)
         covered = np.zeros(len(nodes), np.float32)
         mean[seen], covered[seen] = mean_seen, 1.0
         meant[:, seen] = np.moveaxis(self.as_targets(means), -1, 0)
@@ -173,8 +204,8 @@ def fit_modes(
     patterns = (amplitudes @ flat / days).reshape(count, *x.shape[1:])
     targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
     patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
-    noise = np.ones(y.shape[-1])
-    return Modes(grid, mean, scale, patterns, target_mean, targets, columns, noise)
+    noise = np.ones(1), np.ones((1, y.shape[-1]))
+    return Modes(grid, mean, scale, patterns, target_mean, targets, columns, *noise)
 
 
 def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
@@ -183,34 +214,63 @@ def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
     return np.concatenate([anomalies, warm_and_cold(spread, len(anomalies))])
 
 
-def choose_noise(
-    modes: Modes, validation: Iterable[tuple[SparseWeights, SparseWeights, np.ndarray, np.ndarray]]
-) -> Modes:
+def choose_noise(modes: Modes, validation: Sequence[Known]) -> Modes:
     """Return the modes with the noise that does best on validation days, for each target.
 
     Args:
         modes: as fitted.
-        validation: for some source grids their weights, the interpolation from them to the target,
-            values [time, Ns, V] and the targets [time, Nt, T].
+        validation: days from some source grids; the noise is chosen for the finest and for the
+            coarsest of them such that what lies between them does well.
     """
-    errors = np.zeros((len(NOISES), len(modes.noise)))
+    spacings = np.asarray([_spacing_km(known.source.area) for known in validation])
+    errors = np.stack([_errors(modes, known) for known in validation])
+    ends = np.unique([spacings.min(), spacings.max()])
+    place = (np.log(spacings) - np.log(ends[0])) / max(np.log(ends[-1] / ends[0]), 1e-12)
+    chosen = np.stack([_best_ends(own, place) for own in np.moveaxis(errors, -1, 0)], axis=-1)
+    return replace(modes, spacings=ends, noise=np.asarray(NOISES)[chosen[: len(ends)]])
+
+
+def _errors(modes: Modes, known: Known) -> np.ndarray:
+    """Return the mean square errors of each noise and target [noises, T]."""
     target = modes.target_patterns.reshape(len(modes.target_patterns), -1)
-    for weights, to_target, values, fine in validation:
-        means, mean = modes.seen_from(weights)
-        flat = means.reshape(-1, means.shape[-1])
-        squares, vectors = eigh(flat.T @ flat)
-        anomalies = values - mean
-        rotated = (anomalies / modes.scale).reshape(len(values), -1) @ (flat @ vectors)
-        # What the modes leave is interpolated, a linear map too: so the patterns can take it in.
-        seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
-        own = _interpolated(to_target, seen[..., modes.columns]) + modes.target_mean
-        shown = np.moveaxis(modes.as_targets(means), -1, 0)
-        of_rotated = vectors.T @ (target - _interpolated(to_target, shown).reshape(target.shape))
-        for k, noise in enumerate(NOISES):
-            made = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
-            wrong = made.reshape(len(made), *fine.shape[1:]) + own - fine
-            errors[k] += np.nanmean(wrong**2, axis=(0, 1))
-    return replace(modes, noise=np.asarray(NOISES)[errors.argmin(axis=0)])
+    means, mean = modes.seen_from(known.weights)
+    flat = means.reshape(-1, means.shape[-1])
+    squares, vectors = eigh(flat.T @ flat)
+    anomalies = known.values - mean
+    rotated = (anomalies / modes.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
+    # What the modes leave is interpolated, a linear map too: so the patterns can take it in.
+    seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
+    own = _interpolated(known.to_target, seen[..., modes.columns]) + modes.target_mean
+    shown = np.moveaxis(modes.as_targets(means), -1, 0)
+    back = _interpolated(known.to_target, shown).reshape(target.shape)
+    of_rotated = vectors.T @ (target - back)
+    errors = []
+    for noise in NOISES:
+        made = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
+        wrong = made.reshape(own.shape) + own - known.fine
+        errors.append(np.nanmean(wrong**2, axis=(0, 1)))
+    return np.asarray(errors)
+
+
+def _best_ends(errors: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Return which of the noises [2] at both ends do best, by errors [grids, noises].
+
+    Args:
+        errors: relative ones are added up over the grids.
+        place: of the grids between the ends, from 0 to 1.
+    """
+    count = errors.shape[1]
+    first, last = np.meshgrid(np.arange(count), np.arange(count), indexing="ij")
+    total = np.zeros((count, count))
+    for own, x in zip(errors / errors.min(axis=1, keepdims=True), place, strict=True):
+        total += np.interp(first + x * (last - first), np.arange(count), own)
+    return np.asarray(np.unravel_index(total.argmin(), total.shape))
+
+
+def _spacing_km(area: np.ndarray, shares: np.ndarray | None = None) -> float:
+    """Return the square root of the mean area of cells; coincident ones have shares of one."""
+    count = len(area) if shares is None else shares.sum()
+    return float(EARTH_RADIUS_KM * np.sqrt(area.sum() / max(count, 1e-12)))
 
 
 def _interpolated(weights: SparseWeights, values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.estimate import LeftOut, estimate
 from meshes import GraphSpec, bilinear
+from meshes.sphere import EARTH_RADIUS_KM
 
 
 def on_device(modes, grid, target, values, left_out=None):
@@ -37,7 +38,9 @@ def by_modes(modes, grid, target, values):
     to_target = bilinear(grid, target).matrix()
     covered = to_target @ np.isin(np.arange(grid.size), used)
     columns = []
-    for t, (noise, column) in enumerate(zip(modes.noise, modes.columns, strict=True)):
+    spacing = EARTH_RADIUS_KM * np.sqrt(grid.area[used].mean())
+    noises = modes.noise_at(spacing)
+    for t, (noise, column) in enumerate(zip(noises, modes.columns, strict=True)):
         square = flat.T @ flat + noise * np.eye(flat.shape[1])
         amplitudes = np.linalg.solve(square, flat.T @ seen.reshape(len(values), -1).T).T
         made = amplitudes @ modes.target_patterns[..., t] + modes.target_mean[:, t]

@@ -120,7 +120,8 @@ def random_modes(count: int) -> Modes:
     usual = weather(FIELDS.size).mean(axis=(0, 1))
     mean = usual + rng.normal(size=(FIELDS.size, 2)), rng.normal(size=(TARGET.size, 3))
     scale, columns = np.array([2.0, 1.5]), np.asarray(SCALES.column)
-    return Modes(FIELDS, mean[0], scale, patterns, mean[1], targets, columns, np.ones(3))
+    parts = mean[0], scale, patterns, mean[1], targets, columns
+    return Modes(FIELDS, *parts, np.array([50.0, 300.0]), np.array([[2.0] * 3, [0.5] * 3]))
 
 
 @cache

@@ -21,7 +21,17 @@ def modes() -> Modes:
     patterns = rng.normal(size=(4, FIELDS.size, 2)).astype(np.float32)
     target = rng.normal(size=(4, TARGET.size, 1)).astype(np.float32)
     zero = np.zeros((FIELDS.size, 2)), np.zeros((TARGET.size, 1))
-    return Modes(FIELDS, zero[0], np.ones(2), patterns, zero[1], target, np.array([0]), np.ones(1))
+    return Modes(
+        FIELDS,
+        zero[0],
+        np.ones(2),
+        patterns,
+        zero[1],
+        target,
+        np.array([0]),
+        np.ones(1),
+        np.ones((1, 1)),
+    )
 
 
 @pytest.mark.parametrize("with_modes", [False, True])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdown.modes import NOISES, choose_noise, fit_modes
+from graphdown.modes import NOISES, Known, _best_ends, choose_noise, fit_modes
 from graphdown.penalised import Design
 from meshes import Grid, RandomGrids, bilinear, random_grids
 
@@ -130,19 +130,38 @@ def test_missing_targets_count_as_the_mean_of_their_node():
     np.testing.assert_allclose(made.target_mean, expected.target_mean)
 
 
+def known(modes, grid):
+    weights, values = seen(modes, grid)
+    return Known(grid, weights, bilinear(grid, TARGET), values[DAYS:], Y[DAYS:])
+
+
+def best_noise(modes, grid):
+    """The noise of NOISES with the least error on the days after training."""
+    values, errors = seen(modes, grid)[1][DAYS:], []
+    for noise in NOISES:
+        modes.noise[:] = noise
+        errors.append(np.mean((by_modes(modes, grid, TARGET, values) - Y[DAYS:]) ** 2))
+    return NOISES[int(np.argmin(errors))]
+
+
 @pytest.mark.parametrize(("count", "columns"), [(DAYS - 1, NONE), (12, PREDICTOR)])
 def test_the_noise_is_the_one_that_does_best_on_validation_days(count, columns):
     modes = fitted(count, columns=columns)
-    shown = [(grid, *seen(modes, grid)) for grid in GRIDS[:2]]
-    validation = [(w, bilinear(grid, TARGET), v[DAYS:], Y[DAYS:]) for grid, w, v in shown]
-    chosen = choose_noise(modes, validation).noise[0]
+    one = choose_noise(modes, [known(modes, GRIDS[0])])
+    best = pytest.approx(best_noise(modes, GRIDS[0]))
+    assert one.noise_at(1.0) == best and one.noise_at(1e4) == best
+    fine, coarse = sorted(GRIDS, key=lambda grid: grid.area.mean())[:: len(GRIDS) - 1]
+    two = choose_noise(modes, [known(modes, grid) for grid in (coarse, fine)])
+    for spacing, grid in zip(two.spacings, (fine, coarse), strict=True):
+        assert two.noise_at(spacing) == pytest.approx(best_noise(modes, grid))
 
-    def error(noise):
-        modes.noise[:] = noise
-        made = [by_modes(modes, grid, TARGET, v[DAYS:]) for grid, _, v in shown]
-        return sum(np.mean((one - Y[DAYS:]) ** 2) for one in made)
 
-    assert chosen == NOISES[int(np.argmin([error(noise) for noise in NOISES]))]
+def test_between_the_ends_the_noise_is_that_of_the_grids_between_them():
+    """The one error is least at 2, the other at 6, halfway lies 4; a fourth grid agrees."""
+    noises = np.arange(9.0)
+    least = np.array([2.0, 4.0, 6.0, 5.0])
+    errors = 1.0 + (noises - least[:, None]) ** 2
+    np.testing.assert_array_equal(_best_ends(errors, np.array([0.0, 0.5, 1.0, 0.75])), [2, 6])
 
 
 def test_targets_without_temperature_answer_less_to_a_warming_that_was_told():

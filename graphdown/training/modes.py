@@ -10,8 +10,8 @@ from graphdown.data.load import ExperimentData, source_arrays
 from graphdown.data.normalise import warming_spread
 from graphdown.errors import ExperimentError
 from graphdown.experiment import Experiment
-from graphdown.modes import Modes, choose_noise, fit_modes
-from meshes import Grid, SparseWeights, bilinear
+from graphdown.modes import Known, Modes, choose_noise, fit_modes
+from meshes import Grid, bilinear
 
 
 def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: Grid) -> Modes:
@@ -48,14 +48,17 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
         np.asarray(columns),
         *warming,
     )
-    return choose_noise(modes, _validation(experiment, data, name, bank, target))
+    return choose_noise(modes, list(_validation(experiment, data, name, bank, target)))
 
 
 def _validation(
     experiment: Experiment, data: ExperimentData, name: str, bank: GridBank, target: Grid
-) -> Iterator[tuple[SparseWeights, SparseWeights, np.ndarray, np.ndarray]]:
-    for number in bank.held_out:
+) -> Iterator[Known]:
+    """Yield the validation days on the grids that training leaves out, the finest, the coarsest."""
+    order = sorted(range(len(bank.grids)), key=lambda k: float(bank.grids[k].area.mean()))
+    for number in sorted({*bank.held_out, order[0], order[-1]}):
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
         truth = field_values(fine, experiment.targets, target)
-        yield bank.weights[number], bilinear(bank.grids[number], target), values, truth
+        grid = bank.grids[number]
+        yield Known(grid, bank.weights[number], bilinear(grid, target), values, truth)
