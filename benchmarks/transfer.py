@@ -42,10 +42,15 @@ def main() -> None:
     write_text(f"{name}.md", lines)
     tables = {"groups": outcome.groups, "adaptation": outcome.adaptation}
     record = {"command": command, "machine": machine(), "seconds": seconds(outcome)}
-    record |= {n: json.loads(t.to_json(orient="records")) for n, t in tables.items()}
-    write_text(f"{name}.json", [json.dumps(record, indent=1)])
+    record |= {n: rows_of(t[t["measure"].isin(SHOWN)]) for n, t in tables.items() if len(t)}
+    write_text(f"{name}.json", [json.dumps(record)])
     picture(outcome, RESULTS / f"{name}.png")
     print("\n".join(lines))
+
+
+def rows_of(own: pd.DataFrame) -> list[dict]:
+    """Return the rows of a table, with few digits."""
+    return json.loads(own.to_json(orient="records", double_precision=4))
 
 
 def seconds(outcome: Outcome) -> float:
@@ -140,8 +145,12 @@ def picture(outcome: Outcome, path: Path) -> None:
     variable = groups["variable"].iloc[0]
     groups = groups[groups["variable"] == variable]
     blocks = list(groups["block"].unique())
-    figure, axes = plt.subplots(1, len(blocks), figsize=(4.2 * len(blocks), 4), squeeze=False)
-    for axis, block in zip(axes[0], blocks, strict=True):
+    size = -(-len(blocks) // 3), min(3, len(blocks))
+    inches = 4.6 * size[1], 3.4 * size[0]
+    figure, axes = plt.subplots(*size, figsize=inches, squeeze=False, layout="constrained")
+    for axis in axes.flat[len(blocks) :]:
+        axis.set_axis_off()
+    for axis, block in zip(axes.flat, blocks, strict=False):
         own = groups[groups["block"] == block]
         new = own[own["group"] == "new"]
         unseen = own[own["group"] == "unseen"]
@@ -156,10 +165,9 @@ def picture(outcome: Outcome, path: Path) -> None:
             axis.hlines(place, unseen["low"], unseen["high"])
             axis.plot(unseen["value"], place, "o")
             axis.set_yticks(place, labels, fontsize=7)
-            axis.set_xlabel(f"RMSE of {variable}, sources not learned from")
+            axis.set_xlabel(f"RMSE of {variable}, unseen sources")
         axis.set_title(block, fontsize=9)
         axis.grid(alpha=0.3)
-    figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
