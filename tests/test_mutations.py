@@ -148,8 +148,8 @@ def mean_of_means(psum):
 def counted_anew(batch):
     started = {}
 
-    def forgetful(trainer, step):
-        return batch(trainer, step - started.setdefault(id(trainer), step))
+    def forgetful(trainer, step, share):
+        return batch(trainer, step - started.setdefault(id(trainer), step), share)
 
     return forgetful
 
