@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
-from graphdown.members import NO_MEMBER, Draw, Members
+from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
@@ -375,12 +375,11 @@ class _Work:
     def _result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
         values, season, days = batch
         values = values if self.adjustment is None else self.adjustment(values)
-        run = partial(run_network, self.network, self.normaliser, self.graph, values, season)
+        given = self.network, self.normaliser, self.graph, values, season
         if self.drawing is None:
-            return run()
+            return run_network(*given)
         time = self.time.time.isel(time=days)
-        every = [run(self.drawing.draw(member, time)) for member in range(self.members)]
-        return np.stack(every, axis=1)
+        return run_members(*given, (self.drawing.draw(m, time) for m in range(self.members)))
 
 
 def load(run: str | Path) -> Emulator:
@@ -550,7 +549,6 @@ def run_network(
     graph: GraphArrays,
     values: np.ndarray,
     season: np.ndarray,
-    draw: Draw = NO_MEMBER,
 ) -> np.ndarray:
     """Return the targets [time, Nt, T] in physical units, within their limits.
 
@@ -560,24 +558,55 @@ def run_network(
         graph: of the source grid.
         values: predictors [time, Ns, V] in physical units.
         season: forcings [time, F].
-        draw: random numbers of a member; without any, the mean of distributions.
     """
+    made = _run(network, normaliser, graph, [values, season], raw=False)
+    return within_limits(made, normaliser.targets)
+
+
+def run_members(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    values: np.ndarray,
+    season: np.ndarray,
+    draws: Iterable[Draw],
+) -> np.ndarray:
+    """Return the targets of members [time, member, Nt, T]; see `run_network`.
+
+    Args:
+        network, normaliser, graph, values, season: as for `run_network`.
+        draws: random numbers of each member.
+    """
+    readout, scale = network.readout, np.asarray(normaliser.scale, np.float32)
+    members, made = [], None
+    for draw in draws:
+        if made is None or draw.noise is not None:
+            given = [values, season] + ([] if draw.noise is None else [draw.noise])
+            made = _run(network, normaliser, graph, given, raw=draw.ranks is not None)
+        own = made if draw.ranks is None else readout.drawn_from(made, scale, draw.ranks)
+        members.append(within_limits(own, normaliser.targets))
+    return np.stack(members, axis=1)
+
+
+def _run(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    given: Sequence[np.ndarray],
+    raw: bool,
+) -> np.ndarray:
+    """Return what the network makes of predictors, forcings and noise, if any, by batches."""
     graphdef, params = nnx.split(network)
     scales = Scaling(**{k: on_device(v) for k, v in normaliser.arrays().items()})
-    raw = draw.ranks is not None
-    given = [pad_nodes(values), season] + ([] if draw.noise is None else [draw.noise])
+    values = pad_nodes(given[0])
     parts = []
     for start in range(0, len(values), BATCH):
-        batch = [array[start : start + BATCH] for array in given]
+        batch = [array[start : start + BATCH] for array in (values, *given[1:])]
         short = BATCH - len(batch[0])
         padded = [np.pad(a, ((0, short), *[(0, 0)] * (a.ndim - 1)), "edge") for a in batch]
         made = _apply(graphdef, params, scales, *padded[:2], graph, *padded[2:], raw=raw)
         parts.append(np.asarray(made)[: len(batch[0])])
-    out = np.concatenate(parts)
-    if draw.ranks is not None:
-        scale = np.asarray(normaliser.scale, np.float32)
-        out = network.readout.drawn_from(out, scale, draw.ranks)
-    return within_limits(out, normaliser.targets)
+    return np.concatenate(parts)
 
 
 def pad_nodes(values: np.ndarray) -> np.ndarray:

@@ -30,11 +30,8 @@ class Draw(NamedTuple):
             there are none.
     """
 
-    noise: np.ndarray | None = None
-    ranks: np.ndarray | None = None
-
-
-NO_MEMBER = Draw()
+    noise: np.ndarray | None
+    ranks: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from graphdown.emulator import (
     load,
     named_values,
     new_network,
+    run_members,
     run_network,
     with_values,
 )
@@ -256,12 +256,12 @@ class Trainer(Run):
     def _error(self, network: Downscaler, samples: Samples, fine: np.ndarray) -> np.ndarray:
         """Return the squared errors, of members the fair CRPS, of each value [time, Nt, T]."""
         source, season = samples.source[:], samples.forcings
-        run = partial(run_network, network, self.normaliser, samples.graph, source, season)
+        given = network, self.normaliser, samples.graph, source, season
         if self.drawing is None:
-            return np.asarray((run() - fine) ** 2)
+            return np.asarray((run_network(*given) - fine) ** 2)
         draws = (self._draw(member, len(fine)) for member in range(VALIDATION_MEMBERS))
-        members = jnp.stack([run(draw) for draw in draws], axis=1)
-        return np.asarray(fair_crps(members, jnp.asarray(fine)))
+        members = run_members(*given, draws)
+        return np.asarray(fair_crps(jnp.asarray(members), jnp.asarray(fine)))
 
     def _draw(self, member: int, days: int) -> Draw:
         """Return the random numbers of a member for days of validation, the same every time."""
