@@ -208,10 +208,10 @@ class Downscaler(nnx.Module):
         """
         mesh = self.mesh_input(at_mesh, forcings[None])
         mesh = self.mesh_update(mesh + self.encode(x, None, graph.encode), noise=noise)
-        mesh = self._process(mesh, noise, graph)
+        mesh = self._process(mesh, graph, noise)
         return self._decode(mesh, at_target, forcings, graph, known, noise)
 
-    def _process(self, mesh: Array, noise: Array | None, graph: GraphArrays) -> Array:
+    def _process(self, mesh: Array, graph: GraphArrays, noise: Array | None = None) -> Array:
         """Run the rounds, many of them as a loop, so that compilation does not grow with depth."""
         graphdef, params = nnx.split((self.messages, self.updates))
         rounds = len(jax.tree.leaves(params)[0])

@@ -171,13 +171,18 @@ class Trainer(Run):
             self.params = self.moves.start(experiment.seed)
         self.optimiser = make_optimiser(experiment.training, self.moves)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
-        spec, noise = experiment.training, experiment.model.noise
-        self.losses = Losses.of(spec, experiment.targets, readout, noise)
+        self._prepare_losses(readout)
+
+    def _prepare_losses(self, readout: Readout) -> None:
+        """Prepare what the losses need, and what draws members for validation, if any."""
+        e, grid = self.experiment, self.geometry.target
+        spec, noise = e.training, e.model.noise
+        self.losses = Losses.of(spec, e.targets, readout, noise)
         rain = self.losses.weighs_rarity
         self.gammas = fit_gammas([own.fine for own in self.samples]) if rain else None
         made = (make_smoother([grid], grid.size, radius) for radius in spec.multiscale_km)
         self.means = tuple(_only(smoother) for smoother in made if smoother is not None)
-        members = Members(experiment.seed, noise, readout, grid)
+        members = Members(e.seed, noise, readout, grid)
         self.drawing = members if noise or readout.drawn else None
         self.measure = "rmse" if self.drawing is None else "crps"
 
