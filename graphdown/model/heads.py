@@ -1,7 +1,7 @@
 """What the network's outputs say of each target: a value, or a distribution of rain."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,11 +95,17 @@ class Readout:
             scale: of the corrections [T].
             ranks: in (0, 1), of each of the `drawn` targets [..., D].
         """
-        made = np.array(self.expected(jnp.asarray(outputs), jnp.asarray(scale)))
-        for k, target in enumerate(self.drawn):
-            law = self.rain(outputs, target, scale[target])
+        expected, laws = _read(self, outputs, scale)
+        made = np.array(expected)
+        for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
             made[..., target] = law.quantile(ranks[..., k])
         return made
+
+
+@partial(jax.jit, static_argnums=0)
+def _read(readout: Readout, outputs: Array, scale: Array) -> tuple[Array, list["BernoulliGamma"]]:
+    laws = [readout.rain(outputs, target, scale[target]) for target in readout.drawn]
+    return readout.expected(outputs, scale), laws
 
 
 class BernoulliGamma(NamedTuple):

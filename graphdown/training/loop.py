@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -266,7 +267,7 @@ class Trainer(Run):
             return np.asarray((run_network(*given) - fine) ** 2)
         draws = (self._draw(member, len(fine)) for member in range(VALIDATION_MEMBERS))
         members = run_members(*given, draws)
-        return np.asarray(fair_crps(jnp.asarray(members), jnp.asarray(fine)))
+        return np.asarray(jax.jit(fair_crps)(members, fine))
 
     def _draw(self, member: int, days: int) -> Draw:
         """Return the random numbers of a member for days of validation, the same every time."""
