@@ -121,17 +121,29 @@ def finetune(
     print(f"The emulator is in {where}; score it with: graphdown evaluate {where}")
 
 
-def evaluate(run: Positional[Annotated[Path, arg(metavar="RUN")]]) -> None:
+def evaluate(
+    run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
+    *,
+    truth: Annotated[Path | None, arg(metavar="FILE")] = None,
+) -> None:
     """Score a run and the baselines on its test period; print the table, write the report.
 
     Example: graphdown evaluate runs/demo
 
+    Or score a downscaled file: graphdown evaluate fine.nc --truth runs/demo/inputs/truth.nc. Of an
+    ensemble, with a dimension `realization`, its members are scored together.
+
     Args:
-        run: the run's folder.
+        run: the run's folder, or a downscaled file in .nc or .zarr.
+        truth: the file to compare a downscaled one with, on the same grid.
     """
     from graphdown.cache import keep_compiled
+    from graphdown.evaluation.files import evaluate_files
     from graphdown.study import evaluate_run
 
+    if truth is not None:
+        print(evaluate_files(run, truth))
+        return
     keep_compiled()
     _show(*evaluate_run(run))
 
@@ -179,6 +191,8 @@ def downscale(
     target: Annotated[str, arg(metavar="FILE_OR_NAME")] = "",
     statics: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    members: int = 0,
+    seed: int = 0,
     stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
 ) -> None:
@@ -202,6 +216,9 @@ def downscale(
             they tell the terrain around.
         historical: files of the same model in the years of the training period, for an emulator
             that was trained with `standardise: per-source`.
+        members: of an ensemble, along a dimension `realization`, if the emulator makes members;
+            0 writes one field a day.
+        seed: of the members; the same seed, member and date give the same field.
         stated: what the inputs do not say themselves.
         overwrite: replace the output if it exists.
     """
@@ -234,13 +251,15 @@ def downscale(
     words += ["--target", target] if target else []
     words += ["--statics", *statics] if statics else []
     words += ["--historical", *historical] if historical else []
+    words += ["--members", str(members), "--seed", str(seed)] if members else []
     words += stated.words()
     with ds:
-        stream = emulator.stream(ds, historical=past)
+        stream = emulator.stream(ds, historical=past, members=members, seed=seed)
         with closing(stream.parts) as parts:
             write_parts(parts, stream.time, output, shlex.join(words))
     days = stream.time.sizes["time"]
-    print(f"Wrote {days} days of {', '.join(emulator.targets)} to {output}")
+    ensemble = f" in {members} members" if members else ""
+    print(f"Wrote {days} days of {', '.join(emulator.targets)}{ensemble} to {output}")
 
 
 def check(

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
 from graphdown.data.forcings import FORCINGS, forcings
-from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.normalise import Normaliser
 from graphdown.data.passes import SourceDays
 from graphdown.data.rules import Notes, log_notes
 from graphdown.data.statics import target_ground
@@ -30,7 +30,11 @@ from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
+from graphdown.limits import within_limits
+from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
+from graphdown.model.heads import Readout
+from graphdown.model.predict import outputs
 from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
 from graphdown.prefetch import prefetched
@@ -40,12 +44,15 @@ from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
-FORMAT = 3
+FORMAT = 4
+BEFORE_HEADS = 3  # what emulators without heads, transforms and noise are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
+REALIZATION = "realization"
+MEMBER_ATTRS = {"standard_name": "realization", "long_name": "Ensemble member", "units": "1"}
 OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
 OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
 OF_MODES = "modes."
@@ -84,9 +91,9 @@ class Emulator:
     def schema(self) -> dict[str, Any]:
         """What the parameters belong to, as plain values."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.model.optional else BEFORE_HEADS,
             "name": self.name,
-            "model": dataclasses.asdict(self.model),
+            "model": self.model.to_dict(),
             "graph": dataclasses.asdict(self.geometry.spec),
             "normaliser": self.normaliser.to_dict(),
         }
@@ -117,6 +124,8 @@ class Emulator:
         coarse: xr.Dataset,
         units: Mapping[str, str] | None = None,
         historical: xr.Dataset | None = None,
+        members: int = 0,
+        seed: int = 0,
     ) -> xr.Dataset:
         """Downscale a dataset from whatever grid it stands on.
 
@@ -127,16 +136,21 @@ class Emulator:
             units: units of variables that carry none, by name.
             historical: fields of the same source in the years of the training period, for an
                 emulator that was trained with `standardise: per-source`.
+            members: of an ensemble, for an emulator that makes one; 0 for one field a day, the
+                mean of distributions and a network's output for noise of zero.
+            seed: of the members, which depend on it, on their number and on the date alone.
 
         Returns:
-            The targets [time, *target dimensions], float32, with the target's coordinates.
+            The targets [time, *target dimensions], float32, with the target's coordinates; with
+            members [time, realization, *target dimensions].
 
         Raises:
             DataError: a predictor, its units or values are missing, there are several times a
                 day, or the source covers less than 99 % of the target.
-            GraphdownError: the emulator needs historical fields and has none, or the reverse.
+            GraphdownError: the emulator needs historical fields and has none, or the reverse;
+                or it is asked for members and makes none.
         """
-        work = self._work(coarse, units, historical)
+        work = self._work(coarse, units, historical, members, seed)
         with closing(work.results()) as results:
             return self.dataset(np.concatenate(list(results)), work.time, coarse.attrs)
 
@@ -145,6 +159,8 @@ class Emulator:
         coarse: xr.Dataset,
         units: Mapping[str, str] | None = None,
         historical: xr.Dataset | None = None,
+        members: int = 0,
+        seed: int = 0,
     ) -> "Stream":
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -153,12 +169,12 @@ class Emulator:
 
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
-            units, historical: as for `downscale`.
+            units, historical, members, seed: as for `downscale`. Days come with all members.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        work = self._work(coarse, units, historical)
+        work = self._work(coarse, units, historical, members, seed)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
@@ -175,8 +191,11 @@ class Emulator:
         coarse: xr.Dataset,
         units: Mapping[str, str] | None,
         historical: xr.Dataset | None,
+        members: int,
+        seed: int,
     ) -> "_Work":
         """Check a dataset and return what is to be done."""
+        drawing = self._members(members, seed)
         where, notes = "the dataset to downscale", Notes()
         needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
         ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
@@ -190,7 +209,21 @@ class Emulator:
         graph, used = self.geometry.used_arrays(source.grid, orog, around)
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
-        return _Work(self._network, self.normaliser, graph, values, adjustment, time)
+        parts = self._network, self.normaliser, graph, values, adjustment, time
+        return _Work(*parts, members, drawing)
+
+    def _members(self, members: int, seed: int) -> Members | None:
+        """Return what draws an ensemble of so many members, None for none."""
+        if members < 0 or seed < 0:
+            raise GraphdownError("'members' and 'seed' must not be negative.")
+        readout = Readout.of(self.model, self.targets)
+        if members and not (self.model.noise or readout.drawn):
+            raise GraphdownError(
+                f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
+                "the loss 'crps', or with a head 'bernoulli-gamma' of 'pr'."
+            )
+        own = Members(seed, self.model.noise, readout, self.geometry.target)
+        return own if members else None
 
     def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
         """Return the emulator for another target: finer, coarser, another region, stations.
@@ -250,14 +283,17 @@ class Emulator:
         """Return target values as a CF dataset on the target grid.
 
         Args:
-            values: [time, Nt, T]; what they are at masked points does not matter.
+            values: [time, Nt, T], or of members [time, member, Nt, T]; what they are at masked
+                points does not matter.
             time: the coordinate `time` and its bounds, if any, see `graphdown.times`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
         """
         target = self.geometry.target
         values = np.where(target.mask[:, None], values, np.float32(np.nan))
+        ensemble = values.ndim == 4
+        dims = ("time", REALIZATION) if ensemble else ("time",)
         fields = {
-            name: target.dataarray(values[..., i], name, ("time",), attrs=variable_attrs(name))
+            name: target.dataarray(values[..., i], name, dims, attrs=variable_attrs(name))
             for i, name in enumerate(self.targets)
         }
         attrs = {
@@ -272,6 +308,9 @@ class Emulator:
         if source_attrs.get("history"):
             attrs["history"] = str(source_attrs["history"])
         out = xr.Dataset(fields, attrs=attrs)
+        if ensemble:
+            numbers = np.arange(values.shape[1], dtype=np.int32)
+            out = out.assign_coords({REALIZATION: (REALIZATION, numbers, MEMBER_ATTRS)})
         return out.assign_coords(cf_coordinates(target).coords).assign_coords(time.coords)
 
     def save(self, folder: Path) -> None:
@@ -310,6 +349,8 @@ class _Work:
         values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
         time: see `Stream`.
+        members: how many, 0 for one field a day.
+        drawing: draws their random numbers, None without members.
     """
 
     network: Downscaler
@@ -318,18 +359,27 @@ class _Work:
     values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
     time: xr.Dataset
+    members: int = 0
+    drawing: Members | None = None
 
     def results(self) -> Generator[np.ndarray, None, None]:
-        """Yield the targets [days, Nt, T] by batches, the next one being made meanwhile."""
-        season = forcings(self.time.time)
-        with closing(self.values()) as parts:
-            batches = zip(regrouped(parts, BATCH), regrouped([season], BATCH), strict=True)
-            yield from prefetched(self._result, batches, AHEAD, threads=1)
+        """Yield the targets [days, Nt, T] by batches, the next one being made meanwhile.
 
-    def _result(self, batch: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        values, season = batch
+        Those of members are [days, member, Nt, T].
+        """
+        season, days = forcings(self.time.time), np.arange(self.time.sizes["time"])
+        with closing(self.values()) as parts:
+            along = (regrouped(some, BATCH) for some in (parts, [season], [days]))
+            yield from prefetched(self._result, zip(*along, strict=True), AHEAD, threads=1)
+
+    def _result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+        values, season, days = batch
         values = values if self.adjustment is None else self.adjustment(values)
-        return run_network(self.network, self.normaliser, self.graph, values, season)
+        given = self.network, self.normaliser, self.graph, values, season
+        if self.drawing is None:
+            return run_network(*given)
+        time = self.time.time.isel(time=days)
+        return run_members(*given, (self.drawing.draw(m, time) for m in range(self.members)))
 
 
 def load(run: str | Path) -> Emulator:
@@ -436,6 +486,7 @@ def new_network(
         *EDGE_FEATURES,
         geometry.target.size,
         0 if geometry.modes is None else len(normaliser.targets),
+        Readout.of(model, normaliser.targets),
     )
     return Downscaler(model, shape, rngs=nnx.Rngs(seed))
 
@@ -477,11 +528,19 @@ def path_name(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 
-@partial(jax.jit, static_argnames="graphdef")
+@partial(jax.jit, static_argnames=("graphdef", "raw"))
 def _apply(
-    graphdef: Any, params: Any, scales: Scaling, source: Any, season: Any, graph: GraphArrays
+    graphdef: Any,
+    params: Any,
+    scales: Scaling,
+    source: Any,
+    season: Any,
+    graph: GraphArrays,
+    noise: Any = None,
+    raw: bool = False,
 ) -> jax.Array:
-    return predict(nnx.merge(graphdef, params), scales, source, season, graph)
+    make = outputs if raw else predict
+    return make(nnx.merge(graphdef, params), scales, source, season, graph, noise=noise)
 
 
 def run_network(
@@ -500,21 +559,54 @@ def run_network(
         values: predictors [time, Ns, V] in physical units.
         season: forcings [time, F].
     """
+    made = _run(network, normaliser, graph, [values, season], raw=False)
+    return within_limits(made, normaliser.targets)
+
+
+def run_members(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    values: np.ndarray,
+    season: np.ndarray,
+    draws: Iterable[Draw],
+) -> np.ndarray:
+    """Return the targets of members [time, member, Nt, T]; see `run_network`.
+
+    Args:
+        network, normaliser, graph, values, season: as for `run_network`.
+        draws: random numbers of each member.
+    """
+    readout, scale = network.readout, np.asarray(normaliser.scale, np.float32)
+    members, made = [], None
+    for draw in draws:
+        if made is None or draw.noise is not None:
+            given = [values, season] + ([] if draw.noise is None else [draw.noise])
+            made = _run(network, normaliser, graph, given, raw=draw.ranks is not None)
+        own = made if draw.ranks is None else readout.drawn_from(made, scale, draw.ranks)
+        members.append(within_limits(own, normaliser.targets))
+    return np.stack(members, axis=1)
+
+
+def _run(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    given: Sequence[np.ndarray],
+    raw: bool,
+) -> np.ndarray:
+    """Return what the network makes of predictors, forcings and noise, if any, by batches."""
     graphdef, params = nnx.split(network)
     scales = Scaling(**{k: on_device(v) for k, v in normaliser.arrays().items()})
-    values = pad_nodes(values)
+    values = pad_nodes(given[0])
     parts = []
     for start in range(0, len(values), BATCH):
-        part, days = values[start : start + BATCH], season[start : start + BATCH]
-        short = BATCH - len(part)
-        padded = [np.pad(a, ((0, short), *[(0, 0)] * (a.ndim - 1)), "edge") for a in (part, days)]
-        made = _apply(graphdef, params, scales, *padded, graph)
-        parts.append(np.asarray(made)[: len(part)])
-    out = np.concatenate(parts)
-    for i, name in enumerate(normaliser.targets):
-        if name in NON_NEGATIVE:
-            out[..., i] = np.maximum(out[..., i], 0.0)
-    return out
+        batch = [array[start : start + BATCH] for array in (values, *given[1:])]
+        short = BATCH - len(batch[0])
+        padded = [np.pad(a, ((0, short), *[(0, 0)] * (a.ndim - 1)), "edge") for a in batch]
+        made = _apply(graphdef, params, scales, *padded[:2], graph, *padded[2:], raw=raw)
+        parts.append(np.asarray(made)[: len(batch[0])])
+    return np.concatenate(parts)
 
 
 def pad_nodes(values: np.ndarray) -> np.ndarray:

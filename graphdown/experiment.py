@@ -6,11 +6,12 @@ import datetime
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
@@ -138,6 +139,13 @@ class TrainingSpec:
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
             the logarithm of the source spacing as the network sees it; else the spacing of a
             training grid would serve to recognise its source, and that of another mislead.
+        losses: loss of a target, by its name: "mse" if not given, "mae", "gamma-weighted" for
+            precipitation (Doury et al. 2024), or "crps", the fair score of an ensemble, for a
+            model with `noise`; a head "bernoulli-gamma" has its likelihood. Weights are chosen by
+            validation RMSE, of a model that makes members by their fair CRPS.
+        members: of each day in a step, for a model with `noise`.
+        multiscale_km: adds to the loss "crps" that of means over neighbourhoods of these radii, so
+            that members have the truth's texture.
         samples: where the days to learn from are kept: in "memory", or on "disk", in the run's
             folder, which takes little memory however long the periods are. Parameters are the
             same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
@@ -175,6 +183,9 @@ class TrainingSpec:
     variance_shift: float = 0.0
     noise: float = 0.0
     variable_dropout: float = 0.0
+    losses: dict[str, Literal["mse", "mae", "gamma-weighted", "crps"]] = field(default_factory=dict)
+    members: int = 2
+    multiscale_km: tuple[float, ...] = ()
     samples: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
@@ -522,6 +533,7 @@ def _check(experiment: Experiment, where: str) -> None:
         if not getattr(experiment.training, key) >= 0:
             raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
     _check_may_lack(experiment, where)
+    _check_heads(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
     if experiment.finetune is not None and experiment.pretrained is not None:
@@ -554,6 +566,60 @@ def _check_may_lack(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
             "'may_lack' must name what is dropped."
+        )
+
+
+def _check_heads(experiment: Experiment, where: str) -> None:
+    """Check heads, transforms and losses, and that they go together."""
+    model, training = experiment.model, experiment.training
+    rain = {name for name, head in model.heads.items() if head == "bernoulli-gamma"}
+    weighted = {name for name, loss in training.losses.items() if loss == "gamma-weighted"}
+    scored = {name for name, loss in training.losses.items() if loss == "crps"}
+    settings: tuple[tuple[str, Collection[str]], ...] = (
+        ("model.heads", model.heads),
+        ("model.transforms", model.transforms),
+        ("training.losses", training.losses),
+    )
+    for key, names in settings:
+        for name in names:
+            if name not in experiment.targets:
+                raise ExperimentError(
+                    f"{where}: {key!r} names {name!r}, which is no target; drop it there."
+                )
+    for key, kind, chosen in (
+        ("model.heads", "bernoulli-gamma", rain),
+        ("training.losses", "gamma-weighted", weighted),
+    ):
+        for name in sorted(chosen):
+            if name not in NON_NEGATIVE:
+                raise ExperimentError(
+                    f"{where}: {key!r} gives {name!r} {kind!r}, which is for amounts that are "
+                    f"never negative: {', '.join(NON_NEGATIVE)}."
+                )
+            if name in model.transforms:
+                raise ExperimentError(
+                    f"{where}: {name!r} has {kind!r}, which takes it in mm/day, and a transform; "
+                    "drop that in 'model.transforms'."
+                )
+    for name in sorted(rain & set(training.losses)):
+        raise ExperimentError(
+            f"{where}: 'training.losses' names {name!r}, whose head 'bernoulli-gamma' has its "
+            "likelihood as loss; drop it there."
+        )
+    if bool(scored) != bool(model.noise):
+        raise ExperimentError(
+            f"{where}: the loss 'crps' and 'model.noise' belong together; give a target that loss "
+            "and the model some noise, as in 'noise: 16', or neither."
+        )
+    if scored and training.members < 2:
+        raise ExperimentError(
+            f"{where}: 'training.members' is {training.members}, but the loss 'crps' needs 2 or "
+            "more."
+        )
+    if training.multiscale_km and (not scored or min(training.multiscale_km) <= 0):
+        raise ExperimentError(
+            f"{where}: 'training.multiscale_km' holds radii greater than 0, and adds to the loss "
+            "'crps' only; leave it empty without one."
         )
 
 

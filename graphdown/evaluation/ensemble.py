@@ -7,7 +7,7 @@ from graphdown.evaluation.align import make_pairs
 from graphdown.evaluation.reduce import area_mean, divide, time_mean
 from meshes.grid import Grid
 
-MEMBER = "member"
+MEMBER_DIMS = ("realization", "member")
 CHUNK_DAYS = 64
 DEFINITIONS = {
     "crps": "area mean of the time mean of the fair continuous ranked probability score",
@@ -24,7 +24,7 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     """Score an ensemble; a value that the truth or any member lacks is left out.
 
     Args:
-        prediction: canonical daily fields with a dimension "member" of at least 2.
+        prediction: canonical daily fields with a dimension "realization" or "member" of at least 2.
         truth: those to compare with, on the same grid.
 
     Returns:
@@ -33,14 +33,15 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Raises:
         ValueError: fewer than two members, or as for `graphdown.evaluation.evaluate`.
     """
-    count = prediction.sizes.get(MEMBER, 0)
+    dim = member_dim(prediction)
+    count = 0 if dim is None else prediction.sizes[dim]
     if count < 2:
         raise ValueError(
-            f"The prediction has {count} members; an ensemble needs a dimension {MEMBER!r} of at "
-            "least 2."
+            f"The prediction has {count} members; an ensemble needs a dimension "
+            f"{MEMBER_DIMS[0]!r} of at least 2."
         )
     grid = Grid.from_dataset(truth[[n for n, v in truth.data_vars.items() if "time" in v.dims]])
-    each = [make_pairs(prediction.isel({MEMBER: m}, drop=True), truth, grid) for m in range(count)]
+    each = [make_pairs(prediction.isel({dim: m}, drop=True), truth, grid) for m in range(count)]
     columns: dict[str, list[np.ndarray | float]] = {name: [] for name in DEFINITIONS}
     for name in each[0]:
         members = np.stack([pairs[name].prediction for pairs in each])
@@ -62,6 +63,11 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         },
         {"variable": list(each[0]), "rank": np.arange(count + 1)},
     )
+
+
+def member_dim(prediction: xr.Dataset) -> str | None:
+    """Return the name of the dimension of the members, None for none."""
+    return next((dim for dim in MEMBER_DIMS if dim in prediction.dims), None)
 
 
 def crps_map(members: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from jax import Array
 
 from graphdown.model.chunks import map_rows
 from graphdown.model.edgewise import EPSILON, interact, mean_normalised
-from graphdown.model.layers import Linear
+from graphdown.model.layers import Condition, Linear, conditioned
 from graphdown.model.message import with_receivers
 from graphdown.model.tables import EdgeTable
 
@@ -34,13 +34,16 @@ class Perceptron(nnx.Module):
 class InteractionUpdate(nnx.Module):
     """Residual perceptron on a node's state and what reached it, normalised after."""
 
-    def __init__(self, state: int, extra: int, hidden: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, state: int, extra: int, hidden: int, noise: int = 0, *, rngs: nnx.Rngs
+    ) -> None:
         """Create the layers; the arguments are those of `NodeUpdate`."""
         self.perceptron = Perceptron(state + extra, hidden, state, rngs=rngs)
+        self.condition = Condition(noise, state, rngs=rngs) if noise else None
 
-    def __call__(self, h: Array, *extra: Array) -> Array:
+    def __call__(self, h: Array, *extra: Array, noise: Array | None = None) -> Array:
         """Return the new state; see `NodeUpdate`."""
-        return h + self.perceptron(h, *extra)
+        return h + conditioned(self.perceptron(h, *extra), self.condition, noise)
 
 
 class EdgePerceptron(nnx.Module):

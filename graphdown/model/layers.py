@@ -9,6 +9,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+SMALL = nnx.initializers.variance_scaling(0.25, "fan_in", "truncated_normal")
+
 
 class Linear(nnx.Module):
     """A linear layer on the last axis, of one input or of several that are never concatenated.
@@ -44,6 +46,28 @@ class Linear(nnx.Module):
         """Return the kernel [inputs, out] and the bias [out], zeros if it has none."""
         kernel = self.kernel[...]
         return kernel, jnp.zeros(kernel.shape[1]) if self.bias is None else self.bias[...]
+
+
+class Condition(nnx.Module):
+    """Conditional layer normalisation: noise moves scale and shift of normalised states.
+
+    As in FGN (Alet et al. 2025, arXiv 2506.10772) and AIFS-CRPS (Lang et al. 2024, arXiv
+    2412.15832).
+    """
+
+    def __init__(self, noise: int, channels: int, *, rngs: nnx.Rngs) -> None:
+        """Create the matrix from `noise` numbers to the scale and shift of the channels."""
+        self.affine = Linear(noise, 2 * channels, use_bias=False, kernel_init=SMALL, rngs=rngs)
+
+    def __call__(self, h: Array, noise: Array) -> Array:
+        """Return states [N, B, C] that are normalised already, changed by noise [B, n]."""
+        scale, shift = jnp.split(self.affine(noise), 2, axis=-1)
+        return h * (1.0 + scale) + shift
+
+
+def conditioned(h: Array, condition: Condition | None, noise: Array | None) -> Array:
+    """Return normalised states changed by noise, as they are without any."""
+    return h if condition is None or noise is None else condition(h, noise)
 
 
 def _product(values: Array, kernel: Array) -> Array:

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
-from graphdown.model.layers import Linear
+from graphdown.model.layers import Condition, Linear, conditioned
 from graphdown.model.tables import EdgeTable, arguments, sum_over_width, take
 
 
@@ -156,17 +156,29 @@ mean_activation.defvjp(_mean_forward, _mean_backward)
 class NodeUpdate(nnx.Module):
     """Residual two-layer perceptron on a node's state and what reached it, normalised before."""
 
-    def __init__(self, state: int, extra: int, hidden: int, *, rngs: nnx.Rngs) -> None:
-        """Create the layers; the last one starts at a tenth of the usual size."""
+    def __init__(
+        self, state: int, extra: int, hidden: int, noise: int = 0, *, rngs: nnx.Rngs
+    ) -> None:
+        """Create the layers; the last one starts at a tenth of the usual size.
+
+        Args:
+            state, extra, hidden: channels of the state, of the extras together, and inside.
+            noise: numbers that move scale and shift of the normalised state; 0 for none.
+            rngs: random streams.
+        """
         self.norm = nnx.LayerNorm(state, rngs=rngs)
         self.state = Linear(state, hidden, rngs=rngs)
         self.extra = Linear(extra, hidden, use_bias=False, rngs=rngs) if extra else None
         small = nnx.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
         self.out = Linear(hidden, state, kernel_init=small, rngs=rngs)
+        self.condition = Condition(noise, state, rngs=rngs) if noise else None
 
-    def __call__(self, h: Array, *extra: Array) -> Array:
-        """Return the new state, shaped as `h` [N, B, C]; the extras are [1 or N, 1 or B, C_k]."""
-        hidden = self.state(self.norm(h))
+    def __call__(self, h: Array, *extra: Array, noise: Array | None = None) -> Array:
+        """Return the new state, shaped as `h` [N, B, C].
+
+        The extras are [1 or N, 1 or B, C_k], the noise [B, n].
+        """
+        hidden = self.state(conditioned(self.norm(h), self.condition, noise))
         if self.extra is not None:
             hidden = hidden + self.extra(*extra)
         return h + self.out(jax.nn.silu(hidden))

@@ -1,7 +1,7 @@
 """Encode, process, decode: from any source grid through the mesh to the target."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import jax
@@ -11,6 +11,7 @@ from jax import Array
 
 from graphdown.model.arrays import GraphArrays
 from graphdown.model.chunks import map_rows
+from graphdown.model.heads import Readout
 from graphdown.model.interaction import (
     EdgeStates,
     InteractionMessage,
@@ -39,6 +40,7 @@ class NetworkShape:
         encode_features, process_features, decode_features: features of an edge.
         target_nodes: nodes of the target grid; used only with a target embedding.
         estimates: targets that the modes estimate beforehand, 0 without modes.
+        readout: what the outputs say of the targets.
     """
 
     predictors: int
@@ -50,6 +52,7 @@ class NetworkShape:
     decode_features: int
     target_nodes: int
     estimates: int = 0
+    readout: Readout = field(default_factory=Readout)
 
 
 def lowered(tree: Any, precision: str) -> Any:
@@ -136,11 +139,17 @@ class TargetRegression(nnx.Module):
 
 
 class Downscaler(nnx.Module):
-    """The graph network. Its output is the normalised correction to the interpolated source."""
+    """The graph network. Its output is the normalised correction to the interpolated source.
+
+    Further outputs, if there are any, are those that `graphdown.model.heads.Readout` tells of.
+    """
 
     def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
         """Create the parameters; the last layers start at zero, so the correction does."""
         self.precision = spec.precision
+        self.readout = shape.readout
+        outputs = shape.targets + shape.readout.further
+        noise = spec.noise
         c, t, n = spec.channels, spec.target_channels, spec.target_embedding
         mlp = spec.messages == "mlp"
         message = MlpMessage if mlp else LinearMessage
@@ -148,21 +157,19 @@ class Downscaler(nnx.Module):
         e = shape.process_features
         self.encode = message(shape.predictors, 0, shape.encode_features, c, c, rngs=rngs)
         self.mesh_input = Linear(shape.predictors + shape.forcings, c, rngs=rngs)
-        self.mesh_update = update(c, 0, c, rngs=rngs)
+        self.mesh_update = update(c, 0, c, noise, rngs=rngs)
         self.edge_states = EdgeStates(e, c, rngs=rngs) if mlp else None
         self.messages = stacked(
             InteractionMessage(c, rngs=rngs) if mlp else LinearMessage(c, c, e, c, c, rngs=rngs)
             for _ in range(spec.rounds)
         )
-        self.updates = stacked(update(c, c, c, rngs=rngs) for _ in range(spec.rounds))
+        self.updates = stacked(update(c, c, c, noise, rngs=rngs) for _ in range(spec.rounds))
         statics = shape.target_statics + n
         self.decode = message(c, statics, shape.decode_features, t, t, rngs=rngs)
         local = shape.predictors + statics + shape.forcings + shape.estimates
-        self.target_update = update(t, local, 2 * t, rngs=rngs)
-        self.head = Linear(t, shape.targets, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.own = (
-            TargetEmbedding(shape.target_nodes, n, t, shape.targets, rngs=rngs) if n else None
-        )
+        self.target_update = update(t, local, 2 * t, noise, rngs=rngs)
+        self.head = Linear(t, outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.own = TargetEmbedding(shape.target_nodes, n, t, outputs, rngs=rngs) if n else None
         around = spec.target_regression
         self.regression = (
             TargetRegression(shape.target_nodes, around, shape.predictors, shape.targets)
@@ -171,25 +178,33 @@ class Downscaler(nnx.Module):
         )
 
     def __call__(
-        self, x: Array, forcings: Array, graph: GraphArrays, known: Array | None = None
+        self,
+        x: Array,
+        forcings: Array,
+        graph: GraphArrays,
+        known: Array | None = None,
+        noise: Array | None = None,
     ) -> Array:
-        """Return the normalised correction [Nt, B, targets].
+        """Return the normalised correction [Nt, B, targets], and further outputs behind it.
 
         Args:
             x: normalised predictors at the source nodes [Ns, B, predictors].
             forcings: numbers per sample [B, forcings].
             graph: the edges, interpolations and static features.
             known: standardised estimates at the targets [Nt, B, estimates], None without modes.
+            noise: standard normal numbers of each sample [B, noise], None for zeros.
         """
         at_mesh, at_target = graph.to_mesh(x), graph.to_target(x)
-        fields = lowered((x, at_mesh, at_target, forcings, known), self.precision)
+        fields = lowered((x, at_mesh, at_target, forcings, known, noise), self.precision)
         own = lowered(self, self.precision)
         h = own._states(*fields, _lowered_graph(graph, self.precision)).astype(x.dtype)
         out = self.head(h)
         if self.own is not None:
             out = out + self.own(h, graph.nodes)
         if self.regression is not None:
-            out = out + self.regression(at_mesh, graph.around, graph.nodes)
+            fitted = self.regression(at_mesh, graph.around, graph.nodes)
+            further = ((0, 0), (0, 0), (0, self.readout.further))
+            out = out + (jnp.pad(fitted, further) if self.readout.further else fitted)
         return out
 
     def _states(
@@ -199,19 +214,21 @@ class Downscaler(nnx.Module):
         at_target: Array,
         forcings: Array,
         known: Array | None,
+        noise: Array | None,
         graph: GraphArrays,
     ) -> Array:
         """Return the states [Nt, B, C] that are read out.
 
         Args:
-            x, forcings, known, graph: as those of the network.
+            x, forcings, known, noise, graph: as those of the network.
             at_mesh, at_target: the predictors interpolated to the mesh and to the targets.
         """
         mesh = self.mesh_input(at_mesh, forcings[None])
-        mesh = self.mesh_update(mesh + self.encode(x, None, graph.encode))
-        return self._decode(self._process(mesh, graph), at_target, forcings, graph, known)
+        mesh = self.mesh_update(mesh + self.encode(x, None, graph.encode), noise=noise)
+        mesh = self._process(mesh, graph, noise)
+        return self._decode(mesh, at_target, forcings, graph, known, noise)
 
-    def _process(self, mesh: Array, graph: GraphArrays) -> Array:
+    def _process(self, mesh: Array, graph: GraphArrays, noise: Array | None = None) -> Array:
         """Run the rounds, many of them as a loop, so that compilation does not grow with depth."""
         graphdef, params = nnx.split((self.messages, self.updates))
         rounds = len(jax.tree.leaves(params)[0])
@@ -220,7 +237,7 @@ class Downscaler(nnx.Module):
             message, update = nnx.merge(graphdef, own)
             mesh, edges = state
             received, edges = message.between(mesh, edges, graph.process)
-            return (update(mesh, received), edges), None
+            return (update(mesh, received, noise=noise), edges), None
 
         edges = self.edge_states(graph.process, mesh.shape[1]) if self.edge_states else ()
         unroll = rounds if rounds <= UNROLLED else 1
@@ -234,6 +251,7 @@ class Downscaler(nnx.Module):
         forcings: Array,
         graph: GraphArrays,
         known: Array | None,
+        noise: Array | None,
     ) -> Array:
         statics = graph.target_statics[:, None]
         if self.own is not None:
@@ -244,6 +262,8 @@ class Downscaler(nnx.Module):
 
         def updated(rows: tuple[Array, ...]) -> Array:
             h, at_target, statics, *estimates = rows
-            return self.target_update(h, at_target, statics, forcings[None], *estimates)
+            return self.target_update(
+                h, at_target, statics, forcings[None], *estimates, noise=noise
+            )
 
         return map_rows(updated, (h, at_target, statics, *estimates), 2 * h[0].size)

@@ -8,6 +8,7 @@ from jax import Array
 from graphdown.model.arrays import GraphArrays
 from graphdown.model.estimate import LeftOut, estimate
 from graphdown.model.network import Downscaler
+from graphdown.model.transforms import transformed
 
 
 class Scaling(NamedTuple):
@@ -19,7 +20,7 @@ class Scaling(NamedTuple):
         mean, std: of the channels [C].
         column: for each target [T] the predictor it is a correction of, V for none.
         base: constant of each target [T] that is no predictor, else 0.
-        scale: of each target's correction [T].
+        scale: of each target's correction [T], in the space of its transform.
         flagged: predictors [F] that may be missing (NaN), which a channel of its own tells for
             each; None for none.
     """
@@ -41,8 +42,11 @@ def predict(
     forcings: Array,
     graph: GraphArrays,
     left_out: LeftOut | None = None,
+    noise: Array | None = None,
 ) -> Array:
     """Return the targets [B, Nt, T] in physical units, before any limit such as pr >= 0.
+
+    Those that the network tells the distribution of are its mean.
 
     Args:
         network: the graph network.
@@ -51,12 +55,34 @@ def predict(
         forcings: numbers per sample [B, F].
         graph: edges, interpolations and static features.
         left_out: training days that the modes are to make their estimate without.
+        noise: of each sample [B, n], for a network with noise; None for zeros.
+    """
+    made = outputs(network, scales, source, forcings, graph, left_out, noise)
+    return network.readout.expected(made, scales.scale)
+
+
+def outputs(
+    network: Downscaler,
+    scales: Scaling,
+    source: Array,
+    forcings: Array,
+    graph: GraphArrays,
+    left_out: LeftOut | None = None,
+    noise: Array | None = None,
+) -> Array:
+    """Return what `network.readout` reads the targets off [B, Nt, O]: values come first.
+
+    The arguments are those of `predict`.
     """
     values = jnp.swapaxes(source, 0, 1)
     base = uncorrected(scales, values, graph, left_out)
     known = None if graph.patterns is None else graph.patterns.standardise(base)
-    correction = network(standardise(scales, values), forcings, graph, known) * scales.scale
-    return jnp.swapaxes(base + correction, 0, 1)
+    made = network(standardise(scales, values), forcings, graph, known, noise)
+    corrected = transformed(base, network.readout.transforms)
+    corrected = corrected + made[..., : base.shape[-1]] * scales.scale
+    if network.readout.further:
+        corrected = jnp.concatenate([corrected, made[..., base.shape[-1] :]], axis=-1)
+    return jnp.swapaxes(corrected, 0, 1)
 
 
 def standardise(scales: Scaling, values: Array) -> Array:

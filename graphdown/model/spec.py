@@ -1,9 +1,11 @@
 """ModelSpec: the size and kind of the network, as an experiment states it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 BINDING = ("target_embedding", "target_regression", "modes")
+# Settings that emulators without them are stored without, and so keep their hash.
+OPTIONAL = ("heads", "transforms", "noise")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class ModelSpec:
             faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
         precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
             over neighbours, the readout and whatever the network corrects stay in 32 bits.
+        heads: what the network says of a target, by its name: "value", if not given, or, for
+            precipitation, "bernoulli-gamma", a distribution with a share of dry days.
+        transforms: space in which a target is corrected and its loss is taken, by its name:
+            "log1p" or "cube-root"; the target's own if not given.
+        noise: random numbers for each member and day that change scale and shift of the normalised
+            states (conditional layer normalisation), so that the network makes an ensemble; 0 for
+            one that does not. It is learned by the loss "crps".
     """
 
     channels: int = 64
@@ -37,13 +46,28 @@ class ModelSpec:
     modes: int = 0
     messages: Literal["linear", "mlp"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
+    heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)
+    transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
+    noise: int = 0
 
     @property
     def binding(self) -> tuple[str, ...]:
         """Names of the settings that bind the network to its target grid."""
         return tuple(name for name in BINDING if getattr(self, name))
 
+    @property
+    def optional(self) -> dict[str, Any]:
+        """The `OPTIONAL` settings that are given."""
+        return {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, the `OPTIONAL` ones only if they are given."""
+        plain = {name: value for name, value in asdict(self).items() if name not in OPTIONAL}
+        return plain | self.optional
+
     def __post_init__(self) -> None:
-        """Refuse a network without rounds."""
+        """Refuse a network without rounds, or with less than no noise."""
         if self.rounds < 1:
             raise ValueError(f"rounds must be at least 1, got {self.rounds}.")
+        if self.noise < 0:
+            raise ValueError(f"noise must not be negative, got {self.noise}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -25,6 +26,7 @@ from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.estimate import LeftOut, estimate
+from graphdown.model.transforms import transformed
 from graphdown.modes import Modes
 from graphdown.training.few import held_out_of, learned_from
 from meshes import Grid, bilinear
@@ -199,8 +201,11 @@ def fit_statistics(
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
     geometry: Geometry,
+    transforms: tuple[str, ...] = (),
 ) -> Normaliser:
     """Return the statistics of the training days of all sources, each source counting alike.
+
+    Corrections are taken in the spaces of the targets' transforms.
 
     Those of a source with a bank are of the grids that training leaves out.
     """
@@ -209,7 +214,7 @@ def fit_statistics(
         for number in held_out(source.bank):
             entering, correction, fine = Moments(), Moments(), Moments()
             grid = source.on_grid(number)
-            missed = _missed(source, grid, predictors, targets, geometry)
+            missed = _missed(source, grid, predictors, targets, geometry, transforms)
             for part in parts(source.fine):
                 given, wanted = source.seen(part, number), source.fine[part]
                 made = to_channels(given, predictors)
@@ -230,12 +235,20 @@ def _missed(
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
     geometry: Geometry,
+    transforms: tuple[str, ...],
 ) -> Callable[[np.ndarray, np.ndarray, slice], np.ndarray]:
     """Return what tells how far days are from what the network corrects.
 
     It takes predictors on the grid, targets [time, Nt, T], and which days these are. A constant
     that the network starts from does not matter for the spread and counts as 0.
     """
+
+    def difference(fine: np.ndarray, made: np.ndarray) -> np.ndarray:
+        if not transforms:
+            return fine - made
+        wanted, start = (np.asarray(transformed(jnp.asarray(v), transforms)) for v in (fine, made))
+        return wanted - start
+
     weights = bilinear(grid, geometry.target)
     modes, patterns = geometry.modes, geometry.patterns()
     if modes is not None and patterns is not None:
@@ -246,7 +259,7 @@ def _missed(
         def missed(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
             given, wanted = np.swapaxes(values, 0, 1), np.swapaxes(fine, 0, 1)
             made = estimated(given, *known, LeftOut(given, wanted, share[days]))
-            return fine - np.swapaxes(made, 0, 1)
+            return difference(fine, np.swapaxes(made, 0, 1))
 
         return missed
 
@@ -257,6 +270,6 @@ def _missed(
             else np.zeros((len(values), geometry.target.size))
             for t in targets
         ]
-        return fine - np.stack(own, axis=-1)
+        return difference(fine, np.stack(own, axis=-1))
 
     return interpolated

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from flax import nnx
 
 from graphdown.allocation import keep_freed_memory
@@ -18,6 +20,7 @@ from graphdown.emulator import (
     load,
     named_values,
     new_network,
+    run_members,
     run_network,
     with_values,
 )
@@ -26,8 +29,11 @@ from graphdown.experiment import (
     Experiment,
 )
 from graphdown.geometry import Geometry
-from graphdown.model import Scaling
-from graphdown.training.augment import make_augmentation
+from graphdown.members import Draw, Members
+from graphdown.model import Downscaler, Scaling
+from graphdown.model.arrays import Interpolation
+from graphdown.model.heads import Readout
+from graphdown.training.augment import make_augmentation, make_smoother
 from graphdown.training.days import (
     PairedDays,
     adjustments,
@@ -39,6 +45,7 @@ from graphdown.training.days import (
 from graphdown.training.few import with_last_years
 from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
 from graphdown.training.folder import check_run, open_run, put
+from graphdown.training.losses import Losses, fair_crps, fit_gammas
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel, Step, axes_of
@@ -62,6 +69,7 @@ from graphdown.training.step import (
 )
 
 VALIDATION_DAYS = 192
+VALIDATION_MEMBERS = 4
 
 
 def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulator:
@@ -124,8 +132,11 @@ class Trainer(Run):
         experiment = with_last_years(experiment)
         self.experiment, self.folder = experiment, run
         days = [self._days(data, name, known=start is None) for name in data.sources]
+        readout = Readout.of(experiment.model, experiment.targets)
         self.normaliser = (
-            fit_statistics(days, experiment.predictors, experiment.targets, self.geometry)
+            fit_statistics(
+                days, experiment.predictors, experiment.targets, self.geometry, readout.transforms
+            )
             if start is None
             else start.normaliser
         )
@@ -147,6 +158,7 @@ class Trainer(Run):
                 self.validation,
                 self.normaliser,
                 experiment.training.warming_offset,
+                readout.transforms,
             )
             network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
             network.regression.constants[...] = jnp.asarray(fitted.constants)
@@ -162,6 +174,20 @@ class Trainer(Run):
             self.params = self.moves.start(experiment.seed)
         self.optimiser = make_optimiser(experiment.training, self.moves)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
+        self._prepare_losses(readout)
+
+    def _prepare_losses(self, readout: Readout) -> None:
+        """Prepare what the losses need, and what draws members for validation, if any."""
+        e, grid = self.experiment, self.geometry.target
+        spec, noise = e.training, e.model.noise
+        self.losses = Losses.of(spec, e.targets, readout, noise)
+        rain = self.losses.weighs_rarity
+        self.gammas = fit_gammas([own.fine for own in self.samples]) if rain else None
+        made = (make_smoother([grid], grid.size, radius) for radius in spec.multiscale_km)
+        self.means = tuple(_only(smoother) for smoother in made if smoother is not None)
+        members = Members(e.seed, noise, readout, grid)
+        self.drawing = members if noise or readout.drawn else None
+        self.measure = "rmse" if self.drawing is None else "crps"
 
     def _days(self, data: ExperimentData, name: str, known: bool) -> PairedDays:
         """Return the days of a source to learn from; known are those that modes were fitted on."""
@@ -188,7 +214,8 @@ class Trainer(Run):
     def _step(self) -> Step:
         decay = self.experiment.training.ema_decay
         parts = self.graphdef, self.optimiser, decay, self.moves, self.augment
-        return make_step(*parts, axes_of(self.experiment.training))
+        axes = axes_of(self.experiment.training)
+        return make_step(*parts, self.losses, self.experiment.seed, axes)
 
     def _replicated(self, mapped: DataParallel) -> list[Constants]:
         kept = None if self.moves is None else mapped.replicate(self.moves.kept)
@@ -201,7 +228,8 @@ class Trainer(Run):
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
         warmed = (predictors, targets)
         parts = samples.graph, samples.bank, scales, weight, warmed, samples.smoother
-        return shard_constants(Constants(*parts), self.experiment.training.target_shards)
+        known = Constants(*parts)._replace(gammas=self.gammas, means=self.means)
+        return shard_constants(known, self.experiment.training.target_shards)
 
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
         """Return a share of the days of a step, and the number of their source."""
@@ -219,24 +247,38 @@ class Trainer(Run):
     def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
 
-    def _rmse(self, params: Any) -> dict[str, float]:
-        """Return the validation RMSE by target, mean over the sources."""
+    def _errors(self, params: Any) -> dict[str, float]:
+        """Return the validation error by target, mean over the sources: RMSE, of members CRPS."""
         network = nnx.merge(self.graphdef, self._whole(params))
         area = self.geometry.target.area
-        squares = []
+        each = []
         for samples in self.validation:
-            made = run_network(
-                network, self.normaliser, samples.graph, samples.source[:], samples.forcings
-            )
             fine = samples.fine[:]
             known = np.isfinite(fine)
-            square = np.where(known, (made - fine) ** 2, 0.0)
+            error = np.where(known, self._error(network, samples, fine), 0.0)
             days = known.sum(axis=0)
-            per_node = square.sum(axis=0) / np.maximum(days, 1)
+            per_node = error.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
-            squares.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
-        rmse = np.sqrt(np.mean(squares, axis=0))
-        return {t: float(v) for t, v in zip(self.normaliser.targets, rmse, strict=True)}
+            each.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
+        mean = np.mean(each, axis=0)
+        errors = np.sqrt(mean) if self.drawing is None else mean
+        return {t: float(v) for t, v in zip(self.normaliser.targets, errors, strict=True)}
+
+    def _error(self, network: Downscaler, samples: Samples, fine: np.ndarray) -> np.ndarray:
+        """Return the squared errors, of members the fair CRPS, of each value [time, Nt, T]."""
+        source, season = samples.source[:], samples.forcings
+        given = network, self.normaliser, samples.graph, source, season
+        if self.drawing is None:
+            return np.asarray((run_network(*given) - fine) ** 2)
+        draws = (self._draw(member, len(fine)) for member in range(VALIDATION_MEMBERS))
+        members = run_members(*given, draws)
+        return np.asarray(jax.jit(fair_crps)(members, fine))
+
+    def _draw(self, member: int, days: int) -> Draw:
+        """Return the random numbers of a member for days of validation, the same every time."""
+        assert self.drawing is not None
+        time = xr.date_range("2001-01-01", periods=days)
+        return self.drawing.draw(member, xr.DataArray(time, dims="time"))
 
     def _whole(self, params: Any) -> Any:
         """Return the network's parameters, of those that training moves."""
@@ -256,6 +298,11 @@ def _geometry(experiment: Experiment, data: ExperimentData, start: Emulator | No
         return geometry_for(start, Geometry(grid, data.statics, experiment.graph))
     modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
     return Geometry(grid, data.statics, experiment.graph, modes)
+
+
+def _only(stacked: Interpolation) -> Interpolation:
+    """Return the one interpolation of a stack."""
+    return Interpolation(*(array[0] for array in stacked))
 
 
 def _thin(samples: Samples, most: int) -> Samples:

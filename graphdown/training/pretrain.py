@@ -159,6 +159,7 @@ class Pretrainer(Run):
             target_nodes=0,
         )
         free = replace(experiment.model, target_embedding=0, target_regression=0, modes=0)
+        free = replace(free, heads={}, transforms={}, noise=0)
         network = Downscaler(free, shape, rngs=nnx.Rngs(experiment.seed))
         self.graphdef, self.params = nnx.split(network)
         self.optimiser = make_optimiser(experiment.training)
@@ -201,7 +202,7 @@ class Pretrainer(Run):
         )
         return batch, source
 
-    def _rmse(self, params: Any) -> dict[str, float]:
+    def _errors(self, params: Any) -> dict[str, float]:
         """Return the RMSE of reconstructed validation days, mean over the sources that have it."""
         names = self.normaliser.predictors
         every = []

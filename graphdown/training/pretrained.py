@@ -51,7 +51,7 @@ class Pretrained:
         return {
             "format": FORMAT,
             "name": self.name,
-            "model": dataclasses.asdict(self.model),
+            "model": self.model.to_dict(),
             "graph": dataclasses.asdict(self.graph),
             "normaliser": self.normaliser.to_dict(),
         }

@@ -9,6 +9,7 @@ import numpy as np
 from graphdown.data.normalise import Normaliser, warming_spread
 from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
+from graphdown.model.transforms import transformed
 from graphdown.penalised import Design, Fit, warm_and_cold, without_gaps
 from graphdown.training.days import parts
 from graphdown.training.samples import Samples
@@ -36,6 +37,7 @@ def fit_target_regression(
     validation: Sequence[Samples],
     normaliser: Normaliser,
     warming_offset: tuple[float, float] = (0.0, 0.0),
+    transforms: tuple[str, ...] = (),
 ) -> TargetCoefficients:
     """Fit ridge regressions of what interpolation leaves on the channels at the mesh.
 
@@ -50,11 +52,12 @@ def fit_target_regression(
         train, validation: days of each source.
         normaliser: names and statistics.
         warming_offset: uniformly drawn kelvin [low, high], as in `TrainingSpec`.
+        transforms: of the targets, in whose spaces they are corrected.
     """
     scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
     around = np.asarray(train[0].graph.around)
-    x, y = _tables(train, scales)
-    further_x, further_y = _tables(validation, scales)
+    x, y = _tables(train, scales, transforms)
+    further_x, further_y = _tables(validation, scales, transforms)
     warming = _warming_step(normaliser, warming_offset)
     groups = [(nodes, _fit(x, y, around, nodes, warming)) for nodes in _groups(around)]
     errors = np.zeros((len(PENALTIES), y.shape[-1]))
@@ -76,18 +79,24 @@ def fit_target_regression(
     return TargetCoefficients(slopes, constants, penalty)
 
 
-def _tables(sources: Sequence[Samples], scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _tables(
+    sources: Sequence[Samples], scales: Scaling, transforms: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the channels at the mesh [days, Nm, C] and the scaled corrections [days, Nt, T]."""
     each = [samples for source in sources for samples in source.by_grid()]
-    made = [_table(samples, part, scales) for samples in each for part in parts(samples.fine)]
+    days = [(samples, part) for samples in each for part in parts(samples.fine)]
+    made = [_table(samples, part, scales, transforms) for samples, part in days]
     return np.concatenate([x for x, _ in made]), np.concatenate([y for _, y in made])
 
 
-def _table(samples: Samples, days: slice, scales: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _table(
+    samples: Samples, days: slice, scales: Scaling, transforms: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source[days]), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    y = jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1) - uncorrected(scales, values, graph)
+    fine = transformed(jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1), transforms)
+    y = fine - transformed(uncorrected(scales, values, graph), transforms)
     swapped = [np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, y / scales.scale)]
     return swapped[0], swapped[1]
 

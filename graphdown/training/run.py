@@ -36,6 +36,7 @@ class Run(ABC):
         scores_start: whether the weights before the first step may be the best.
         specs: says how batches and constants are split where devices share target nodes; None for
             what has no target.
+        measure: name of the validation error in metrics.csv.
     """
 
     experiment: Experiment
@@ -45,6 +46,7 @@ class Run(ABC):
     result: str
     scores_start = False
     specs: Specs | None = None
+    measure = "rmse"
 
     @abstractmethod
     def _step(self) -> Step:
@@ -59,12 +61,12 @@ class Run(ABC):
         """Return a share of the days of a step, and the number of their source."""
 
     @abstractmethod
-    def _rmse(self, params: Any) -> dict[str, float]:
-        """Return the validation RMSE by variable, mean over the sources."""
+    def _errors(self, params: Any) -> dict[str, float]:
+        """Return the validation error by variable, mean over the sources."""
 
     @abstractmethod
     def _scales(self) -> list[tuple[str, float]]:
-        """Return the variables, and what their RMSE is divided by to make the score."""
+        """Return the variables, and what their error is divided by to make the score."""
 
     @abstractmethod
     def _keep(self, params: Any) -> None:
@@ -163,7 +165,7 @@ class Run(ABC):
                 f"The loss was not finite before step {progress.step}; lower "
                 f"'training.learning_rate' (now {self.experiment.training.learning_rate:g})."
             )
-        errors = self._rmse(state.ema)
+        errors = self._errors(state.ema)
         score = float(np.mean([errors[t] / s for t, s in self._scales()]))
         better = score < progress.best
         if better:
@@ -175,13 +177,13 @@ class Run(ABC):
         if better:
             self._keep(state.ema)
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
-        row |= {"validation_score": score, **{f"rmse_{t}": errors[t] for t in errors}}
+        row |= {"validation_score": score, **{f"{self.measure}_{t}": errors[t] for t in errors}}
         log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})
         shown = ", ".join(f"{t} {v:.3f}" for t, v in errors.items())
         bar.write(
             f"step {progress.step}: "
             + ("" if loss is None else f"loss {loss:.4f}, ")
-            + f"validation RMSE {shown}"
+            + f"validation {self.measure.upper()} {shown}"
             + (" (best)" if better else ""),
             file=sys.stderr,
         )

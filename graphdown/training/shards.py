@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from graphdown.errors import ExperimentError
 from graphdown.model.shards import (
     GRAPH,
     ROWS,
@@ -21,14 +22,24 @@ from graphdown.training.step import Batch, Constants
 
 
 def shard_constants(constants: Constants, shards: int) -> Constants:
-    """Return the constants with target nodes laid out for a number of devices, as given for 1."""
+    """Return the constants with target nodes laid out for a number of devices, as given for 1.
+
+    Raises:
+        ExperimentError: the loss looks at neighbourhoods, which devices would have to share.
+    """
     if shards == 1:
         return constants
     bank = constants.bank
     if bank is not None:
         bank = bank._replace(arrays=shard_sources(bank.arrays, shards))
-    area = padded(constants.area, shards)
-    return constants._replace(graph=shard_graph(constants.graph, shards), bank=bank, area=area)
+    if constants.means:
+        raise ExperimentError(
+            "'training.multiscale_km' needs all of the target on each device; leave it out, or set "
+            "'training.target_shards: 1'."
+        )
+    gammas = jax.tree.map(lambda own: padded(own, shards, fill=np.nan), constants.gammas)
+    area, graph = padded(constants.area, shards), shard_graph(constants.graph, shards)
+    return constants._replace(graph=graph, bank=bank, area=area, gammas=gammas)
 
 
 def shard_batch(batch: Batch, shards: int) -> Batch:
@@ -44,4 +55,5 @@ def specs_of(tree: Any) -> Any:
     specs: Any = jax.tree.map(lambda _: WHOLE, tree)
     if tree.bank is not None:
         specs = specs._replace(bank=specs.bank._replace(arrays=source_specs(tree.bank.arrays)))
-    return specs._replace(graph=graph_specs(tree.graph), area=ROWS)
+    gammas = jax.tree.map(lambda _: ROWS, tree.gammas)
+    return specs._replace(graph=graph_specs(tree.graph), area=ROWS, gammas=gammas)

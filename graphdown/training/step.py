@@ -15,8 +15,9 @@ from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.bank import SourceBank
 from graphdown.model.estimate import LeftOut
-from graphdown.model.predict import Scaling, predict
+from graphdown.model.predict import Scaling, outputs
 from graphdown.training.augment import Augmentation
+from graphdown.training.losses import Gammas, Losses, step_noise
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import AXIS
 
@@ -56,6 +57,8 @@ class Constants(NamedTuple):
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
         smoother: means over neighbourhoods of each of the source's grids, None without smoothing.
         kept: with moves, the network's parameters before them, see `Moves.kept`.
+        gammas: distributions of each cell's wet days, for losses that need them.
+        means: over neighbourhoods of the target, for each of `training.multiscale_km`.
     """
 
     graph: GraphArrays
@@ -65,6 +68,8 @@ class Constants(NamedTuple):
     warmed: tuple[Array, Array]
     smoother: Any = None
     kept: Any = None
+    gammas: Gammas | None = None
+    means: Any = ()
 
 
 class State(NamedTuple):
@@ -115,6 +120,8 @@ def make_step(
     ema_decay: float,
     moves: Moves | None = None,
     augment: Augmentation | None = None,
+    losses: Losses | None = None,
+    seed: int = 0,
     axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
     """Return the step for one device, with sums over the named axes.
@@ -125,11 +132,16 @@ def make_step(
         ema_decay: as in `TrainingSpec`.
         moves: what the state's parameters are of the network's; all of them if not given.
         augment: what changes the source fields, see `make_augmentation`.
+        losses: of the targets; mean square errors if not given.
+        seed: of the noise of members.
         axes: that devices lie along, see `DataParallel`.
     """
 
     def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
-        """Return this device's part of the area-weighted mean squared normalised error."""
+        """Return this device's part of the area-weighted mean loss, per value.
+
+        By default that is the squared normalised error.
+        """
         warm_source, warm_fine = constants.warmed
         offset = batch.warming[:, None, None]
         source, graph = batch.source, constants.graph
@@ -143,11 +155,24 @@ def make_step(
         whole = params if moves is None else moves.whole(params, constants.kept)
         network = nnx.merge(graphdef, whole)
         graph = with_spacing_offset(graph, batch.spacing[0])
-        made = predict(network, constants.scales, source, batch.forcings, graph, left_out)
+        scales, season, noise = constants.scales, batch.forcings, None
+        if losses is not None and losses.noise:
+            days, members = len(fine), losses.members
+            first = jax.lax.axis_index(AXIS) * days
+            noise = step_noise(number, first, days, members, losses.noise, seed)
+            source, season, left_out = _repeated(members, source, season, left_out)
+        made = outputs(network, scales, source, season, graph, left_out, noise)
         valid = jnp.isfinite(fine)
-        error = jnp.where(valid, made - jnp.where(valid, fine, 0.0), 0.0) / constants.scales.scale
         weight = jnp.where(valid, constants.area[:, None], 0.0)
-        return (error**2 * weight).sum() / jax.lax.psum(weight.sum(), axes)
+        total = jax.lax.psum(weight.sum(), axes)
+        truth = jnp.where(valid, fine, 0.0)
+        if losses is None or losses.plain:
+            error = jnp.where(valid, made - truth, 0.0) / scales.scale
+            return (error**2 * weight).sum() / total
+        terms = losses.terms(made, truth, scales.scale, constants.gammas)
+        value = jnp.where(valid, terms, 0.0) * weight
+        further = losses.over_scales(made, truth, weight, scales.scale, constants.means)
+        return (value.sum() + further) / total
 
     return make_descent(loss, optimiser, ema_decay, moves, axes)
 
@@ -181,6 +206,17 @@ def make_descent(
         return State(params, ema, inner, state.step + 1), metrics
 
     return step
+
+
+def _repeated(
+    members: int, source: Array, season: Array, left_out: LeftOut | None
+) -> tuple[Array, Array, LeftOut | None]:
+    """Return predictors, forcings and days to leave out with each day once for each member."""
+    if left_out is not None:
+        values, truth, share = left_out
+        values, truth = (jnp.repeat(part, members, axis=1) for part in (values, truth))
+        left_out = LeftOut(values, truth, jnp.repeat(share, members, axis=0))
+    return jnp.repeat(source, members, axis=0), jnp.repeat(season, members, axis=0), left_out
 
 
 def _left_out(source: Array, batch: Batch) -> LeftOut:

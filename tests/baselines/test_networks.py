@@ -15,7 +15,6 @@ from graphdown.baselines import (
     UNet,
     make_baselines,
 )
-from graphdown.baselines.networks.bernoulli_gamma import expectation, negative_log_likelihood
 from graphdown.baselines.networks.box import box_around
 from graphdown.baselines.networks.error_predicting import difference_loss
 from graphdown.baselines.networks.inputs import ByDay, ByPoint, Inputs
@@ -27,6 +26,7 @@ from graphdown.baselines.networks.training import (
     train_network,
 )
 from graphdown.baselines.networks.unet import UNetNetwork, interpolation, lattice_size
+from graphdown.model.bernoulli_gamma import expectation, negative_log_likelihood
 from meshes import EARTH_RADIUS_KM, Grid
 
 from .conftest import block_means, dataset, rmse

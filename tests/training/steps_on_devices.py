@@ -48,7 +48,7 @@ def trainer_on(data):
 def trained(trainer, backend, devices, steps=STEPS):
     spec = trainer.experiment.training
     parts = trainer.graphdef, trainer.optimiser, 0.9, None, trainer.augment
-    step = make_step(*parts, axes_of(spec))
+    step = make_step(*parts, axes=axes_of(spec))
     mapped = DataParallel(step, backend, devices, spec.target_shards, specs_of)
     constants = mapped.lay(trainer._constants(trainer.samples[0]))
     state = initial_state(jax.tree.map(np.asarray, trainer.params), trainer.optimiser)

@@ -126,7 +126,7 @@ def test_an_untrained_network_starts_from_interpolation_or_from_its_regression(d
         coarse, fine = data.pair(trainer.experiment, "a", "validation")
         made = FINE.values(Bilinear().fit([(coarse, fine)]).predict(coarse)["tas"])
         plain = np.sqrt(np.mean((made - FINE.values(fine.tas)) ** 2))
-        assert 0.01 * plain < trainer._rmse(trainer.params)["tas"] < below * plain
+        assert 0.01 * plain < trainer._errors(trainer.params)["tas"] < below * plain
 
 
 def test_statistics_are_those_of_the_training_days_of_all_sources(two_sources):
@@ -165,7 +165,7 @@ def test_a_prediction_that_is_no_number_at_one_node_spoils_the_score(data):
     trainer = make_trainer(data, MODEL)
     constants = trainer.params["regression"]["constants"]
     constants[...] = constants[...].at[7, 0].set(np.nan)
-    errors = trainer._rmse(trainer.params)
+    errors = trainer._errors(trainer.params)
     assert np.isnan(errors["tas"]) and np.isfinite(errors["pr"])
 
 
@@ -207,7 +207,7 @@ def test_a_folder_that_is_no_run_is_refused(data, tmp_path):
 def scored(monkeypatch, scores):
     """Let validations find the given errors, one after the other."""
     found = iter(scores)
-    monkeypatch.setattr(Trainer, "_rmse", lambda *_: dict.fromkeys(("tas", "pr"), next(found)))
+    monkeypatch.setattr(Trainer, "_errors", lambda *_: dict.fromkeys(("tas", "pr"), next(found)))
 
 
 def test_training_stops_when_patience_ends_and_keeps_the_best(two_sources, tmp_path, monkeypatch):

@@ -130,7 +130,7 @@ def test_hidden_nodes_are_told_better_than_by_the_climate(run, far):
     """The mean of all days and nodes, which an untrained network says, has an error of 1."""
     pretrainer = Pretrainer(pretraining("unused", far), far, None)
     spread = dict(pretrainer._scales())
-    untrained = pretrainer._rmse(pretrainer.params)
+    untrained = pretrainer._errors(pretrainer.params)
     zero = np.mean([untrained[name] / spread[name] for name in spread])
     assert zero == pytest.approx(1.0, abs=0.25)
     table = pd.read_csv(run / "metrics.csv")
@@ -265,7 +265,7 @@ def test_a_source_that_lacks_a_variable_teaches_the_others(fields):
     data = replace(fields, sources={**fields.sources, "a": lacking})
     experiment = replace(pretraining("unused", data), may_lack=("ua850",))
     made = Pretrainer(experiment, data, None)
-    assert np.isfinite(list(made._rmse(perturbed(made.params)).values())).all()
+    assert np.isfinite(list(made._errors(perturbed(made.params)).values())).all()
     only = Pretrainer(experiment, data, None).fields[0].train
     assert np.isnan(only[..., 2]).all() and np.isfinite(only[..., :2]).all()
 

@@ -9,7 +9,6 @@ from flax import nnx
 from jax import Array
 
 from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
-from graphdown.baselines.networks.bernoulli_gamma import expectation, negative_log_likelihood
 from graphdown.baselines.networks.box import box_around
 from graphdown.baselines.networks.inputs import ByPoint, Standardiser
 from graphdown.baselines.networks.maps import Maps
@@ -19,6 +18,7 @@ from graphdown.baselines.networks.training import (
     squared_error,
 )
 from graphdown.baselines.target import spread_over_time
+from graphdown.model.bernoulli_gamma import expectation, negative_log_likelihood
 from meshes import Grid
 
 FILTERS = (50, 25, 10)

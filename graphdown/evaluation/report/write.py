@@ -31,7 +31,7 @@ from graphdown.evaluation.table import MEASURES_SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
-CURVE_WORDS = ("loss", "rmse", "mae")
+CURVE_WORDS = ("loss", "rmse", "mae", "crps")
 
 
 def write_report(
@@ -144,7 +144,8 @@ def training_curves(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]
     """Return the curves (x, y) of a metrics file by column name, and the name of x.
 
     x is the column "step", or the first one; curves are the columns whose name holds "loss",
-    "rmse" or "mae". Rows without a value are left out, so that validation may be logged seldom.
+    "rmse", "mae" or "crps". Rows without a value are left out, so that validation may be logged
+    seldom.
 
     Raises:
         ValueError: no such column holds a number.
@@ -162,6 +163,6 @@ def training_curves(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]
     if not curves:
         raise ValueError(
             f"{path} holds no training curve: its columns are {list(log.columns)}, expected one "
-            "whose name holds 'loss', 'rmse' or 'mae'."
+            "whose name holds 'loss', 'rmse', 'mae' or 'crps'."
         )
     return curves, step

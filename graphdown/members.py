@@ -1,0 +1,95 @@
+"""The random numbers of ensemble members: by seed, member and date alone.
+
+So a member is the same however many members or days are made at a time, in what order and on what
+machine. The numbers of different days are independent: from one day to the next, members follow
+each other as far as the predictors do.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtr
+
+from graphdown.model.heads import Readout
+from meshes import EARTH_RADIUS_KM, Grid
+
+WAVES = 128
+LENGTH_KM = 150.0
+NOISE, RANKS = 0, 1  # streams of random numbers
+
+
+class Draw(NamedTuple):
+    """The random numbers of one member.
+
+    Attributes:
+        noise: standard normal numbers for the network [time, n], None for a network without.
+        ranks: in (0, 1) [time, Nt, D] of the D targets that a distribution is told of, None if
+            there are none.
+    """
+
+    noise: np.ndarray | None
+    ranks: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Draws the random numbers of members.
+
+    Attributes:
+        seed: of all of them.
+        noise: numbers that the network takes, as in `ModelSpec.noise`.
+        readout: tells which targets are drawn from distributions.
+        target: the target grid.
+    """
+
+    seed: int
+    noise: int
+    readout: Readout
+    target: Grid
+
+    def draw(self, member: int, time: xr.DataArray) -> Draw:
+        """Return a member's numbers for days [time]."""
+        keys = day_keys(time)
+        drawn = len(self.readout.drawn)
+        noise = normal(self.seed, member, keys, NOISE, self.noise) if self.noise else None
+        if not drawn:
+            return Draw(noise, None)
+        weights = normal(self.seed, member, keys, RANKS, drawn * 2 * WAVES)
+        fields = self._waves @ weights.reshape(len(keys) * drawn, 2 * WAVES).T
+        ranks = ndtr(fields).reshape(self.target.size, len(keys), drawn)
+        return Draw(noise, np.swapaxes(ranks, 0, 1))
+
+    @cached_property
+    def _waves(self) -> np.ndarray:
+        return waves(self.target)
+
+
+def day_keys(time: xr.DataArray) -> list[int]:
+    """Return a number for each date, the same in every calendar that has it."""
+    parts = (time.dt.year.values, time.dt.month.values, time.dt.day.values)
+    return [int(y) * 10000 + int(m) * 100 + int(d) for y, m, d in zip(*parts, strict=True)]
+
+
+def normal(seed: int, member: int, keys: list[int], stream: int, size: int) -> np.ndarray:
+    """Return standard normal numbers [days, size] float32 of a member."""
+    every = [np.random.default_rng([seed, member, stream, abs(key), key < 0]) for key in keys]
+    return np.stack([rng.standard_normal(size, np.float32) for rng in every])
+
+
+def waves(target: Grid) -> np.ndarray:
+    """Return the waves [Nt, 2 WAVES] whose sum with normal weights is a smooth random field.
+
+    Each node's value is standard normal exactly, since squares of sine and cosine add up to 1; the
+    correlation of two nodes is nearly exp(-d / LENGTH_KM) of the length d between them, whose
+    spectrum the wave vectors are drawn from (random Fourier features, Rahimi and Recht 2007).
+    """
+    rng = np.random.default_rng(20)
+    normals = rng.standard_normal((WAVES, 3)) * EARTH_RADIUS_KM / LENGTH_KM
+    # The spectrum of exp(-d) is a Cauchy distribution: a normal one over the root of a chi-square.
+    vectors = normals / np.abs(rng.standard_normal((WAVES, 1)))
+    phase = target.xyz @ vectors.T
+    made = np.concatenate([np.cos(phase), np.sin(phase)], axis=1) / np.sqrt(WAVES)
+    return made.astype(np.float32)
