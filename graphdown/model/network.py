@@ -100,7 +100,7 @@ class TargetEmbedding(nnx.Module):
         self.readout = nnx.Param(jnp.zeros((nodes, size, targets)))
         self.bias = nnx.Param(jnp.zeros((nodes, targets)))
 
-    def __call__(self, h: Array, nodes: Array | None) -> Array:
+    def __call__(self, h: Array, nodes: Array | None = None) -> Array:
         """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels].
 
         Args:
@@ -123,7 +123,7 @@ class TargetRegression(nnx.Module):
         self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
         self.constants = nnx.Param(jnp.zeros((nodes, targets)))
 
-    def __call__(self, at_mesh: Array, around: Array, nodes: Array | None) -> Array:
+    def __call__(self, at_mesh: Array, around: Array, nodes: Array | None = None) -> Array:
         """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors].
 
         Args:

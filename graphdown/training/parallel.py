@@ -68,11 +68,11 @@ class DataParallel:
                 f"a number of devices that it divides (there are {used}) and a target."
             )
         self.shares = len(self.devices) // shards
+        # One axis where one will do: pmap's results lie along one, and would else compile anew.
+        axes = {AXIS: self.shares} | ({GRAPH: shards} if shards > 1 else {})
+        kinds = (AxisType.Auto,) * len(axes)
         mesh = jax.make_mesh(
-            (self.shares, shards),
-            (AXIS, GRAPH),
-            devices=self.devices,
-            axis_types=(AxisType.Auto, AxisType.Auto),
+            tuple(axes.values()), tuple(axes), devices=self.devices, axis_types=kinds
         )
         split, whole = PartitionSpec(AXIS), PartitionSpec()
         self._mesh, self._specs = mesh, specs if shards > 1 else None
