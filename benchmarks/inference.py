@@ -83,9 +83,9 @@ def network(run: str, source: str) -> dict:
 
     keep_compiled()
     with xr.open_dataset(source) as ds:
-        work = load(run)._work(ds, None, None)
+        work = load(run)._work(ds, None, None, 0, 0)
         days = list(regrouped(work.values(), BATCH))
-    batches = [(part, forcings(work.time.time[: len(part)])) for part in days]
+    batches = [(part, forcings(work.time.time[: len(part)]), np.arange(len(part))) for part in days]
     work._result(batches[0])
     count, start = sum(map(len, days[1:])), clocks()
     for batch in batches[1:]:
