@@ -55,10 +55,9 @@ from graphdown.training.regression import fit_target_regression
 from graphdown.training.run import Run
 from graphdown.training.samples import (
     Samples,
-    days_of_step,
+    draw,
     lay_out,
     make_samples,
-    source_of_step,
 )
 from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import (
@@ -233,16 +232,12 @@ class Trainer(Run):
 
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
         """Return a share of the days of a step, and the number of their source."""
-        spec, seed = self.experiment.training, self.experiment.seed
-        source, before = source_of_step(step, len(self.samples), seed)
-        samples = self.samples[source]
-        days = days_of_step(before, spec.batch_size, len(samples.source), seed, source)
-        random = np.random.default_rng([seed, 104729, step])
-        warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
-        spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
-        grid = int(random.integers(samples.grids))
-        batch = samples.batch(days[share], warming[share], spacing, grid)
-        return shard_batch(batch, spec.target_shards), source
+        spec, lengths = self.experiment.training, [len(own.source) for own in self.samples]
+        drawn = draw(spec, self.experiment.seed, step, lengths, stream=104729)
+        samples = self.samples[drawn.source]
+        grid = int(drawn.random.integers(samples.grids))
+        batch = samples.batch(drawn.days[share], drawn.warming[share], drawn.spacing, grid)
+        return shard_batch(batch, spec.target_shards), drawn.source
 
     def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))

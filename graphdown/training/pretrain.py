@@ -38,7 +38,7 @@ from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
 from graphdown.training.processes import first_before_others
 from graphdown.training.run import Run
-from graphdown.training.samples import days_of_step, source_of_step
+from graphdown.training.samples import draw
 from graphdown.training.step import make_descent, make_optimiser
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
 from meshes.graph import decode_edges
@@ -184,23 +184,19 @@ class Pretrainer(Run):
         return HiddenConstants(graph, scales, area, warmed, smoother)
 
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[HiddenBatch, int]:
-        spec, seed = self.experiment.training, self.experiment.seed
-        source, before = source_of_step(step, len(self.fields), seed)
-        own = self.fields[source]
-        days = days_of_step(before, spec.batch_size, len(own.train), seed, source)
-        random = np.random.default_rng([seed, 15485863, step])
-        warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
-        spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
-        visible = _padded(visible_nodes(own.grid, self.spec, random))
-        days, warming = days[share], warming[share]
+        spec, lengths = self.experiment.training, [len(own.train) for own in self.fields]
+        drawn = draw(spec, self.experiment.seed, step, lengths, stream=15485863)
+        own = self.fields[drawn.source]
+        visible = _padded(visible_nodes(own.grid, self.spec, drawn.random))
+        days, warming = drawn.days[share], drawn.warming[share]
         batch = HiddenBatch(
             pad_nodes(own.train[days]),
             own.train_season[days],
             np.tile(visible, (len(days), 1)),
             warming,
-            np.full(len(days), spacing, np.float32),
+            np.full(len(days), drawn.spacing, np.float32),
         )
-        return batch, source
+        return batch, drawn.source
 
     def _errors(self, params: Any) -> dict[str, float]:
         """Return the RMSE of reconstructed validation days, mean over the sources that have it."""

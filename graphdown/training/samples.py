@@ -1,7 +1,8 @@
 """Training days as arrays, and which of them each step sees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from graphdown.data.climate import AdjustedDays, Adjustment
 from graphdown.data.forcings import forcings
 from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
+from graphdown.experiment import TrainingSpec
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
@@ -131,6 +133,42 @@ def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
 
 def _padded(values: DayValues, grid: Grid) -> DayValues:
     return values.padded(bucket(grid.size)) if isinstance(values, Days) else pad_nodes(values[:])
+
+
+class Drawn(NamedTuple):
+    """What a step draws by its number alone.
+
+    Attributes:
+        source: its number.
+        days: indices of the source's days [B].
+        warming: kelvin for each day [B], see `TrainingSpec`.
+        spacing: for the logarithm of the source spacing.
+        random: for whatever else is drawn.
+    """
+
+    source: int
+    days: np.ndarray
+    warming: np.ndarray
+    spacing: float
+    random: np.random.Generator
+
+
+def draw(spec: TrainingSpec, seed: int, step: int, days: Sequence[int], stream: int) -> Drawn:
+    """Return what a step draws.
+
+    Args:
+        spec: says how many days, and how far they are changed.
+        seed: of the run.
+        step: its number.
+        days: of each source.
+        stream: tells the random numbers from those of other uses of the seed.
+    """
+    source, before = source_of_step(step, len(days), seed)
+    own = days_of_step(before, spec.batch_size, days[source], seed, source)
+    random = np.random.default_rng([seed, stream, step])
+    warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
+    spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
+    return Drawn(source, own, warming, spacing, random)
 
 
 def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:
