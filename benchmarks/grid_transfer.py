@@ -20,7 +20,6 @@ exists. The table, the figures and a picture go to benchmarks/results/grid_trans
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,12 +28,14 @@ import pandas as pd
 import xarray as xr
 from results_table import (
     RESULTS,
+    command_of,
     keep_rows,
     kept_rows,
     machine,
     markdown_table,
     mean_and_spread,
-    write_text,
+    seeded,
+    write_study,
 )
 
 import graphdown
@@ -94,13 +95,8 @@ class Study:
             spec = dataclasses.replace(experiment.data, sources=sources)
             experiment = dataclasses.replace(experiment, data=spec)
             data = dataclasses.replace(data, banks={self.source: self.bank(grids)})
-        parts = {
-            part: dataclasses.replace(getattr(experiment, part), **change)
-            for part, change in changes.items()
-        }
-        output = str(self.folder / f"{name.replace(' ', '-')}-seed{seed}")
-        experiment = dataclasses.replace(experiment, seed=seed, output=output, **parts)
-        return graphdown.train(experiment, data).downscale
+        output = self.folder / f"{name.replace(' ', '-')}-seed{seed}"
+        return graphdown.train(seeded(experiment, output, seed, **changes), data).downscale
 
     def unet(self, seed: int, banks: list[tuple[GridBank, int]]) -> Predict:
         pairs = [self.pair(bank, "train", grid) for bank, grid in banks]
@@ -180,10 +176,7 @@ def write(options: argparse.Namespace, study: Study) -> None:
     """Write the table and the picture of all scores there are."""
     rows = kept_rows([study.scores])
     scores = pd.DataFrame(rows)
-    command = f"python benchmarks/grid_transfer.py {options.experiment} --seeds {options.seeds}"
-    command += f" --steps {options.steps}" if options.steps else ""
-    if set(options.methods) != set(METHODS):
-        command += f" --methods {' '.join(options.methods)}"
+    command = command_of("grid_transfer.py", options, METHODS)
     lines = [
         f"# Unseen source grids: {study.experiment.name}",
         "",
@@ -196,9 +189,7 @@ def write(options: argparse.Namespace, study: Study) -> None:
     for variable, part in scores.groupby("variable", sort=False):
         lines += ["", f"## {variable}", "", *table(part)]
     name = f"grid_transfer_{options.experiment.stem}"
-    write_text(f"{name}.md", lines)
-    record = {"command": command, "machine": machine(), "scores": rows}
-    write_text(f"{name}.json", [json.dumps(record, indent=1)])
+    write_study(name, lines, command, rows)
     picture(scores, RESULTS / f"{name}.png")
     print("\n".join(lines))
 

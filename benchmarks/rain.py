@@ -17,8 +17,6 @@ table and the figures go to benchmarks/results/rain_<name>.*.
 """
 
 import argparse
-import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,12 +24,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from results_table import (
+    command_of,
     keep_rows,
     kept_rows,
     machine,
     markdown_table,
     mean_and_spread,
-    write_text,
+    seeded,
+    write_study,
 )
 
 import graphdown
@@ -129,12 +129,7 @@ def trained(
     experiment: Experiment, data: ExperimentData, folder: Path, method: str, seed: int
 ) -> Callable[[str], Callable[..., xr.Dataset]]:
     """Return what gives the `downscale` of a method for a source; its run is reused if there."""
-    parts = {
-        part: dataclasses.replace(getattr(experiment, part), **change)
-        for part, change in CHANGES[method].items()
-    }
-    output = str(folder / f"{method}-seed{seed}")
-    experiment = dataclasses.replace(experiment, seed=seed, output=output, **parts)
+    experiment = seeded(experiment, folder / f"{method}-seed{seed}", seed, **CHANGES[method])
     emulator = graphdown.train(experiment, data)
     return lambda source: downscaling(experiment, data, emulator, source)
 
@@ -169,11 +164,8 @@ def write(options: argparse.Namespace, experiment: Experiment, folder: Path) -> 
     """Write the table of all scores there are."""
     rows = kept_rows([folder / "scores"])
     scores = pd.DataFrame(rows)
-    command = f"python benchmarks/rain.py {options.experiment} --seeds {options.seeds}"
-    command += f" --steps {options.steps}" if options.steps else ""
+    command = command_of("rain.py", options, METHODS)
     command += f" --members {options.members}" if options.members != 10 else ""
-    if set(options.methods) != set(METHODS):
-        command += f" --methods {' '.join(options.methods)}"
     command += f" --set {' '.join(options.overrides)}" if options.overrides else ""
     lines = [
         f"# Rain: {experiment.name}",
@@ -188,10 +180,7 @@ def write(options: argparse.Namespace, experiment: Experiment, folder: Path) -> 
     ]
     for source, part in scores.groupby("source", sort=False):
         lines += ["", f"## {source}", "", *table(part)]
-    name = f"rain_{options.experiment.stem}"
-    write_text(f"{name}.md", lines)
-    record = {"command": command, "machine": machine(), "scores": rows}
-    write_text(f"{name}.json", [json.dumps(record, indent=1)])
+    write_study(f"rain_{options.experiment.stem}", lines, command, rows)
     print("\n".join(lines))
 
 

@@ -1,10 +1,13 @@
 """Where benchmarks write what they measured, and how it looks."""
 
+import argparse
+import dataclasses
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +58,31 @@ def process_peak() -> int:
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def seeded(experiment: Any, output: Path, seed: int, **changes: dict) -> Any:
+    """Return an experiment with a seed, a folder, and changes to its parts by name."""
+    parts = {
+        part: dataclasses.replace(getattr(experiment, part), **change)
+        for part, change in changes.items()
+    }
+    return dataclasses.replace(experiment, seed=seed, output=str(output), **parts)
+
+
+def command_of(script: str, options: argparse.Namespace, every: Collection[str]) -> str:
+    """Return the command line of a study; `every` method is its default."""
+    command = f"python benchmarks/{script} {options.experiment} --seeds {options.seeds}"
+    command += f" --steps {options.steps}" if options.steps else ""
+    if set(options.methods) != set(every):
+        command += f" --methods {' '.join(options.methods)}"
+    return command
+
+
+def write_study(name: str, lines: Sequence[str], command: str, rows: Sequence[dict]) -> None:
+    """Write the table of a study and, beside it, all of its scores."""
+    write_text(f"{name}.md", lines)
+    record = {"command": command, "machine": machine(), "scores": rows}
+    write_text(f"{name}.json", [json.dumps(record, indent=1)])
 
 
 def write_text(name: str, lines: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from results_table import (
     machine,
     markdown_table,
     mean_and_spread,
+    seeded,
     write_text,
 )
 
@@ -76,9 +77,8 @@ class Study:
         return coarse, fine[list(self.experiment.targets)]
 
     def train(self, target: str, seed: int) -> Emulator:
-        output = str(self.folder / f"{target.replace(' ', '-')}-seed{seed}")
-        experiment = dataclasses.replace(self.experiment, seed=seed, output=output)
-        return graphdown.train(experiment, self.targets[target])
+        output = self.folder / f"{target.replace(' ', '-')}-seed{seed}"
+        return graphdown.train(seeded(self.experiment, output, seed), self.targets[target])
 
 
 def main() -> None:
