@@ -13,6 +13,7 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.data.store import parts_of
+from graphdown.durable import take_place
 from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
 from graphdown.growing import Growing, outline
@@ -78,35 +79,40 @@ def write_parts(parts: Iterable[xr.Dataset], time: xr.Dataset, path: Path, comma
     """
     rest = iter(parts)
     first = next(rest)
-    whole = _prepared(outline(first, time), command)
+    whole = prepared(outline(first, time), command)
     with _workplace(path) as work:
         new = work / f"new{path.suffix}"
-        with _failure_told(path):
+        with failure_told(path):
             growing = Growing(new, whole)
         try:
             for part in chain([first], rest):
-                with _failure_told(path):
+                with failure_told(path):
                     growing.append(part)
-            with _failure_told(path):
+            with failure_told(path):
                 growing.finish()
-                _move(new, path, aside=work / "old")
+                take_place(new, path, aside=work / "old")
         except BaseException:
             growing.abandon()
             raise
 
 
 @contextmanager
-def _failure_told(path: Path) -> Iterator[None]:
-    """Turn what fails when an output is written into one sentence."""
+def failure_told(path: Path, so: str = "") -> Iterator[None]:
+    """Turn what fails when an output is written into one sentence.
+
+    Args:
+        path: the output.
+        so: what is left, in words; as it is under the name if not given.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
         left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
         reason = _reason(error, path.parent)
-        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
+        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {so or left}.") from error
 
 
-def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
+def prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
     """Return the dataset with its history, its coordinates arranged as CF has them.
 
     Bounds and grid mapping become plain variables: as coordinates, xarray would list them among
@@ -119,19 +125,6 @@ def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
     for dim in [d for d in plain.dims if d in plain.coords and is_text(plain[d].variable)]:
         plain = plain.assign_coords({f"{dim}_name": plain[dim].variable}).drop_vars([dim])
     return plain.assign_attrs(history="\n".join([f"{now} {command}", *before]))
-
-
-def _move(new: Path, path: Path, aside: Path) -> None:
-    """Give a complete output its name; a folder cannot be replaced in one step as a file can."""
-    if not path.is_dir():
-        new.replace(path)
-        return
-    path.rename(aside)
-    try:
-        new.rename(path)
-    except BaseException:
-        aside.rename(path)
-        raise
 
 
 def _replaceable(path: Path) -> bool:
