@@ -4,9 +4,8 @@ import datetime
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from graphdown.durable import take_place
 from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
 from graphdown.growing import Growing, outline
+from graphdown.lock import locked
 
 FORMATS = (".nc", ".zarr")
+LOCK = "lock"
 ZARR_MARKS = (".zgroup", "zarr.json")
 NEARLY_FULL = 2**20  # bytes; with less than this free, HDF5's "HDF error" means a full disk
 
@@ -137,20 +138,36 @@ def _replaceable(path: Path) -> bool:
 def _workplace(path: Path) -> Iterator[Path]:
     """Make a hidden folder beside a path, on the same disk, and remove it afterwards.
 
+    One that a killed process left is used again.
+
     Raises:
-        GraphdownError: the folder that it lies in cannot be written to.
+        GraphdownError: the folder that it lies in cannot be written to, or another process writes
+            the path.
     """
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise GraphdownError(
-            f"The folder {str(path.parent)!r} cannot be written to "
-            f"({_reason(error, path.parent)}); choose another."
-        ) from None
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    work = path.with_name(f".{path.name}.new")
+    with ExitStack() as held:
+        try:
+            work.mkdir(exist_ok=True)
+            held.enter_context(locked(work / LOCK, repr(str(path))))
+        except OSError as error:
+            raise GraphdownError(
+                f"The folder {str(path.parent)!r} cannot be written to "
+                f"({_reason(error, path.parent)}); choose another."
+            ) from None
+        try:
+            _empty(work)
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _empty(work: Path) -> None:
+    """Remove what a killed process left."""
+    for left in work.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != LOCK:
+            left.unlink()
 
 
 def _reason(error: Exception, folder: Path) -> str:
