@@ -29,7 +29,8 @@ from untrained import demo, normaliser
 
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years
-POLL_S, SOON_S = 0.1, 12.0
+POLL_S = 0.1
+SOON_S, LATEST = 10.0, 0.9  # seconds that a kill waits, and the latest share that it waits for
 STRETCHES = 5
 GOAL = 1.2
 
@@ -127,12 +128,10 @@ def peak_of(process: int) -> int:
 
 def killed_and_finished(folder: Path, rng: np.random.Generator, kills: int) -> list[dict]:
     """Run the command, killing it so many times; return what was seen of each process."""
-    shares = np.sort(rng.random(max(kills - 1, 0)))
+    shares = [0.0, *np.sort(rng.uniform(0, LATEST, max(kills - 1, 0)))]
     starts: list[dict] = []
-    for number in range(kills):
-        wait = rng.uniform(0, SOON_S)
-        share = 0.0 if number == 0 else shares[number - 1]
-        moment = Moment(folder / "fine.zarr.part", share, wait)
+    for share in shares[:kills]:
+        moment = Moment(folder / "fine.zarr.part", share, rng.uniform(0, SOON_S))
         starts.append(watched(folder, "part_*.nc", "fine.zarr", moment))
         starts[-1]["made"] = share_made(folder / "fine.zarr.part")
         print(starts[-1], flush=True)
