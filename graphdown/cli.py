@@ -236,7 +236,8 @@ def downscale(
         merge: make the output of its shards.
     """
     from graphdown.cache import keep_compiled
-    from graphdown.downscaling import Order, downscale_files
+    from graphdown.downscaling import downscale_files
+    from graphdown.order import Order
     from graphdown.unfinished import Shard
 
     keep_compiled()

@@ -1,29 +1,18 @@
 """Files downscaled to a file or store: long, in parts, and as often started as it takes."""
 
-import logging
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
-from graphdown.data import read_files
-from graphdown.data.driving import Driving, driving_members
-from graphdown.data.rules import log_notes
-from graphdown.data.statics import opened_target, read_statics
-from graphdown.emulator import BATCH, Emulator, Stream, load
-from graphdown.encoding import DRIVING_MEMBER
+from graphdown.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
-from graphdown.growing import outline
 from graphdown.interrupts import deferred_stop
+from graphdown.order import Order, Work
 from graphdown.progress import Progress
-from graphdown.settings import array_digest, as_attribute, differences, settings_in, settings_of
-from graphdown.statements import Statements
-from graphdown.times import time_axis
+from graphdown.settings import array_digest, as_attribute, differences, settings_in
 from graphdown.unfinished import (
     Journal,
     Shard,
@@ -35,49 +24,9 @@ from graphdown.unfinished import (
     discard,
     part_of,
 )
-from graphdown.writing import check_output, failure_told, prepared, write_parts
+from graphdown.writing import check_output, failure_told, write_parts
 
-logger = logging.getLogger(__name__)
-LABEL = "driving_variant_label"
 COMPRESSED = 0.9  # bytes in a file for each byte of float32 fields, at most
-
-
-@dataclass(frozen=True)
-class Order:
-    """What `graphdown downscale` is asked for; see there.
-
-    Attributes:
-        shard: the part to make; None for all in one.
-        merge: make one output of shards that are made.
-    """
-
-    run: Path
-    inputs: tuple[str, ...]
-    output: Path
-    target: str = ""
-    statics: tuple[str, ...] = ()
-    historical: tuple[str, ...] = ()
-    members: int = 0
-    seed: int = 0
-    stated: Statements = field(default_factory=Statements)
-    overwrite: bool = False
-    shard: Shard | None = None
-    merge: bool = False
-
-    @property
-    def options(self) -> list[str]:
-        """The words of the command line, beside inputs and output, that change values."""
-        words = ["--members", str(self.members), "--seed", str(self.seed)] if self.members else []
-        return words + self.stated.words()
-
-    @property
-    def command(self) -> str:
-        """The command line, without what changes no value."""
-        words = ["graphdown", "downscale", str(self.run), *self.inputs, "-o", str(self.output)]
-        words += ["--target", self.target] if self.target else []
-        words += ["--statics", *self.statics] if self.statics else []
-        words += ["--historical", *self.historical] if self.historical else []
-        return shlex.join(words + self.options)
 
 
 def downscale_files(order: Order) -> str:
@@ -89,7 +38,7 @@ def downscale_files(order: Order) -> str:
         Interrupted: a signal asked to stop; a zarr output can be gone on with.
     """
     _check(order)
-    work = _Work.of(order)
+    work = Work.of(order)
     made = settings_in(order.output)
     if made is not None and not order.overwrite:
         other = differences(made, work.settings)
@@ -120,138 +69,7 @@ def _check(order: Order) -> None:
         raise GraphdownError("Give --merge when all shards are made, without --shard.")
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """An order and what was found of it.
-
-    Attributes:
-        order: what is asked for.
-        emulator: on the target that is asked for.
-        driving: the members of the driving model.
-        past: historical fields, if any.
-        time: the coordinate `time` of the output and its bounds.
-        attrs: global attributes of the inputs, those that all members have.
-        settings: what decides on the values.
-    """
-
-    order: Order
-    emulator: Emulator
-    driving: list[Driving]
-    past: xr.Dataset | None
-    time: xr.Dataset
-    attrs: dict[str, object]
-    settings: dict[str, str]
-
-    @classmethod
-    def of(cls, order: Order) -> "_Work":
-        """Read what an order names, values excepted."""
-        emulator = load(order.run)
-        if order.target:
-            with opened_target(order.target) as place:
-                statics = read_statics(order.statics) if order.statics else None
-                emulator = emulator.onto(place, statics)
-        driving = driving_members(order.inputs, [*order.stated.request().select])
-        past = None
-        if order.historical:
-            needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
-            opened, _ = read_files(order.historical, order.stated.request(needed, may_lack))
-            with opened:
-                past = opened.compute()
-        time, attrs = _axis(emulator, driving, order.stated)
-        settings = settings_of(emulator, driving, order.historical, time.time, order.options)
-        return cls(order, emulator, driving, past, time, attrs, settings)
-
-    @property
-    def words(self) -> str:
-        """What the output holds, in words."""
-        days, targets = self.time.sizes["time"], ", ".join(self.emulator.targets)
-        text = f"{days} days of {targets}"
-        if self.order.members:
-            text += f" in {self.order.members} members"
-        if len(self.driving) > 1:
-            text += f" for {len(self.driving)} members of the driving model"
-        return text
-
-    @property
-    def day_bytes(self) -> int:
-        """Bytes of one day of one member of the driving model."""
-        size = self.emulator.geometry.target.size * len(self.emulator.targets)
-        return 4 * size * max(self.order.members, 1)
-
-    def stream(self, ds: xr.Dataset, days: slice = slice(None)) -> Stream:
-        """Return the days of one member, downscaled as they are asked for."""
-        order = self.order
-        return self.emulator.stream(
-            ds, historical=self.past, members=order.members, seed=order.seed, days=days
-        )
-
-    def whole(self) -> xr.Dataset:
-        """Return the dataset to be, its fields of no values yet."""
-        target, targets = self.emulator.geometry.target, self.emulator.targets
-        ensemble = (self.order.members,) if self.order.members else ()
-        values = np.zeros((1, *ensemble, target.size, len(targets)), np.float32)
-        first = self.emulator.dataset(values, self.time.isel(time=slice(0, 1)), self.attrs)
-        whole = outline(first.assign_attrs(as_attribute(self.settings)), self.time)
-        if len(self.driving) > 1:
-            whole = _with_members(whole, [member.label for member in self.driving])
-        return prepared(whole, self.order.command)
-
-
-@contextmanager
-def _opened(emulator: Emulator, member: Driving, stated: Statements) -> Iterator[xr.Dataset]:
-    """Open the predictors of a member."""
-    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
-    request = stated.request(needed, ["orog", *may_lack], member.select)
-    ds, understood = read_files(member.files, request)
-    log_notes(understood.notes)
-    with ds:
-        yield ds
-
-
-def _axis(
-    emulator: Emulator, driving: list[Driving], stated: Statements
-) -> tuple[xr.Dataset, dict[str, object]]:
-    """Return the times of all members, their bounds, and the global attributes that all have.
-
-    Raises:
-        DataError: members differ in their times.
-    """
-    with _opened(emulator, driving[0], stated) as ds:
-        time, attrs = time_axis(ds.time, ds), dict(ds.attrs)
-    if len(driving) > 1:
-        attrs.pop(LABEL, None)
-        attrs.pop("variant_label", None)
-    along_dimension = bool(driving[0].select)
-    for member in [] if along_dimension else driving[1:]:
-        with _opened(emulator, member, stated) as ds:
-            if not ds.time.equals(time.time):
-                raise DataError(
-                    f"The members {driving[0].label!r} and {member.label!r} have other times; give "
-                    "files of one period and calendar, or an output for each."
-                )
-            attrs = {k: v for k, v in attrs.items() if str(ds.attrs.get(k)) == str(v)}
-    return time, attrs
-
-
-def _with_members(whole: xr.Dataset, labels: list[str]) -> xr.Dataset:
-    """Return the dataset with a dimension of the driving model's members after time."""
-    fields = [name for name, field in whole.data_vars.items() if field.chunks is not None]
-    several = {name: whole[name].expand_dims({DRIVING_MEMBER: len(labels)}, 1) for name in fields}
-    number = {
-        "standard_name": "realization",
-        "long_name": "Number of the driving model's member",
-        "units": "1",
-    }
-    named = {"long_name": "Variant label of the driving model's member"}
-    return whole.assign(several).assign_coords(
-        {
-            DRIVING_MEMBER: (DRIVING_MEMBER, np.arange(len(labels), dtype=np.int32), number),
-            LABEL: (DRIVING_MEMBER, labels, named),
-        }
-    )
-
-
-def _whole_file(work: _Work) -> str:
+def _whole_file(work: Work) -> str:
     """Write a netCDF file in one go."""
     order = work.order
     if len(work.driving) > 1:
@@ -261,7 +79,7 @@ def _whole_file(work: _Work) -> str:
         )
     days = work.time.sizes["time"]
     _check_room(order.output, work.day_bytes * days)
-    with _opened(work.emulator, work.driving[0], order.stated) as ds, Progress(days) as progress:
+    with work.opened(0) as ds, Progress(days) as progress:
         stream = work.stream(ds)
         with closing(stream.parts) as parts, deferred_stop() as stop:
 
@@ -275,7 +93,7 @@ def _whole_file(work: _Work) -> str:
     return f"Wrote {work.words} to {order.output}"
 
 
-def _resumable(work: _Work) -> str:
+def _resumable(work: Work) -> str:
     """Make a zarr store, or a shard of one, from where it was left."""
     order, shard = work.order, work.order.shard or Shard()
     with failure_told(order.output):
@@ -285,7 +103,7 @@ def _resumable(work: _Work) -> str:
     unfinished = unfinished or _found(work, shard.count)
     if unfinished is None:
         raise GraphdownError(f"{str(order.output)!r} was finished meanwhile by another process.")
-    with unfinished.held(shard) as journal, _kept_told(unfinished):
+    with _kept_told(unfinished), unfinished.held(shard) as journal:
         before = journal.done
         _make(work, unfinished, shard, journal)
         if order.shard is None:
@@ -304,7 +122,7 @@ def _resumable(work: _Work) -> str:
     )
 
 
-def _found(work: _Work, shards: int | None) -> Unfinished | None:
+def _found(work: Work, shards: int | None) -> Unfinished | None:
     """Return what was begun of the same output, None if there is nothing.
 
     Raises:
@@ -342,7 +160,7 @@ def _kept_told(unfinished: Unfinished) -> Iterator[None]:
         yield
 
 
-def _make(work: _Work, unfinished: Unfinished, shard: Shard, journal: Journal) -> None:
+def _make(work: Work, unfinished: Unfinished, shard: Shard, journal: Journal) -> None:
     """Make the days of a shard that are still to be made."""
     plan = unfinished.plan
     left = list(plan.stretches(shard, journal.done))
@@ -352,7 +170,7 @@ def _make(work: _Work, unfinished: Unfinished, shard: Shard, journal: Journal) -
     with Progress(every, every - to_make) as progress:
         for stretch in left:
             before = journal.done
-            with _opened(work.emulator, work.driving[stretch.member], work.order.stated) as ds:
+            with work.opened(stretch.member) as ds:
                 days = _batches(stretch, plan.days)
                 stream = work.stream(ds, days)
                 _check_source(journal, stretch, stream)
@@ -392,7 +210,7 @@ def _check_source(journal: Journal, stretch: Stretch, stream: Stream) -> None:
         )
 
 
-def _merged(work: _Work) -> str:
+def _merged(work: Work) -> str:
     """Make one store of shards."""
     output = work.order.output
     unfinished = _found(work, None)

@@ -20,11 +20,17 @@ class Progress:
     """
 
     def __init__(self, total: int, before: int = 0) -> None:
-        self._total, self._before, self._made = total, before, before
-        self._start = self._told = time.monotonic()
+        self._total, self._made = total, before
+        self._start: tuple[float, int] | None = None
+        self._told = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            total=total, initial=before, unit=" days", file=sys.stderr, disable=not terminal
+            desc="checking the inputs",
+            total=total,
+            initial=before,
+            unit=" days",
+            file=sys.stderr,
+            disable=not terminal,
         )
         self._lines = not terminal
 
@@ -44,12 +50,15 @@ class Progress:
         self._made += days
         self._bar.update(days)
         now = time.monotonic()
-        if self._lines and now - self._told >= EVERY_S:
+        if self._start is None:  # what comes before, and compiling, tells nothing of the rate
+            self._start = now, self._made
+            self._bar.set_description()
+        elif self._lines and now - self._told >= EVERY_S:
             self._told = now
-            logger.info("%s", self._line(now - self._start))
+            logger.info("%s", self._line(now, *self._start))
 
-    def _line(self, seconds: float) -> str:
-        rate = (self._made - self._before) / max(seconds, 1e-9)
+    def _line(self, now: float, start: float, before: int) -> str:
+        rate = (self._made - before) / max(now - start, 1e-9)
         left = duration((self._total - self._made) / max(rate, 1e-9))
         return f"{self._made:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
 

@@ -191,6 +191,11 @@ def test_shards_in_any_order_make_the_same_store(here, capsys, monkeypatch):
         stop_at(patch, 2)
         said(capsys, *CALL, "new.zarr", "--shard", "2/3")
     main([*CALL, "new.zarr", "--shard", "2/3"])
+    kept = Path("new.zarr.part/2-of-3.json")
+    before = kept.read_text()
+    kept.write_text(json.dumps(json.loads(before) | {"used": {"0": "others"}}))
+    assert "shards of 'new.zarr' used other source" in said(capsys, *CALL, "new.zarr", "--merge")
+    kept.write_text(before)
     main([*CALL, "new.zarr", "--merge"])
     assert values_of("new.zarr") == values_of("whole.zarr")
     assert not Path("new.zarr.part").exists()
@@ -332,7 +337,7 @@ def test_progress_is_a_line_now_and_then(monkeypatch, caplog):
     clock = iter(np.arange(0.0, 1000.0, 40.0))
     monkeypatch.setattr("graphdown.progress.time.monotonic", lambda: next(clock))
     with caplog.at_level("INFO"), Progress(54_000, before=14_000) as progress:
-        for _ in range(4):
+        for _ in range(5):
             progress.add(1000)
     assert caplog.messages == [
         "16,000 of 54,000 days, 25 days a second, 25 min left",
