@@ -211,6 +211,9 @@ class FinetuneOptions:
             not given, the whole period.
         held_out: share of the days of each month of those years, at its end, that is not learned
             from but chooses when to stop; 0 lets `periods.validation` choose.
+        replay: share of the steps that go on with the sources, and the years, that the run itself
+            learned from, against forgetting them (experience replay, Rolnick et al. 2019, arXiv
+            1811.11682); they have the same share in choosing when to stop.
     """
 
     moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
@@ -219,6 +222,7 @@ class FinetuneOptions:
     depth_decay: float = 1.0
     years: int | None = None
     held_out: float = 0.2
+    replay: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +234,12 @@ class FinetuneSpec(FinetuneOptions):
     Attributes:
         run: folder of the run that trained it.
         sha256: hash of its weights and statistics; filled in when the fine-tuning starts.
+        replayed: names of the experiment's sources that are replayed.
     """
 
     run: str
     sha256: str | None = None
+    replayed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -630,8 +636,14 @@ def _check_finetune(spec: FinetuneSpec, where: str) -> None:
         "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
         "years": (spec.years is None or spec.years >= 0, "not be negative"),
         "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+        "replay": (0.05 <= spec.replay <= 0.95 or not spec.replay, "be 0 or lie in [0.05, 0.95]"),
     }
     _demand(right, spec, "finetune", where)
+    if bool(spec.replay) != bool(spec.replayed):
+        raise ExperimentError(
+            f"{where}: 'finetune.replay' and 'finetune.replayed', the sources, belong together; "
+            "'graphdown finetune --replay' names the sources of the run."
+        )
 
 
 def _check_pretrain(spec: PretrainSpec, experiment: Experiment, where: str) -> None:

@@ -52,6 +52,7 @@ from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
 from graphdown.training.processes import first_before_others
 from graphdown.training.regression import fit_target_regression
+from graphdown.training.replay import replay_turns, validation_weights
 from graphdown.training.run import Run
 from graphdown.training.samples import (
     Samples,
@@ -128,9 +129,18 @@ class Trainer(Run):
         reference, self.adjustments = adjustments(
             data, experiment, grid, None if known is None else known.normaliser.reference
         )
-        experiment = with_last_years(experiment)
+        whole, experiment = experiment, with_last_years(experiment)
         self.experiment, self.folder = experiment, run
-        days = [self._days(data, name, known=start is None) for name in data.sources]
+        tuned = experiment.finetune
+        replayed = () if tuned is None else tuned.replayed
+        # What is replayed has its days as it first had them.
+        self._view = {
+            name: replace(whole, finetune=None) if name in replayed else experiment
+            for name in data.sources
+        }
+        self.turns = replay_turns(tuple(data.sources), replayed, tuned.replay if tuned else 0.0)
+        known_to = data.sources if start is None else replayed  # what modes were fitted on
+        days = [self._days(data, name, known=name in known_to) for name in data.sources]
         readout = Readout.of(experiment.model, experiment.targets)
         self.normaliser = (
             fit_statistics(
@@ -147,9 +157,9 @@ class Trainer(Run):
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km
         self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
-        self.validation = [
-            samples for name in data.sources for samples in self._validation(data, name)
-        ]
+        judged = {name: list(self._validation(data, name)) for name in data.sources}
+        self.validation = [samples for own in judged.values() for samples in own]
+        self.counts = validation_weights(judged, replayed, tuned.replay if tuned else 0.0)
         network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
         if network.regression is not None and start is None:
             fitted = fit_target_regression(
@@ -190,7 +200,7 @@ class Trainer(Run):
 
     def _days(self, data: ExperimentData, name: str, known: bool) -> PairedDays:
         """Return the days of a source to learn from; known are those that modes were fitted on."""
-        days = training_days(data, self.experiment, name, self.geometry.target)
+        days = training_days(data, self._view[name], name, self.geometry.target)
         modes = self.geometry.modes
         share = days.shares(modes) if modes is not None and known else None
         return replace(days, adjustment=self.adjustments.get(name), share=share)
@@ -199,7 +209,7 @@ class Trainer(Run):
         """Yield the days of the validation period, on each grid that training leaves out."""
         e, grids = self.experiment, held_out(data.banks.get(name))
         for grid in grids:
-            pair = validation_pair(data, e, name, grid)
+            pair = validation_pair(data, self._view[name], name, grid)
             around = e.model.target_regression
             names, own = (e.predictors, e.targets), self.adjustments.get(name)
             samples = make_samples(name, pair, *names, self.geometry, around, own)
@@ -233,7 +243,7 @@ class Trainer(Run):
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
         """Return a share of the days of a step, and the number of their source."""
         spec, lengths = self.experiment.training, [len(own.source) for own in self.samples]
-        drawn = draw(spec, self.experiment.seed, step, lengths, stream=104729)
+        drawn = draw(spec, self.experiment.seed, step, lengths, stream=104729, turns=self.turns)
         samples = self.samples[drawn.source]
         grid = int(drawn.random.integers(samples.grids))
         batch = samples.batch(drawn.days[share], drawn.warming[share], drawn.spacing, grid)
@@ -243,7 +253,10 @@ class Trainer(Run):
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
 
     def _errors(self, params: Any) -> dict[str, float]:
-        """Return the validation error by target, mean over the sources: RMSE, of members CRPS."""
+        """Return the validation error by target, mean over the sources: RMSE, of members CRPS.
+
+        Sources that are replayed count as much as they do in training.
+        """
         network = nnx.merge(self.graphdef, self._whole(params))
         area = self.geometry.target.area
         each = []
@@ -255,7 +268,7 @@ class Trainer(Run):
             per_node = error.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
             each.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
-        mean = np.mean(each, axis=0)
+        mean = np.average(each, axis=0, weights=self.counts)
         errors = np.sqrt(mean) if self.drawing is None else mean
         return {t: float(v) for t, v in zip(self.normaliser.targets, errors, strict=True)}
 
