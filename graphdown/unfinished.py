@@ -265,7 +265,7 @@ class Unfinished:
     def _chunks(self, row: int) -> dict[str, list[Path]]:
         """Return the files of a row of chunks, by field."""
         member, own = divmod(row, self.plan.rows)
-        fixed = [own] if self.plan.members is None else [own, member]
+        fixed = [own] if self.plan.members is None else [member, own]
         out = {}
         for name, array in self.arrays.items():
             counts = [ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True)]

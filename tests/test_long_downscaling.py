@@ -291,7 +291,7 @@ def test_each_member_of_the_driving_model_is_downscaled(here, capsys):
     main(["downscale", "run", "both.nc", "-o", "new.zarr"])
     with xr.open_zarr("new.zarr") as ds:
         along = ds.load()
-    assert along.tas.dims[:2] == ("time", "driving_member")
+    assert along.tas.dims[:2] == ("driving_member", "time")
     assert list(along.driving_variant_label.values) == labels
     assert "driving_variant_label" not in along.attrs
     named = [f"{label}={label}.nc" for label in labels]
