@@ -321,7 +321,7 @@ def begin(
             raise
         if part_of(path).exists() and begun(path) is None:
             raise GraphdownError(
-                f"{str(part_of(path))!r} is in the way and nothing to go on with; move or remove it."
+                f"{str(part_of(path))!r} is in the way and nothing to go on with; remove it."
             ) from None
         return None
     finally:
