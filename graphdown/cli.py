@@ -235,11 +235,13 @@ def downscale(
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
     """
+    from graphdown.allocation import share_freed_memory
     from graphdown.cache import keep_compiled
     from graphdown.downscaling import downscale_files
     from graphdown.order import Order
     from graphdown.unfinished import Shard
 
+    share_freed_memory()
     keep_compiled()
     order = Order(
         run,

@@ -3,10 +3,11 @@
 Chunks: a variable of up to 2 MiB is one chunk. A larger one is cut into chunks of 1 to 2 MiB, into
 as many parts along time as over space, so that a map and a time series touch about the same number
 of chunks and neither reads the whole file; but what has to be in memory to write whole chunks, a
-row of them over space, is at most 64 MiB. Members of the driving model, whose days are made one
-member after the other, have chunks of their own. Compression is lossless. Fields that are missing
-at a point have the fill value 1e20 of CMIP there; coordinates and bounds have no fill value, as CF
-demands. Dates are float64 since the source's reference date, in the source's calendar.
+row of them over space, is at most 64 MiB and four years (or one chunk). Members of the driving
+model, whose days are made one member after the other, have chunks of their own. Compression is
+lossless. Fields that are missing at a point have the fill value 1e20 of CMIP there; coordinates and
+bounds have no fill value, as CF demands. Dates are float64 since the source's reference date, in
+the source's calendar.
 """
 
 import math
@@ -22,7 +23,7 @@ from meshes.conventions import bounds_label
 
 DRIVING_MEMBER = "driving_member"
 CHUNK_BYTES = 2 * 2**20
-ROW_BYTES = 64 * 2**20
+ROW_BYTES, ROW_TIMES = 64 * 2**20, 4 * 366
 FILL_VALUE = 1e20
 DEFAULT_UNITS = "days since 1850-01-01"
 SINCE = re.compile(
@@ -80,9 +81,10 @@ def chunk_sizes(sizes: Mapping[Hashable, int], itemsize: int) -> dict[Hashable, 
     if DRIVING_MEMBER in sizes and "time" in sizes:
         alone = chunk_sizes({d: n for d, n in sizes.items() if d != DRIVING_MEMBER}, itemsize)
         return {d: alone.get(d, 1) for d in sizes}
-    if "time" in sizes:
+    if "time" in sizes and itemsize * math.prod(sizes.values()) > CHUNK_BYTES:
         moment = itemsize * math.prod(n for d, n in sizes.items() if d != "time")
-        parts["time"] = math.ceil(sizes["time"] / max(1, ROW_BYTES // max(1, moment)))
+        most = max(1, min(ROW_BYTES // moment, max(ROW_TIMES, CHUNK_BYTES // moment)))
+        parts["time"] = math.ceil(sizes["time"] / most)
 
     def lengths() -> dict[Hashable, int]:
         return {d: math.ceil(sizes[d] / parts[d]) for d in sizes}

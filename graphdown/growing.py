@@ -1,6 +1,7 @@
 """netCDF files and zarr stores that are made as a whole and filled with days as these come."""
 
-from collections.abc import Callable, Hashable, Mapping
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Rows:
     Args:
         file: gives the array of a field by its name.
         lock: to be held while the file is used.
-        lengths: number of days in a chunk, for each field.
+        chunks: sizes of a chunk from time on, for each field.
         start: the day to begin with, the first of a chunk.
         at: place along the dimensions before time, for fields that are filled one such place at a
             time.
@@ -53,19 +54,19 @@ class Rows:
         self,
         file: Any,
         lock: Any,
-        lengths: Mapping[Hashable, int],
+        chunks: Mapping[Hashable, tuple[int, ...]],
         start: int = 0,
         at: tuple[int, ...] = (),
     ) -> None:
         self._file, self._lock, self._at = file, lock, at
-        self._lengths = lengths
+        self._chunks = chunks
         self._waiting: dict[Hashable, np.ndarray] = {}
-        self._count = dict.fromkeys(lengths, 0)
-        self.written = dict.fromkeys(lengths, start)
+        self._count = dict.fromkeys(chunks, 0)
+        self.written = dict.fromkeys(chunks, start)
 
     def append(self, part: xr.Dataset) -> None:
         """Take the next times of the fields."""
-        for name, length in self._lengths.items():
+        for name, (length, *_) in self._chunks.items():
             values = part[name].values
             while len(values):
                 values = values[self._take(name, values, length) :]
@@ -93,9 +94,18 @@ class Rows:
         if rows.dtype.kind == "f":
             rows[np.isnan(rows)] = FILL_VALUE
         start, end = self.written[name], self.written[name] + len(rows)
-        with self._lock:
-            self._file[name][(*self._at, slice(start, end))] = rows
+        for space in self._spaces(name, rows.shape[1:]):
+            with self._lock:
+                self._file[name][(*self._at, slice(start, end), *space)] = rows[:, *space]
         self.written[name], self._count[name] = end, 0
+
+    def _spaces(self, name: Hashable, shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+        """Yield the place of each chunk in space: one at a time, since each is copied."""
+        sizes = self._chunks[name][1:]
+        pairs = zip(shape, sizes, strict=True)
+        yield from itertools.product(
+            *([slice(k, k + size) for k in range(0, length, size)] for length, size in pairs)
+        )
 
 
 class Growing(Rows):
@@ -110,12 +120,12 @@ class Growing(Rows):
         file: Any
         lock: Any
         if path.suffix == ".zarr":
-            lengths = new_zarr(path, whole)
+            chunks = new_zarr(path, whole)
             file, self._close = opened_zarr(path)
             lock = nullcontext()
         else:
-            file, self._close, lock, lengths = _new_netcdf(path, whole)
-        super().__init__(file, lock, lengths)
+            file, self._close, lock, chunks = _new_netcdf(path, whole)
+        super().__init__(file, lock, chunks)
 
     def finish(self) -> None:
         """Write what waits for others, and close the output."""
@@ -129,11 +139,11 @@ class Growing(Rows):
             self._close()
 
 
-def new_zarr(path: Path, whole: xr.Dataset) -> dict[Hashable, int]:
-    """Make a store with coordinates and no values of the fields; return their days in a chunk."""
+def new_zarr(path: Path, whole: xr.Dataset) -> dict[Hashable, tuple[int, ...]]:
+    """Make a store with coordinates and no values; return the fields' chunks from time on."""
     bare, encoding = _described(whole, zarr=True)
     bare.to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding, compute=False)
-    return _lengths(whole, {name: encoding[name]["chunks"] for name in _growing(whole)})
+    return _from_time_on(whole, {name: encoding[name]["chunks"] for name in _growing(whole)})
 
 
 def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
@@ -148,8 +158,10 @@ def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
         return dict(group.arrays()), group.store.close
 
 
-def _new_netcdf(path: Path, whole: xr.Dataset) -> tuple[Any, Any, Any, dict[Hashable, int]]:
-    """Return the file, what closes it, what keeps HDF5 from being read meanwhile, and lengths."""
+def _new_netcdf(
+    path: Path, whole: xr.Dataset
+) -> tuple[Any, Any, Any, dict[Hashable, tuple[int, ...]]]:
+    """Return the file, what closes it, what keeps HDF5 from being read meanwhile, and chunks."""
     import netCDF4
 
     bare, encoding = _described(whole, zarr=False)
@@ -157,8 +169,8 @@ def _new_netcdf(path: Path, whole: xr.Dataset) -> tuple[Any, Any, Any, dict[Hash
     store = xr.backends.NetCDF4DataStore(file)
     bare.dump_to_store(store, encoding=encoding, unlimited_dims=["time"])
     file.set_auto_maskandscale(False)
-    lengths = _lengths(whole, {name: encoding[name]["chunksizes"] for name in _growing(whole)})
-    return file, file.close, store.lock, lengths
+    chunks = {name: encoding[name]["chunksizes"] for name in _growing(whole)}
+    return file, file.close, store.lock, _from_time_on(whole, chunks)
 
 
 def _described(whole: xr.Dataset, zarr: bool) -> tuple[xr.Dataset, Any]:
@@ -174,6 +186,8 @@ def _growing(whole: xr.Dataset) -> list[Hashable]:
     return [name for name, field in whole.data_vars.items() if field.chunks is not None]
 
 
-def _lengths(whole: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]) -> dict[Hashable, int]:
-    """Return the days in a chunk of each field."""
-    return {name: sizes[whole[name].dims.index("time")] for name, sizes in chunks.items()}
+def _from_time_on(
+    whole: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]
+) -> dict[Hashable, tuple[int, ...]]:
+    """Return the sizes of a chunk of each field without those of the dimensions before time."""
+    return {name: sizes[whole[name].dims.index("time") :] for name, sizes in chunks.items()}

@@ -46,12 +46,11 @@ def settings_of(
         options: words of the command line that change values.
     """
     inputs = [[m.label, _files(m.files), m.select] for m in members]
-    times = [calendar_of(time), *days_of(time), *(str(s) for s in seconds_of(time))]
     return {
         "emulator": emulator.sha256,
         "target": _target(emulator),
         "inputs": _digest(json.dumps(inputs)),
-        "times": _digest("\n".join(times)),
+        "times": f"{calendar_of(time)} {array_digest([days_of(time), seconds_of(time)])}",
         "historical": _digest(json.dumps(_files(historical))),
         "options": " ".join(options),
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),

@@ -193,8 +193,8 @@ class Unfinished:
     def rows(self, stretch: Stretch) -> Rows:
         """Return what takes the days of a stretch."""
         at = () if self.plan.members is None else (stretch.member,)
-        lengths = dict.fromkeys(self.arrays, self.plan.length)
-        return Rows(self.arrays, nullcontext(), lengths, stretch.first, at)
+        chunks = {name: array.chunks[len(at) :] for name, array in self.arrays.items()}
+        return Rows(self.arrays, nullcontext(), chunks, stretch.first, at)
 
     def count(self, journal: Journal, stretch: Stretch, before: int, rows: Rows) -> None:
         """Count the rows of a stretch that were written, once they are on the disk.
@@ -308,10 +308,10 @@ def begin(
         discard(part_of(path))
     new = Path(tempfile.mkdtemp(prefix=_hidden(path), dir=path.parent))
     try:
-        lengths = new_zarr(new / STORE, whole)
-        (length,) = set(lengths.values())
+        chunks = new_zarr(new / STORE, whole)
+        (length,) = {sizes[0] for sizes in chunks.values()}
         members = whole.sizes.get(DRIVING_MEMBER)
-        fields = [str(name) for name in lengths]
+        fields = [str(name) for name in chunks]
         plan = Plan(settings, shards, fields, whole.sizes["time"], length, members)
         write_durably(new / PLAN, json.dumps(asdict(plan), indent=1))
         sync_below(new)

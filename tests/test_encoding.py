@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.encoding import CHUNK_BYTES, ROW_BYTES, chunk_sizes, encodings
+from graphdown.encoding import CHUNK_BYTES, ROW_BYTES, ROW_TIMES, chunk_sizes, encodings
 from graphdown.writing import write
 
 CENTURY = {"time": 36500, "rlat": 412, "rlon": 424}
@@ -14,6 +14,7 @@ SHAPES = [
     {"time": 1, "y": 3000, "x": 4000},
     {"time": 400, "y": 7, "x": 900},
     {"time": 40000, "station": 120},
+    {"time": 54787, "y": 48, "x": 48},
     {"time": 3, "cell": 3_000_000},
     {"cell": 3_000_000, "vertices": 6},
 ]
@@ -40,6 +41,7 @@ def test_what_must_be_in_memory_to_write_whole_chunks_does_not_grow_with_the_yea
     sizes = {**CENTURY, "time": 365 * years}
     row = chunk_sizes(sizes, itemsize=4)["time"] * 4 * sizes["rlat"] * sizes["rlon"]
     assert row <= ROW_BYTES
+    assert chunk_sizes({"time": 365 * years, "y": 48, "x": 48}, itemsize=4)["time"] <= ROW_TIMES
 
 
 def test_small_fields_are_one_chunk():

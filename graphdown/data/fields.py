@@ -44,7 +44,7 @@ STATIC = ("orog", "sftlf")
 DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
-CHUNK_BYTES = 8 * 2**20
+CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
 POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
 
@@ -438,9 +438,10 @@ def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _chunked(field: xr.DataArray) -> xr.DataArray:
-    """Return the field in chunks of up to 8 MiB, multiples of the file's own, if it is in none.
+    """Return the field in chunks of up to 8 MiB and 512 times, if it is in none.
 
-    They hold whole times where one of the file's chunks along time does not make more.
+    They are multiples of the file's own, and hold whole times where one of the file's chunks along
+    time does not make more.
     """
     if field.chunks is not None:
         return field
@@ -448,6 +449,8 @@ def _chunked(field: xr.DataArray) -> xr.DataArray:
     sizes = {d: min(own.get(d, 1 if d == "time" else n), n) for d, n in field.sizes.items()}
     for dim in sorted(sizes, key=lambda d: d == "time"):
         room = CHUNK_BYTES // (4 * math.prod(sizes.values()) or 1)
+        if dim == "time":
+            room = min(room, CHUNK_TIMES // sizes[dim])
         sizes[dim] = min(field.sizes[dim], sizes[dim] * max(1, room))
     return field.chunk(sizes)
 

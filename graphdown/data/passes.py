@@ -15,7 +15,7 @@ from graphdown.data.rules import Notes
 from graphdown.data.store import parts_of
 from graphdown.prefetch import prefetched
 
-PART_BYTES = 16 * 2**20  # of a part, as far as the files' own chunks allow
+PART_BYTES = 4 * 2**20  # of a part, as far as the files' own chunks allow
 AHEAD = 2  # parts that wait or are being read
 
 
