@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
 from graphdown.experiment import FinetuneOptions
+from graphdown.interrupts import Interrupted, stopped_at_once
 from graphdown.notices import notices_shown
 from graphdown.statements import Statements
 
@@ -390,9 +391,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what the user can mend is said in one sentence, with status 2."""
+    """Run the command line; what the user can mend is said in one sentence, with status 2.
+
+    SIGINT ends it with status 130, SIGTERM with 143.
+    """
     try:
-        with notices_shown():
+        with notices_shown(), stopped_at_once():
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
                 prog="graphdown",
@@ -403,9 +407,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GraphdownError as error:
         print(f"graphdown: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("graphdown: interrupted; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    except Interrupted as stop:
+        print(f"graphdown: interrupted ({stop}); the same command goes on.", file=sys.stderr)
+        sys.exit(stop.status)
 
 
 if __name__ == "__main__":
