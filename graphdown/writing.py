@@ -1,7 +1,6 @@
 """Write downscaled fields as CF netCDF or zarr; an unfinished file never bears the final name."""
 
 import datetime
-import errno
 import os
 import shutil
 import tempfile
@@ -13,13 +12,13 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.data.store import parts_of
+from graphdown.disk import reason
 from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
 from graphdown.growing import Growing, outline
 
 FORMATS = (".nc", ".zarr")
 ZARR_MARKS = (".zgroup", "zarr.json")
-NEARLY_FULL = 2**20  # bytes; with less than this free, HDF5's "HDF error" means a full disk
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -102,8 +101,8 @@ def _failure_told(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
-        reason = _reason(error, path.parent)
-        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
+        why = reason(error, path.parent)
+        raise GraphdownError(f"{str(path)!r} was not written: {why}; {left}.") from error
 
 
 def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
@@ -152,17 +151,9 @@ def _workplace(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise GraphdownError(
             f"The folder {str(path.parent)!r} cannot be written to "
-            f"({_reason(error, path.parent)}); choose another."
+            f"({reason(error, path.parent)}); choose another."
         ) from None
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _reason(error: Exception, folder: Path) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or shutil.disk_usage(folder).free < NEARLY_FULL:
-        return "the disk is full"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())

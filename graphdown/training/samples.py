@@ -192,3 +192,8 @@ def source_of_step(step: int, sources: int, seed: int) -> tuple[int, int]:
     turn, place = divmod(step, sources)
     order = np.random.default_rng([seed, 7919, turn]).permutation(sources)
     return int(order[place]), turn
+
+
+def dates(time: xr.DataArray, days: np.ndarray) -> list[str]:
+    """Return days by their indices, as in "2001-01-31"."""
+    return [str(day) for day in time.isel(time=days).dt.strftime("%Y-%m-%d").values]
