@@ -48,6 +48,7 @@ FORMAT = 4
 BEFORE_HEADS = 3  # what emulators without heads, transforms and noise are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
+EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
@@ -161,6 +162,7 @@ class Emulator:
         historical: xr.Dataset | None = None,
         members: int = 0,
         seed: int = 0,
+        days: slice = EVERY,
     ) -> "Stream":
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -170,11 +172,14 @@ class Emulator:
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
             units, historical, members, seed: as for `downscale`. Days come with all members.
+            days: which of them. Starting at a multiple of BATCH and ending at one or with the last
+                day, they are bit for bit those of a stream of all days on the same machine, if that
+                uses the same source points.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        work = self._work(coarse, units, historical, members, seed)
+        work = self._work(coarse, units, historical, members, seed, days)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
@@ -184,7 +189,7 @@ class Emulator:
                     start += len(values)
                     yield self.dataset(values, time, coarse.attrs)
 
-        return Stream(work.time, parts())
+        return Stream(work.time, parts(), work.source)
 
     def _work(
         self,
@@ -193,6 +198,7 @@ class Emulator:
         historical: xr.Dataset | None,
         members: int,
         seed: int,
+        days: slice = EVERY,
     ) -> "_Work":
         """Check a dataset and return what is to be done."""
         drawing = self._members(members, seed)
@@ -200,6 +206,7 @@ class Emulator:
         needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
         ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
         check_not_sub_daily(ds, where)
+        ds = ds.isel(time=days)
         source = SourceDays(ds, self.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
         covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
@@ -210,7 +217,7 @@ class Emulator:
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
         parts = self._network, self.normaliser, graph, values, adjustment, time
-        return _Work(*parts, members, drawing)
+        return _Work(*parts, source.grid, members, drawing)
 
     def _members(self, members: int, seed: int) -> Members | None:
         """Return what draws an ensemble of so many members, None for none."""
@@ -334,10 +341,12 @@ class Stream:
     Attributes:
         time: the coordinate `time` of all of them and its bounds, if any.
         parts: some days at a time, in order; together they are what `Emulator.downscale` returns.
+        source: the source's grid; points at which a predictor never has a value are masked.
     """
 
     time: xr.Dataset
     parts: Generator[xr.Dataset, None, None]
+    source: Grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,7 +357,7 @@ class _Work:
         network, normaliser, graph: as for `run_network`.
         values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
-        time: see `Stream`.
+        time, source: see `Stream`.
         members: how many, 0 for one field a day.
         drawing: draws their random numbers, None without members.
     """
@@ -359,6 +368,7 @@ class _Work:
     values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
     time: xr.Dataset
+    source: Grid
     members: int = 0
     drawing: Members | None = None
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
-from graphdown.disk import write_whole
+from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from meshes import GraphSpec, RandomGrids
@@ -405,7 +405,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     import yaml
 
     text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
-    write_whole(path, text)
+    write_durably(path, text)
 
 
 def _plain(value: Any) -> Any:

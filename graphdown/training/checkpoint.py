@@ -17,12 +17,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from graphdown.disk import failure_told
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
 from graphdown.provenance import checkpoint_sha256
 from graphdown.training.processes import first_before_others, is_first, wait_for_all
 from graphdown.training.step import State
+from graphdown.writing import failure_told
 
 FORMAT = 1
 KEPT = 2
@@ -45,6 +45,7 @@ class Progress:
         seconds: time spent training.
         losses: of the steps since the last validation, NaN for those that were skipped.
         skipped: steps skipped in a row up to this one.
+        rows: of metrics.csv.
     """
 
     step: int = 0
@@ -54,6 +55,7 @@ class Progress:
     seconds: float = 0.0
     losses: tuple[float, ...] = ()
     skipped: int = 0
+    rows: tuple[dict[str, str], ...] = ()
 
 
 class Checkpoints:
@@ -93,11 +95,14 @@ class Checkpoints:
                 shutil.rmtree(new, ignore_errors=True)
                 new.mkdir()
             wait_for_all("new checkpoint")
-            self._orbax.save(new / STATE, arrays)
-            if is_first():
-                self._describe(new, arrays, progress)
-            wait_for_all("described checkpoint")
-            self._read(new, progress.step, arrays)
+            try:
+                self._orbax.save(new / STATE, arrays)
+                if is_first():
+                    self._describe(new, arrays, progress)
+                wait_for_all("described checkpoint")
+                self._read(new, progress.step, arrays)
+            except ValueError as error:  # tensorstore's word for what the system refuses
+                raise OSError(str(error)) from error
             if is_first():
                 shutil.rmtree(path, ignore_errors=True)
                 new.rename(path)

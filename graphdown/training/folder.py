@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from graphdown.data.store import FOLDER
-from graphdown.disk import failure_told
 from graphdown.errors import ExperimentError
 from graphdown.experiment import (
     Experiment,
@@ -16,9 +15,10 @@ from graphdown.experiment import (
 )
 from graphdown.training.lock import LOCK
 from graphdown.training.processes import first_before_others, is_first
+from graphdown.writing import failure_told
 
 EXPERIMENT = "experiment.yaml"
-BEFORE = (FOLDER, LOCK, f"{EXPERIMENT}.new")  # what a folder may hold before it is a run's
+BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's
 ALIKE = ("backend", "devices", "most_skipped")  # what a run may go on with others of
 
 

@@ -46,7 +46,7 @@ from graphdown.training.days import (
 from graphdown.training.few import with_last_years
 from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
 from graphdown.training.folder import check_run, open_run, put
-from graphdown.training.lock import locked
+from graphdown.training.lock import held
 from graphdown.training.losses import Losses, fair_crps, fit_gammas
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
@@ -98,12 +98,12 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
     experiment = with_pretrained_hash(with_hash(experiment))
     if experiment.finetune is not None and experiment.finetune.years == 0:
         check_run(experiment, Path(experiment.output))
-        with locked(Path(experiment.output)):
+        with held(Path(experiment.output)):
             return copy_emulator(experiment, open_run(experiment))
     data = data or load_for(experiment)
     keep_freed_memory()
     check_run(experiment, Path(experiment.output))
-    with locked(Path(experiment.output)):
+    with held(Path(experiment.output)):
         return Trainer(experiment, data, open_run(experiment)).run()
 
 
@@ -118,7 +118,7 @@ def load_for(experiment: Experiment) -> ExperimentData:
     with first_before_others("data"):
         check_run(experiment, run)
         store = store_folder(experiment, run)
-        with nullcontext() if store is None else locked(run):
+        with nullcontext() if store is None else held(run):
             return load_data(experiment, store)
 
 

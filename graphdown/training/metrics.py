@@ -2,28 +2,30 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
-from graphdown.disk import failure_told, write_whole
+from graphdown.durable import write_durably
 from graphdown.errors import GraphdownError
+from graphdown.writing import failure_told
+
+Row = dict[str, str]
 
 
 class MetricsLog:
-    """Rows of step, seconds, loss and scores in a CSV file that survives a resumed run."""
+    """Rows of step, seconds, loss and scores, which the checkpoints carry and a CSV file shows."""
 
-    def __init__(self, path: Path, resumed_at: int) -> None:
-        """Open the file; rows after the step resumed at are dropped, since they come again.
+    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
+        """Let the file show these rows.
 
         Raises:
-            GraphdownError: the file is damaged, or cannot be written.
+            GraphdownError: it cannot be written.
         """
         self.path = path
-        self.rows: list[dict[str, str]] = []
-        if path.exists():
-            self.rows = [row for row in _read(path) if int(row["step"]) <= resumed_at]
-            self._write()
+        self.rows = list(rows)
+        self._write()
 
-    def add(self, row: dict[str, str]) -> None:
+    def add(self, row: Row) -> None:
         """Add one row; columns that earlier ones lack are empty there.
 
         Raises:
@@ -33,27 +35,30 @@ class MetricsLog:
         self._write()
 
     def _write(self) -> None:
-        if not self.rows:
-            self.path.unlink(missing_ok=True)
-            return
-        text = io.StringIO()
-        columns = dict.fromkeys(name for row in self.rows for name in row)
-        writer = csv.DictWriter(text, list(columns), restval="")
-        writer.writeheader()
-        writer.writerows(self.rows)
         with failure_told(self.path, "the same command goes on from the last checkpoint"):
-            write_whole(self.path, text.getvalue())
+            if not self.rows:
+                self.path.unlink(missing_ok=True)
+                return
+            text = io.StringIO()
+            columns = dict.fromkeys(name for row in self.rows for name in row)
+            writer = csv.DictWriter(text, list(columns), restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+            write_durably(self.path, text.getvalue())
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path, until: int) -> list[Row]:
+    """Return a file's rows up to a step, for runs whose checkpoints do not carry them yet.
+
+    Raises:
+        GraphdownError: the file is damaged.
+    """
+    if not path.exists():
+        return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        whole = all(row["step"].isdecimal() and None not in row for row in rows)
-    except (KeyError, AttributeError, ValueError, csv.Error):
-        whole = False
-    if not whole:
+            return [row for row in csv.DictReader(file) if int(row["step"]) <= until]
+    except (KeyError, TypeError, ValueError, csv.Error):
         raise GraphdownError(
             f"{str(path)!r} is damaged; mend it or move it away, and the same command goes on."
-        )
-    return rows
+        ) from None

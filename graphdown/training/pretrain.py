@@ -35,7 +35,7 @@ from graphdown.training.augment import Augmentation, make_augmentation, make_smo
 from graphdown.training.days import adjustments
 from graphdown.training.folder import check_run, open_run, put
 from graphdown.training.hide import visible_nodes
-from graphdown.training.lock import locked
+from graphdown.training.lock import held
 from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
 from graphdown.training.processes import first_before_others
@@ -77,7 +77,7 @@ def pretrain(experiment: Experiment, data: ExperimentData | None = None) -> Pret
         check_run(experiment, Path(experiment.output))
         data = data or load_data(experiment)
     keep_freed_memory()
-    with locked(Path(experiment.output)):
+    with held(Path(experiment.output)):
         run = Pretrainer(experiment, data, open_run(experiment))
         run.finish()
         return run._load()

@@ -16,18 +16,19 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from graphdown.disk import failure_told, write_whole
+from graphdown.durable import write_durably
 from graphdown.errors import DamageError, ExperimentError, GraphdownError
 from graphdown.experiment import Experiment
 from graphdown.interrupts import Interrupted, deferred_stop
 from graphdown.prefetch import prefetched
 from graphdown.training.checkpoint import Checkpoints, Progress
-from graphdown.training.metrics import MetricsLog
+from graphdown.training.metrics import MetricsLog, read_rows
 from graphdown.training.parallel import DataParallel, Specs, Step
 from graphdown.training.processes import agreed, is_first, wait_for_all
 from graphdown.training.seen import Seen, check_seen
 from graphdown.training.skipped import LossLog
 from graphdown.training.step import State, initial_state
+from graphdown.writing import failure_told
 
 LOOK = 20  # steps between looks at losses that are still on the device
 REPORT = "stopped.json"
@@ -155,9 +156,10 @@ class Run(ABC):
         constants = self._replicated(mapped)
         state = mapped.replicate(state)
         fresh = progress.step == 0 and not np.isfinite(progress.best)
-        metrics_log = None
-        if is_first():
-            metrics_log = MetricsLog(self.folder / "metrics.csv", -1 if fresh else progress.step)
+        table = self.folder / "metrics.csv"
+        if not fresh and not progress.rows:
+            progress = replace(progress, rows=tuple(read_rows(table, progress.step)))
+        metrics_log = MetricsLog(table, progress.rows) if is_first() else None
         bar = tqdm(
             total=spec.steps,
             initial=progress.step,
@@ -238,7 +240,7 @@ class Run(ABC):
             ]
             report = {"kept": kept, "learning_rate": spec.learning_rate, "skipped": batches}
             with failure_told(path, "the run is as it was"):
-                write_whole(path, json.dumps(report, indent=1))
+                write_durably(path, json.dumps(report, indent=1))
         source, days = named[-1]
         where = "anew" if kept is None else f"from the state of step {kept}, which is kept"
         raise GraphdownError(
@@ -270,17 +272,19 @@ class Run(ABC):
             progress = replace(progress, best=score, best_step=progress.step, stale=0)
         else:
             progress = replace(progress, stale=progress.stale + 1)
-        progress, good = replace(progress, losses=()), bool(np.isfinite(score))
-        if metrics_log is None:
-            return progress, good
-        if better:
-            self._keep(state.ema)
         loss = None if losses is None else losses.mean()
         skipped = 0 if losses is None else losses.missing()
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "loss": loss}
         row |= {"validation_score": score, **{f"{self.measure}_{t}": errors[t] for t in errors}}
         row |= {"skipped": skipped}
-        metrics_log.add({k: "" if v is None else f"{v:.6g}" for k, v in row.items()})
+        words = {k: "" if v is None else f"{v:.6g}" for k, v in row.items()}
+        progress = replace(progress, losses=(), rows=(*progress.rows, words))
+        good = bool(np.isfinite(score))
+        if metrics_log is None:
+            return progress, good
+        if better:
+            self._keep(state.ema)
+        metrics_log.add(words)
         shown = ", ".join(f"{t} {v:.3f}" for t, v in errors.items())
         bar.write(
             f"step {progress.step}: "

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.disk import failure_told, write_whole
+from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.training.days import DayValues, PairedDays, parts
 from graphdown.training.processes import is_first
+from graphdown.writing import failure_told
 from meshes import Grid
 
 FILE = "fields.json"
@@ -70,7 +71,7 @@ def check_seen(run: Path, seen: Mapping[str, str]) -> None:
     if before is None:
         if is_first():
             with failure_told(path, "see that the folder can be written to"):
-                write_whole(path, json.dumps(dict(seen), indent=1))
+                write_durably(path, json.dumps(dict(seen), indent=1))
         return
     known = before if isinstance(before, dict) else {}
     differing = [name for name, number in seen.items() if known.get(name) != number]

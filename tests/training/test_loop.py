@@ -19,7 +19,7 @@ from graphdown.interrupts import Interrupted
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.folder import open_run
-from graphdown.training.lock import LOCK, locked
+from graphdown.training.lock import LOCK, held
 from graphdown.training.parallel import DataParallel
 from meshes import bilinear
 
@@ -357,8 +357,8 @@ def test_a_run_that_another_process_holds_is_refused(run, two_sources):
     folder, experiment = run
     before = files(folder)
     with (
-        locked(folder),
-        pytest.raises(ExperimentError, match=f"in use by process {os.getpid()} on"),
+        held(folder),
+        pytest.raises(GraphdownError, match=f"is in use by process {os.getpid()} on"),
     ):
         train(experiment, two_sources)
     assert files(folder) == before
