@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from graphdown.encoding import FILL_VALUE, descriptions, encodings
-from graphdown.regroup import Waiting
 
 
 def outline(first: xr.Dataset, time: xr.Dataset) -> xr.Dataset:
@@ -59,29 +58,44 @@ class Rows:
         at: tuple[int, ...] = (),
     ) -> None:
         self._file, self._lock, self._at = file, lock, at
-        self._waiting = {name: Waiting(length) for name, length in lengths.items()}
+        self._lengths = lengths
+        self._waiting: dict[Hashable, np.ndarray] = {}
+        self._count = dict.fromkeys(lengths, 0)
         self.written = dict.fromkeys(lengths, start)
 
     def append(self, part: xr.Dataset) -> None:
         """Take the next times of the fields."""
-        for name, waiting in self._waiting.items():
-            for rows in waiting.add(part[name].values):
-                self._put(name, rows)
+        for name, length in self._lengths.items():
+            values = part[name].values
+            while len(values):
+                values = values[self._take(name, values, length) :]
+                if self._count[name] == length:
+                    self._put(name)
 
     def finish(self) -> None:
         """Write what waits for others."""
-        for name, waiting in self._waiting.items():
-            rest = waiting.rest()
-            if rest is not None:
-                self._put(name, rest)
+        for name, count in self._count.items():
+            if count:
+                self._put(name)
 
-    def _put(self, name: Hashable, rows: np.ndarray) -> None:
-        start, end = self.written[name], self.written[name] + len(rows)
+    def _take(self, name: Hashable, values: np.ndarray, length: int) -> int:
+        """Let as many days wait as the row has room for; return how many those are."""
+        if name not in self._waiting:
+            self._waiting[name] = np.empty((length, *values.shape[1:]), values.dtype)
+        count = self._count[name]
+        taken = values[: length - count]
+        self._waiting[name][count : count + len(taken)] = taken
+        self._count[name] += len(taken)
+        return len(taken)
+
+    def _put(self, name: Hashable) -> None:
+        rows = self._waiting[name][: self._count[name]]
         if rows.dtype.kind == "f":
-            rows = np.where(np.isnan(rows), rows.dtype.type(FILL_VALUE), rows)
+            rows[np.isnan(rows)] = FILL_VALUE
+        start, end = self.written[name], self.written[name] + len(rows)
         with self._lock:
             self._file[name][(slice(start, end), *self._at)] = rows
-        self.written[name] = end
+        self.written[name], self._count[name] = end, 0
 
 
 class Growing(Rows):
