@@ -47,6 +47,8 @@ def train(
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
@@ -74,6 +76,8 @@ def pretrain(
 
     A training starts from it with: graphdown train EXPERIMENT --set pretrained.run=runs/pretrained
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
@@ -100,6 +104,8 @@ def finetune(
     """Go on training a run's emulator on other data; the same command resumes.
 
     Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
 
     Args:
         run: the run's folder, which stays as it is.

@@ -28,7 +28,7 @@ from graphdown.data.statics import target_ground
 from graphdown.data.stations import are_stations
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
-from graphdown.errors import GraphdownError
+from graphdown.errors import DamageError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -403,7 +403,7 @@ def load(run: str | Path) -> Emulator:
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
-        raise GraphdownError(
+        raise DamageError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
     with damage_told(folder / SCHEMA):
@@ -427,7 +427,7 @@ def load(run: str | Path) -> Emulator:
         arrays = {name: archive[name] for name in archive.files}
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
-        raise GraphdownError(
+        raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
@@ -463,7 +463,7 @@ def damage_told(path: Path) -> Iterator[None]:
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
         reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
         reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
-        raise GraphdownError(
+        raise DamageError(
             f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
             "again or repeat the training."
         ) from None

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
+from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from meshes import GraphSpec, RandomGrids
@@ -134,6 +135,8 @@ class TrainingSpec:
         ema_decay: decay of the moving average of the weights, which is what is used.
         validate_every: steps between validations, checkpoints and rows of metrics.csv.
         patience: validations without improvement before stopping early; 0 never stops early.
+        most_skipped: steps in a row that may be skipped because their loss or gradient was not
+            finite before training stops, and names their days in the run's stopped.json.
         warming_offset: augmentation: the same uniformly drawn number of kelvin [low, high] is
             added to all air temperatures of a day, source and target.
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
@@ -176,6 +179,7 @@ class TrainingSpec:
     ema_decay: float = 0.995
     validate_every: int = 250
     patience: int = 0
+    most_skipped: int = 20
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
     smoothing_km: float = 0.0
@@ -407,7 +411,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     import yaml
 
     text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    write_durably(path, text)
 
 
 def _plain(value: Any) -> Any:
@@ -529,7 +533,14 @@ def _check(experiment: Experiment, where: str) -> None:
     _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
-    positive = ("steps", "batch_size", "learning_rate", "validate_every", "clip_norm")
+    positive = (
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "validate_every",
+        "clip_norm",
+        "most_skipped",
+    )
     for key in positive:
         if not getattr(experiment.training, key) > 0:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")

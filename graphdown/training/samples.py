@@ -202,3 +202,8 @@ def source_of_step(step: int, turns: Sequence[int], seed: int) -> tuple[int, int
     order = np.random.default_rng([seed, 7919, done]).permutation(np.asarray(turns))
     source = int(order[place])
     return source, done * list(turns).count(source) + int(np.sum(order[:place] == source))
+
+
+def dates(time: xr.DataArray, days: np.ndarray) -> list[str]:
+    """Return days by their indices, as in "2001-01-31"."""
+    return [str(day) for day in time.isel(time=days).dt.strftime("%Y-%m-%d").values]
