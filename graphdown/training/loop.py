@@ -269,7 +269,7 @@ class Trainer(Run):
 
     def _named(self, step: int) -> tuple[str, list[str]]:
         spec, lengths = self.experiment.training, [len(own.source) for own in self.samples]
-        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM)
+        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM, self.turns)
         return self.samples[drawn.source].name, dates(self.times[drawn.source], drawn.days)
 
     def _scales(self) -> list[tuple[str, float]]:
