@@ -45,7 +45,7 @@ from meshes import GraphSpec, Grid, coverage
 from meshes.conventions import bounds_label
 
 FORMAT = 4
-BEFORE_HEADS = 3  # what emulators without heads, transforms and noise are written as
+BEFORE_HEADS = 3  # what emulators with none of `ModelSpec.optional` are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
 EVERY = slice(None)

@@ -23,7 +23,7 @@ FORMAT = 1
 PARAMETERS, SCHEMA = "parameters.npz", "pretrained.json"
 CARRIED = ("encode", "mesh_input", "mesh_update", "edge_states", "messages", "updates")
 MODEL, GRAPH = (
-    ("channels", "rounds", "messages"),
+    ("channels", "rounds", "messages", "attention_heads"),
     ("mesh_level", "coarsest_level", "encode_radius_km", "encoder"),
 )
 
