@@ -42,6 +42,7 @@ from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.regroup import regrouped
 from graphdown.times import time_axis
 from meshes import GraphSpec, Grid, coverage
+from meshes.archive import read_arrays
 from meshes.conventions import bounds_label
 
 FORMAT = 4
@@ -419,12 +420,8 @@ def load(run: str | Path) -> Emulator:
         model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)
-    with (
-        damage_told(folder / PARAMETERS),
-        open(folder / PARAMETERS, "rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        arrays = {name: archive[name] for name in archive.files}
+    with damage_told(folder / PARAMETERS):
+        arrays = read_arrays(folder / PARAMETERS)
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
         raise DamageError(

@@ -702,6 +702,12 @@ def _check_data(data: DataSpec, alone: bool, where: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ExperimentError(f"{where}: two sources are called {name!r}; rename one.")
+        # Files and folders are called after it.
+        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name in (".", ".."):
+            raise ExperimentError(
+                f"{where}: a source is called {name!r}; call it by 1 to 100 characters without "
+                "slashes."
+            )
     for source in every:
         given = [bool(source.files), source.view is not None, source.upscale is not None]
         if sum(given) != 1:

@@ -17,6 +17,7 @@ from graphdown.model import ModelSpec
 from graphdown.provenance import checkpoint_sha256
 from graphdown.training.start import check_same, hashed
 from meshes import GraphSpec
+from meshes.archive import read_arrays
 
 FOLDER = "pretrained"
 FORMAT = 1
@@ -102,12 +103,8 @@ def load_pretrained(run: str | Path) -> Pretrained:
         parts = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         name, written = schema["name"], schema["sha256"]
         normaliser = Normaliser.from_dict(schema["normaliser"])
-    with (
-        damage_told(folder / PARAMETERS),
-        open(folder / PARAMETERS, "rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        params = {name: archive[name] for name in archive.files}
+    with damage_told(folder / PARAMETERS):
+        params = read_arrays(folder / PARAMETERS)
     found = Pretrained(name, *parts, normaliser, params)
     if found.sha256 != written:
         raise DamageError(
