@@ -463,7 +463,7 @@ DAMAGED = {
         "do not have the hash",
     ),
     "parameters cut off": (PARAMETERS, truncated, "not a zip file"),
-    "parameters empty": (PARAMETERS, partial(truncated, keep=0), "No data left in file"),
+    "parameters empty": (PARAMETERS, partial(truncated, keep=0), "File is not a zip file"),
     "parameters garbled": (PARAMETERS, garbled, "Bad CRC-32"),
     "parameters gone": (PARAMETERS, lambda path: path.unlink(), "the file is absent"),
     "parameters of another": (PARAMETERS, of_another_seed, "do not have the hash"),
