@@ -441,13 +441,16 @@ def work(options: argparse.Namespace) -> None:
 
 def watch(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Let processes do cases until the time is over; return what they told."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     until, first, every = time.monotonic() + 60 * options.minutes, options.first, []
     while (left := until - time.monotonic()) > 0 and first < options.first + options.cases:
         words = [sys.executable, __file__, "--work", "--seed", str(options.seed)]
         words += ["--minutes", str(left / 60), "--first", str(first)]
         words += ["--cases", str(options.first + options.cases - first), "--kinds", *options.kinds]
         with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
+            process = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True
+            )
             assert process.stdout is not None
             begun = None
             for line in process.stdout:
