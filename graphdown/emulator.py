@@ -29,6 +29,7 @@ from graphdown.data.stations import are_stations
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import DamageError, GraphdownError
+from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -416,8 +417,9 @@ def load(run: str | Path) -> Emulator:
             f"one reads up to {FORMAT}); update graphdown."
         )
     with damage_told(folder / SCHEMA):
-        name, written = schema["name"], schema["sha256"]
-        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
+        name, written = str(schema["name"]), schema["sha256"]
+        model = parse_as(ModelSpec, schema["model"], "model")
+        spec = parse_as(GraphSpec, schema["graph"], "graph")
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)
     with damage_told(folder / PARAMETERS):

@@ -455,7 +455,7 @@ DAMAGED = {
     "unknown setting": (
         SCHEMA,
         lambda path: path.write_text(path.read_text().replace('"rounds"', '"loops"')),
-        "unexpected keyword argument 'loops'",
+        "model: unknown key 'loops'; known keys are",
     ),
     "hash of another": (
         SCHEMA,
