@@ -239,7 +239,7 @@ def downscale(
     if target:
         with opened_target(target) as place:
             emulator = emulator.onto(place, read_statics(statics) if statics else None)
-    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
+    needed, may_lack = emulator.needed, emulator.may_lack
     ds, understood = read_files(inputs, stated.request(needed, ["orog", *may_lack]))
     log_notes(understood.notes)
     past = None

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 BINDING = ("target_embedding", "target_regression", "modes")
 # Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = ("heads", "transforms", "noise")
+OPTIONAL = ("heads", "transforms", "noise", "conserve_mean")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class ModelSpec:
         noise: random numbers for each member and day that change scale and shift of the normalised
             states (conditional layer normalisation), so that the network makes an ensemble; 0 for
             one that does not. It is learned by the loss "crps".
+        conserve_mean: with sub-steps in time, whether their mean is made to equal the network's
+            own prediction of the coarse step's mean, to rounding.
     """
 
     channels: int = 64
@@ -49,6 +51,7 @@ class ModelSpec:
     heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)
     transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
     noise: int = 0
+    conserve_mean: bool = False
 
     @property
     def binding(self) -> tuple[str, ...]:

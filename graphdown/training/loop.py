@@ -96,7 +96,7 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
     data = data or load_for(experiment)
     keep_freed_memory()
     run = open_run(experiment)
-    return Trainer(experiment, data, run).run()
+    return Trainer(experiment.by_steps, data, run).run()
 
 
 def load_for(experiment: Experiment) -> ExperimentData:
@@ -150,7 +150,9 @@ class Trainer(Run):
         self.validation = [
             samples for name in data.sources for samples in self._validation(data, name)
         ]
-        network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
+        hours = experiment.time.step_hours
+        parts = experiment.model, self.geometry, self.normaliser
+        network = new_network(*parts, experiment.seed, hours)
         if network.regression is not None and start is None:
             fitted = fit_target_regression(
                 self.samples,
@@ -202,7 +204,8 @@ class Trainer(Run):
             pair = validation_pair(data, e, name, grid)
             around = e.model.target_regression
             names, own = (e.predictors, e.targets), self.adjustments.get(name)
-            samples = make_samples(name, pair, *names, self.geometry, around, own)
+            hours = e.time.step_hours
+            samples = make_samples(name, pair, *names, self.geometry, around, own, hours)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
@@ -283,7 +286,7 @@ class Trainer(Run):
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
         weights = named_values(self._whole(params))
-        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights)
+        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights, e.time)
         put(self.folder / self.result, emulator.save)
 
 
