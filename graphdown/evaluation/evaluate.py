@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.evaluation import (
-    diurnal,
     distribution,
+    diurnal,
     error,
     multivariate,
     precipitation,
