@@ -97,7 +97,7 @@ class Normaliser:
         """
         names = self.predictors
         starts = [start_of(target, self.targets, names) for target in self.targets]
-        shape = len(starts), max(1, *map(len, starts))
+        shape = len(starts), max([1, *map(len, starts)])
         column, weight = np.full(shape, len(names)), np.zeros(shape)
         for t, start in enumerate(starts):
             for k, (name, share) in enumerate(start.items()):
