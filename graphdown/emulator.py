@@ -29,7 +29,7 @@ from graphdown.data.stations import are_stations
 from graphdown.data.steps import check_step, substep_axis, windowed
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
-from graphdown.errors import GraphdownError
+from graphdown.errors import DamageError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -49,9 +49,10 @@ from meshes.conventions import bounds_label
 
 FORMAT = 5
 BEFORE_TIME = 4  # what emulators of single days are written as
-BEFORE_HEADS = 3  # what emulators without heads, transforms and noise are written as
+BEFORE_HEADS = 3  # what emulators with none of `ModelSpec.optional` are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
+EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
@@ -183,6 +184,7 @@ class Emulator:
         historical: xr.Dataset | None = None,
         members: int = 0,
         seed: int = 0,
+        days: slice = EVERY,
     ) -> "Stream":
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -192,11 +194,14 @@ class Emulator:
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
             units, historical, members, seed: as for `downscale`. Days come with all members.
+            days: which of them. Starting at a multiple of BATCH and ending at one or with the last
+                day, they are bit for bit those of a stream of all days on the same machine, if that
+                uses the same source points.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        work = self._work(coarse, units, historical, members, seed)
+        work = self._work(coarse, units, historical, members, seed, days)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
@@ -206,7 +211,7 @@ class Emulator:
                     start += len(values)
                     yield self.dataset(values, time, coarse.attrs)
 
-        return Stream(work.made_at, parts())
+        return Stream(work.made_at, parts(), work.source)
 
     def _work(
         self,
@@ -215,6 +220,7 @@ class Emulator:
         historical: xr.Dataset | None,
         members: int,
         seed: int,
+        days: slice = EVERY,
     ) -> "_Work":
         """Check a dataset and return what is to be done."""
         drawing = self._members(members, seed)
@@ -225,7 +231,8 @@ class Emulator:
             check_not_sub_daily(ds, where)
         else:
             check_step(ds, self.time.seconds, where)
-        source = SourceDays(windowed(ds, self.time), self.normaliser.predictors, where, notes)
+        ds = windowed(ds, self.time).isel(time=days)
+        source = SourceDays(ds, self.normaliser.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
         covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
         check_cover(covered, source.grid, self.geometry.target, where, notes)
@@ -235,7 +242,8 @@ class Emulator:
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
         parts = self._network, self.normaliser, graph, values, adjustment, time
-        return _Work(*parts, members, drawing, self.time, self.makes_means)
+        made_at = self.times_made(time)
+        return _Work(*parts, source.grid, made_at, members, drawing, self.time, self.makes_means)
 
     def _members(self, members: int, seed: int) -> Members | None:
         """Return what draws an ensemble of so many members, None for none."""
@@ -250,6 +258,24 @@ class Emulator:
         parts = seed, self.model.noise, readout, self.geometry.target
         own = Members(*parts, self.time.step_hours)
         return own if members else None
+
+    @property
+    def makes_days(self) -> bool:
+        """Whether what it makes is daily."""
+        return self.time.is_daily and self.times_a_step == 1
+
+    @property
+    def times_a_step(self) -> int:
+        """How many times it makes of each step."""
+        return 1 if self.makes_means else self.time.substeps
+
+    def times_made(self, steps: xr.Dataset) -> xr.Dataset:
+        """Return the coordinate `time` of what it makes of steps, and its bounds, if any.
+
+        Args:
+            steps: their coordinate `time`, and its bounds, if any.
+        """
+        return steps if self.makes_means else substep_axis(steps, self.time)
 
     def means(self) -> "Emulator":
         """Return the emulator that makes the means over its steps, not their sub-steps.
@@ -375,10 +401,12 @@ class Stream:
     Attributes:
         time: the coordinate `time` of all of them and its bounds, if any.
         parts: some days at a time, in order; together they are what `Emulator.downscale` returns.
+        source: the source's grid; points at which a predictor never has a value are masked.
     """
 
     time: xr.Dataset
     parts: Generator[xr.Dataset, None, None]
+    source: Grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -389,7 +417,8 @@ class _Work:
         network, normaliser, graph: as for `run_network`.
         values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
-        time: of the days, as in `Stream`.
+        time: of the days.
+        source, made_at: see `Stream`, whose `time` is `made_at`.
         members: how many, 0 for one field a day.
         drawing: draws their random numbers, None without members.
         steps: in time, of which the network takes and makes what; those of days by default.
@@ -402,15 +431,12 @@ class _Work:
     values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
     time: xr.Dataset
+    source: Grid
+    made_at: xr.Dataset
     members: int = 0
     drawing: Members | None = None
     steps: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
-
-    @property
-    def made_at(self) -> xr.Dataset:
-        """The coordinate `time` of what is made, and its bounds, if any."""
-        return self.time if self.makes_means else substep_axis(self.time, self.steps)
 
     def results(self) -> Generator[np.ndarray, None, None]:
         """Yield the targets [time, Nt, T] by batches, the next one being made meanwhile.
@@ -449,7 +475,7 @@ def load(run: str | Path) -> Emulator:
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
-        raise GraphdownError(
+        raise DamageError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
     with damage_told(folder / SCHEMA):
@@ -474,7 +500,7 @@ def load(run: str | Path) -> Emulator:
         arrays = {name: archive[name] for name in archive.files}
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
-        raise GraphdownError(
+        raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
@@ -510,7 +536,7 @@ def damage_told(path: Path) -> Iterator[None]:
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
         reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
         reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
-        raise GraphdownError(
+        raise DamageError(
             f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
             "again or repeat the training."
         ) from None

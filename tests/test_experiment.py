@@ -83,6 +83,10 @@ WRONG = {
     "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
     "variable": ({("output",): "${GRAPHDOWN_NOT_SET}/x"}, ["'output'", "GRAPHDOWN_NOT_SET"]),
     "steps": ({("training",): {"steps": 0}}, ["'training.steps'", "greater than 0"]),
+    "heads": (
+        {("model",): {"channels": 10, "messages": "attention"}},
+        ["'model'", "4 attention_heads", "10 channels", "change either"],
+    ),
     "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
     "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),
     "may lack a target": ({("may_lack",): ["tas"]}, ["'may_lack'", "'tas'", "a target"]),
