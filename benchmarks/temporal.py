@@ -4,7 +4,7 @@ Same steps, same truth. Methods:
   bilinear         the step's mean by bilinear interpolation, then straight lines in time;
   ridge            the step's mean by a ridge per cell, then straight lines in time;
   window           the same, the ridge on all steps of the network's window;
-  by sub-step      a ridge per cell on the window, for each sub-step on its own;
+  by sub-step      bilinear, corrected in each sub-step by a ridge per cell on the window;
   regression       what the network starts from: its regression on the mesh nodes around each cell;
   network          the experiment;
   conserved        the same with `model.conserve_mean`.
@@ -35,7 +35,8 @@ from results_table import (
 import graphdown
 from graphdown.baselines import Bilinear, Ridge
 from graphdown.data import ExperimentData, load_data
-from graphdown.data.steps import linear_in_time, unfolded
+from graphdown.data.rules import Notes
+from graphdown.data.steps import folded, linear_in_time, unfolded
 from graphdown.experiment import Experiment
 from graphdown.variables import variables_of
 from meshes import Grid
@@ -119,20 +120,23 @@ def baseline(
 ) -> tuple[xr.Dataset, xr.Dataset | None]:
     """Return the sub-steps by a method without a network, and the step means they are made of."""
     names, spec = list(experiment.targets), experiment.time
-    own = names
-    if method == "by sub-step":
-        own = [name for name in spec.targets(names) if name not in names]
     seen = list(experiment.by_steps.predictors)
     seen = list(variables_of(seen)) if method in SPATIAL else seen
-
-    def pair(period: str) -> tuple[xr.Dataset, xr.Dataset]:
-        given, wanted = data.pair(experiment, source, period)
-        return given[seen], wanted[own]
-
-    made = SPATIAL.get(method, Ridge)().fit([pair("train")], validation=[pair("validation")])
-    predicted = made.predict(coarse[seen])
+    train, later = (data.pair(experiment, source, period) for period in ("train", "validation"))
     if method == "by sub-step":
-        return unfolded(predicted, spec, names), None
+        line = Bilinear().fit([(train[0], train[1][names])])
+
+        def lines(given: xr.Dataset) -> xr.Dataset:
+            made = linear_in_time(line.predict(given), spec)
+            made = folded(made, spec, names, method, Notes()).drop_vars(names)
+            return made.assign_coords(time=given.time)
+
+        train, later = ((given, wanted - lines(given)) for given, wanted in (train, later))
+        ridge = Ridge().fit([train], validation=[later])
+        return unfolded(ridge.predict(coarse) + lines(coarse), spec, names), None
+    pairs = [(given[seen], wanted[names]) for given, wanted in (train, later)]
+    made = SPATIAL.get(method, Ridge)().fit(pairs[:1], validation=pairs[1:])
+    predicted = made.predict(coarse[seen])
     return linear_in_time(predicted, spec), predicted
 
 

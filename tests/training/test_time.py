@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from graphdown.baselines import Bilinear
+from graphdown.cli import main
 from graphdown.data.load import load_data
 from graphdown.data.steps import linear_in_time, unfolded
 from graphdown.emulator import SCHEMA, Emulator, load, named_values
@@ -173,6 +174,25 @@ def test_a_stream_from_a_file_is_the_whole(run, file, data, tmp_path, monkeypatc
         np.testing.assert_allclose(
             made.tas.sel(time=untouched), whole.tas.sel(time=untouched), atol=1e-4
         )
+
+
+def test_shards_of_sub_steps_make_the_whole(run, data, tmp_path, monkeypatch, capsys):
+    """Chunks and shards begin within a step, batches do not."""
+    monkeypatch.setattr("graphdown.encoding.CHUNK_BYTES", 7 * 4 * GRID.size)
+    for module in ("emulator", "downscaling"):
+        monkeypatch.setattr(f"graphdown.{module}.BATCH", 4)
+    coarse, _ = data.pair(run[1], "own", "test")
+    coarse[list(PREDICTORS)].to_netcdf(tmp_path / "coarse.nc")
+    call = ["downscale", str(run[0]), str(tmp_path / "coarse.nc"), "-o"]
+    for k in (2, 1, 3):
+        main([*call, str(tmp_path / "parts.zarr"), "--shard", f"{k}/3"])
+    main([*call, str(tmp_path / "parts.zarr"), "--merge"])
+    assert "Wrote 60 times of tas" in capsys.readouterr().out
+    whole = load(run[0]).downscale(coarse)
+    with xr.open_zarr(tmp_path / "parts.zarr", chunks=None) as made:
+        np.testing.assert_allclose(made.tas, whole.tas, atol=1e-4)
+        assert (made.indexes["time"] == whole.indexes["time"]).all()
+        np.testing.assert_array_equal(made.time_bnds, whole.time_bnds)
 
 
 @pytest.mark.parametrize("window", [[0], [-2, -1, 0, 1]])
