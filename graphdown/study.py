@@ -90,11 +90,11 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
                 name=name,
                 seen=name in data.sources,
                 coarse=coarse,
-                truth=unfolded(truth, experiment.time, names)[names],
+                truth=unfolded(truth, experiment.time, names),
                 predictions={m: predict(coarse)[names] for m, predict in methods.items()},
                 reference=(
                     {m: predict(past_coarse)[names] for m, predict in methods.items()},
-                    unfolded(past_truth, experiment.time, names)[names],
+                    unfolded(past_truth, experiment.time, names),
                 ),
             )
         )

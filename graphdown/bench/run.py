@@ -148,8 +148,8 @@ class Run:
         past_coarse, past_truth = data.pair(experiment, source, "validation")
         parts = []
         for predict in methods:
-            sides = predict(coarse)[names], unfolded(truth, steps, names)[names]
-            reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)[names]
+            sides = predict(coarse)[names], unfolded(truth, steps, names)
+            reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)
             found = evaluate(*sides, reference)
             # Other sources have other weather: their draws are independent.
             seed = crc32(source.encode())

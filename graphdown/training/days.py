@@ -124,8 +124,8 @@ def training_days(
     values = _complete(stored, coarse, grid, names, where, beside)
     own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
     wanted = own.days(fine["time"], targets)
-    parts = source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank
-    return PairedDays(*parts, step_hours=experiment.time.step_hours)
+    given = source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank
+    return PairedDays(*given, step_hours=experiment.time.step_hours)
 
 
 def _beside(record: xr.DataArray, time: xr.DataArray, experiment: Experiment) -> list[xr.DataArray]:
@@ -160,8 +160,8 @@ def paired_days(
     coarse, fine = pair
     grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
     wanted = field_values(fine, targets, target)
-    parts = name, grid, values, wanted, coarse["time"], coarse.get("orog")
-    return PairedDays(*parts, step_hours=step_hours)
+    given = name, grid, values, wanted, coarse["time"], coarse.get("orog")
+    return PairedDays(*given, step_hours=step_hours)
 
 
 def _complete(
