@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
 from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
+from graphdown.steps import TimeSpec
+from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE
 from meshes import GraphSpec, RandomGrids
 
 DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
@@ -285,7 +286,7 @@ class Experiment:
         name: title of the report.
         output: the run's folder.
         predictors, targets: CF/CMIP names.
-        data, periods, graph, model, training: see their classes.
+        data, periods, graph, model, training, time: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
         may_lack: predictors that a source may lack; the network sees their mean and a flag there.
@@ -324,7 +325,18 @@ class Experiment:
     finetune: FinetuneSpec | None = None
     pretrained: PretrainedSpec | None = None
     pretrain: PretrainSpec | None = None
+    time: TimeSpec = field(default_factory=TimeSpec)
     seed: int = 0
+
+    @property
+    def by_steps(self) -> "Experiment":
+        """The experiment with each step that the network sees or makes as variables of its own."""
+        return dataclasses.replace(
+            self,
+            predictors=self.time.predictors(self.predictors),
+            targets=self.time.targets(self.targets),
+            may_lack=self.time.predictors(self.may_lack),
+        )
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -574,6 +586,7 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
+    _check_time(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
     if experiment.finetune is not None and experiment.pretrained is not None:
@@ -660,6 +673,44 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.multiscale_km' holds radii greater than 0, and adds to the loss "
             "'crps' only; leave it empty without one."
+        )
+
+
+def _check_time(experiment: Experiment, where: str) -> None:
+    """Check steps in time, and what does not go with them."""
+    time, model = experiment.time, experiment.model
+    others = {
+        "model.modes": bool(model.modes),
+        "pretrain": experiment.pretrain is not None,
+        "pretrained": experiment.pretrained is not None,
+    }
+    for key, is_given in others.items():
+        if is_given and time != TimeSpec():
+            raise ExperimentError(
+                f"{where}: {key!r} knows single days only and does not go with 'time'; drop one."
+            )
+    if experiment.data.world is not None and (not time.is_daily or time.substeps > 1):
+        raise ExperimentError(
+            f"{where}: the embedded world is daily; leave out 'time.step_hours' and "
+            "'time.substeps'."
+        )
+    extremes = [name for name in experiment.targets if name in DAILY_EXTREMES]
+    if time.substeps > 1 and extremes:
+        raise ExperimentError(
+            f"{where}: 'targets' names {extremes[0]!r}, an extreme of a day, which has no "
+            "sub-steps; take 'tas'."
+        )
+    if not model.conserve_mean:
+        return
+    if time.substeps == 1:
+        raise ExperimentError(
+            f"{where}: 'model.conserve_mean' is about the sub-steps of a step; set "
+            "'time.substeps' or drop it."
+        )
+    if model.heads or model.transforms:
+        raise ExperimentError(
+            f"{where}: 'model.conserve_mean' does not go with 'model.heads' and "
+            "'model.transforms', in which means are other ones; drop it or them."
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 BINDING = ("target_embedding", "target_regression", "modes")
 # Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = ("heads", "transforms", "noise", "attention_heads")
+OPTIONAL = ("heads", "transforms", "noise", "attention_heads", "conserve_mean")
 ATTENTION_HEADS = 4
 
 
@@ -40,6 +40,8 @@ class ModelSpec:
             states (conditional layer normalisation), so that the network makes an ensemble; 0 for
             one that does not. It is learned by the loss "crps".
         attention_heads: of the messages "attention"; they share the channels evenly.
+        conserve_mean: with sub-steps in time, whether their mean is made to equal the network's
+            own prediction of the coarse step's mean, to rounding.
     """
 
     channels: int = 64
@@ -54,6 +56,7 @@ class ModelSpec:
     transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
     noise: int = 0
     attention_heads: int = ATTENTION_HEADS
+    conserve_mean: bool = False
 
     @property
     def binding(self) -> tuple[str, ...]:

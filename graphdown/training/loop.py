@@ -105,7 +105,7 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
     keep_freed_memory()
     check_run(experiment, Path(experiment.output))
     with held(Path(experiment.output)):
-        return Trainer(experiment, data, open_run(experiment)).run()
+        return Trainer(experiment.by_steps, data, open_run(experiment)).run()
 
 
 def load_for(experiment: Experiment) -> ExperimentData:
@@ -178,7 +178,9 @@ class Trainer(Run):
                 part for own in self.validation for part in (own.source, own.fine)
             ),
         }
-        network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
+        hours = experiment.time.step_hours
+        parts = experiment.model, self.geometry, self.normaliser
+        network = new_network(*parts, experiment.seed, hours)
         if network.regression is not None and start is None:
             fitted = fit_target_regression(
                 self.samples,
@@ -230,7 +232,8 @@ class Trainer(Run):
             pair = validation_pair(data, self._view[name], name, grid)
             around = e.model.target_regression
             names, own = (e.predictors, e.targets), self.adjustments.get(name)
-            samples = make_samples(name, pair, *names, self.geometry, around, own)
+            hours = e.time.step_hours
+            samples = make_samples(name, pair, *names, self.geometry, around, own, hours)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
@@ -322,7 +325,7 @@ class Trainer(Run):
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
         weights = named_values(self._whole(params))
-        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights)
+        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights, e.time)
         put(self.folder / self.result, emulator.save)
 
 
