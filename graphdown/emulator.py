@@ -28,7 +28,7 @@ from graphdown.data.statics import target_ground
 from graphdown.data.stations import are_stations
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
-from graphdown.errors import GraphdownError
+from graphdown.errors import DamageError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -48,6 +48,7 @@ FORMAT = 4
 BEFORE_HEADS = 3  # what emulators with none of `ModelSpec.optional` are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
+EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
@@ -161,6 +162,7 @@ class Emulator:
         historical: xr.Dataset | None = None,
         members: int = 0,
         seed: int = 0,
+        days: slice = EVERY,
     ) -> "Stream":
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -170,11 +172,14 @@ class Emulator:
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
             units, historical, members, seed: as for `downscale`. Days come with all members.
+            days: which of them. Starting at a multiple of BATCH and ending at one or with the last
+                day, they are bit for bit those of a stream of all days on the same machine, if that
+                uses the same source points.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        work = self._work(coarse, units, historical, members, seed)
+        work = self._work(coarse, units, historical, members, seed, days)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
@@ -184,7 +189,7 @@ class Emulator:
                     start += len(values)
                     yield self.dataset(values, time, coarse.attrs)
 
-        return Stream(work.time, parts())
+        return Stream(work.time, parts(), work.source)
 
     def _work(
         self,
@@ -193,6 +198,7 @@ class Emulator:
         historical: xr.Dataset | None,
         members: int,
         seed: int,
+        days: slice = EVERY,
     ) -> "_Work":
         """Check a dataset and return what is to be done."""
         drawing = self._members(members, seed)
@@ -200,6 +206,7 @@ class Emulator:
         needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
         ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
         check_not_sub_daily(ds, where)
+        ds = ds.isel(time=days)
         source = SourceDays(ds, self.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
         covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
@@ -210,7 +217,7 @@ class Emulator:
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
         parts = self._network, self.normaliser, graph, values, adjustment, time
-        return _Work(*parts, members, drawing)
+        return _Work(*parts, source.grid, members, drawing)
 
     def _members(self, members: int, seed: int) -> Members | None:
         """Return what draws an ensemble of so many members, None for none."""
@@ -334,10 +341,12 @@ class Stream:
     Attributes:
         time: the coordinate `time` of all of them and its bounds, if any.
         parts: some days at a time, in order; together they are what `Emulator.downscale` returns.
+        source: the source's grid; points at which a predictor never has a value are masked.
     """
 
     time: xr.Dataset
     parts: Generator[xr.Dataset, None, None]
+    source: Grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,7 +357,7 @@ class _Work:
         network, normaliser, graph: as for `run_network`.
         values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
-        time: see `Stream`.
+        time, source: see `Stream`.
         members: how many, 0 for one field a day.
         drawing: draws their random numbers, None without members.
     """
@@ -359,6 +368,7 @@ class _Work:
     values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
     time: xr.Dataset
+    source: Grid
     members: int = 0
     drawing: Members | None = None
 
@@ -393,7 +403,7 @@ def load(run: str | Path) -> Emulator:
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
-        raise GraphdownError(
+        raise DamageError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
     with damage_told(folder / SCHEMA):
@@ -417,7 +427,7 @@ def load(run: str | Path) -> Emulator:
         arrays = {name: archive[name] for name in archive.files}
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
-        raise GraphdownError(
+        raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
@@ -453,7 +463,7 @@ def damage_told(path: Path) -> Iterator[None]:
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
         reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
         reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
-        raise GraphdownError(
+        raise DamageError(
             f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
             "again or repeat the training."
         ) from None

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
+from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from meshes import GraphSpec, RandomGrids
@@ -134,6 +135,8 @@ class TrainingSpec:
         ema_decay: decay of the moving average of the weights, which is what is used.
         validate_every: steps between validations, checkpoints and rows of metrics.csv.
         patience: validations without improvement before stopping early; 0 never stops early.
+        most_skipped: steps in a row that may be skipped because their loss or gradient was not
+            finite before training stops, and names their days in the run's stopped.json.
         warming_offset: augmentation: the same uniformly drawn number of kelvin [low, high] is
             added to all air temperatures of a day, source and target.
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
@@ -176,6 +179,7 @@ class TrainingSpec:
     ema_decay: float = 0.995
     validate_every: int = 250
     patience: int = 0
+    most_skipped: int = 20
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
     smoothing_km: float = 0.0
@@ -211,6 +215,9 @@ class FinetuneOptions:
             not given, the whole period.
         held_out: share of the days of each month of those years, at its end, that is not learned
             from but chooses when to stop; 0 lets `periods.validation` choose.
+        replay: share of the steps that go on with the sources, and the years, that the run itself
+            learned from, against forgetting them (experience replay, Rolnick et al. 2019, arXiv
+            1811.11682); they have the same share in choosing when to stop.
     """
 
     moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
@@ -219,6 +226,7 @@ class FinetuneOptions:
     depth_decay: float = 1.0
     years: int | None = None
     held_out: float = 0.2
+    replay: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +238,12 @@ class FinetuneSpec(FinetuneOptions):
     Attributes:
         run: folder of the run that trained it.
         sha256: hash of its weights and statistics; filled in when the fine-tuning starts.
+        replayed: names of the experiment's sources that are replayed.
     """
 
     run: str
     sha256: str | None = None
+    replayed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -401,7 +411,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     import yaml
 
     text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    write_durably(path, text)
 
 
 def _plain(value: Any) -> Any:
@@ -523,7 +533,14 @@ def _check(experiment: Experiment, where: str) -> None:
     _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
-    positive = ("steps", "batch_size", "learning_rate", "validate_every", "clip_norm")
+    positive = (
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "validate_every",
+        "clip_norm",
+        "most_skipped",
+    )
     for key in positive:
         if not getattr(experiment.training, key) > 0:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
@@ -630,8 +647,14 @@ def _check_finetune(spec: FinetuneSpec, where: str) -> None:
         "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
         "years": (spec.years is None or spec.years >= 0, "not be negative"),
         "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+        "replay": (0.05 <= spec.replay <= 0.95 or not spec.replay, "be 0 or lie in [0.05, 0.95]"),
     }
     _demand(right, spec, "finetune", where)
+    if bool(spec.replay) != bool(spec.replayed):
+        raise ExperimentError(
+            f"{where}: 'finetune.replay' and 'finetune.replayed', the sources, belong together; "
+            "'graphdown finetune --replay' names the sources of the run."
+        )
 
 
 def _check_pretrain(spec: PretrainSpec, experiment: Experiment, where: str) -> None:

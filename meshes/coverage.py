@@ -15,7 +15,7 @@ from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, in_cap
 SAMPLE = 0.25
 NEAREST_CELLS = 4
 CELLS_AROUND = 5.0
-QUICK_SAMPLE = 1000
+QUICK_SAMPLE = 50
 # A point on the edge of a cell counts as in it, by this share of the cell's size.
 EDGE_SLACK = 0.002
 

@@ -125,10 +125,9 @@ class Run:
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
         """Return what gives, for a source, the methods that were learned; several count alike."""
         experiment = self.experiment
-        own = _of_sources(data, experiment)
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
-            fitted = fit_baselines(experiment, own, strategy.steps)
+            fitted = fit_baselines(experiment, _of_sources(data, experiment), strategy.steps)
             return lambda source: list(fitted.methods(source).values())
         from graphdown.training import finetune_experiment, train
 
@@ -136,7 +135,7 @@ class Run:
             run = strategy.run or str(self._start.folder)
             options = {**asdict(strategy.finetune), "years": self.task.years}
             experiment = finetune_experiment(run, experiment, self.folder, **options)
-        emulator = train(experiment, own)
+        emulator = train(experiment, _of_sources(data, experiment))
         whole = self.study.experiment_of(self.task.strategy)
         return lambda source: [downscaling(whole, data, emulator, source)]
 

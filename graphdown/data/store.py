@@ -256,12 +256,17 @@ def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[
         shutil.rmtree(new, ignore_errors=True)
 
 
-def parts_of(ds: xr.Dataset) -> Iterator[xr.Dataset]:
-    """Yield the days of a dataset in parts of about 64 MiB, whole chunks where it has chunks."""
+def parts_of(ds: xr.Dataset, size: int | None = None) -> Iterator[xr.Dataset]:
+    """Yield the days of a dataset in parts, whole chunks where it has chunks.
+
+    Args:
+        ds: fields [time, ...].
+        size: bytes of a part, about; PART_BYTES if not given.
+    """
     days = ds.sizes["time"]
     timed = [v for v in ds.data_vars.values() if "time" in v.dims]
     per_day = max(1, sum(4 * v.size for v in timed) // max(days, 1))
-    most = max(1, PART_BYTES // per_day)
+    most = max(1, (PART_BYTES if size is None else size) // per_day)
     chunks = ds.unify_chunks().chunksizes.get("time")
     ends = np.cumsum(chunks) if chunks else np.arange(most, days + most, most)
     start = 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import damage_told, named_values, versions, with_values
-from graphdown.errors import GraphdownError
+from graphdown.errors import DamageError, GraphdownError
 from graphdown.experiment import Experiment
 from graphdown.model import ModelSpec
 from graphdown.provenance import checkpoint_sha256
@@ -94,7 +94,7 @@ def load_pretrained(run: str | Path) -> Pretrained:
     """
     folder = Path(run) / FOLDER
     if not (folder / SCHEMA).is_file():
-        raise GraphdownError(
+        raise DamageError(
             f"{str(run)!r} holds no pretraining; give the folder that 'graphdown pretrain' wrote."
         )
     with damage_told(folder / SCHEMA):
@@ -110,7 +110,7 @@ def load_pretrained(run: str | Path) -> Pretrained:
         params = {name: archive[name] for name in archive.files}
     found = Pretrained(name, *parts, normaliser, params)
     if found.sha256 != written:
-        raise GraphdownError(
+        raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the pretraining."
         )
