@@ -181,13 +181,14 @@ class Reader:
 def assert_shown(block: Block, said: str) -> None:
     """Hold the lines that a page shows against what was printed: there, in order, without gaps."""
     masked = block.mark == "output: numbers differ"
-    shown, printed = (_lines(text, masked) for text in (block.text, said))
+    shown, printed = (lines_of(text, masked) for text in (block.text, said))
     starts = range(len(printed) - len(shown) + 1)
     there = any(printed[n : n + len(shown)] == shown for n in starts)
     assert there, f"{block.where} shows\n{block.text}\nbut this was printed:\n{said}"
 
 
-def _lines(text: str, masked: bool) -> list[str]:
+def lines_of(text: str, masked: bool) -> list[str]:
+    """Return the lines that are not empty; masked, any number is the same as any other."""
     if masked:
         text = re.sub(r"[-+]?\d[\d.,:e+-]*\*?", "#", text)
         text = re.sub(r" +", " ", text)
