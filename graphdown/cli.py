@@ -47,6 +47,8 @@ def train(
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
@@ -74,6 +76,8 @@ def pretrain(
 
     A training starts from it with: graphdown train EXPERIMENT --set pretrained.run=runs/pretrained
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
@@ -100,6 +104,8 @@ def finetune(
     """Go on training a run's emulator on other data; the same command resumes.
 
     Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
 
     Args:
         run: the run's folder, which stays as it is.
@@ -339,14 +345,19 @@ def graph(
 
 
 def _grid(name: str) -> Any:
-    import xarray as xr
-
     import meshes
+    from graphdown.data.files import close_pieces, open_pieces, unreadable
+    from graphdown.data.rules import Notes
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)
-    with xr.open_dataset(name, engine="netcdf4") as ds:
-        return meshes.Grid.from_dataset(ds)
+    pieces = list(open_pieces([name], Notes()))
+    try:
+        return meshes.Grid.from_dataset(pieces[0].ds)
+    except (OSError, RuntimeError) as error:
+        raise unreadable(name, error) from None
+    finally:
+        close_pieces(pieces)
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:

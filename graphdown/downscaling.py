@@ -171,12 +171,13 @@ def _make(work: Work, unfinished: Unfinished, shard: Shard, journal: Journal) ->
         for stretch in left:
             before = journal.done
             with work.opened(stretch.member) as ds:
-                days = _batches(stretch, plan.days)
-                stream = work.stream(ds, days)
+                each = work.emulator.times_a_step
+                times = _batches(stretch, plan.days, BATCH * each)
+                stream = work.stream(ds, slice(times.start // each, times.stop // each))
                 _check_source(journal, stretch, stream)
                 with closing(stream.parts) as parts, deferred_stop() as stop:
                     rows = unfinished.rows(stretch)
-                    for part in _within(parts, days.start, stretch):
+                    for part in _within(parts, times.start, stretch):
                         stop.heed()
                         rows.append(part)
                         progress.add(part.sizes["time"])
@@ -185,9 +186,9 @@ def _make(work: Work, unfinished: Unfinished, shard: Shard, journal: Journal) ->
                     unfinished.count(journal, stretch, before, rows)
 
 
-def _batches(stretch: Stretch, days: int) -> slice:
+def _batches(stretch: Stretch, days: int, batch: int) -> slice:
     """Return the whole batches that hold a stretch: a day's bits may hang on its batch."""
-    return slice(stretch.first // BATCH * BATCH, min(-(-stretch.end // BATCH) * BATCH, days))
+    return slice(stretch.first // batch * batch, min(-(-stretch.end // batch) * batch, days))
 
 
 def _within(parts: Iterable[xr.Dataset], at: int, stretch: Stretch) -> Iterator[xr.Dataset]:

@@ -1,7 +1,6 @@
 """Files that are on the disk when they are said to be, whole, whatever happens to the machine."""
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,19 +8,17 @@ from pathlib import Path
 def write_durably(path: Path, text: str) -> None:
     """Write a small file: under its name is either what was there before or all of the text.
 
+    Only one process may write it at a time.
+
     Raises:
         OSError: it cannot be written.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    new = path.with_name(f".{path.name}.new")
+    with open(new, "w", newline="", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
     sync([path.parent])
 
 

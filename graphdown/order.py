@@ -97,7 +97,7 @@ class Work:
         driving = driving_members(order.inputs, [*order.stated.request().select])
         past = None
         if order.historical:
-            needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
+            needed, may_lack = emulator.needed, emulator.may_lack
             opened, _ = read_files(order.historical, order.stated.request(needed, may_lack))
             with opened:
                 past = opened.compute()
@@ -109,7 +109,7 @@ class Work:
     def words(self) -> str:
         """What the output holds, in words."""
         days, targets = self.time.sizes["time"], ", ".join(self.emulator.targets)
-        text = f"{days} days of {targets}"
+        text = f"{days} {'days' if self.emulator.makes_days else 'times'} of {targets}"
         if self.order.members:
             text += f" in {self.order.members} members"
         if len(self.driving) > 1:
@@ -147,7 +147,7 @@ class Work:
 
 @contextmanager
 def _opened(emulator: Emulator, member: Driving, stated: Statements) -> Iterator[xr.Dataset]:
-    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
+    needed, may_lack = emulator.needed, emulator.may_lack
     request = stated.request(needed, ["orog", *may_lack], member.select)
     ds, understood = read_files(member.files, request)
     log_notes(understood.notes)
@@ -177,7 +177,7 @@ def _axis(
                     "files of one period and calendar, or an output for each."
                 )
             attrs = {k: v for k, v in attrs.items() if str(ds.attrs.get(k)) == str(v)}
-    return time, attrs
+    return emulator.times_made(time), attrs
 
 
 def _with_members(whole: xr.Dataset, labels: list[str]) -> xr.Dataset:

@@ -21,6 +21,7 @@ from graphdown.lock import locked
 FORMATS = (".nc", ".zarr")
 LOCK = "lock"
 ZARR_MARKS = (".zgroup", "zarr.json")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 NEARLY_FULL = 2**20  # bytes; with less than this free, HDF5's "HDF error" means a full disk
 
 
@@ -109,8 +110,8 @@ def failure_told(path: Path, so: str = "") -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
-        reason = _reason(error, path.parent)
-        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {so or left}.") from error
+        why = reason(error, path.parent)
+        raise GraphdownError(f"{str(path)!r} was not written: {why}; {so or left}.") from error
 
 
 def prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
@@ -152,7 +153,7 @@ def _workplace(path: Path) -> Iterator[Path]:
         except OSError as error:
             raise GraphdownError(
                 f"The folder {str(path.parent)!r} cannot be written to "
-                f"({_reason(error, path.parent)}); choose another."
+                f"({reason(error, path.parent)}); choose another."
             ) from None
         try:
             _empty(work)
@@ -170,9 +171,11 @@ def _empty(work: Path) -> None:
             left.unlink()
 
 
-def _reason(error: Exception, folder: Path) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+def reason(error: Exception, folder: Path) -> str:
+    """Return why something in a folder could not be written, in words without a full stop."""
+    # Libraries put the system's words into texts of their own.
+    full = any(e == getattr(error, "errno", None) or os.strerror(e) in str(error) for e in FULL)
     if full or shutil.disk_usage(folder).free < NEARLY_FULL:
         return "the disk is full"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())
+    return " ".join(text.split()).rstrip(".")

@@ -12,6 +12,7 @@ import xarray as xr
 from graphdown.bench.plan import Task, with_sources
 from graphdown.bench.spec import Study
 from graphdown.data.load import ExperimentData
+from graphdown.data.steps import unfolded
 from graphdown.errors import ExperimentError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
@@ -142,13 +143,13 @@ class Run:
     def _scored(self, source: str, methods: list[Predict], data: ExperimentData) -> xr.Dataset:
         """Return what `evaluate` says of a source, and resampled measures; means over methods."""
         experiment = self.study.experiment_of(self.task.strategy)
-        names = list(experiment.targets)
+        names, steps = list(experiment.targets), experiment.time
         coarse, truth = data.pair(experiment, source, "test")
         past_coarse, past_truth = data.pair(experiment, source, "validation")
         parts = []
         for predict in methods:
-            sides = predict(coarse)[names], truth[names]
-            reference = predict(past_coarse)[names], past_truth[names]
+            sides = predict(coarse)[names], unfolded(truth, steps, names)
+            reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)
             found = evaluate(*sides, reference)
             # Other sources have other weather: their draws are independent.
             seed = crc32(source.encode())

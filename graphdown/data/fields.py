@@ -36,12 +36,12 @@ from graphdown.data.understanding import Understanding, VariableUnderstood
 from graphdown.data.units import conversion
 from graphdown.data.values import Cleaning, Seen, check_dry, check_range
 from graphdown.errors import DataError
+from graphdown.variables import DAILY_EXTREMES
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
 
 STATIC = ("orog", "sftlf")
-DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512

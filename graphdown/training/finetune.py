@@ -61,7 +61,8 @@ def finetune_experiment(
     raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
-    raw["may_lack"] = list(emulator.normaliser.may_lack)
+    raw["may_lack"] = list(emulator.may_lack)
+    raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = _standardise(emulator)
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
@@ -137,11 +138,12 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         return None
     emulator = load(spec.run)
     pairs = {
-        "predictors": (experiment.predictors, emulator.predictors),
-        "targets": (experiment.targets, emulator.targets),
+        "time": (experiment.time, emulator.time),
+        "predictors": (experiment.by_steps.predictors, emulator.normaliser.predictors),
+        "targets": (experiment.by_steps.targets, emulator.normaliser.targets),
         "model": (experiment.model, emulator.model),
         "graph": (experiment.graph, emulator.geometry.spec),
-        "may_lack": (experiment.may_lack, emulator.normaliser.may_lack),
+        "may_lack": (experiment.by_steps.may_lack, emulator.normaliser.may_lack),
         "standardise": ((experiment.standardise,), (_standardise(emulator),)),
     }
     check_same(spec, "finetune", pairs)

@@ -18,6 +18,7 @@ from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
+from graphdown.steps import DAY_HOURS
 from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
@@ -83,13 +84,14 @@ def make_samples(
     geometry: Geometry,
     around: int = 0,
     adjustment: Adjustment | None = None,
+    step_hours: int = DAY_HOURS,
 ) -> Samples:
     """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
-    days = paired_days(name, pair, predictors, targets, geometry.target)
+    days = paired_days(name, pair, predictors, targets, geometry.target, step_hours)
     return lay_out(replace(days, adjustment=adjustment), geometry, around)
 
 
@@ -107,7 +109,7 @@ def lay_out(
         around: as for `Geometry.arrays`.
         smoothing_km: as in `TrainingSpec`.
     """
-    bank, season = days.bank, forcings(days.time)
+    bank, season = days.bank, forcings(days.time, days.step_hours)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
@@ -202,3 +204,8 @@ def source_of_step(step: int, turns: Sequence[int], seed: int) -> tuple[int, int
     order = np.random.default_rng([seed, 7919, done]).permutation(np.asarray(turns))
     source = int(order[place])
     return source, done * list(turns).count(source) + int(np.sum(order[:place] == source))
+
+
+def dates(time: xr.DataArray, days: np.ndarray) -> list[str]:
+    """Return days by their indices, as in "2001-01-31"."""
+    return [str(day) for day in time.isel(time=days).dt.strftime("%Y-%m-%d").values]
