@@ -95,26 +95,27 @@ def network(run: str, source: str) -> dict:
 
 def files(run: str, source: str, out: str) -> dict:
     """Return the rate of the command."""
-    import graphdown.writing
+    from dataclasses import replace
+
     from graphdown.cli import main as command
-    from graphdown.emulator import BATCH
+    from graphdown.emulator import BATCH, Emulator
 
-    real, found = graphdown.writing.write_parts, {}
+    real, began = Emulator.stream, []
 
-    def timed(parts, time_axis, *words) -> None:
-        began: list[np.ndarray] = []
+    def timed(*words, **options):
+        stream = real(*words, **options)
 
         def counted():
-            for part in parts:
-                began.append(clocks())
+            for part in stream.parts:
+                began.append((clocks(), stream.time.sizes["time"]))
                 yield part
 
-        real(counted(), time_axis, *words)
-        found.update(rates(time_axis.sizes["time"] - BATCH, began[0]))
+        return replace(stream, parts=counted())
 
-    graphdown.writing.write_parts = timed
+    Emulator.stream = timed
     command(["downscale", run, source, "-o", out, "--overwrite"])
-    return found
+    start, days = began[0]
+    return rates(days - BATCH, start)
 
 
 def clocks() -> np.ndarray:

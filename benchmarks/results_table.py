@@ -51,12 +51,12 @@ def kept_rows(folders: Iterable[Path]) -> list[dict]:
     return [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
-def process_peak() -> int:
-    """Return this process's peak of memory in bytes.
+def process_peak(process: int | str = "self") -> int:
+    """Return a process's peak of memory in bytes, this one's if none is given.
 
     That of rusage would count the process that it was forked from.
     """
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 

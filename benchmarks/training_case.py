@@ -27,8 +27,8 @@ class TrainingCase:
         target, self.statistics = square(side), normaliser()
         place, source = geometry(target), source_grid(target)
         self.spec = TrainingSpec(**demo()["training"])
-        model = ModelSpec(**{**demo()["model"], **changes})
-        network = new_network(model, place, self.statistics, seed=0)
+        self.model = ModelSpec(**{**demo()["model"], **changes})
+        network = new_network(self.model, place, self.statistics, seed=0)
         self.graphdef, self.params = nnx.split(network)
         scales = Scaling(**{k: jnp.asarray(v) for k, v in self.statistics.arrays().items()})
         predictors, targets = (jnp.asarray(v) for v in self.statistics.warmed())
@@ -36,6 +36,8 @@ class TrainingCase:
         warmed = (predictors, targets)
         self.constants = Constants(place.arrays(source), None, scales, area, warmed)
         self.nodes = source.size, target.size
+        graph = place.graph(source)
+        self.mesh, self.edges = graph.mesh.size, graph.process.size
 
     def mapped(self, backend: str, devices: int) -> tuple[DataParallel, Any, Any]:
         """Return the step, the state before the first and the constants, on devices."""

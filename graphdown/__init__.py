@@ -80,7 +80,7 @@ def finetune(
         overrides: "key.sub=value" strings over the resulting experiment, as in
             "training.steps=200".
         loaded: the fields, if they are loaded already.
-        options: moves, rank, pull, depth_decay, years and held_out of
+        options: moves, rank, pull, depth_decay, years, held_out and replay of
             `graphdown.experiment.FinetuneOptions`.
 
     Raises:

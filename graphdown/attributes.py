@@ -3,6 +3,7 @@
 import re
 
 from graphdown.data.units import canonical_units
+from graphdown.steps import DAY_HOURS, HOUR_SECONDS, TimeSpec
 
 MEAN = "time: mean"
 SURFACE = {
@@ -21,11 +22,16 @@ LEVELS = {
 }
 
 
-def variable_attrs(name: str) -> dict[str, str]:
+def variable_attrs(name: str, time: TimeSpec | None = None) -> dict[str, str]:
     """Return units, standard_name, long_name and cell_methods of a CMIP variable.
 
     A name that is not known, such as "snowline", gets its units alone.
+
+    Args:
+        name: of the variable.
+        time: the steps of its values, days if not given.
     """
+    daily = time is None or time.target_seconds == DAY_HOURS * HOUR_SECONDS
     attrs = {"units": canonical_units(name) or "1"}
     level = re.fullmatch(r"([a-z]+)(\d+)", name)
     if name in SURFACE:
@@ -35,4 +41,8 @@ def variable_attrs(name: str) -> dict[str, str]:
         long, methods = f"{long} at {level[2]} hPa", MEAN
     else:
         return attrs
+    if not daily:
+        long = long.replace("Daily mean near-surface", "Near-surface")
+    if time is not None and time.values == "point":
+        methods = "time: point"
     return attrs | {"standard_name": standard, "long_name": long, "cell_methods": methods}

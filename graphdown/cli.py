@@ -1,9 +1,7 @@
 """The `graphdown` command."""
 
-import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
 from graphdown.experiment import FinetuneOptions
+from graphdown.interrupts import Interrupted, stopped_at_once
 from graphdown.notices import notices_shown
 from graphdown.statements import Statements
 
@@ -48,6 +47,8 @@ def train(
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
@@ -75,6 +76,8 @@ def pretrain(
 
     A training starts from it with: graphdown train EXPERIMENT --set pretrained.run=runs/pretrained
 
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+
     Args:
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
@@ -101,6 +104,8 @@ def finetune(
     """Go on training a run's emulator on other data; the same command resumes.
 
     Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+
+    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
 
     Args:
         run: the run's folder, which stays as it is.
@@ -195,6 +200,8 @@ def downscale(
     seed: int = 0,
     stated: Annotated[Statements, arg(name="")] = NOTHING,
     overwrite: bool = False,
+    shard: Annotated[str, arg(metavar="I/N")] = "",
+    merge: bool = False,
 ) -> None:
     """Downscale files on any source grid with a trained emulator, to netCDF or zarr.
 
@@ -204,6 +211,16 @@ def downscale(
     --target EUR-11 --statics orog.nc sftlf.nc, or --target stations.csv --statics orog.nc sftlf.nc
 
     The example's files come from `graphdown demo`.
+
+    A zarr output that was interrupted is gone on with by the same command; what is made so far lies
+    beside it, in OUTPUT.part. SIGINT ends the command with status 130, SIGTERM with 143. A netCDF
+    output is written in one go.
+
+    In parts, as by an array of batch jobs: the same command with --shard 1/8, ..., --shard 8/8,
+    then with --merge.
+
+    Several members of the driving model in one zarr store, along a dimension `driving_member`: from
+    inputs that have a dimension of members, or as r1i1p1f1='*_r1i1p1f1_*.nc' r2i1p1f1='...'.
 
     Args:
         run: the run's folder.
@@ -220,46 +237,31 @@ def downscale(
             0 writes one field a day.
         seed: of the members; the same seed, member and date give the same field.
         stated: what the inputs do not say themselves.
-        overwrite: replace the output if it exists.
+        overwrite: replace the output if it exists, and what was begun of another one.
+        shard: make part I of N parts of a zarr output.
+        merge: make the output of its shards.
     """
     from graphdown.cache import keep_compiled
-    from graphdown.data import read_files
-    from graphdown.data.rules import log_notes
-    from graphdown.data.statics import opened_target, read_statics
-    from graphdown.emulator import load
-    from graphdown.writing import check_output, write_parts
+    from graphdown.downscaling import downscale_files
+    from graphdown.order import Order
+    from graphdown.unfinished import Shard
 
-    if not inputs:
-        raise GraphdownError("No input is given; name the files after the run's folder.")
-    if statics and not target:
-        raise GraphdownError("--statics belongs to another target; name that with --target.")
-    check_output(output, overwrite)
     keep_compiled()
-    emulator = load(run)
-    if target:
-        with opened_target(target) as place:
-            emulator = emulator.onto(place, read_statics(statics) if statics else None)
-    needed, may_lack = emulator.normaliser.needed, emulator.normaliser.may_lack
-    ds, understood = read_files(inputs, stated.request(needed, ["orog", *may_lack]))
-    log_notes(understood.notes)
-    past = None
-    if historical:
-        opened, _ = read_files(historical, stated.request(needed, may_lack))
-        with opened:
-            past = opened.compute()
-    words = ["graphdown", "downscale", str(run), *inputs, "-o", str(output)]
-    words += ["--target", target] if target else []
-    words += ["--statics", *statics] if statics else []
-    words += ["--historical", *historical] if historical else []
-    words += ["--members", str(members), "--seed", str(seed)] if members else []
-    words += stated.words()
-    with ds:
-        stream = emulator.stream(ds, historical=past, members=members, seed=seed)
-        with closing(stream.parts) as parts:
-            write_parts(parts, stream.time, output, shlex.join(words))
-    days = stream.time.sizes["time"]
-    ensemble = f" in {members} members" if members else ""
-    print(f"Wrote {days} days of {', '.join(emulator.targets)}{ensemble} to {output}")
+    order = Order(
+        run,
+        inputs,
+        output,
+        target,
+        statics,
+        historical,
+        members,
+        seed,
+        stated,
+        overwrite,
+        Shard.read(shard) if shard else None,
+        merge,
+    )
+    print(downscale_files(order))
 
 
 def check(
@@ -341,14 +343,19 @@ def graph(
 
 
 def _grid(name: str) -> Any:
-    import xarray as xr
-
     import meshes
+    from graphdown.data.files import close_pieces, open_pieces, unreadable
+    from graphdown.data.rules import Notes
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)
-    with xr.open_dataset(name, engine="netcdf4") as ds:
-        return meshes.Grid.from_dataset(ds)
+    pieces = list(open_pieces([name], Notes()))
+    try:
+        return meshes.Grid.from_dataset(pieces[0].ds)
+    except (OSError, RuntimeError) as error:
+        raise unreadable(name, error) from None
+    finally:
+        close_pieces(pieces)
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
@@ -390,9 +397,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what the user can mend is said in one sentence, with status 2."""
+    """Run the command line; what the user can mend is said in one sentence, with status 2.
+
+    SIGINT ends it with status 130, SIGTERM with 143.
+    """
     try:
-        with notices_shown():
+        with notices_shown(), stopped_at_once():
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
                 prog="graphdown",
@@ -403,9 +413,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GraphdownError as error:
         print(f"graphdown: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("graphdown: interrupted; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    except Interrupted as stop:
+        print(f"graphdown: interrupted ({stop}); the same command goes on.", file=sys.stderr)
+        sys.exit(stop.status)
 
 
 if __name__ == "__main__":

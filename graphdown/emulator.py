@@ -20,15 +20,17 @@ from graphdown.coordinates import cf_coordinates
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
-from graphdown.data.forcings import FORCINGS, forcings
+from graphdown.data.forcings import forcing_names, forcings
 from graphdown.data.normalise import Normaliser
 from graphdown.data.passes import SourceDays
 from graphdown.data.rules import Notes, log_notes
 from graphdown.data.statics import target_ground
 from graphdown.data.stations import are_stations
+from graphdown.data.steps import check_step, substep_axis, windowed
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
-from graphdown.errors import GraphdownError
+from graphdown.errors import DamageError, GraphdownError
+from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -40,14 +42,19 @@ from graphdown.modes import Modes
 from graphdown.prefetch import prefetched
 from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.regroup import regrouped
+from graphdown.steps import DAY_HOURS, TimeSpec
 from graphdown.times import time_axis
+from graphdown.variables import variables_of
 from meshes import GraphSpec, Grid, coverage
+from meshes.archive import read_arrays
 from meshes.conventions import bounds_label
 
-FORMAT = 4
-BEFORE_HEADS = 3  # what emulators without heads, transforms and noise are written as
+FORMAT = 5
+BEFORE_TIME = 4  # what emulators of single days are written as
+BEFORE_HEADS = 3  # what emulators with none of `ModelSpec.optional` are written as
 BATCH = 32
 AHEAD = 2  # batches that are made or wait
+EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
@@ -69,6 +76,8 @@ class Emulator:
         normaliser: variable names and statistics.
         geometry: target grid, static fields and graph specification.
         params: the network's parameters by path, as arrays.
+        time: the steps that it takes and makes.
+        makes_means: whether it makes the means over its steps instead of their sub-steps.
     """
 
     name: str
@@ -76,22 +85,38 @@ class Emulator:
     normaliser: Normaliser
     geometry: Geometry
     params: Mapping[str, np.ndarray]
+    time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
+    makes_means: bool = False
 
     @property
     def predictors(self) -> tuple[str, ...]:
-        """Names of the variables it needs."""
-        return self.normaliser.predictors
+        """Names of the variables it takes."""
+        return variables_of(self.normaliser.predictors)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of those that every source must have."""
+        return variables_of(self.normaliser.needed)
+
+    @property
+    def may_lack(self) -> tuple[str, ...]:
+        """Names of those that a source may lack."""
+        return variables_of(self.normaliser.may_lack)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the variables it makes."""
-        return self.normaliser.targets
+        return variables_of(self.normaliser.targets)
 
     @property
     def schema(self) -> dict[str, Any]:
         """What the parameters belong to, as plain values."""
+        single_days = self.time == TimeSpec()
+        before = BEFORE_TIME if self.model.optional else BEFORE_HEADS
+        own = {} if single_days else {"time": dataclasses.asdict(self.time)}
         return {
-            "format": FORMAT if self.model.optional else BEFORE_HEADS,
+            "format": before if single_days else FORMAT,
+            **own,
             "name": self.name,
             "model": self.model.to_dict(),
             "graph": dataclasses.asdict(self.geometry.spec),
@@ -114,7 +139,7 @@ class Emulator:
     def _network(self) -> Downscaler:
         # Its shapes alone: random numbers, which are not wanted, would have to be compiled for.
         shapes = nnx.eval_shape(
-            lambda: new_network(self.model, self.geometry, self.normaliser, seed=0)
+            lambda: new_network(self.model, self.geometry, self.normaliser, 0, self.time.step_hours)
         )
         graphdef, params = nnx.split(shapes)
         return nnx.merge(graphdef, with_values(params, self.params))
@@ -152,7 +177,7 @@ class Emulator:
         """
         work = self._work(coarse, units, historical, members, seed)
         with closing(work.results()) as results:
-            return self.dataset(np.concatenate(list(results)), work.time, coarse.attrs)
+            return self.dataset(np.concatenate(list(results)), work.made_at, coarse.attrs)
 
     def stream(
         self,
@@ -161,6 +186,7 @@ class Emulator:
         historical: xr.Dataset | None = None,
         members: int = 0,
         seed: int = 0,
+        days: slice = EVERY,
     ) -> "Stream":
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -170,21 +196,24 @@ class Emulator:
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
             units, historical, members, seed: as for `downscale`. Days come with all members.
+            days: which of them. Starting at a multiple of BATCH and ending at one or with the last
+                day, they are bit for bit those of a stream of all days on the same machine, if that
+                uses the same source points.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        work = self._work(coarse, units, historical, members, seed)
+        work = self._work(coarse, units, historical, members, seed, days)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
             with closing(work.results()) as results:
                 for values in results:
-                    time = work.time.isel(time=slice(start, start + len(values)))
+                    time = work.made_at.isel(time=slice(start, start + len(values)))
                     start += len(values)
                     yield self.dataset(values, time, coarse.attrs)
 
-        return Stream(work.time, parts())
+        return Stream(work.made_at, parts(), work.source)
 
     def _work(
         self,
@@ -193,14 +222,19 @@ class Emulator:
         historical: xr.Dataset | None,
         members: int,
         seed: int,
+        days: slice = EVERY,
     ) -> "_Work":
         """Check a dataset and return what is to be done."""
         drawing = self._members(members, seed)
         where, notes = "the dataset to downscale", Notes()
-        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
-        ds = to_canonical(coarse, needed, units, where, ["orog", *may_lack], notes)
-        check_not_sub_daily(ds, where)
-        source = SourceDays(ds, self.predictors, where, notes)
+        optional = ["orog", *self.may_lack]
+        ds = to_canonical(coarse, self.needed, units, where, optional, notes)
+        if self.time.is_daily:
+            check_not_sub_daily(ds, where)
+        else:
+            check_step(ds, self.time.seconds, where)
+        ds = windowed(ds, self.time).isel(time=days)
+        source = SourceDays(ds, self.normaliser.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
         covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
         check_cover(covered, source.grid, self.geometry.target, where, notes)
@@ -210,20 +244,52 @@ class Emulator:
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
         parts = self._network, self.normaliser, graph, values, adjustment, time
-        return _Work(*parts, members, drawing)
+        made_at = self.times_made(time)
+        return _Work(*parts, source.grid, made_at, members, drawing, self.time, self.makes_means)
 
     def _members(self, members: int, seed: int) -> Members | None:
         """Return what draws an ensemble of so many members, None for none."""
         if members < 0 or seed < 0:
             raise GraphdownError("'members' and 'seed' must not be negative.")
-        readout = Readout.of(self.model, self.targets)
+        readout = Readout.of(self.model, self.normaliser.targets)
         if members and not (self.model.noise or readout.drawn):
             raise GraphdownError(
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
                 "the loss 'crps', or with a head 'bernoulli-gamma' of 'pr'."
             )
-        own = Members(seed, self.model.noise, readout, self.geometry.target)
+        parts = seed, self.model.noise, readout, self.geometry.target
+        own = Members(*parts, self.time.step_hours)
         return own if members else None
+
+    @property
+    def makes_days(self) -> bool:
+        """Whether what it makes is daily."""
+        return self.time.is_daily and self.times_a_step == 1
+
+    @property
+    def times_a_step(self) -> int:
+        """How many times it makes of each step."""
+        return 1 if self.makes_means else self.time.substeps
+
+    def times_made(self, steps: xr.Dataset) -> xr.Dataset:
+        """Return the coordinate `time` of what it makes of steps, and its bounds, if any.
+
+        Args:
+            steps: their coordinate `time`, and its bounds, if any.
+        """
+        return steps if self.makes_means else substep_axis(steps, self.time)
+
+    def means(self) -> "Emulator":
+        """Return the emulator that makes the means over its steps, not their sub-steps.
+
+        With `model.conserve_mean` they are the means of the sub-steps that this one makes.
+
+        Raises:
+            GraphdownError: the emulator makes no sub-steps.
+        """
+        if self.time.substeps == 1:
+            raise GraphdownError(f"The emulator {self.name!r} makes no sub-steps of its steps.")
+        return dataclasses.replace(self, makes_means=True)
 
     def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
         """Return the emulator for another target: finer, coarser, another region, stations.
@@ -272,9 +338,9 @@ class Emulator:
             )
         if reference is None or historical is None:
             return None
-        names, where = self.predictors, "the historical dataset"
-        needed, may_lack = self.normaliser.needed, self.normaliser.may_lack
-        ds = to_canonical(historical, needed, units, where, may_lack, Notes())
+        names, where = self.normaliser.predictors, "the historical dataset"
+        ds = to_canonical(historical, self.needed, units, where, self.may_lack, Notes())
+        ds = windowed(ds, self.time)
         return adjustment_to(reference, climate_of(ds, names, self.geometry.target, where), names)
 
     def dataset(
@@ -292,8 +358,11 @@ class Emulator:
         values = np.where(target.mask[:, None], values, np.float32(np.nan))
         ensemble = values.ndim == 4
         dims = ("time", REALIZATION) if ensemble else ("time",)
+        attrs_of = partial(
+            variable_attrs, time=self.time.of_means if self.makes_means else self.time
+        )
         fields = {
-            name: target.dataarray(values[..., i], name, dims, attrs=variable_attrs(name))
+            name: target.dataarray(values[..., i], name, dims, attrs=attrs_of(name))
             for i, name in enumerate(self.targets)
         }
         attrs = {
@@ -334,10 +403,12 @@ class Stream:
     Attributes:
         time: the coordinate `time` of all of them and its bounds, if any.
         parts: some days at a time, in order; together they are what `Emulator.downscale` returns.
+        source: the source's grid; points at which a predictor never has a value are masked.
     """
 
     time: xr.Dataset
     parts: Generator[xr.Dataset, None, None]
+    source: Grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,9 +419,12 @@ class _Work:
         network, normaliser, graph: as for `run_network`.
         values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
-        time: see `Stream`.
+        time: of the days.
+        source, made_at: see `Stream`, whose `time` is `made_at`.
         members: how many, 0 for one field a day.
         drawing: draws their random numbers, None without members.
+        steps: in time, of which the network takes and makes what; those of days by default.
+        makes_means: as for `Emulator`.
     """
 
     network: Downscaler
@@ -359,20 +433,30 @@ class _Work:
     values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
     time: xr.Dataset
+    source: Grid
+    made_at: xr.Dataset
     members: int = 0
     drawing: Members | None = None
+    steps: TimeSpec = dataclasses.field(default_factory=TimeSpec)
+    makes_means: bool = False
 
     def results(self) -> Generator[np.ndarray, None, None]:
-        """Yield the targets [days, Nt, T] by batches, the next one being made meanwhile.
+        """Yield the targets [time, Nt, T] by batches, the next one being made meanwhile.
 
-        Those of members are [days, member, Nt, T].
+        Those of members are [time, member, Nt, T].
         """
-        season, days = forcings(self.time.time), np.arange(self.time.sizes["time"])
+        season = forcings(self.time.time, self.steps.step_hours)
+        days = np.arange(self.time.sizes["time"])
         with closing(self.values()) as parts:
             along = (regrouped(some, BATCH) for some in (parts, [season], [days]))
             yield from prefetched(self._result, zip(*along, strict=True), AHEAD, threads=1)
 
     def _result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+        made = self._made(batch)
+        return self.steps.means_of(made) if self.makes_means else self.steps.unfolded(made)
+
+    def _made(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Return what the network makes of some days [days, ..., T], sub-steps included."""
         values, season, days = batch
         values = values if self.adjustment is None else self.adjustment(values)
         given = self.network, self.normaliser, self.graph, values, season
@@ -393,7 +477,7 @@ def load(run: str | Path) -> Emulator:
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
     if not (folder / SCHEMA).is_file():
-        raise GraphdownError(
+        raise DamageError(
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
     with damage_told(folder / SCHEMA):
@@ -405,19 +489,17 @@ def load(run: str | Path) -> Emulator:
             f"one reads up to {FORMAT}); update graphdown."
         )
     with damage_told(folder / SCHEMA):
-        name, written = schema["name"], schema["sha256"]
-        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
+        name, written = str(schema["name"]), schema["sha256"]
+        model = parse_as(ModelSpec, schema["model"], "model")
+        spec = parse_as(GraphSpec, schema["graph"], "graph")
+        time = TimeSpec.from_dict(schema.get("time", {}))
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)
-    with (
-        damage_told(folder / PARAMETERS),
-        open(folder / PARAMETERS, "rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        arrays = {name: archive[name] for name in archive.files}
+    with damage_told(folder / PARAMETERS):
+        arrays = read_arrays(folder / PARAMETERS)
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
-        raise GraphdownError(
+        raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
@@ -433,7 +515,7 @@ def load(run: str | Path) -> Emulator:
     geometry = Geometry(target, statics, spec, modes, ground)
     if schema["format"] == 1:
         params = _with_rounds_stacked(params, model.rounds)
-    return Emulator(name, model, normaliser, geometry, params)
+    return Emulator(name, model, normaliser, geometry, params, time)
 
 
 def _with_rounds_stacked(params: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
@@ -453,7 +535,7 @@ def damage_told(path: Path) -> Iterator[None]:
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
         reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
         reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
-        raise GraphdownError(
+        raise DamageError(
             f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
             "again or repeat the training."
         ) from None
@@ -475,13 +557,17 @@ def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
 
 
 def new_network(
-    model: ModelSpec, geometry: Geometry, normaliser: Normaliser, seed: int
+    model: ModelSpec,
+    geometry: Geometry,
+    normaliser: Normaliser,
+    seed: int,
+    step_hours: int = DAY_HOURS,
 ) -> Downscaler:
-    """Return an untrained network for the given geometry and variables."""
+    """Return an untrained network for the given geometry, variables and length of a step."""
     shape = NetworkShape(
         normaliser.channels,
         len(normaliser.targets),
-        len(FORCINGS),
+        len(forcing_names(step_hours)),
         len(geometry.static_names),
         *EDGE_FEATURES,
         geometry.target.size,

@@ -3,8 +3,9 @@
 Chunks: a variable of up to 2 MiB is one chunk. A larger one is cut into chunks of 1 to 2 MiB, into
 as many parts along time as over space, so that a map and a time series touch about the same number
 of chunks and neither reads the whole file; but what has to be in memory to write whole chunks, a
-row of them over space, is at most 64 MiB. Compression is lossless. Fields that are missing at a
-point have the fill value 1e20 of CMIP there; coordinates and bounds have no fill value, as CF
+row of them over space, is at most 64 MiB. Members of the driving model, whose days are made one
+member after the other, have chunks of their own. Compression is lossless. Fields that are missing
+at a point have the fill value 1e20 of CMIP there; coordinates and bounds have no fill value, as CF
 demands. Dates are float64 since the source's reference date, in the source's calendar.
 """
 
@@ -19,6 +20,7 @@ import xarray as xr
 
 from meshes.conventions import bounds_label
 
+DRIVING_MEMBER = "driving_member"
 CHUNK_BYTES = 2 * 2**20
 ROW_BYTES = 64 * 2**20
 FILL_VALUE = 1e20
@@ -75,6 +77,9 @@ def chunk_sizes(sizes: Mapping[Hashable, int], itemsize: int) -> dict[Hashable, 
         itemsize: bytes per value.
     """
     parts = dict.fromkeys(sizes, 1)
+    if DRIVING_MEMBER in sizes and "time" in sizes:
+        alone = chunk_sizes({d: n for d, n in sizes.items() if d != DRIVING_MEMBER}, itemsize)
+        return {d: alone.get(d, 1) for d in sizes}
     if "time" in sizes:
         moment = itemsize * math.prod(n for d, n in sizes.items() if d != "time")
         parts["time"] = math.ceil(sizes["time"] / max(1, ROW_BYTES // max(1, moment)))

@@ -17,3 +17,7 @@ class DataError(GraphdownError):
     """
 
     rule: str | None = None
+
+
+class DamageError(GraphdownError):
+    """What a run made is absent or damaged; a checkpoint may serve to make it again."""

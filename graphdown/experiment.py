@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.data.world.spec import WorldSpec
+from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
+from graphdown.steps import TimeSpec
+from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE
 from meshes import GraphSpec, RandomGrids
 
+DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
 Daily = Literal["mean", "max", "min", "sum"]
 Kind = TypeVar("Kind")
 
@@ -134,6 +137,8 @@ class TrainingSpec:
         ema_decay: decay of the moving average of the weights, which is what is used.
         validate_every: steps between validations, checkpoints and rows of metrics.csv.
         patience: validations without improvement before stopping early; 0 never stops early.
+        most_skipped: steps in a row that may be skipped because their loss or gradient was not
+            finite before training stops, and names their days in the run's stopped.json.
         warming_offset: augmentation: the same uniformly drawn number of kelvin [low, high] is
             added to all air temperatures of a day, source and target.
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
@@ -176,6 +181,7 @@ class TrainingSpec:
     ema_decay: float = 0.995
     validate_every: int = 250
     patience: int = 0
+    most_skipped: int = 20
     warming_offset: tuple[float, float] = (0.0, 0.0)
     spacing_jitter: float = 0.5
     smoothing_km: float = 0.0
@@ -211,6 +217,9 @@ class FinetuneOptions:
             not given, the whole period.
         held_out: share of the days of each month of those years, at its end, that is not learned
             from but chooses when to stop; 0 lets `periods.validation` choose.
+        replay: share of the steps that go on with the sources, and the years, that the run itself
+            learned from, against forgetting them (experience replay, Rolnick et al. 2019, arXiv
+            1811.11682); they have the same share in choosing when to stop.
     """
 
     moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
@@ -219,6 +228,7 @@ class FinetuneOptions:
     depth_decay: float = 1.0
     years: int | None = None
     held_out: float = 0.2
+    replay: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +240,12 @@ class FinetuneSpec(FinetuneOptions):
     Attributes:
         run: folder of the run that trained it.
         sha256: hash of its weights and statistics; filled in when the fine-tuning starts.
+        replayed: names of the experiment's sources that are replayed.
     """
 
     run: str
     sha256: str | None = None
+    replayed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -274,7 +286,7 @@ class Experiment:
         name: title of the report.
         output: the run's folder.
         predictors, targets: CF/CMIP names.
-        data, periods, graph, model, training: see their classes.
+        data, periods, graph, model, training, time: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
         may_lack: predictors that a source may lack; the network sees their mean and a flag there.
@@ -313,7 +325,18 @@ class Experiment:
     finetune: FinetuneSpec | None = None
     pretrained: PretrainedSpec | None = None
     pretrain: PretrainSpec | None = None
+    time: TimeSpec = field(default_factory=TimeSpec)
     seed: int = 0
+
+    @property
+    def by_steps(self) -> "Experiment":
+        """The experiment with each step that the network sees or makes as variables of its own."""
+        return dataclasses.replace(
+            self,
+            predictors=self.time.predictors(self.predictors),
+            targets=self.time.targets(self.targets),
+            may_lack=self.time.predictors(self.may_lack),
+        )
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -340,19 +363,43 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ExperimentError: there is no such file, or it holds something else.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
+        raw = _yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ExperimentError(f"{path} is not valid YAML: {error}.") from None
     if not isinstance(raw, dict):
         raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
     return raw
+
+
+def _yaml(text: str) -> Any:
+    """Return the plain values of a YAML text; a `ValueError` if it is none, or a trap.
+
+    A few aliases in each other stand for more values than any memory holds.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())[:500].rstrip(".")) from None
+    waiting, seen = [(value, 0)], 0
+    while waiting:
+        own, depth = waiting.pop()
+        inner = list(own.values()) if isinstance(own, dict) else own
+        if isinstance(inner, list):
+            waiting += [(v, depth + 1) for v in inner]
+        seen += 1
+        if depth > DEEPEST or seen + len(waiting) > MOST_VALUES:
+            raise ValueError("its aliases or nesting make too many values")
+    return value
 
 
 def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
@@ -401,7 +448,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     import yaml
 
     text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    write_durably(path, text)
 
 
 def _plain(value: Any) -> Any:
@@ -422,14 +469,12 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
-    import yaml
-
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = _yaml(text)
+    except ValueError:
         raise ExperimentError(
             f"The value in the override {override!r} is not valid YAML; put it in quotes."
         ) from None
@@ -523,7 +568,14 @@ def _check(experiment: Experiment, where: str) -> None:
     _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
-    positive = ("steps", "batch_size", "learning_rate", "validate_every", "clip_norm")
+    positive = (
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "validate_every",
+        "clip_norm",
+        "most_skipped",
+    )
     for key in positive:
         if not getattr(experiment.training, key) > 0:
             raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
@@ -534,6 +586,7 @@ def _check(experiment: Experiment, where: str) -> None:
             raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
+    _check_time(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
     if experiment.finetune is not None and experiment.pretrained is not None:
@@ -623,6 +676,44 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         )
 
 
+def _check_time(experiment: Experiment, where: str) -> None:
+    """Check steps in time, and what does not go with them."""
+    time, model = experiment.time, experiment.model
+    others = {
+        "model.modes": bool(model.modes),
+        "pretrain": experiment.pretrain is not None,
+        "pretrained": experiment.pretrained is not None,
+    }
+    for key, is_given in others.items():
+        if is_given and time != TimeSpec():
+            raise ExperimentError(
+                f"{where}: {key!r} knows single days only and does not go with 'time'; drop one."
+            )
+    if experiment.data.world is not None and (not time.is_daily or time.substeps > 1):
+        raise ExperimentError(
+            f"{where}: the embedded world is daily; leave out 'time.step_hours' and "
+            "'time.substeps'."
+        )
+    extremes = [name for name in experiment.targets if name in DAILY_EXTREMES]
+    if time.substeps > 1 and extremes:
+        raise ExperimentError(
+            f"{where}: 'targets' names {extremes[0]!r}, an extreme of a day, which has no "
+            "sub-steps; take 'tas'."
+        )
+    if not model.conserve_mean:
+        return
+    if time.substeps == 1:
+        raise ExperimentError(
+            f"{where}: 'model.conserve_mean' is about the sub-steps of a step; set "
+            "'time.substeps' or drop it."
+        )
+    if model.heads or model.transforms:
+        raise ExperimentError(
+            f"{where}: 'model.conserve_mean' does not go with 'model.heads' and "
+            "'model.transforms', in which means are other ones; drop it or them."
+        )
+
+
 def _check_finetune(spec: FinetuneSpec, where: str) -> None:
     right = {
         "rank": (spec.rank >= 1, "be at least 1"),
@@ -630,8 +721,14 @@ def _check_finetune(spec: FinetuneSpec, where: str) -> None:
         "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
         "years": (spec.years is None or spec.years >= 0, "not be negative"),
         "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+        "replay": (0.05 <= spec.replay <= 0.95 or not spec.replay, "be 0 or lie in [0.05, 0.95]"),
     }
     _demand(right, spec, "finetune", where)
+    if bool(spec.replay) != bool(spec.replayed):
+        raise ExperimentError(
+            f"{where}: 'finetune.replay' and 'finetune.replayed', the sources, belong together; "
+            "'graphdown finetune --replay' names the sources of the run."
+        )
 
 
 def _check_pretrain(spec: PretrainSpec, experiment: Experiment, where: str) -> None:
@@ -691,6 +788,12 @@ def _check_data(data: DataSpec, alone: bool, where: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ExperimentError(f"{where}: two sources are called {name!r}; rename one.")
+        # Files and folders are called after it.
+        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name in (".", ".."):
+            raise ExperimentError(
+                f"{where}: a source is called {name!r}; call it by 1 to 100 characters without "
+                "slashes."
+            )
     for source in every:
         given = [bool(source.files), source.view is not None, source.upscale is not None]
         if sum(given) != 1:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphdown.data.normalise import NON_NEGATIVE
+from graphdown.variables import is_non_negative
 
 ASCENDING = ("tasmin", "tas", "tasmax")
 
@@ -20,7 +20,7 @@ def within_limits(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
         names: of the targets.
     """
     for i, name in enumerate(names):
-        if name in NON_NEGATIVE:
+        if is_non_negative(name):
             values[..., i] = np.maximum(values[..., i], 0.0)
     columns = [list(names).index(name) for name in ASCENDING if name in names]
     if len(columns) < 2:

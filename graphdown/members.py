@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.special import ndtr
 
 from graphdown.model.heads import Readout
+from graphdown.steps import DAY_HOURS
 from meshes import EARTH_RADIUS_KM, Grid
 
 WAVES = 128
@@ -43,16 +44,18 @@ class Members:
         noise: numbers that the network takes, as in `ModelSpec.noise`.
         readout: tells which targets are drawn from distributions.
         target: the target grid.
+        step_hours: length of a day, or of a shorter step that has numbers of its own.
     """
 
     seed: int
     noise: int
     readout: Readout
     target: Grid
+    step_hours: int = DAY_HOURS
 
     def draw(self, member: int, time: xr.DataArray) -> Draw:
         """Return a member's numbers for days [time]."""
-        keys = day_keys(time)
+        keys = step_keys(time, self.step_hours)
         drawn = len(self.readout.drawn)
         noise = normal(self.seed, member, keys, NOISE, self.noise) if self.noise else None
         if not drawn:
@@ -71,6 +74,16 @@ def day_keys(time: xr.DataArray) -> list[int]:
     """Return a number for each date, the same in every calendar that has it."""
     parts = (time.dt.year.values, time.dt.month.values, time.dt.day.values)
     return [int(y) * 10000 + int(m) * 100 + int(d) for y, m, d in zip(*parts, strict=True)]
+
+
+def step_keys(time: xr.DataArray, step_hours: int) -> list[int]:
+    """Return a number for each step, that of the date for days."""
+    keys = day_keys(time)
+    if step_hours == DAY_HOURS:
+        return keys
+    return [
+        100 * key + int(h) for key, h in zip(keys, time.dt.hour.values // step_hours, strict=True)
+    ]
 
 
 def normal(seed: int, member: int, keys: list[int], stream: int, size: int) -> np.ndarray:

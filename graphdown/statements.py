@@ -1,6 +1,6 @@
 """What the user states of files on the command line; an experiment has it beside `files`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from tyro.conf import arg
 from graphdown.data.fields import Request
 from graphdown.errors import GraphdownError
 from graphdown.experiment import Daily
+
+NO_MEMBER: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,17 @@ class Statements:
     select: Annotated[tuple[str, ...], arg(metavar="DIMENSION=INDEX...")] = ()
     accumulated: Annotated[tuple[str, ...], arg(metavar="NAME...")] = ()
 
-    def request(self, variables: Sequence[str] = (), optional: Sequence[str] = ()) -> Request:
+    def request(
+        self,
+        variables: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        member: Mapping[str, int] = NO_MEMBER,
+    ) -> Request:
         """Return the request for variables with these statements.
+
+        Args:
+            variables, optional: as in `Request`.
+            member: index to take of a dimension of members.
 
         Raises:
             GraphdownError: a statement has no "=", or an index is no whole number.
@@ -43,7 +54,7 @@ class Statements:
             units=_pairs("--units", self.units, "tas=degC"),
             rename=_pairs("--rename", self.rename, "temp2=tas"),
             daily=self.daily,
-            select=_indices(self.select),
+            select={**_indices(self.select), **member},
             accumulated=self.accumulated,
         )
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.steps import linear_in_time, unfolded
 from graphdown.data.store import store_folder
 from graphdown.emulator import Emulator, load
 from graphdown.errors import GraphdownError
 from graphdown.experiment import Experiment, load_experiment
+from graphdown.steps import TimeSpec
+from graphdown.variables import variable_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,11 +90,11 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
                 name=name,
                 seen=name in data.sources,
                 coarse=coarse,
-                truth=truth[names],
+                truth=unfolded(truth, experiment.time, names),
                 predictions={m: predict(coarse)[names] for m, predict in methods.items()},
                 reference=(
                     {m: predict(past_coarse)[names] for m, predict in methods.items()},
-                    past_truth[names],
+                    unfolded(past_truth, experiment.time, names),
                 ),
             )
         )
@@ -121,6 +124,8 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
     paths = []
     for name in data.unseen:
         coarse, fine = data.pair(experiment, name, "test")
+        coarse = coarse[[n for n in coarse.data_vars if variable_of(str(n)) == n]]
+        fine = unfolded(fine, experiment.time, experiment.targets)
         paths.append(folder / f"{name}.nc")
         write(coarse, paths[-1], f"graphdown: the source {name}")
         if len(paths) == 1:
@@ -135,13 +140,21 @@ class FittedBaselines:
     Attributes:
         free: those that learned from all training sources together, by name.
         bound: those that belong to one source, by training source, then by name.
+        time: the steps that they learned of; sub-steps are interpolated between them.
     """
 
     free: dict[str, "Baseline"]
     bound: dict[str, dict[str, "Baseline"]]
+    time: TimeSpec
 
     def methods(self, source: str) -> dict[str, Predict]:
         """Return what can be applied to a source, by the name that tables show."""
+        return {name: self._in_time(predict) for name, predict in self._by_step(source).items()}
+
+    def _in_time(self, predict: Predict) -> Predict:
+        return lambda coarse: linear_in_time(predict(coarse), self.time)
+
+    def _by_step(self, source: str) -> dict[str, Predict]:
         free: dict[str, Predict] = {name: method.predict for name, method in self.free.items()}
         if source in self.bound:
             return free | {name: m.predict for name, m in self.bound[source].items()}
@@ -175,7 +188,8 @@ def fit_baselines(
         }
 
     sources = list(data.sources)
-    return FittedBaselines(fitted(False, sources), {name: fitted(True, [name]) for name in sources})
+    bound = {name: fitted(True, [name]) for name in sources}
+    return FittedBaselines(fitted(False, sources), bound, experiment.time)
 
 
 def _notes(experiment: Experiment, data: ExperimentData) -> list[str]:

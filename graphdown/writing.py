@@ -4,21 +4,24 @@ import datetime
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
 import xarray as xr
 
 from graphdown.data.store import parts_of
+from graphdown.durable import take_place
 from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
 from graphdown.growing import Growing, outline
+from graphdown.lock import locked
 
 FORMATS = (".nc", ".zarr")
+LOCK = "lock"
 ZARR_MARKS = (".zgroup", "zarr.json")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 NEARLY_FULL = 2**20  # bytes; with less than this free, HDF5's "HDF error" means a full disk
 
 
@@ -78,35 +81,40 @@ def write_parts(parts: Iterable[xr.Dataset], time: xr.Dataset, path: Path, comma
     """
     rest = iter(parts)
     first = next(rest)
-    whole = _prepared(outline(first, time), command)
+    whole = prepared(outline(first, time), command)
     with _workplace(path) as work:
         new = work / f"new{path.suffix}"
-        with _failure_told(path):
+        with failure_told(path):
             growing = Growing(new, whole)
         try:
             for part in chain([first], rest):
-                with _failure_told(path):
+                with failure_told(path):
                     growing.append(part)
-            with _failure_told(path):
+            with failure_told(path):
                 growing.finish()
-                _move(new, path, aside=work / "old")
+                take_place(new, path, aside=work / "old")
         except BaseException:
             growing.abandon()
             raise
 
 
 @contextmanager
-def _failure_told(path: Path) -> Iterator[None]:
-    """Turn what fails when an output is written into one sentence."""
+def failure_told(path: Path, so: str = "") -> Iterator[None]:
+    """Turn what fails when an output is written into one sentence.
+
+    Args:
+        path: the output.
+        so: what is left, in words; as it is under the name if not given.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
         left = "the old one is kept" if os.path.lexists(path) else "nothing is left of it"
-        reason = _reason(error, path.parent)
-        raise GraphdownError(f"{str(path)!r} was not written: {reason}; {left}.") from error
+        why = reason(error, path.parent)
+        raise GraphdownError(f"{str(path)!r} was not written: {why}; {so or left}.") from error
 
 
-def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
+def prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
     """Return the dataset with its history, its coordinates arranged as CF has them.
 
     Bounds and grid mapping become plain variables: as coordinates, xarray would list them among
@@ -121,19 +129,6 @@ def _prepared(ds: xr.Dataset, command: str) -> xr.Dataset:
     return plain.assign_attrs(history="\n".join([f"{now} {command}", *before]))
 
 
-def _move(new: Path, path: Path, aside: Path) -> None:
-    """Give a complete output its name; a folder cannot be replaced in one step as a file can."""
-    if not path.is_dir():
-        new.replace(path)
-        return
-    path.rename(aside)
-    try:
-        new.rename(path)
-    except BaseException:
-        aside.rename(path)
-        raise
-
-
 def _replaceable(path: Path) -> bool:
     if path.suffix == ".nc":
         return not path.is_dir()
@@ -144,25 +139,43 @@ def _replaceable(path: Path) -> bool:
 def _workplace(path: Path) -> Iterator[Path]:
     """Make a hidden folder beside a path, on the same disk, and remove it afterwards.
 
+    One that a killed process left is used again.
+
     Raises:
-        GraphdownError: the folder that it lies in cannot be written to.
+        GraphdownError: the folder that it lies in cannot be written to, or another process writes
+            the path.
     """
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise GraphdownError(
-            f"The folder {str(path.parent)!r} cannot be written to "
-            f"({_reason(error, path.parent)}); choose another."
-        ) from None
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    work = path.with_name(f".{path.name}.new")
+    with ExitStack() as held:
+        try:
+            work.mkdir(exist_ok=True)
+            held.enter_context(locked(work / LOCK, repr(str(path))))
+        except OSError as error:
+            raise GraphdownError(
+                f"The folder {str(path.parent)!r} cannot be written to "
+                f"({reason(error, path.parent)}); choose another."
+            ) from None
+        try:
+            _empty(work)
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def _reason(error: Exception, folder: Path) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _empty(work: Path) -> None:
+    """Remove what a killed process left."""
+    for left in work.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != LOCK:
+            left.unlink()
+
+
+def reason(error: Exception, folder: Path) -> str:
+    """Return why something in a folder could not be written, in words without a full stop."""
+    # Libraries put the system's words into texts of their own.
+    full = any(e == getattr(error, "errno", None) or os.strerror(e) in str(error) for e in FULL)
     if full or shutil.disk_usage(folder).free < NEARLY_FULL:
         return "the disk is full"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())
+    return " ".join(text.split()).rstrip(".")

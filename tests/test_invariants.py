@@ -22,8 +22,13 @@ from .training.conftest import COARSE, FINE, OTHER
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 BINDING = {"target_embedding": 2, "target_regression": 3}
 SEEDS = st.integers(0, 2**16)
-KINDS_OF_NETWORK = [(0, "linear"), (6, "linear"), (0, "mlp")]
-CASES = pytest.mark.parametrize("which", KINDS_OF_NETWORK, ids=["plain", "modes", "mlp"])
+NETWORKS = {
+    "plain": (0, "linear"),
+    "modes": (6, "linear"),
+    "mlp": (0, "mlp"),
+    "attention": (0, "attention"),
+}
+CASES = pytest.mark.parametrize("which", NETWORKS.values(), ids=NETWORKS)
 few = settings(max_examples=4, deadline=None, derandomize=True)
 many = settings(max_examples=200, deadline=None, derandomize=True)
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.growing import Growing
+from graphdown.lock import locked
 from graphdown.model import ModelSpec
 from graphdown.times import time_axis
 from graphdown.writing import check_output, write, write_parts
@@ -371,7 +371,7 @@ def test_outputs_that_cannot_be_written_are_refused(tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeypatch):
     if os.geteuid() == 0:  # root may write everywhere, so the refusal is made up
         refusal = PermissionError(errno.EACCES, "Permission denied")
-        monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: (_ for _ in ()).throw(refusal))
+        monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(refusal))
     tmp_path.chmod(0o500)
     with pytest.raises(GraphdownError, match=r"cannot be written to \(Permission denied\)"):
         check_output(tmp_path / "a.nc", overwrite=False)
@@ -438,6 +438,21 @@ def test_an_interrupted_write_leaves_nothing(ending, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write(small(1.0), tmp_path / f"fine.{ending}", "test")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_what_a_killed_write_left_is_cleared_away_and_a_running_one_is_not(ending, tmp_path):
+    path, left = tmp_path / f"fine.{ending}", tmp_path / f".fine.{ending}.new"
+    (left / "old").mkdir(parents=True)
+    (left / f"new.{ending}").touch()
+    with (
+        locked(left / "lock", "it"),
+        pytest.raises(GraphdownError, match=r"fine.* is in use by process \d+ on "),
+    ):
+        write(small(1.0), path, "test")
+    assert (left / "old").exists()
+    write(small(1.0), path, "test")
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def test_the_old_store_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import xarray as xr
 
 from graphdown.baselines.fields import Field, predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
+from graphdown.variables import variable_of
 from meshes import bilinear
 
 
@@ -60,7 +61,7 @@ class Predictors:
     def _field(self, coarse: xr.Dataset, name: str) -> Field:
         field = read_field(coarse, name)
         values = field.values.astype(np.float64)
-        if self._logarithm and name == "pr":
+        if self._logarithm and variable_of(name) == "pr":
             values = np.log1p(np.maximum(values, 0))
         return Field(name, field.grid, values)
 

@@ -12,6 +12,7 @@ import xarray as xr
 from graphdown.bench.plan import Task, with_sources
 from graphdown.bench.spec import Study
 from graphdown.data.load import ExperimentData
+from graphdown.data.steps import unfolded
 from graphdown.errors import ExperimentError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
@@ -125,10 +126,9 @@ class Run:
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
         """Return what gives, for a source, the methods that were learned; several count alike."""
         experiment = self.experiment
-        own = _of_sources(data, experiment)
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
-            fitted = fit_baselines(experiment, own, strategy.steps)
+            fitted = fit_baselines(experiment, _of_sources(data, experiment), strategy.steps)
             return lambda source: list(fitted.methods(source).values())
         from graphdown.training import finetune_experiment, train
 
@@ -136,20 +136,20 @@ class Run:
             run = strategy.run or str(self._start.folder)
             options = {**asdict(strategy.finetune), "years": self.task.years}
             experiment = finetune_experiment(run, experiment, self.folder, **options)
-        emulator = train(experiment, own)
+        emulator = train(experiment, _of_sources(data, experiment))
         whole = self.study.experiment_of(self.task.strategy)
         return lambda source: [downscaling(whole, data, emulator, source)]
 
     def _scored(self, source: str, methods: list[Predict], data: ExperimentData) -> xr.Dataset:
         """Return what `evaluate` says of a source, and resampled measures; means over methods."""
         experiment = self.study.experiment_of(self.task.strategy)
-        names = list(experiment.targets)
+        names, steps = list(experiment.targets), experiment.time
         coarse, truth = data.pair(experiment, source, "test")
         past_coarse, past_truth = data.pair(experiment, source, "validation")
         parts = []
         for predict in methods:
-            sides = predict(coarse)[names], truth[names]
-            reference = predict(past_coarse)[names], past_truth[names]
+            sides = predict(coarse)[names], unfolded(truth, steps, names)
+            reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)
             found = evaluate(*sides, reference)
             # Other sources have other weather: their draws are independent.
             seed = crc32(source.encode())

@@ -8,7 +8,8 @@ import xarray as xr
 
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.missing import with_ground_filled
-from graphdown.data.normalise import NON_NEGATIVE, Climate, Moments
+from graphdown.data.normalise import Climate, Moments
+from graphdown.variables import is_non_negative
 from meshes import Grid, bilinear
 
 PART_DAYS = 256
@@ -98,7 +99,7 @@ def adjustment_to(reference: Climate, own: Climate, names: tuple[str, ...]) -> A
     for i, name in enumerate(names):
         if np.isnan(own.mean[i]):
             continue
-        if name in NON_NEGATIVE:
+        if is_non_negative(name):
             factor[i] = reference.mean[i] / own.mean[i] if own.mean[i] > 0 else 1.0
         else:
             factor[i] = reference.std[i] / own.std[i]

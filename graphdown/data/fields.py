@@ -36,15 +36,15 @@ from graphdown.data.understanding import Understanding, VariableUnderstood
 from graphdown.data.units import conversion
 from graphdown.data.values import Cleaning, Seen, check_dry, check_range
 from graphdown.errors import DataError
+from graphdown.variables import DAILY_EXTREMES
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
 
 STATIC = ("orog", "sftlf")
-DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 8 * 2**20
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
 POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
 
@@ -438,7 +438,7 @@ def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _chunked(field: xr.DataArray) -> xr.DataArray:
-    """Return the field in chunks of up to 32 MiB, multiples of the file's own, if it is in none.
+    """Return the field in chunks of up to 8 MiB, multiples of the file's own, if it is in none.
 
     They hold whole times where one of the file's chunks along time does not make more.
     """
@@ -453,7 +453,7 @@ def _chunked(field: xr.DataArray) -> xr.DataArray:
 
 
 def _looks(field: xr.DataArray, count: int) -> Iterator[tuple[int, xr.DataArray]]:
-    """Yield a few times of the field by file, up to 32 MiB each, with the number of the file."""
+    """Yield a few times of the field by file, up to 8 MiB each, with the number of the file."""
     few = some_times(field, count)
     if "time" not in few.dims:
         yield 0, few

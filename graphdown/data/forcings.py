@@ -1,13 +1,27 @@
-"""Numbers that describe a day and no place: the season."""
+"""Numbers that describe a time and no place: the season, of steps shorter than a day the hour."""
 
 import numpy as np
 import xarray as xr
 
+from graphdown.steps import DAY_HOURS
+
 FORCINGS = ("season_sin", "season_cos")
+HOURS = ("hour_sin", "hour_cos")
 DAYS_PER_YEAR = 365.25
 
 
-def forcings(time: xr.DataArray) -> np.ndarray:
-    """Return sine and cosine of the season, float32 [time, 2]."""
-    phase = 2 * np.pi * (time.dt.dayofyear.values - 1) / DAYS_PER_YEAR
-    return np.stack([np.sin(phase), np.cos(phase)], axis=-1).astype(np.float32)
+def forcing_names(step_hours: int = DAY_HOURS) -> tuple[str, ...]:
+    """Return what `forcings` are, of steps of so many hours."""
+    return FORCINGS if step_hours == DAY_HOURS else FORCINGS + HOURS
+
+
+def forcings(time: xr.DataArray, step_hours: int = DAY_HOURS) -> np.ndarray:
+    """Return sine and cosine of the season and of the hour (UTC), float32 [time, 2 or 4].
+
+    A day has no hour; that of a shorter step is when it begins.
+    """
+    phases = [(time.dt.dayofyear.values - 1) / DAYS_PER_YEAR]
+    if step_hours != DAY_HOURS:
+        phases.append(time.dt.hour.values // step_hours * step_hours / DAY_HOURS)
+    turns = [turn(2 * np.pi * phase) for phase in phases for turn in (np.sin, np.cos)]
+    return np.stack(turns, axis=-1).astype(np.float32)

@@ -28,8 +28,8 @@ from graphdown.data.pair import pair, select_period, unpaired, within
 from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.rules import Notes, log_notes
 from graphdown.data.statics import TARGET, on_grid
+from graphdown.data.steps import check_step, folded, windowed
 from graphdown.data.store import Disk, Stored, files_seen
-from graphdown.data.times import check_daily
 from graphdown.data.understanding import Understanding
 from graphdown.errors import DataError
 from graphdown.experiment import Experiment, Source, Target
@@ -93,17 +93,21 @@ class ExperimentData:
         """
         coarse = self.coarse[source]
         where = f"'periods.train' of the source {source!r}"
-        past, bank = select_period(coarse, experiment.periods.train, where), self.banks.get(source)
+        past = windowed(select_period(coarse, experiment.periods.train, where), experiment.time)
+        bank = self.banks.get(source)
         return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
 
     def fields(
         self, experiment: Experiment, source: str, period: str
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Return the paired days as `pair` does, before a source is upscaled to random grids."""
-        coarse = self.coarse[source]
-        bounds = getattr(experiment.periods, period)
-        part = select_period(coarse, bounds, f"'periods.{period}' of the source {source!r}")
-        return pair(part, self.fines.get(source, self.fine))
+        part = windowed(self.record(experiment, source, period), experiment.time)
+        return pair(part, self.fines.get(source, self.fine), experiment.time.step_hours)
+
+    def record(self, experiment: Experiment, source: str, period: str) -> xr.Dataset:
+        """Return the predictors of a source in a period, paired or not; windows end with it."""
+        where = f"'periods.{period}' of the source {source!r}"
+        return select_period(self.coarse[source], getattr(experiment.periods, period), where)
 
 
 def source_store(source: str) -> str:
@@ -226,6 +230,8 @@ def _origin(
         "files": files_seen(understood.files),
         "names": list(names),
         "periods": {period: getattr(experiment.periods, period) for period in periods},
+        "substeps": experiment.time.substeps,
+        "step_hours": experiment.time.step_hours,
     }
 
 
@@ -306,8 +312,12 @@ def _target(
             )
         fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
-    part = _in_periods(fine, PERIODS, experiment, TARGET, where)
-    rules = ValueRules(names, experiment.targets, every=True, ground=False, where=where)
+    time = experiment.time
+    part = _in_periods(fine, PERIODS, experiment, TARGET, where, time.target_seconds)
+    part = folded(part, time, experiment.targets, where, notes)
+    targets = time.targets(experiment.targets)
+    names = list(dict.fromkeys((*names, *targets)))
+    rules = ValueRules(names, targets, every=True, ground=False, where=where)
     origin = _origin(target, understood, names, PERIODS, experiment)
     with opened:
         held = holder.hold(TARGET_STORE, TARGET, part, rules, origin)
@@ -334,7 +344,7 @@ def _source(
     needed, may_lack = experiment.needed, experiment.may_lack
     opened, understood = _open(where, source, needed, optional=["orog", *may_lack])
     names = tuple(name for name in experiment.predictors if name in opened)
-    part = _in_periods(opened, periods, experiment, where, where)
+    part = _in_periods(opened, periods, experiment, where, where, experiment.time.seconds)
     rules = ValueRules(names, names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, experiment)
     with opened:
@@ -360,7 +370,7 @@ def _held_against(
     found = coverage(grid, target, experiment.graph.margin_km)
     check_cover(found, grid, target, where, notes)
     bounds = [getattr(experiment.periods, p) for p in periods]
-    ours, theirs = unpaired(fields, within(fine, bounds))
+    ours, theirs = unpaired(fields, within(fine, bounds), experiment.time.step_hours)
     if ours or theirs:
         text = f"{ours} days of the source and {theirs} of the target have no partner"
         notes.add("unpaired", where, text)
@@ -368,10 +378,15 @@ def _held_against(
 
 
 def _in_periods(
-    ds: xr.Dataset, periods: Sequence[str], experiment: Experiment, what: str, where: str
+    ds: xr.Dataset,
+    periods: Sequence[str],
+    experiment: Experiment,
+    what: str,
+    where: str,
+    seconds: int,
 ) -> xr.Dataset:
-    """Return the days of the given periods, daily, not read."""
-    check_daily(ds, where)
+    """Return the times of the given periods, so many seconds apart, not read."""
+    check_step(ds, seconds, where)
     bounds = {p: getattr(experiment.periods, p) for p in periods}
     for period, ends in bounds.items():
         select_period(ds, ends, f"'periods.{period}' of {what}")

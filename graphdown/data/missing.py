@@ -10,6 +10,7 @@ from graphdown.data.grids import grid_of
 from graphdown.data.rules import Notes, refuse
 from graphdown.data.times import days_of
 from graphdown.data.units import split_level
+from graphdown.variables import variable_of
 from meshes import Grid
 
 LEAST_PRESENT = 0.5
@@ -53,7 +54,7 @@ def with_ground_filled(
     """
     out, filled = ds, {}
     for name in names:
-        if split_level(name)[1] is None or not bool(ds[name].isnull().any()):
+        if split_level(variable_of(name))[1] is None or not bool(ds[name].isnull().any()):
             continue
         grid = grid_of(ds[name], where)
         values = grid.values(ds[name].transpose("time", ...)).copy()

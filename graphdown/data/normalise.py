@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from graphdown.errors import DataError
+from graphdown.steps import start_of
+from graphdown.variables import variable_of
 
 LOG_VARIABLES = ("pr",)
-NON_NEGATIVE = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
 OPTIONAL = ("source_mean", "source_std", "may_lack")
 AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
@@ -53,6 +54,17 @@ class Normaliser:
     source_std: tuple[float, ...] = ()
     may_lack: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse statistics of another number than names, and such as no data have."""
+        count, targets = len(channels(self.predictors)), len(self.targets)
+        lengths = {"mean": count, "std": count, "base": targets, "scale": targets}
+        for key, length in lengths.items():
+            values = np.asarray(getattr(self, key), np.float64)
+            if len(values) != length or not np.isfinite(values).all():
+                raise ValueError(f"{key!r} must be {length} finite numbers")
+            if key in ("std", "scale") and not (values > 0).all():
+                raise ValueError(f"{key!r} must be positive")
+
     @property
     def channels(self) -> int:
         """Number of the network's input channels, flags included."""
@@ -77,13 +89,31 @@ class Normaliser:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
         names = self.predictors
-        column = [names.index(t) if t in names else len(names) for t in self.targets]
         floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
         variable, log = (np.asarray(part) for part in zip(*channels(names), strict=True))
-        integers = {"variable": variable, "column": np.asarray(column)}
+        column, weight = self._starts()
+        if weight.shape[1] > 1:
+            floats["weight"] = weight.astype(np.float32)
+        else:
+            column = column[:, 0]
+        integers = {"variable": variable, "column": column}
         if self.may_lack:
             integers["flagged"] = np.asarray([names.index(name) for name in self.may_lack])
         return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
+
+    def _starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the predictors that each target starts from and their weights, both [T, n].
+
+        A target with fewer than others has predictors V, which there is none of, with weight 0.
+        """
+        names = self.predictors
+        starts = [start_of(target, self.targets, names) for target in self.targets]
+        shape = len(starts), max([1, *map(len, starts)])
+        column, weight = np.full(shape, len(names)), np.zeros(shape)
+        for t, start in enumerate(starts):
+            for k, (name, share) in enumerate(start.items()):
+                column[t, k], weight[t, k] = names.index(name), share
+        return column, weight
 
     def warmed(self) -> tuple[np.ndarray, ...]:
         """Return 1 for each predictor [V] and target [T] that is an air temperature, else 0."""
@@ -99,14 +129,16 @@ class Normaliser:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
-        """Rebuild from `to_dict`."""
+        """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
+        from pydantic import TypeAdapter
+
         names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
-        return cls(**{name: tuple(values[name]) for name in names})
+        return TypeAdapter(cls).validate_python({name: values[name] for name in names})
 
 
 def is_air_temperature(name: str) -> bool:
     """Tell whether a variable is a temperature of the air, near the surface or on a level."""
-    return name.rstrip("0123456789") in AIR_TEMPERATURES
+    return variable_of(name).rstrip("0123456789") in AIR_TEMPERATURES
 
 
 def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndarray:
@@ -127,7 +159,7 @@ def channels(names: Sequence[str]) -> list[tuple[int, bool]]:
     the one and its occurrence the other.
     """
     plain = [(i, False) for i in range(len(names))]
-    return plain + [(i, True) for i, name in enumerate(names) if name in LOG_VARIABLES]
+    return plain + [(i, True) for i, name in enumerate(names) if variable_of(name) in LOG_VARIABLES]
 
 
 def to_channels(values: np.ndarray, names: Sequence[str]) -> np.ndarray:

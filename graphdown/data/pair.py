@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import xarray as xr
 
-from graphdown.data.times import days_of
+from graphdown.data.steps import step_labels
 from graphdown.errors import DataError
+from graphdown.steps import DAY_HOURS
 
 
 def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Dataset:
@@ -33,27 +34,29 @@ def within(ds: xr.Dataset, periods: Iterable[Sequence[str]]) -> xr.Dataset:
     return ds.isel(time=np.flatnonzero(keep))
 
 
-def unpaired(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[int, int]:
-    """Return how many days of the source and of the target have no partner.
+def unpaired(coarse: xr.Dataset, fine: xr.Dataset, step_hours: int = DAY_HOURS) -> tuple[int, int]:
+    """Return how many steps of the source and of the target have no partner.
 
     Raises:
-        DataError: several times in one day.
+        DataError: several times in one step.
     """
-    left, right = _days(coarse, "source"), _days(fine, "target")
+    left, right = _steps(coarse, "source", step_hours), _steps(fine, "target", step_hours)
     common = len(np.intersect1d(left, right, assume_unique=True))
     return len(left) - common, len(right) - common
 
 
-def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return both datasets on the calendar days that both have, in order.
+def pair(
+    coarse: xr.Dataset, fine: xr.Dataset, step_hours: int = DAY_HOURS
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return both datasets on the calendar days, or parts of days, that both have, in order.
 
     A day is matched by year, month and day, whatever the hour of its time stamp and the calendar;
-    a day without a partner is dropped.
+    a day without a partner is dropped. So is a shorter step, see `graphdown.data.steps`.
 
     Raises:
-        DataError: no day in common, or several times in one day.
+        DataError: no step in common, or several times in one.
     """
-    days = [_days(coarse, "source"), _days(fine, "target")]
+    days = [_steps(coarse, "source", step_hours), _steps(fine, "target", step_hours)]
     _, left, right = np.intersect1d(days[0], days[1], assume_unique=True, return_indices=True)
     if len(left) == 0:
         raise DataError(
@@ -63,11 +66,13 @@ def pair(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     return coarse.isel(time=left), fine.isel(time=right)
 
 
-def _days(ds: xr.Dataset, what: str) -> np.ndarray:
-    days = days_of(ds["time"])
-    unique, counts = np.unique(days, return_counts=True)
+def _steps(ds: xr.Dataset, what: str, hours: int) -> np.ndarray:
+    steps = step_labels(ds["time"], hours)
+    unique, counts = np.unique(steps, return_counts=True)
     if counts.max(initial=1) > 1:
+        wanted = "daily" if hours == DAY_HOURS else f"{hours}-hourly"
         raise DataError(
-            f"The {what} has {counts.max()} times on {unique[counts.argmax()]}; give daily values."
+            f"The {what} has {counts.max()} times on {unique[counts.argmax()]}; give {wanted} "
+            "values."
         )
-    return days
+    return steps

@@ -15,6 +15,7 @@ from graphdown.data.rules import Notes
 from graphdown.data.store import parts_of
 from graphdown.prefetch import prefetched
 
+PART_BYTES = 16 * 2**20  # of a part, as far as the files' own chunks allow
 AHEAD = 2  # parts that wait or are being read
 
 
@@ -46,7 +47,9 @@ class SourceDays:
         there: dict[str, xr.DataArray] = {}
         missing: dict[str, xr.DataArray] = {}
         filled: Counter[str] = Counter()
-        with closing(prefetched(self._read, parts_of(self._ds), AHEAD, threads=1)) as parts:
+        with closing(
+            prefetched(self._read, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)
+        ) as parts:
             for part, counts in parts:
                 filled.update(counts)
                 for name in self._names:
@@ -56,8 +59,8 @@ class SourceDays:
         note_filled({name: filled[name] for name in self._names if name in filled}, where, notes)
         self.grid = grid_where_present(ds, there, where)
         if any((self.grid.values(lost) > 0)[self.grid.mask].any() for lost in missing.values()):
-            every = (self._values(part) for part in parts_of(self._ds))
-            check_complete(every, self.grid, self._names, where)
+            values = (self._values(part) for part in parts_of(self._ds, PART_BYTES))
+            check_complete(values, self.grid, self._names, where)
 
     def passed(self, nodes: np.ndarray) -> Generator[np.ndarray, None, None]:
         """Yield the values [days, n, variable] of nodes [n], the next days being read meanwhile.
@@ -74,7 +77,7 @@ class SourceDays:
             every[..., self._columns] = made
             return every
 
-        yield from prefetched(values, parts_of(self._ds), AHEAD, threads=1)
+        yield from prefetched(values, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)
 
     def _read(self, part: xr.Dataset) -> tuple[xr.Dataset, dict[str, int]]:
         return with_ground_filled(read(part, self._where), self._names, self._where)

@@ -13,6 +13,7 @@ import xarray as xr
 from graphdown.data.files import unreadable
 from graphdown.data.missing import days_with_values, with_ground_filled
 from graphdown.data.values import check_range
+from graphdown.variables import variable_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ValueRules:
             DataError: a value is out of range.
         """
         for name in self.checked:
-            check_range(name, part[name].values, self.where)
+            check_range(variable_of(name), part[name].values, self.where)
         kept = days_with_values(part, self.counted, self.every)
         ds = part if kept.all() else part.isel(time=np.flatnonzero(kept))
         if not self.ground or not kept.any():

@@ -47,7 +47,8 @@ class Days:
 
     Attributes:
         array: tensorstore [time, node, variable].
-        rows: which of its times these days are [D].
+        rows: which of its times these days are [D]; or which of them each day has beside it, with
+            itself first [D, L], whose variables then follow one after the other.
         columns: which of its variables [V].
         nodes: which node's values each node takes [N].
         padding: number of further nodes, with the value 0.
@@ -62,13 +63,18 @@ class Days:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Days, nodes and variables."""
-        return len(self.rows), len(self.nodes) + self.padding, len(self.columns)
+        steps = self.rows.shape[1] if self.rows.ndim == 2 else 1
+        return len(self.rows), len(self.nodes) + self.padding, steps * len(self.columns)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, days: np.ndarray | slice) -> np.ndarray:
         rows = self.rows[days]
+        if rows.ndim == 2:
+            every = replace(self, rows=rows.ravel())[:]
+            by_step = every.reshape(*rows.shape, *every.shape[1:])
+            return np.concatenate(np.moveaxis(by_step, 1, 0), axis=-1)
         order = np.arange(len(rows))
         consecutive = len(rows) > 0 and bool((rows == rows[0] + order).all())
         part = self.array[int(rows[0]) : int(rows[-1]) + 1] if consecutive else self.array[rows]
@@ -108,7 +114,11 @@ class Stored:
         return _open_array(self.path)
 
     def days(
-        self, time: xr.DataArray, names: Sequence[str], nodes: np.ndarray | None = None
+        self,
+        time: xr.DataArray,
+        names: Sequence[str],
+        nodes: np.ndarray | None = None,
+        beside: Sequence[xr.DataArray] = (),
     ) -> Days:
         """Return days by their time stamps, and some of the variables.
 
@@ -116,10 +126,13 @@ class Stored:
             time: time stamps that the store has.
             names: variables.
             nodes: which node's values each node takes; its own if not given.
+            beside: further times for each of the days, whose variables follow those of the day.
         """
-        rows = self.time.get_indexer(time.to_index())
-        if (rows < 0).any():
-            raise KeyError(f"{self.path} lacks {int((rows < 0).sum())} of the times asked for.")
+        found = [self.time.get_indexer(own.to_index()) for own in (time, *beside)]
+        lacking = sum(int((rows < 0).sum()) for rows in found)
+        if lacking:
+            raise KeyError(f"{self.path} lacks {lacking} of the times asked for.")
+        rows = np.stack(found, axis=-1) if beside else found[0]
         columns = np.asarray([self.names.index(name) for name in names])
         own = np.arange(self.grid.size) if nodes is None else nodes
         return Days(self.array, rows, columns, own)
@@ -256,12 +269,17 @@ def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[
         shutil.rmtree(new, ignore_errors=True)
 
 
-def parts_of(ds: xr.Dataset) -> Iterator[xr.Dataset]:
-    """Yield the days of a dataset in parts of about 64 MiB, whole chunks where it has chunks."""
+def parts_of(ds: xr.Dataset, size: int | None = None) -> Iterator[xr.Dataset]:
+    """Yield the days of a dataset in parts, whole chunks where it has chunks.
+
+    Args:
+        ds: fields [time, ...].
+        size: bytes of a part, about; PART_BYTES if not given.
+    """
     days = ds.sizes["time"]
     timed = [v for v in ds.data_vars.values() if "time" in v.dims]
     per_day = max(1, sum(4 * v.size for v in timed) // max(days, 1))
-    most = max(1, PART_BYTES // per_day)
+    most = max(1, (PART_BYTES if size is None else size) // per_day)
     chunks = ds.unify_chunks().chunksizes.get("time")
     ends = np.cumsum(chunks) if chunks else np.arange(most, days + most, most)
     start = 0

@@ -17,18 +17,22 @@ class Days:
         month: calendar month 1..12, int [T].
         year: index of the year 0..Y-1, int [T]; -1 for days of a year that is cut off.
         consecutive: bool [T], True where a day follows the one before it in the series.
+        time_of_day: seconds since 00 UTC, int [T]; days are all alike.
     """
 
     month: np.ndarray
     year: np.ndarray
     consecutive: np.ndarray
+    time_of_day: np.ndarray
 
     @classmethod
     def from_index(cls, time: pd.Index) -> "Days":
         """Return the days of a time index (DatetimeIndex or CFTimeIndex), in ascending order."""
         times = xr.DataArray(time, dims="time")
         month = times.dt.month.values
-        return cls(month, season_years(times.dt.year.values, month), _consecutive(time))
+        year = season_years(times.dt.year.values, month)
+        clock = times.dt.hour.values * 3600 + times.dt.minute.values * 60 + times.dt.second.values
+        return cls(month, year, _consecutive(time), clock)
 
     @property
     def years(self) -> int:

@@ -7,6 +7,7 @@ import xarray as xr
 
 from graphdown.evaluation import (
     distribution,
+    diurnal,
     error,
     multivariate,
     precipitation,
@@ -102,6 +103,7 @@ def _reduced(maps: Mapping[str, np.ndarray], pair: Pair) -> dict[str, float]:
     y, x, area = pair.prediction, pair.truth, pair.area
     return {
         **values,
+        **diurnal.scores(pair),
         "mean_bias": float(area_mean(maps["bias"], area)),
         "rmse_total": error.rmse_total(y, x, area),
         "spatial_std_bias": variance.spatial_std(y, area) - variance.spatial_std(x, area),

@@ -1,6 +1,7 @@
 """The measures of the protocol: their names, units, perfect values and definitions.
 
-`x` is the truth, `y` the prediction, both daily.
+`x` is the truth, `y` the prediction, both daily; of series with several times a day, read times
+for days.
 """
 
 from dataclasses import dataclass
@@ -144,6 +145,15 @@ MEASURES: dict[str, Measure] = {
             "day-to-day change bias",
             "variance",
             "the mean |x_t - x_(t-1)|",
+        ),
+        Measure(
+            "diurnal_cycle_rmse",
+            "diurnal cycle RMSE",
+            "variance",
+            VARIABLE,
+            0.0,
+            "root of the mean over cells and times of day of the squared error of the mean at that "
+            "time of day; of series with several times a day",
         ),
         Measure(
             "spatial_std_bias",

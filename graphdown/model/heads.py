@@ -10,8 +10,10 @@ import numpy as np
 from jax import Array
 
 from graphdown.model.bernoulli_gamma import negative_log_likelihood
+from graphdown.model.conserve import StepMean, step_means
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import restored
+from graphdown.variables import variable_of
 
 BERNOULLI_GAMMA = "bernoulli-gamma"
 PARAMETERS = 2  # of a Bernoulli-Gamma distribution, beside its mean
@@ -29,19 +31,22 @@ class Readout:
     Attributes:
         heads: of each target; empty if all are values.
         transforms: of each target; empty if none has one.
+        means: targets that are means over a step, whose sub-steps are to have this mean.
     """
 
     heads: tuple[str, ...] = ()
     transforms: tuple[str, ...] = ()
+    means: tuple[StepMean, ...] = ()
 
     @classmethod
     def of(cls, spec: ModelSpec, targets: tuple[str, ...]) -> "Readout":
         """Return what a model's outputs say of the named targets."""
-        heads = tuple(spec.heads.get(name, "value") for name in targets)
-        transforms = tuple(spec.transforms.get(name, "none") for name in targets)
+        heads = tuple(spec.heads.get(variable_of(name), "value") for name in targets)
+        transforms = tuple(spec.transforms.get(variable_of(name), "none") for name in targets)
         return cls(
             heads if BERNOULLI_GAMMA in heads else (),
             transforms if set(transforms) != {"none"} else (),
+            step_means(targets) if spec.conserve_mean else (),
         )
 
     @cached_property
@@ -53,6 +58,12 @@ class Readout:
     def further(self) -> int:
         """Number of outputs beside the targets' values."""
         return PARAMETERS * len(self.drawn)
+
+    def conserved(self, values: Array) -> Array:
+        """Return the targets' values [..., T] with sub-steps that have their step's mean."""
+        for step in self.means:
+            values = step.conserved(values)
+        return values
 
     def rain(self, outputs: Any, target: int, scale: Any) -> "BernoulliGamma":
         """Return the distribution of a target [...] that outputs [..., O] tell.

@@ -1,7 +1,8 @@
 """Encode, process, decode: from any source grid through the mesh to the target."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -10,6 +11,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.attention import AttentionMessage, AttentionUpdate
 from graphdown.model.chunks import map_rows
 from graphdown.model.heads import Readout
 from graphdown.model.interaction import (
@@ -80,6 +82,17 @@ def stacked(layers: Iterable[Layer]) -> Layer:
     """Return layers of the same shape as one whose parameters have them as leading axis."""
     graphdefs, params = zip(*map(nnx.split, layers), strict=True)
     return nnx.merge(graphdefs[0], stack(params))
+
+
+def _round(spec: ModelSpec, edges: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what makes the message and what makes the node update of a round on the mesh."""
+    c, noise = spec.channels, spec.noise
+    if spec.messages == "attention":
+        message = partial(AttentionMessage, c, edges, spec.attention_heads)
+        return message, partial(AttentionUpdate, c, noise)
+    if spec.messages == "mlp":
+        return partial(InteractionMessage, c), partial(InteractionUpdate, c, c, c, noise)
+    return partial(LinearMessage, c, c, edges, c, c), partial(NodeUpdate, c, c, c, noise)
 
 
 def of_nodes(values: Array, nodes: Array | None) -> Array:
@@ -159,11 +172,9 @@ class Downscaler(nnx.Module):
         self.mesh_input = Linear(shape.predictors + shape.forcings, c, rngs=rngs)
         self.mesh_update = update(c, 0, c, noise, rngs=rngs)
         self.edge_states = EdgeStates(e, c, rngs=rngs) if mlp else None
-        self.messages = stacked(
-            InteractionMessage(c, rngs=rngs) if mlp else LinearMessage(c, c, e, c, c, rngs=rngs)
-            for _ in range(spec.rounds)
-        )
-        self.updates = stacked(update(c, c, c, noise, rngs=rngs) for _ in range(spec.rounds))
+        of_round, node_of_round = _round(spec, e)
+        self.messages = stacked(of_round(rngs=rngs) for _ in range(spec.rounds))
+        self.updates = stacked(node_of_round(rngs=rngs) for _ in range(spec.rounds))
         statics = shape.target_statics + n
         self.decode = message(c, statics, shape.decode_features, t, t, rngs=rngs)
         local = shape.predictors + statics + shape.forcings + shape.estimates

@@ -18,11 +18,13 @@ class Scaling(NamedTuple):
         variable: for each input channel [C] the predictor it is made of.
         log: whether a channel [C] is log(1 + predictor) or the predictor itself.
         mean, std: of the channels [C].
-        column: for each target [T] the predictor it is a correction of, V for none.
+        column: for each target [T] the predictor it is a correction of, V for none; with `weight`
+            several [T, n].
         base: constant of each target [T] that is no predictor, else 0.
         scale: of each target's correction [T], in the space of its transform.
         flagged: predictors [F] that may be missing (NaN), which a channel of its own tells for
             each; None for none.
+        weight: of each predictor [T, n] in what a target is a correction of, None for 1.
     """
 
     variable: Array
@@ -33,6 +35,7 @@ class Scaling(NamedTuple):
     base: Array
     scale: Array
     flagged: Array | None = None
+    weight: Array | None = None
 
 
 def predict(
@@ -80,6 +83,7 @@ def outputs(
     made = network(standardise(scales, values), forcings, graph, known, noise)
     corrected = transformed(base, network.readout.transforms)
     corrected = corrected + made[..., : base.shape[-1]] * scales.scale
+    corrected = network.readout.conserved(corrected)
     if network.readout.further:
         corrected = jnp.concatenate([corrected, made[..., base.shape[-1] :]], axis=-1)
     return jnp.swapaxes(corrected, 0, 1)
@@ -113,4 +117,6 @@ def uncorrected(
             values, at_source, at_target, scales.column, graph.to_target.__call__, left_out
         )
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
+    if scales.weight is not None:
+        own = (own * scales.weight).sum(axis=-1)
     return graph.to_target(own) + scales.base

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 BINDING = ("target_embedding", "target_regression", "modes")
 # Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = ("heads", "transforms", "noise")
+OPTIONAL = ("heads", "transforms", "noise", "attention_heads", "conserve_mean")
+ATTENTION_HEADS = 4
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class ModelSpec:
             estimated from any source grid in closed form (`graphdown.modes`); the network corrects
             that estimate instead of an interpolation. It binds to the target grid; 0 leaves it
             out. The source needs `grids`.
-        messages: "linear", whose second matrix comes after the sum over the neighbours, a few times
-            faster; or "mlp", GraphCast's interaction network with a state for each mesh edge.
+        messages: "linear", whose second matrix comes after the sum over the neighbours; "mlp",
+            GraphCast's interaction network with a state for each mesh edge, a few times slower; or
+            "attention", AIFS' graph transformer on the mesh, with linear messages to it and from
+            it.
         precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
             over neighbours, the readout and whatever the network corrects stay in 32 bits.
         heads: what the network says of a target, by its name: "value", if not given, or, for
@@ -36,6 +39,9 @@ class ModelSpec:
         noise: random numbers for each member and day that change scale and shift of the normalised
             states (conditional layer normalisation), so that the network makes an ensemble; 0 for
             one that does not. It is learned by the loss "crps".
+        attention_heads: of the messages "attention"; they share the channels evenly.
+        conserve_mean: with sub-steps in time, whether their mean is made to equal the network's
+            own prediction of the coarse step's mean, to rounding.
     """
 
     channels: int = 64
@@ -44,11 +50,13 @@ class ModelSpec:
     target_embedding: int = 0
     target_regression: int = 0
     modes: int = 0
-    messages: Literal["linear", "mlp"] = "linear"
+    messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
     heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)
     transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
     noise: int = 0
+    attention_heads: int = ATTENTION_HEADS
+    conserve_mean: bool = False
 
     @property
     def binding(self) -> tuple[str, ...]:
@@ -57,8 +65,11 @@ class ModelSpec:
 
     @property
     def optional(self) -> dict[str, Any]:
-        """The `OPTIONAL` settings that are given."""
-        return {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
+        """The `OPTIONAL` settings that are given; heads of attention count as given with it."""
+        given = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
+        if self.messages != "attention" and self.attention_heads == ATTENTION_HEADS:
+            del given["attention_heads"]
+        return given
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, the `OPTIONAL` ones only if they are given."""
@@ -66,8 +77,16 @@ class ModelSpec:
         return plain | self.optional
 
     def __post_init__(self) -> None:
-        """Refuse a network without rounds, or with less than no noise."""
+        """Refuse a network without rounds, with less than no noise, or with uneven heads."""
         if self.rounds < 1:
             raise ValueError(f"rounds must be at least 1, got {self.rounds}.")
         if self.noise < 0:
             raise ValueError(f"noise must not be negative, got {self.noise}.")
+        heads = self.attention_heads
+        if heads < 1:
+            raise ValueError(f"attention_heads must be at least 1, got {heads}.")
+        if self.messages == "attention" and self.channels % heads:
+            raise ValueError(
+                f"the {heads} attention_heads cannot share {self.channels} channels evenly; change "
+                "either."
+            )

@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.data.normalise import NON_NEGATIVE, Normaliser
+from graphdown.data.normalise import Normaliser
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation, interpolation, most_donors
 from graphdown.model.predict import Scaling
 from graphdown.model.tables import stack
 from graphdown.training.parallel import AXIS
+from graphdown.variables import is_non_negative, variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.connect import within_radius
 from meshes.graph import kernel
@@ -42,7 +43,10 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
     if not any(amounts):
         return None
     names = normaliser.predictors
-    positive = np.asarray([name in NON_NEGATIVE for name in names])
+    positive = np.asarray([is_non_negative(name) for name in names])
+    # A variable has its errors, or is missing, in every step of a window alike.
+    variables = variables_of(names)
+    own = np.asarray([variables.index(variable_of(name)) for name in names])
     droppable = np.asarray([name in normaliser.may_lack for name in names])
 
     def augment(
@@ -57,15 +61,16 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
         if smoother is not None:
             values = smoothed(values, jax.random.uniform(smoothed_by), smoother)
         if spec.mean_shift or spec.variance_shift:
-            draw = jax.random.uniform(shifted_by, (2, len(names)), minval=-1.0, maxval=1.0)
+            draw = jax.random.uniform(shifted_by, (2, len(variables)), minval=-1.0, maxval=1.0)
+            draw = draw[:, own]
             shift, stretch = spec.mean_shift * draw[0], jnp.exp(spec.variance_shift * draw[1])
             values = shifted(values, shift, stretch, mean, std, positive)
         if spec.noise:
             drawn = jax.vmap(lambda key: jax.random.normal(key, values.shape[1:]))(noise_keys)
             values = noisy(values, spec.noise * drawn, spec.noise, std, positive)
         if spec.variable_dropout:
-            drawn = jax.vmap(lambda key: jax.random.uniform(key, (len(names),)))(drop_keys)
-            values = dropped(values, (drawn < spec.variable_dropout) & droppable)
+            drawn = jax.vmap(lambda key: jax.random.uniform(key, (len(variables),)))(drop_keys)
+            values = dropped(values, (drawn[:, own] < spec.variable_dropout) & droppable)
         return values
 
     return augment

@@ -1,6 +1,16 @@
-"""Checkpoints of a training run, by orbax: the whole state and where the run stood."""
+"""Checkpoints of a training run: the whole state, by orbax, and where the run stood.
+
+A checkpoint gets its name, the number of the step, once it was read back equal and the hashes of
+its files are written beside them. One with other bytes is damaged: orbax never sees it, it is put
+aside, and the one before serves.
+"""
 
 import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +19,18 @@ import numpy as np
 
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
+from graphdown.provenance import checkpoint_sha256
+from graphdown.training.processes import first_before_others, is_first, wait_for_all
 from graphdown.training.step import State
+from graphdown.writing import failure_told
 
+FORMAT = 1
 KEPT = 2
+STATE, PROGRESS, FILES = "state", "progress.json", "files"
+BEFORE_FILES = "progress/metadata"  # the progress in format 0, which has no hashes
+DAMAGED = "checkpoints.damaged"
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +43,9 @@ class Progress:
         best_step: when it was reached.
         stale: validations since then.
         seconds: time spent training.
+        losses: of the steps since the last validation, NaN for those that were skipped.
+        skipped: steps skipped in a row up to this one.
+        rows: of metrics.csv.
     """
 
     step: int = 0
@@ -31,61 +53,204 @@ class Progress:
     best_step: int = 0
     stale: int = 0
     seconds: float = 0.0
+    losses: tuple[float, ...] = ()
+    skipped: int = 0
+    rows: tuple[dict[str, str], ...] = ()
 
 
 class Checkpoints:
-    """The checkpoints below a folder; the newest ones are kept."""
+    """The checkpoints below a folder: the newest ones and that of the best score are kept."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or create the folder."""
-        import orbax.checkpoint as ocp
-
-        self._ocp = ocp
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=KEPT, enable_async_checkpointing=False, create=True
-        )
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
-
-    def save(self, state: State, progress: Progress) -> None:
-        """Write the state and the progress as the checkpoint of progress.step."""
-        arrays = named_values(state._asdict())
-        args = self._ocp.args.Composite(
-            state=self._ocp.args.StandardSave(arrays),
-            progress=self._ocp.args.JsonSave(_finite(dataclasses.asdict(progress))),
-        )
-        self._manager.save(progress.step, args=args)
-
-    def restore(self, template: State) -> tuple[State, Progress] | None:
-        """Return the newest state and progress, None if there is no checkpoint.
+        """Open or create the folder, and remove what was not finished.
 
         Raises:
-            GraphdownError: the checkpoint belongs to another model or is damaged.
+            GraphdownError: it cannot be written to.
         """
-        step = self._manager.latest_step()
-        if step is None:
+        import orbax.checkpoint as ocp
+
+        self._folder = folder.resolve()
+        self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+        with first_before_others("checkpoints"), failure_told(folder, "choose another 'output'"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for unfinished in self._folder.glob("*.new"):
+                shutil.rmtree(unfinished)
+
+    def steps(self) -> list[int]:
+        """Return the steps of the checkpoints, oldest first."""
+        return sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdecimal())
+
+    def save(self, state: State, progress: Progress) -> None:
+        """Write the state and the progress as the checkpoint of progress.step.
+
+        Older ones go once this one has been read back.
+
+        Raises:
+            GraphdownError: it could not be written; those before are as they were.
+        """
+        arrays, path = named_values(state._asdict()), self._folder / str(progress.step)
+        new = path.with_name(f"{path.name}.new")
+        with failure_told(path, "the same command goes on from the checkpoint before"):
+            if is_first():
+                shutil.rmtree(new, ignore_errors=True)
+                new.mkdir()
+            wait_for_all("new checkpoint")
+            try:
+                self._orbax.save(new / STATE, arrays)
+                if is_first():
+                    self._describe(new, arrays, progress)
+                wait_for_all("described checkpoint")
+                self._read(new, progress.step, arrays)
+            except ValueError as error:  # tensorstore's word for what the system refuses
+                raise OSError(str(error)) from error
+            if is_first():
+                shutil.rmtree(path, ignore_errors=True)
+                new.rename(path)
+            wait_for_all("checkpoint")
+        if is_first():
+            for step in self.steps()[:-KEPT]:
+                if step != progress.best_step:
+                    shutil.rmtree(self._folder / str(step))
+
+    def _describe(self, path: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
+        plain = _plain(progress)
+        described = {"format": FORMAT, **plain, "sha256": checkpoint_sha256(arrays, plain)}
+        text = json.dumps({**described, FILES: _hashes(path)}, indent=1)
+        (path / PROGRESS).write_text(text, encoding="utf-8")
+
+    def restore(self, template: State) -> tuple[State, Progress] | None:
+        """Return the newest state and progress that can be read, None if there is no checkpoint.
+
+        Damaged checkpoints are put aside, which is logged.
+
+        Raises:
+            GraphdownError: the checkpoint belongs to another model or is of a newer version, or
+                there are some but none can be read.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return self._state(step, template)
+            except _Damaged as damage:
+                if step == steps[0]:
+                    raise GraphdownError(
+                        f"No checkpoint in {str(self._folder)!r} can be read (that of step {step}: "
+                        f"{damage}); put the folder back, or begin anew in another 'output'."
+                    ) from None
+                self._put_aside(step, str(damage))
+        return None
+
+    def best(self, template: State) -> State | None:
+        """Return the state of the best score, None if it is not there or damaged."""
+        newest = self.restore(template)
+        if newest is None or newest[1].best_step not in self.steps():
             return None
-        wanted = {k: np.asarray(v) for k, v in named_values(template._asdict()).items()}
-        args = self._ocp.args.Composite(
-            state=self._ocp.args.StandardRestore(wanted), progress=self._ocp.args.JsonRestore()
-        )
         try:
-            restored = self._manager.restore(step, args=args)
-        except ValueError as error:
-            raise GraphdownError(
-                f"The checkpoint of step {step} in {str(self._manager.directory)!r} does not fit "
-                "the network; it belongs to another model or is damaged."
-            ) from error
-        values: dict[str, Any] = restored["state"]
-        tree = with_values(template._asdict(), values)
-        saved = dict(restored["progress"])
-        best = float("inf") if saved["best"] is None else saved["best"]
-        state = State(**{k: tree[k] for k in State._fields})
-        return state._replace(step=jnp.asarray(state.step)), Progress(**{**saved, "best": best})
+            return self._state(newest[1].best_step, template)[0]
+        except _Damaged:
+            return None
 
     def close(self) -> None:
-        """Wait for what is being written."""
-        self._manager.close()
+        """End orbax's threads."""
+        self._orbax.close()
+
+    def _state(self, step: int, template: State) -> tuple[State, Progress]:
+        wanted = {k: np.asarray(v) for k, v in named_values(template._asdict()).items()}
+        try:
+            values, progress = self._read(self._folder / str(step), step, wanted)
+        except GraphdownError:
+            raise
+        except Exception as error:  # whatever orbax, tensorstore and JSON make of broken files
+            raise _Damaged(" ".join(str(error).split())[:200].rstrip(".")) from None
+        tree = with_values(template._asdict(), values)
+        state = State(**{k: tree[k] for k in State._fields})
+        return state._replace(step=jnp.asarray(state.step)), progress
+
+    def _read(
+        self, path: Path, step: int, wanted: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, Any], Progress]:
+        """Return arrays and progress as written; a `ValueError` or the like if they are not.
+
+        Nothing is allocated for arrays that are not of the wanted shapes.
+        """
+        where = f"The checkpoint of step {step} in {str(self._folder)!r}"
+        described = path / PROGRESS
+        described = described if described.is_file() else path / BEFORE_FILES
+        saved = dict(json.loads(described.read_text(encoding="utf-8")))
+        version = saved.pop("format", 0)
+        if version > FORMAT:
+            raise GraphdownError(
+                f"{where} was written by a newer graphdown (format {version}; this one reads up to "
+                f"{FORMAT}); update graphdown."
+            )
+        files, sha256 = saved.pop(FILES, {}), saved.pop("sha256", None)
+        if version and files != (found := _hashes(path)):
+            wrong = sorted(n for n in {*files, *found} if files.get(n) != found.get(n))
+            raise ValueError(f"{wrong[0]} is not as it was written")
+        _check_fit(where, self._orbax.metadata(path / STATE).item_metadata.tree, wanted)
+        values = dict(self._orbax.restore(path / STATE, dict(wanted)))
+        if version and checkpoint_sha256(values, saved) != sha256:
+            raise ValueError("it does not have the hash that it was written with")
+        progress = _progress(saved)
+        if progress.step != step:
+            raise ValueError(f"it is that of step {progress.step}")
+        return values, progress
+
+    def _put_aside(self, step: int, damage: str) -> None:
+        """Move a damaged checkpoint out of the way, keeping it."""
+        path, aside = self._folder / str(step), self._folder.with_name(DAMAGED)
+        with first_before_others(f"damaged {step}"), failure_told(aside, "nothing was changed"):
+            if is_first():
+                aside.mkdir(exist_ok=True)
+                shutil.rmtree(aside / path.name, ignore_errors=True)
+                path.rename(aside / path.name)
+        log.warning(
+            "The checkpoint of step %d is damaged (%s) and was put into %r; the one before serves.",
+            step,
+            damage,
+            str(aside),
+        )
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if v == float("inf") else v for k, v in values.items()}
+class _Damaged(Exception):
+    """A checkpoint cannot be read."""
+
+
+def _check_fit(where: str, stored: Mapping[str, Any], wanted: Mapping[str, np.ndarray]) -> None:
+    differing = sorted(set(stored) ^ set(wanted))
+    if differing:
+        raise GraphdownError(
+            f"{where} does not fit the network ({differing[0]!r} is on one side only); it belongs "
+            "to another model."
+        )
+    for name, value in wanted.items():
+        shape = tuple(stored[name].shape)
+        if shape != value.shape:
+            raise GraphdownError(
+                f"{where} does not fit the network ({name!r} has shape {shape}, the network needs "
+                f"{value.shape}); it belongs to another model."
+            )
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    """Return the hashes of a checkpoint's files of arrays, by their paths within."""
+    files = sorted(p for p in (path / STATE).rglob("*") if p.is_file())
+    return {
+        p.relative_to(path).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
+
+
+def _plain(progress: Progress) -> dict[str, Any]:
+    """Return the progress as JSON has it, which knows no infinity and no NaN."""
+    losses = [v if np.isfinite(v) else None for v in progress.losses]
+    best = progress.best if np.isfinite(progress.best) else None
+    return {**dataclasses.asdict(progress), "best": best, "losses": losses}
+
+
+def _progress(saved: Mapping[str, Any]) -> Progress:
+    """Return the progress that `_plain` was given; a `ValueError` if it is none."""
+    from pydantic import TypeAdapter
+
+    best = float("inf") if saved["best"] is None else saved["best"]
+    losses = [float("nan") if v is None else v for v in saved.get("losses", ())]
+    return TypeAdapter(Progress).validate_python({**saved, "best": best, "losses": losses})

@@ -21,6 +21,7 @@ from graphdown.data.load import (
 )
 from graphdown.data.missing import check_complete, nearest_used
 from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
+from graphdown.data.steps import neighbours
 from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
@@ -28,7 +29,9 @@ from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.estimate import LeftOut, estimate
 from graphdown.model.transforms import transformed
 from graphdown.modes import Modes
+from graphdown.steps import DAY_HOURS, start_of
 from graphdown.training.few import held_out_of, learned_from
+from graphdown.variables import variables_of
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
@@ -63,6 +66,7 @@ class PairedDays:
         adjustment: what gives the source the climate of others, None for none; `source` is as
             before it.
         share: of the days in the modes that were fitted on them [time, K], None for none.
+        step_hours: length of a day, or of a shorter step that stands for one.
     """
 
     name: str
@@ -74,6 +78,7 @@ class PairedDays:
     bank: GridBank | None = None
     adjustment: Adjustment | None = None
     share: np.ndarray | None = None
+    step_hours: int = DAY_HOURS
 
     def on_grid(self, number: int | None) -> Grid:
         """Return a grid of the bank, or the source's own for None."""
@@ -110,14 +115,23 @@ def training_days(
     coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
     if not data.stored or any(name not in coarse for name in names):
-        return replace(paired_days(source, pair, names, targets, target), bank=bank)
+        made = paired_days(source, pair, names, targets, target, experiment.time.step_hours)
+        return replace(made, bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)
     stored = data.stored.get(source_store(source), data.stored[TARGET_STORE])
-    values = _complete(stored, coarse, grid, names, where)
+    beside = _beside(data.record(experiment, source, "train")["time"], coarse["time"], experiment)
+    values = _complete(stored, coarse, grid, names, where, beside)
     own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
     wanted = own.days(fine["time"], targets)
-    return PairedDays(source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank)
+    given = source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank
+    return PairedDays(*given, step_hours=experiment.time.step_hours)
+
+
+def _beside(record: xr.DataArray, time: xr.DataArray, experiment: Experiment) -> list[xr.DataArray]:
+    """Return the times of a record that the window has beside each of some of them."""
+    rows = neighbours(record, experiment.time)[record.to_index().get_indexer(time.to_index())]
+    return [record.isel(time=own) for own in rows.T]
 
 
 def validation_pair(
@@ -136,6 +150,7 @@ def paired_days(
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
     target: Grid,
+    step_hours: int = DAY_HOURS,
 ) -> PairedDays:
     """Return the days of paired datasets (coarse, fine), in memory.
 
@@ -145,15 +160,22 @@ def paired_days(
     coarse, fine = pair
     grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
     wanted = field_values(fine, targets, target)
-    return PairedDays(name, grid, values, wanted, coarse["time"], coarse.get("orog"))
+    given = name, grid, values, wanted, coarse["time"], coarse.get("orog")
+    return PairedDays(*given, step_hours=step_hours)
 
 
 def _complete(
-    stored: Stored, coarse: xr.Dataset, grid: Grid, names: Sequence[str], where: str
+    stored: Stored,
+    coarse: xr.Dataset,
+    grid: Grid,
+    names: Sequence[str],
+    where: str,
+    beside: Sequence[xr.DataArray],
 ) -> DayValues:
-    as_stored = stored.days(coarse["time"], names)
+    own = variables_of(names)
+    as_stored = stored.days(coarse["time"], own, beside=beside)
     check_complete((as_stored[part] for part in parts(as_stored)), grid, names, where)
-    return stored.days(coarse["time"], names, nearest_used(grid))
+    return stored.days(coarse["time"], own, nearest_used(grid), beside)
 
 
 def parts(values: DayValues) -> Iterator[slice]:
@@ -225,7 +247,10 @@ def fit_statistics(
             corrections.append(correction)
             means.append(fine.mean)
     mean = np.mean(means, axis=0)
-    base = [0.0 if t in predictors else float(m) for t, m in zip(targets, mean, strict=True)]
+    base = [
+        0.0 if start_of(t, targets, predictors) else float(m)
+        for t, m in zip(targets, mean, strict=True)
+    ]
     return fit_normaliser(predictors, targets, coarse, corrections, base)
 
 
@@ -263,12 +288,17 @@ def _missed(
 
         return missed
 
+    starts = [
+        [(predictors.index(n), share) for n, share in start_of(t, targets, predictors).items()]
+        for t in targets
+    ]
+
     def interpolated(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
         own = [
-            weights.apply(values[..., predictors.index(t)])
-            if t in predictors
+            np.sum([share * weights.apply(values[..., i]) for i, share in start], axis=0)
+            if start
             else np.zeros((len(values), geometry.target.size))
-            for t in targets
+            for start in starts
         ]
         return difference(fine, np.stack(own, axis=-1))
 

@@ -19,6 +19,7 @@ from graphdown.experiment import (
 )
 from graphdown.geometry import Geometry
 from graphdown.training.pretrained import refuse_pretraining
+from graphdown.training.replay import with_replayed
 from graphdown.training.start import check_same, hashed
 from meshes import Grid
 
@@ -53,26 +54,33 @@ def finetune_experiment(
     refuse_pretraining(run)
     emulator = load(run)
     base = data if isinstance(data, Experiment) else _on_source(Path(run), data)
+    if options.get("replay"):
+        base, options["replayed"] = with_replayed(base, _experiment_of(Path(run)))
     raw = experiment_to_dict(base)
     raw["name"] = f"{emulator.name}, fine-tuned"
     raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
-    raw["may_lack"] = list(emulator.normaliser.may_lack)
+    raw["may_lack"] = list(emulator.may_lack)
+    raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = _standardise(emulator)
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
     return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")
 
 
-def _on_source(run: Path, data: Source | str) -> Experiment:
+def _experiment_of(run: Path) -> Experiment:
     stored = run / "experiment.yaml"
     if not stored.is_file():
         raise GraphdownError(
             f"{str(run)!r} holds no experiment.yaml, which says what the target is; give an "
-            "experiment as the data to fine-tune on."
+            "experiment as the data to fine-tune on, without 'replay'."
         )
-    base = load_experiment(stored)
+    return load_experiment(stored)
+
+
+def _on_source(run: Path, data: Source | str) -> Experiment:
+    base = _experiment_of(run)
     known = {source.name: source for source in (*base.data.sources, *base.data.unseen)}
     if isinstance(data, str) and data not in known:
         raise ExperimentError(
@@ -98,10 +106,11 @@ def _gentle(spec: TrainingSpec) -> TrainingSpec:
 
 
 def _beside(run: Path, base: Experiment, options: dict[str, Any]) -> str:
-    names = "-".join(source.name for source in base.data.sources)
+    replayed = options.get("replayed", ())
+    names = "-".join(s.name for s in base.data.sources if s.name not in replayed)
     years, moves = options.get("years"), options.get("moves", "all")
     length = "" if years is None else f"-{years}years"
-    return f"{run}-{names}{length}-{moves}"
+    return f"{run}-{names}{length}-{moves}{'-replay' if replayed else ''}"
 
 
 def with_hash(experiment: Experiment) -> Experiment:
@@ -129,11 +138,12 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         return None
     emulator = load(spec.run)
     pairs = {
-        "predictors": (experiment.predictors, emulator.predictors),
-        "targets": (experiment.targets, emulator.targets),
+        "time": (experiment.time, emulator.time),
+        "predictors": (experiment.by_steps.predictors, emulator.normaliser.predictors),
+        "targets": (experiment.by_steps.targets, emulator.normaliser.targets),
         "model": (experiment.model, emulator.model),
         "graph": (experiment.graph, emulator.geometry.spec),
-        "may_lack": (experiment.may_lack, emulator.normaliser.may_lack),
+        "may_lack": (experiment.by_steps.may_lack, emulator.normaliser.may_lack),
         "standardise": ((experiment.standardise,), (_standardise(emulator),)),
     }
     check_same(spec, "finetune", pairs)

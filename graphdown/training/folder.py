@@ -13,7 +13,13 @@ from graphdown.experiment import (
     load_experiment,
     write_experiment,
 )
+from graphdown.training.lock import LOCK
 from graphdown.training.processes import first_before_others, is_first
+from graphdown.writing import failure_told
+
+EXPERIMENT = "experiment.yaml"
+BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's
+ALIKE = ("backend", "devices", "most_skipped")  # what a run may go on with others of
 
 
 def open_run(experiment: Experiment) -> Path:
@@ -24,15 +30,16 @@ def open_run(experiment: Experiment) -> Path:
         run.mkdir(parents=True, exist_ok=True)
         # Also where it is there: the baselines may be others than before.
         if is_first():
-            write_experiment(experiment, run / "experiment.yaml")
+            with failure_told(run / EXPERIMENT, "nothing was changed"):
+                write_experiment(experiment, run / EXPERIMENT)
     return run
 
 
 def check_run(experiment: Experiment, run: Path) -> None:
     """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
-    stored = run / "experiment.yaml"
+    stored = run / EXPERIMENT
     if not stored.exists():
-        if run.exists() and any(path.name != FOLDER for path in run.iterdir()):
+        if run.exists() and any(path.name not in BEFORE for path in run.iterdir()):
             raise ExperimentError(
                 f"'output' names {str(run)!r}, a folder that is neither empty nor a run; choose "
                 "another."
@@ -54,7 +61,7 @@ def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
 
     A run may be scored beside other baselines later, and go on with other devices.
     """
-    training = {k: v for k, v in experiment["training"].items() if k not in ("backend", "devices")}
+    training = {k: v for k, v in experiment["training"].items() if k not in ALIKE}
     rest = {key: value for key, value in experiment.items() if key != "baselines"}
     return {**rest, "training": training}
 
@@ -71,14 +78,17 @@ def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
 
 
 def put(folder: Path, save: Callable[[Path], None]) -> None:
-    """Let `save` write a folder, replacing the one before only when complete."""
+    """Let `save` write a folder, replacing the one before only when complete.
+
+    Raises:
+        GraphdownError: it cannot be written; the one before is as it was.
+    """
     new, replaced = (folder.with_name(f"{folder.name}.{end}") for end in ("new", "old"))
-    shutil.rmtree(new, ignore_errors=True)
-    save(new)
-    if not folder.exists():
+    with failure_told(folder, "the same command goes on from the last checkpoint"):
+        shutil.rmtree(new, ignore_errors=True)
+        save(new)
+        shutil.rmtree(replaced, ignore_errors=True)
+        if folder.exists():
+            folder.rename(replaced)
         new.rename(folder)
-        return
-    shutil.rmtree(replaced, ignore_errors=True)
-    folder.rename(replaced)
-    new.rename(folder)
-    shutil.rmtree(replaced)
+        shutil.rmtree(replaced, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The training loop: data in, run folder out; it resumes where a run was left."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from graphdown.training.days import (
 from graphdown.training.few import with_last_years
 from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
 from graphdown.training.folder import check_run, open_run, put
+from graphdown.training.lock import held
 from graphdown.training.losses import Losses, fair_crps, fit_gammas
 from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
@@ -52,13 +54,16 @@ from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
 from graphdown.training.processes import first_before_others
 from graphdown.training.regression import fit_target_regression
+from graphdown.training.replay import replay_turns, validation_weights
 from graphdown.training.run import Run
 from graphdown.training.samples import (
     Samples,
+    dates,
     draw,
     lay_out,
     make_samples,
 )
+from graphdown.training.seen import checksum, checksum_of_days, checksum_of_grid
 from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import (
     Batch,
@@ -68,6 +73,7 @@ from graphdown.training.step import (
 )
 
 VALIDATION_DAYS = 192
+STREAM = 104729
 VALIDATION_MEMBERS = 4
 
 
@@ -92,11 +98,14 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         )
     experiment = with_pretrained_hash(with_hash(experiment))
     if experiment.finetune is not None and experiment.finetune.years == 0:
-        return copy_emulator(experiment, open_run(experiment))
+        check_run(experiment, Path(experiment.output))
+        with held(Path(experiment.output)):
+            return copy_emulator(experiment, open_run(experiment))
     data = data or load_for(experiment)
     keep_freed_memory()
-    run = open_run(experiment)
-    return Trainer(experiment, data, run).run()
+    check_run(experiment, Path(experiment.output))
+    with held(Path(experiment.output)):
+        return Trainer(experiment.by_steps, data, open_run(experiment)).run()
 
 
 def load_for(experiment: Experiment) -> ExperimentData:
@@ -109,7 +118,9 @@ def load_for(experiment: Experiment) -> ExperimentData:
     run = Path(experiment.output)
     with first_before_others("data"):
         check_run(experiment, run)
-        return load_data(experiment, store_folder(experiment, run))
+        store = store_folder(experiment, run)
+        with nullcontext() if store is None else held(run):
+            return load_data(experiment, store)
 
 
 class Trainer(Run):
@@ -128,9 +139,18 @@ class Trainer(Run):
         reference, self.adjustments = adjustments(
             data, experiment, grid, None if known is None else known.normaliser.reference
         )
-        experiment = with_last_years(experiment)
+        whole, experiment = experiment, with_last_years(experiment)
         self.experiment, self.folder = experiment, run
-        days = [self._days(data, name, known=start is None) for name in data.sources]
+        tuned = experiment.finetune
+        replayed = () if tuned is None else tuned.replayed
+        # What is replayed has its days as it first had them.
+        self._view = {
+            name: replace(whole, finetune=None) if name in replayed else experiment
+            for name in data.sources
+        }
+        self.turns = replay_turns(tuple(data.sources), replayed, tuned.replay if tuned else 0.0)
+        known_to = data.sources if start is None else replayed  # what modes were fitted on
+        days = [self._days(data, name, known=name in known_to) for name in data.sources]
         readout = Readout.of(experiment.model, experiment.targets)
         self.normaliser = (
             fit_statistics(
@@ -147,10 +167,20 @@ class Trainer(Run):
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km
         self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
-        self.validation = [
-            samples for name in data.sources for samples in self._validation(data, name)
-        ]
-        network = new_network(experiment.model, self.geometry, self.normaliser, experiment.seed)
+        judged = {name: list(self._validation(data, name)) for name in data.sources}
+        self.validation = [samples for own in judged.values() for samples in own]
+        self.counts = validation_weights(judged, replayed, tuned.replay if tuned else 0.0)
+        self.times = [own.time for own in days]
+        self.seen = {
+            "the target's grid, orog and sftlf": checksum_of_grid(grid, data.statics.values()),
+            **{f"the source {own.name!r}": checksum_of_days(own) for own in days},
+            "the days of validation": checksum(
+                part for own in self.validation for part in (own.source, own.fine)
+            ),
+        }
+        hours = experiment.time.step_hours
+        parts = experiment.model, self.geometry, self.normaliser
+        network = new_network(*parts, experiment.seed, hours)
         if network.regression is not None and start is None:
             fitted = fit_target_regression(
                 self.samples,
@@ -190,7 +220,7 @@ class Trainer(Run):
 
     def _days(self, data: ExperimentData, name: str, known: bool) -> PairedDays:
         """Return the days of a source to learn from; known are those that modes were fitted on."""
-        days = training_days(data, self.experiment, name, self.geometry.target)
+        days = training_days(data, self._view[name], name, self.geometry.target)
         modes = self.geometry.modes
         share = days.shares(modes) if modes is not None and known else None
         return replace(days, adjustment=self.adjustments.get(name), share=share)
@@ -199,16 +229,17 @@ class Trainer(Run):
         """Yield the days of the validation period, on each grid that training leaves out."""
         e, grids = self.experiment, held_out(data.banks.get(name))
         for grid in grids:
-            pair = validation_pair(data, e, name, grid)
+            pair = validation_pair(data, self._view[name], name, grid)
             around = e.model.target_regression
             names, own = (e.predictors, e.targets), self.adjustments.get(name)
-            samples = make_samples(name, pair, *names, self.geometry, around, own)
+            hours = e.time.step_hours
+            samples = make_samples(name, pair, *names, self.geometry, around, own, hours)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
         """Train to the end and return the emulator."""
         self.finish()
-        return load(self.folder)
+        return self._load()
 
     def _step(self) -> Step:
         decay = self.experiment.training.ema_decay
@@ -233,17 +264,25 @@ class Trainer(Run):
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[Batch, int]:
         """Return a share of the days of a step, and the number of their source."""
         spec, lengths = self.experiment.training, [len(own.source) for own in self.samples]
-        drawn = draw(spec, self.experiment.seed, step, lengths, stream=104729)
+        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM, self.turns)
         samples = self.samples[drawn.source]
         grid = int(drawn.random.integers(samples.grids))
         batch = samples.batch(drawn.days[share], drawn.warming[share], drawn.spacing, grid)
         return shard_batch(batch, spec.target_shards), drawn.source
 
+    def _named(self, step: int) -> tuple[str, list[str]]:
+        spec, lengths = self.experiment.training, [len(own.source) for own in self.samples]
+        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM, self.turns)
+        return self.samples[drawn.source].name, dates(self.times[drawn.source], drawn.days)
+
     def _scales(self) -> list[tuple[str, float]]:
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
 
     def _errors(self, params: Any) -> dict[str, float]:
-        """Return the validation error by target, mean over the sources: RMSE, of members CRPS."""
+        """Return the validation error by target, mean over the sources: RMSE, of members CRPS.
+
+        Sources that are replayed count as much as they do in training.
+        """
         network = nnx.merge(self.graphdef, self._whole(params))
         area = self.geometry.target.area
         each = []
@@ -255,7 +294,7 @@ class Trainer(Run):
             per_node = error.sum(axis=0) / np.maximum(days, 1)
             weight = area[:, None] * (days > 0)
             each.append((per_node * weight).sum(axis=0) / weight.sum(axis=0))
-        mean = np.mean(each, axis=0)
+        mean = np.average(each, axis=0, weights=self.counts)
         errors = np.sqrt(mean) if self.drawing is None else mean
         return {t: float(v) for t, v in zip(self.normaliser.targets, errors, strict=True)}
 
@@ -275,6 +314,9 @@ class Trainer(Run):
         time = xr.date_range("2001-01-01", periods=days)
         return self.drawing.draw(member, xr.DataArray(time, dims="time"))
 
+    def _load(self) -> Emulator:
+        return load(self.folder)
+
     def _whole(self, params: Any) -> Any:
         """Return the network's parameters, of those that training moves."""
         return params if self.moves is None else self.moves.whole(params, self.moves.kept)
@@ -283,7 +325,7 @@ class Trainer(Run):
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
         weights = named_values(self._whole(params))
-        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights)
+        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights, e.time)
         put(self.folder / self.result, emulator.save)
 
 

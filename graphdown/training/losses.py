@@ -10,13 +10,13 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammainc
 
-from graphdown.data.normalise import NON_NEGATIVE
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation
 from graphdown.model.bernoulli_gamma import WET
 from graphdown.model.heads import Readout
 from graphdown.model.transforms import transformed
 from graphdown.training.days import DayValues, parts
+from graphdown.variables import is_non_negative, variable_of
 
 LIKELIHOOD = "likelihood"
 LEAST_DAYS = 10  # wet ones, to fit a distribution to
@@ -115,10 +115,10 @@ class Losses:
         cls, spec: TrainingSpec, targets: tuple[str, ...], readout: Readout, noise: int
     ) -> "Losses":
         """Return the losses of the named targets; that of a distribution is its likelihood."""
-        names: list[str] = [spec.losses.get(name, "mse") for name in targets]
+        names: list[str] = [spec.losses.get(variable_of(name), "mse") for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
-        positive = tuple(name in NON_NEGATIVE for name in targets)
+        positive = tuple(map(is_non_negative, targets))
         return cls(tuple(names), positive, readout, spec.members if noise else 1, noise)
 
     @property

@@ -1,27 +1,64 @@
 """metrics.csv: one row per validation."""
 
 import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
+
+from graphdown.durable import write_durably
+from graphdown.errors import GraphdownError
+from graphdown.writing import failure_told
+
+Row = dict[str, str]
 
 
 class MetricsLog:
-    """Rows of step, seconds, loss and scores in a CSV file that survives a resumed run."""
+    """Rows of step, seconds, loss and scores, which the checkpoints carry and a CSV file shows."""
 
-    def __init__(self, path: Path, resumed_at: int) -> None:
-        """Open the file; rows after the step resumed at are dropped, since they come again."""
+    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
+        """Let the file show these rows.
+
+        Raises:
+            GraphdownError: it cannot be written.
+        """
         self.path = path
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= resumed_at]
-            path.unlink()
-            for row in rows:
-                self.add(row)
+        self.rows = list(rows)
+        self._write()
 
-    def add(self, row: dict[str, str]) -> None:
-        """Append one row; the first one sets the columns."""
-        new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    def add(self, row: Row) -> None:
+        """Add one row; columns that earlier ones lack are empty there.
+
+        Raises:
+            GraphdownError: the file cannot be written; it is as it was.
+        """
+        self.rows.append(row)
+        self._write()
+
+    def _write(self) -> None:
+        with failure_told(self.path, "the same command goes on from the last checkpoint"):
+            if not self.rows:
+                self.path.unlink(missing_ok=True)
+                return
+            text = io.StringIO()
+            columns = dict.fromkeys(name for row in self.rows for name in row)
+            writer = csv.DictWriter(text, list(columns), restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+            write_durably(self.path, text.getvalue())
+
+
+def read_rows(path: Path, until: int) -> list[Row]:
+    """Return a file's rows up to a step, for runs whose checkpoints do not carry them yet.
+
+    Raises:
+        GraphdownError: the file is damaged.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if int(row["step"]) <= until]
+    except (KeyError, TypeError, ValueError, csv.Error):
+        raise GraphdownError(
+            f"{str(path)!r} is damaged; mend it or move it away, and the same command goes on."
+        ) from None

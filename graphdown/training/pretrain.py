@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from flax import nnx
 from jax import Array
 
@@ -34,16 +35,19 @@ from graphdown.training.augment import Augmentation, make_augmentation, make_smo
 from graphdown.training.days import adjustments
 from graphdown.training.folder import check_run, open_run, put
 from graphdown.training.hide import visible_nodes
+from graphdown.training.lock import held
 from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
 from graphdown.training.processes import first_before_others
 from graphdown.training.run import Run
-from graphdown.training.samples import draw
+from graphdown.training.samples import dates, draw
+from graphdown.training.seen import checksum, dates_of
 from graphdown.training.step import make_descent, make_optimiser
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
 from meshes.graph import decode_edges
 
 VALIDATION_DAYS = 192
+STREAM = 15485863
 VALIDATION_MASKS = 4
 
 
@@ -73,9 +77,10 @@ def pretrain(experiment: Experiment, data: ExperimentData | None = None) -> Pret
         check_run(experiment, Path(experiment.output))
         data = data or load_data(experiment)
     keep_freed_memory()
-    run = Pretrainer(experiment, data, open_run(experiment))
-    run.finish()
-    return load_pretrained(run.folder)
+    with held(Path(experiment.output)):
+        run = Pretrainer(experiment, data, open_run(experiment))
+        run.finish()
+        return run._load()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Fields:
         graph: from them over the mesh back to them.
         train, validation: predictors [time, Ns, V], NaN for those that the source lacks.
         train_season, validation_season: forcings [time, F].
+        time: time stamps of the days to train on.
     """
 
     name: str
@@ -97,6 +103,7 @@ class Fields:
     validation: np.ndarray
     train_season: np.ndarray
     validation_season: np.ndarray
+    time: xr.DataArray
 
 
 class HiddenBatch(NamedTuple):
@@ -165,6 +172,12 @@ class Pretrainer(Run):
         self.optimiser = make_optimiser(experiment.training)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
         self.constants = [self._constants(own) for own in self.fields]
+        self.seen = {
+            f"the source {own.name!r}": checksum(
+                [own.grid.lon, own.grid.lat, dates_of(own.time), own.train, own.validation]
+            )
+            for own in self.fields
+        }
 
     def _step(self) -> Step:
         loss = make_loss(self.graphdef, self.augment)
@@ -185,7 +198,7 @@ class Pretrainer(Run):
 
     def _batch(self, step: int, share: slice = slice(None)) -> tuple[HiddenBatch, int]:
         spec, lengths = self.experiment.training, [len(own.train) for own in self.fields]
-        drawn = draw(spec, self.experiment.seed, step, lengths, stream=15485863)
+        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM)
         own = self.fields[drawn.source]
         visible = _padded(visible_nodes(own.grid, self.spec, drawn.random))
         days, warming = drawn.days[share], drawn.warming[share]
@@ -197,6 +210,12 @@ class Pretrainer(Run):
             np.full(len(days), drawn.spacing, np.float32),
         )
         return batch, drawn.source
+
+    def _named(self, step: int) -> tuple[str, list[str]]:
+        spec, lengths = self.experiment.training, [len(own.train) for own in self.fields]
+        drawn = draw(spec, self.experiment.seed, step, lengths, STREAM)
+        own = self.fields[drawn.source]
+        return own.name, dates(own.time, drawn.days)
 
     def _errors(self, params: Any) -> dict[str, float]:
         """Return the RMSE of reconstructed validation days, mean over the sources that have it."""
@@ -225,6 +244,9 @@ class Pretrainer(Run):
         e = self.experiment
         made = Pretrained(e.name, e.model, e.graph, self.normaliser, carried(params))
         put(self.folder / self.result, made.save)
+
+    def _load(self) -> Pretrained:
+        return load_pretrained(self.folder)
 
 
 def make_loss(
@@ -291,7 +313,7 @@ def _fields(
 ) -> Fields:
     """Return the days of a source at the nodes that the network reads around the region."""
     where = f"the source {name!r}"
-    graph, values, seasons = None, [], []
+    graph, values, times = None, [], []
     for period in ("train", "validation"):
         bounds = getattr(experiment.periods, period)
         part = select_period(data.coarse[name], bounds, f"'periods.{period}' of {where}")
@@ -299,9 +321,12 @@ def _fields(
         graph = graph or _to_itself(grid, region, experiment.graph, where)
         used = graph[1]
         values.append(given[:, used] if adjustment is None else adjustment(given[:, used]))
-        seasons.append(forcings(part["time"]))
+        times.append(part["time"])
     assert graph is not None
-    return Fields(name, graph[0].source, graph[0], *values, *seasons)
+    train, validation = values
+    seasons = [forcings(time) for time in times]
+    own = graph[0]
+    return Fields(name, own.source, own, train, validation, seasons[0], seasons[1], times[0])
 
 
 def _to_itself(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import jax
+import numpy as np
 
 # How many processes srun and mpirun started; a batch script alone has none of them.
 COUNTS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
@@ -44,3 +45,16 @@ def first_before_others(name: str) -> Iterator[None]:
     yield
     if is_first():
         wait_for_all(name)
+
+
+def agreed(number: int | None) -> int | None:
+    """Return the greatest number that any of the processes has, None if none has one.
+
+    All of them must call it, and wait for each other.
+    """
+    if jax.process_count() == 1:
+        return number
+    from jax.experimental import multihost_utils
+
+    every = multihost_utils.process_allgather(np.int32(number or 0))
+    return int(np.max(every)) or None

@@ -18,6 +18,7 @@ from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
+from graphdown.steps import DAY_HOURS
 from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
@@ -83,13 +84,14 @@ def make_samples(
     geometry: Geometry,
     around: int = 0,
     adjustment: Adjustment | None = None,
+    step_hours: int = DAY_HOURS,
 ) -> Samples:
     """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
-    days = paired_days(name, pair, predictors, targets, geometry.target)
+    days = paired_days(name, pair, predictors, targets, geometry.target, step_hours)
     return lay_out(replace(days, adjustment=adjustment), geometry, around)
 
 
@@ -107,7 +109,7 @@ def lay_out(
         around: as for `Geometry.arrays`.
         smoothing_km: as in `TrainingSpec`.
     """
-    bank, season = days.bank, forcings(days.time)
+    bank, season = days.bank, forcings(days.time, days.step_hours)
     if bank is None:
         graph = geometry.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
@@ -153,7 +155,14 @@ class Drawn(NamedTuple):
     random: np.random.Generator
 
 
-def draw(spec: TrainingSpec, seed: int, step: int, days: Sequence[int], stream: int) -> Drawn:
+def draw(
+    spec: TrainingSpec,
+    seed: int,
+    step: int,
+    days: Sequence[int],
+    stream: int,
+    turns: Sequence[int] | None = None,
+) -> Drawn:
     """Return what a step draws.
 
     Args:
@@ -162,8 +171,10 @@ def draw(spec: TrainingSpec, seed: int, step: int, days: Sequence[int], stream: 
         step: its number.
         days: of each source.
         stream: tells the random numbers from those of other uses of the seed.
+        turns: numbers of the sources, once for each of their turns in a round; each one if not
+            given.
     """
-    source, before = source_of_step(step, len(days), seed)
+    source, before = source_of_step(step, range(len(days)) if turns is None else turns, seed)
     own = days_of_step(before, spec.batch_size, days[source], seed, source)
     random = np.random.default_rng([seed, stream, step])
     warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
@@ -184,11 +195,17 @@ def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) 
     return np.asarray([orders[p][i] for p, i in zip(wanted // days, wanted % days, strict=True)])
 
 
-def source_of_step(step: int, sources: int, seed: int) -> tuple[int, int]:
+def source_of_step(step: int, turns: Sequence[int], seed: int) -> tuple[int, int]:
     """Return which source a step draws from, and how many steps it had before this one.
 
-    Sources take turns, in a new order in each round of turns.
+    Sources take their turns in a new order in each round.
     """
-    turn, place = divmod(step, sources)
-    order = np.random.default_rng([seed, 7919, turn]).permutation(sources)
-    return int(order[place]), turn
+    done, place = divmod(step, len(turns))
+    order = np.random.default_rng([seed, 7919, done]).permutation(np.asarray(turns))
+    source = int(order[place])
+    return source, done * list(turns).count(source) + int(np.sum(order[:place] == source))
+
+
+def dates(time: xr.DataArray, days: np.ndarray) -> list[str]:
+    """Return days by their indices, as in "2001-01-31"."""
+    return [str(day) for day in time.isel(time=days).dt.strftime("%Y-%m-%d").values]

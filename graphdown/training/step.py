@@ -186,6 +186,9 @@ def make_descent(
 ) -> Callable[[State, Any, Any], tuple[State, dict[str, Array]]]:
     """Return the step for one device that lowers a loss.
 
+    Where the loss or the gradient is not finite, the step leaves everything but its number as it
+    was, and its loss is NaN.
+
     Args:
         loss: this device's part of it, of parameters, batch, constants and the step's number.
         optimiser, ema_decay, moves, axes: as for `make_step`.
@@ -197,12 +200,16 @@ def make_descent(
         if moves is not None and moves.spec.pull:
             pull = jax.grad(moves.penalty)(state.params, constants.kept)
             gradient = jax.tree.map(jnp.add, gradient, pull)
+        norm = optax.tree.norm(gradient)
         updates, inner = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         # A short memory at first, or the average would stay close to the random start.
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.ema, params)
-        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+        sound = jnp.isfinite(value) & jnp.isfinite(norm)
+        moved, before = (params, ema, inner), (state.params, state.ema, state.optimiser)
+        params, ema, inner = jax.tree.map(partial(jnp.where, sound), moved, before)
+        metrics = {"loss": jnp.where(sound, value, jnp.nan), "gradient_norm": norm}
         return State(params, ema, inner, state.step + 1), metrics
 
     return step

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data import passes, store
+from graphdown.data import passes
 from graphdown.data.load import source_arrays
 from graphdown.data.passes import SourceDays
 from graphdown.data.rules import Notes
@@ -58,7 +58,7 @@ def test_missing_values_are_refused_before_a_day_is_used():
 
 
 def test_no_more_days_are_in_memory_than_asked_for(monkeypatch):
-    monkeypatch.setattr(store, "PART_BYTES", 1)
+    monkeypatch.setattr(passes, "PART_BYTES", 1)
     read = []
 
     def block(values, block_info=None):

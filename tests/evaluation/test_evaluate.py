@@ -6,15 +6,33 @@ import xarray as xr
 from graphdown.evaluation.evaluate import evaluate
 from graphdown.evaluation.measures import MEASURES, measure
 
+from .conftest import daily
+
+HOURLY = {"diurnal_cycle_rmse"}  # of series with several times a day
+
 
 def test_a_perfect_prediction_scores_perfectly(truth):
     before = truth.map(lambda da: 0.9 * da, keep_attrs=True)
     scores = evaluate(truth, truth, reference=(before, before))
-    assert {m.name for m in MEASURES.values()} == set(MEASURES) <= set(scores)
+    assert {m.name for m in MEASURES.values()} == set(MEASURES) == {*scores} & {*MEASURES} | HOURLY
     for name, own in MEASURES.items():
         if name in scores and own.perfect is not None:
             present = scores[name].dropna("variable")
             assert present.size and np.allclose(present, own.perfect, atol=1e-6), name
+
+
+def test_the_diurnal_cycle_is_scored_at_each_time_of_day(grid):
+    time = pd.date_range("2001-03-01", periods=120, freq="6h")
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(280, 5, (2, 120, grid.size)).astype("float32")
+    x[5:9, 3] = np.nan
+    y = x + 0.1 * noise + np.tile([1.0, -2.0, 0.0, 3.0], 30)[:, None].astype("float32")
+    sides = [daily(grid, time, tas=v) for v in (y, x)]
+    scores = evaluate(*sides)
+    error = [np.nanmean((y - x)[k::4], axis=0) for k in range(4)]
+    expected = np.sqrt(np.average(np.square(error).mean(axis=0), weights=grid.area))
+    assert float(scores.diurnal_cycle_rmse[0]) == pytest.approx(expected, rel=1e-5)
+    assert float(evaluate(sides[1], sides[1]).diurnal_cycle_rmse[0]) == 0.0
 
 
 def test_maps_are_reduced_with_the_area_of_the_cells(prediction, truth, grid):

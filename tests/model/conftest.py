@@ -154,3 +154,30 @@ EDGES = {
     "two-blocks": random_edges(90, 100, hubs=6),
     "no-edges": random_edges(3, 1),
 }
+SQUARE = random_edges(50, 50, hubs=5)  # from nodes to themselves
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def assert_same(fast, plain, modules, *inputs):
+    """Compare values, and what random gradients of them are for all parameters and inputs."""
+    graphdef, params = nnx.split(modules)
+
+    def with_gradients(apply):
+        def run(params, *inputs):
+            return apply(nnx.merge(graphdef, params), *inputs)
+
+        @jax.jit
+        def both(*inputs):
+            made, pull = jax.vjp(run, *inputs)
+            return made, pull(jax.tree.map(lambda v: jnp.asarray(normal(4, *v.shape)), made))
+
+        return both(params, *inputs)
+
+    for one, expected in zip(
+        *map(jax.tree.leaves, map(with_gradients, (fast, plain))), strict=True
+    ):
+        size = max(1.0, np.abs(expected).max(initial=0.0))
+        np.testing.assert_allclose(one, expected, rtol=1e-5, atol=1e-5 * size)

@@ -16,11 +16,10 @@ from graphdown.model.interaction import (
     MlpMessage,
 )
 
-from .conftest import EDGES, random_edges, randomised, table_of
+from .conftest import EDGES, SQUARE, assert_same, normal, randomised, table_of
 
 DAYS, CHANNELS, OUT, STATE, FEATURES = 3, 6, 5, 4, 4
 CHUNKED = 8 * DAYS * CHANNELS  # numbers in a chunk that holds a few edges
-SQUARE = random_edges(50, 50, hubs=5)
 
 
 def norm(values, scale, shift):
@@ -54,32 +53,6 @@ def reaching(sent, edges):
 def embedded(module, edges):
     states = perceptron(module, edges.features)[:, None]
     return jnp.broadcast_to(states, (len(states), DAYS, states.shape[-1]))
-
-
-def normal(seed, *shape):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def assert_same(fast, plain, modules, *inputs):
-    """Compare values, and what random gradients of them are for all parameters and inputs."""
-    graphdef, params = nnx.split(modules)
-
-    def with_gradients(apply):
-        def run(params, *inputs):
-            return apply(nnx.merge(graphdef, params), *inputs)
-
-        @jax.jit
-        def both(*inputs):
-            made, pull = jax.vjp(run, *inputs)
-            return made, pull(jax.tree.map(lambda v: jnp.asarray(normal(4, *v.shape)), made))
-
-        return both(params, *inputs)
-
-    for one, expected in zip(
-        *map(jax.tree.leaves, map(with_gradients, (fast, plain))), strict=True
-    ):
-        size = max(1.0, np.abs(expected).max(initial=0.0))
-        np.testing.assert_allclose(one, expected, rtol=1e-5, atol=1e-5 * size)
 
 
 @pytest.mark.parametrize(

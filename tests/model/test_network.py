@@ -100,9 +100,10 @@ def test_each_round_starts_from_numbers_of_its_own():
         assert np.abs(first - second).min() > 0 and np.abs(second - third).min() > 0
 
 
-def test_the_program_does_not_grow_with_the_rounds(arrays):
+@pytest.mark.parametrize("messages", ["linear", "attention"])
+def test_the_program_does_not_grow_with_the_rounds(arrays, messages):
     def program(rounds):
-        make = partial(new_network, replace(MODEL, rounds=rounds))
+        make = partial(new_network, replace(MODEL, rounds=rounds, messages=messages))
         graphdef, params = nnx.split(nnx.eval_shape(make))
 
         def loss(params, x):

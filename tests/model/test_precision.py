@@ -28,7 +28,10 @@ def loss_and_gradient(graphdef, params, source, graph):
     return made, gradient
 
 
-@pytest.fixture(scope="module", params=["linear", pytest.param("mlp", marks=pytest.mark.slow)])
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("mlp", "attention")]
+
+
+@pytest.fixture(scope="module", params=["linear", *SLOW])
 def both(request, listing):
     """Predictions and gradients in 32 and in 16 bits, of the same parameters."""
     source = np.pad(weather(SOURCE.size), ((0, 0), (0, PADDED - SOURCE.size), (0, 0)))

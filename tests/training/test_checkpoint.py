@@ -1,5 +1,8 @@
 """Checkpoints: the state comes back as it was, and only a fitting one."""
 
+import json
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,8 @@ import pytest
 
 from graphdown.errors import GraphdownError
 from graphdown.experiment import TrainingSpec
-from graphdown.training.checkpoint import KEPT, Checkpoints, Progress
+from graphdown.training import checkpoint
+from graphdown.training.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, Progress
 from graphdown.training.step import initial_state, make_optimiser
 
 
@@ -71,6 +75,99 @@ def test_the_newest_checkpoint_is_restored_and_few_are_kept(tmp_path):
     state, progress = restored(tmp_path, make_state())
     assert progress.step == 1010
     assert_same(state, make_state(seed=1010, step=1010))
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
+    steps = [5, 10, 15, 20, 25]
+    saved(tmp_path, *((make_state(seed=s), Progress(s, best_step=min(s, 10))) for s in steps))
+    assert sorted(int(p.name) for p in tmp_path.iterdir()) == [10, 20, 25]
+    checkpoints = Checkpoints(tmp_path)
+    assert_same(checkpoints.best(make_state()), make_state(seed=10))
+    checkpoints.close()
+
+
+def test_older_ones_stay_until_a_newer_one_was_read_back(tmp_path, monkeypatch):
+    steps = (5, 10, 15)
+    saved(tmp_path, *((make_state(seed=s), Progress(s)) for s in steps[:2]))
+
+    def unreadable(*_):
+        raise ValueError("no such thing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_read", unreadable)
+        with pytest.raises(GraphdownError, match="'.*15' was not written: no such thing; the same"):
+            saved(tmp_path, (make_state(seed=15), Progress(15)))
+    assert {p.name for p in tmp_path.iterdir()} == {"5", "10", "15.new"}
+    saved(tmp_path, (make_state(seed=15), Progress(15)))
+    assert {p.name for p in tmp_path.iterdir()} == {"10", "15"}
+
+
+def damaged(folder, random):
+    """Truncate a file of a checkpoint, change a byte of it or delete it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size)
+    path = files[random.integers(len(files))]
+    content = bytearray(path.read_bytes())
+    kind = random.integers(3)
+    if kind == 2:
+        path.unlink()
+        return
+    place = int(random.integers(len(content)))
+    content[place] ^= 1 << int(random.integers(8))
+    path.write_bytes(content[:place] if kind else content)
+
+
+def test_of_damaged_checkpoints_the_one_before_serves(tmp_path, caplog, capfd):
+    folder, whole, random = tmp_path / "checkpoints", tmp_path / "12", np.random.default_rng(0)
+    saved(folder, *((make_state(seed=s, step=s), Progress(s)) for s in (6, 12)))
+    shutil.copytree(folder / "12", whole)
+    fell_back, rounds = 0, 12
+    for _ in range(rounds):
+        damaged(folder / "12", random)
+        caplog.clear()
+        state, progress = restored(folder, make_state())
+        assert_same(state, make_state(seed=progress.step, step=progress.step))
+        if progress.step == 6:
+            fell_back += 1
+            assert "checkpoint of step 12 is damaged (" in caplog.text
+            assert (tmp_path / DAMAGED / "12").is_dir()
+        shutil.rmtree(folder / "12", ignore_errors=True)
+        shutil.copytree(whole, folder / "12")
+    assert fell_back == rounds
+    assert capfd.readouterr().err == ""
+
+
+def test_without_any_readable_checkpoint_nothing_is_begun_anew(tmp_path):
+    saved(tmp_path, *((make_state(seed=s), Progress(s)) for s in (6, 12)))
+    for step in (6, 12):
+        (tmp_path / str(step) / "state" / "manifest.ocdbt").write_bytes(b"")
+    with pytest.raises(GraphdownError, match="No checkpoint in .* can be read .* of step 6"):
+        restored(tmp_path, make_state())
+    with pytest.raises(GraphdownError, match="No checkpoint in .* can be read .* of step 6"):
+        restored(tmp_path, make_state())
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused_and_stays(tmp_path, monkeypatch):
+    saved(tmp_path, (make_state(), Progress(6)))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", 2)
+        saved(tmp_path, (make_state(), Progress(12)))
+    with pytest.raises(GraphdownError, match="step 12 .* by a newer graphdown .format 2; this"):
+        restored(tmp_path, make_state())
+    assert sorted(int(p.name) for p in tmp_path.iterdir()) == [6, 12]
+
+
+def test_a_forged_size_is_refused_before_memory_is_taken(tmp_path):
+    import tensorstore as ts
+
+    saved(tmp_path, (make_state(), Progress(6)))
+    described = json.loads((tmp_path / "6" / PROGRESS).read_text())
+    kvstore = {"driver": "ocdbt", "base": f"file://{tmp_path}/6/state/", "path": "params.odd/"}
+    array = ts.open({"driver": "zarr", "kvstore": kvstore}, open=True).result()
+    array.resize(exclusive_max=[2**50]).result()
+    described["files"] = checkpoint._hashes(tmp_path / "6")
+    (tmp_path / "6" / PROGRESS).write_text(json.dumps(described))
+    with pytest.raises(GraphdownError, match="'params.odd' has shape .1125899906842624,."):
+        restored(tmp_path, make_state())
 
 
 def test_a_checkpoint_of_another_width_is_refused(tmp_path):

@@ -18,6 +18,7 @@ from graphdown.training import Trainer, finetune_experiment, train
 from graphdown.training.few import held_out_of, learned_from, with_last_years
 from graphdown.training.moves import Moves, stages_from_target
 from graphdown.training.parallel import DataParallel
+from graphdown.training.replay import replay_turns, validation_weights
 from graphdown.training.step import initial_state, make_optimiser, make_step
 
 from .conftest import (
@@ -342,3 +343,41 @@ def test_one_call_fine_tunes(run, other, tmp_path):
     given = make_experiment(tmp_path / "unused", other, steps=3, validate_every=3)
     emulator = graphdown.finetune(run, given, tmp_path / "tuned", loaded=other, years=0)
     assert emulator.sha256 == load(run).sha256
+
+
+def test_replay_goes_on_with_the_first_sources_as_they_were(run, data, other, tmp_path):
+    both = replace(
+        other,
+        sources={**other.sources, **data.sources},
+        banks={**other.banks, **data.banks},
+    )
+    given = make_experiment(tmp_path / "unused", other, steps=4, validate_every=4)
+    made = finetune_experiment(run, given, tmp_path / "tuned", replay=0.5)
+    assert [source.name for source in made.data.sources] == ["b", "a"]
+    assert made.finetune.replayed == ("a",)
+    trainer = Trainer(made, both, tmp_path / "tuned")
+    first = Trainer(make_experiment(tmp_path / "first", data, MODEL), data, tmp_path / "first")
+    old = trainer.samples[1]
+    np.testing.assert_array_equal(old.fine[:], first.samples[0].fine[:])
+    assert len(trainer.samples[0].fine) < len(old.fine)
+    judged = [len(samples.fine) for samples in trainer.validation]
+    assert judged[1] == len(first.validation[0].fine) and judged[0] < judged[1]
+    drawn = [trainer._batch(step)[1] for step in range(8)]
+    assert sorted(drawn) == [0] * 4 + [1] * 4
+
+
+def test_replayed_sources_have_their_share_of_turns_and_of_the_choice():
+    assert replay_turns(("a", "b", "new"), (), 0.0) == (0, 1, 2)
+    assert replay_turns(("new", "a", "b", "c"), ("a", "b", "c"), 0.5) == (0, 0, 0, 1, 2, 3)
+    assert replay_turns(("new", "a"), ("a",), 0.25) == (0, 0, 0, 1)
+    weights = validation_weights({"new": [1], "a": [1, 2], "b": [1]}, ("a", "b"), 0.6)
+    np.testing.assert_allclose(weights, [0.4, 0.2, 0.2, 0.2])
+
+
+def test_replay_needs_the_same_target_and_other_sources(run, data, other, tmp_path):
+    given = make_experiment(tmp_path / "unused", data)
+    with pytest.raises(ExperimentError, match="they are all to be fine-tuned on"):
+        finetune_experiment(run, given, tmp_path / "tuned", replay=0.5)
+    elsewhere = replace(given.data, target=replace(given.data.target, files=("other.nc",)))
+    with pytest.raises(ExperimentError, match="target is another one"):
+        finetune_experiment(run, replace(given, data=elsewhere), tmp_path / "tuned", replay=0.5)

@@ -1,5 +1,10 @@
 """Whole runs: what they learn, write and keep, and how they go on after an interruption."""
 
+import json
+import os
+import shutil
+import signal
+import socket
 from dataclasses import replace
 
 import jax
@@ -10,10 +15,12 @@ import pytest
 from graphdown.baselines import Bilinear
 from graphdown.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.experiment import load_experiment
+from graphdown.experiment import load_experiment, write_experiment
+from graphdown.interrupts import Interrupted
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.folder import open_run
+from graphdown.training.lock import LOCK, held
 from graphdown.training.parallel import DataParallel
 from meshes import bilinear
 
@@ -28,7 +35,13 @@ def run(tmp_path_factory, two_sources):
     """The folder and the experiment of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     experiment = make_experiment(folder, two_sources, backend="pmap")
-    train(experiment, two_sources)
+
+    def refused(*_):
+        raise AssertionError("training wants the network")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refused)
+        train(experiment, two_sources)
     return folder, experiment
 
 
@@ -49,7 +62,7 @@ def test_the_loss_goes_down_and_the_score_with_it(run):
 
 def test_a_run_leaves_what_its_folder_is_said_to_hold(run):
     names = {p.name for p in run[0].iterdir()}
-    assert names == {"experiment.yaml", "checkpoints", "emulator", "metrics.csv"}
+    assert names == {"experiment.yaml", "fields.json", "checkpoints", "emulator", "metrics.csv"}
 
 
 def test_scores_are_area_weighted_errors_of_the_emulator_that_was_kept(run, two_sources):
@@ -239,14 +252,14 @@ def test_a_run_that_stopped_early_stays_stopped(two_sources, tmp_path, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_good_emulator_stays(data, tmp_path):
-    settings = {"learning_rate": 1e30, "validate_every": 1, "warmup_steps": 2, "steps": 8}
+def test_a_run_that_diverges_stops_and_its_last_good_state_stays(data, tmp_path):
+    settings = {"learning_rate": 1e30, "validate_every": 1, "warmup_steps": 2, "most_skipped": 3}
     experiment = make_experiment(tmp_path / "run", data, **settings)
-    with pytest.raises(GraphdownError) as caught:
-        train(experiment, data)
-    assert str(caught.value) == (
-        "The loss was not finite before step 3; lower 'training.learning_rate' (now 1e+30)."
-    )
+    for _ in range(2):  # the same command finds the same again
+        with pytest.raises(GraphdownError, match="not finite in 3 steps in a row, up to step 5"):
+            train(experiment, data)
+    steps = [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()]
+    assert steps == ["1"], "which is the last that could be validated"
     table = metrics(tmp_path / "run")
     assert np.isfinite(table["validation_score"].iloc[0])
     assert not np.isfinite(table["validation_score"].iloc[-1])
@@ -254,6 +267,108 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_good_emulator_stay
     for name, value in load(tmp_path / "run").params.items():
         np.testing.assert_allclose(value, untrained[name], rtol=1e-6)
     assert np.isfinite(load(tmp_path / "run").downscale(source(COARSE))["tas"]).all()
+
+
+def spoiled(monkeypatch, steps):
+    """Let the batches of some steps hold values that are no numbers."""
+    batch = Trainer._batch
+
+    def worse(self, step, share=slice(None)):
+        made, number = batch(self, step, share)
+        values = made.source + np.float32(np.nan if step + 1 in steps else 0.0)
+        return made._replace(source=values), number
+
+    monkeypatch.setattr(Trainer, "_batch", worse)
+
+
+def test_too_many_skipped_steps_stop_a_run_that_goes_on_when_its_days_are_mended(
+    data, tmp_path, monkeypatch
+):
+    experiment = make_experiment(tmp_path / "run", data, most_skipped=4)
+    with monkeypatch.context() as patch:
+        spoiled(patch, (4, 5, 9, 10, 11, 12))
+        with pytest.raises(
+            GraphdownError, match="4 steps in a row, up to step 12 with days of 'a'"
+        ):
+            train(experiment, data)
+    report = json.loads((tmp_path / "run" / "stopped.json").read_text())
+    assert [b["step"] for b in report["skipped"]] == [9, 10, 11, 12] and report["kept"] == 12
+    trainer = Trainer(experiment, data, tmp_path / "run")
+    days = [str(d) for d in trainer.times[0].dt.strftime("%Y-%m-%d").values]
+    seen, _ = trainer._batch(11)
+    rows = [days.index(day) for day in report["skipped"][-1]["days"]]
+    np.testing.assert_array_equal(trainer.samples[0].source[np.asarray(rows)], seen.source)
+    train(experiment, data)
+    table = metrics(tmp_path / "run")
+    assert list(table["step"]) == [6, 18] and list(table["skipped"]) == [2, 4]
+    assert np.isfinite(table).all(axis=None)
+
+
+def test_fields_that_are_others_than_at_the_beginning_are_refused(run, two_sources):
+    folder, experiment = run
+    before = files(folder)
+    for name, change in (("the source 'a'", "tas"), ("the target's grid, orog and sftlf", "orog")):
+        coarse, statics = (
+            ds.copy(deep=True) for ds in (two_sources.sources["a"], two_sources.statics)
+        )
+        field = coarse[change] if change == "tas" else statics[change]
+        field.values.view(np.uint32).flat[11] ^= 1
+        changed = {**two_sources.sources, "a": coarse}
+        with pytest.raises(ExperimentError, match=f"values of {name} are not those that"):
+            train(experiment, replace(two_sources, sources=changed, statics=statics))
+    assert files(folder) == before
+
+
+def test_a_lost_or_damaged_emulator_is_written_again_from_its_checkpoint(
+    run, two_sources, tmp_path, caplog
+):
+    experiment = replace(run[1], output=str(tmp_path / "run"))
+    shutil.copytree(run[0], experiment.output)
+    write_experiment(experiment, tmp_path / "run" / "experiment.yaml")
+    parameters = tmp_path / "run" / "emulator" / "parameters.npz"
+    content = bytearray(parameters.read_bytes())
+    content[len(content) // 2] ^= 1
+    parameters.write_bytes(content)
+    mended = train(experiment, two_sources)
+    assert "is damaged" in caplog.text
+    (tmp_path / "run" / "emulator").rename(tmp_path / "elsewhere")
+    again = train(experiment, two_sources)
+    assert mended.sha256 == again.sha256 == load(run[0]).sha256
+
+
+def test_a_signal_leaves_a_checkpoint_from_which_the_run_ends_as_if_nothing_had_been(
+    run, two_sources, tmp_path, monkeypatch
+):
+    experiment = replace(run[1], output=str(tmp_path / "run"))
+    step = DataParallel.__call__
+    calls = []
+
+    def signalled(self, *given):
+        calls.append(1)
+        if len(calls) == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *given)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as stopped:
+        patch.setattr(DataParallel, "__call__", signalled)
+        train(experiment, two_sources)
+    assert stopped.value.signal == signal.SIGTERM
+    assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"6", "10"}
+    train(experiment, two_sources)
+    check_same_run(Trainer(run[1], two_sources, run[0]), tmp_path / "run", run[0])
+    pd.testing.assert_frame_equal(metrics(tmp_path / "run"), metrics(run[0]))
+    assert not (tmp_path / "run" / LOCK).exists()
+
+
+def test_a_run_that_another_process_holds_is_refused(run, two_sources):
+    folder, experiment = run
+    before = files(folder)
+    with (
+        held(folder),
+        pytest.raises(GraphdownError, match=f"is in use by process {os.getpid()} on"),
+    ):
+        train(experiment, two_sources)
+    assert files(folder) == before
 
 
 def test_seeds_decide_the_start_and_nothing_else_does(data):

@@ -162,7 +162,7 @@ KINDS = {
         {"losses": {"pr": "crps", "tas": "crps"}, "members": 3, "multiscale_km": [120.0]},
     ),
     "gamma-weighted": (
-        {"transforms": {"tas": "cube-root"}, "target_regression": 3},
+        {"transforms": {"tas": "cube-root"}, "target_regression": 3, "messages": "attention"},
         {"losses": {"pr": "gamma-weighted", "tas": "mae"}},
     ),
 }

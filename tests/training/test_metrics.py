@@ -1,41 +1,43 @@
 """The rows of metrics.csv."""
 
 import pandas as pd
+import pytest
 
-from graphdown.training.metrics import MetricsLog
+from graphdown.errors import GraphdownError
+from graphdown.training.metrics import MetricsLog, read_rows
 
 ROWS = [{"step": str(step), "loss": f"{1 / step:.6g}"} for step in (10, 20, 30)]
-
-
-def filled(path):
-    log = MetricsLog(path, 0)
-    for row in ROWS:
-        log.add(row)
-    return log
+TEXT = b"step,loss\r\n10,0.1\r\n20,0.05\r\n30,0.0333333\r\n"
 
 
 def test_rows_follow_one_header(tmp_path):
     path = tmp_path / "metrics.csv"
-    filled(path)
-    assert path.read_bytes() == b"step,loss\r\n10,0.1\r\n20,0.05\r\n30,0.0333333\r\n"
-
-
-def test_rows_after_the_step_resumed_at_are_dropped(tmp_path):
-    path = tmp_path / "metrics.csv"
-    filled(path)
-    whole = path.read_bytes()
-    log = MetricsLog(path, 20)
-    assert list(pd.read_csv(path)["step"]) == [10, 20]
+    log = MetricsLog(path, ROWS[:1])
+    assert list(pd.read_csv(path)["step"]) == [10]
+    log.add(ROWS[1])
     log.add(ROWS[2])
-    assert path.read_bytes() == whole
-    MetricsLog(path, 30)
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == TEXT
 
 
-def test_a_run_that_starts_anew_starts_an_empty_file(tmp_path):
+def test_whatever_the_file_held_only_the_rows_of_the_checkpoint_stay(tmp_path):
     path = tmp_path / "metrics.csv"
-    filled(path)
-    log = MetricsLog(path, 0)
+    path.write_bytes(TEXT[:-5] + b"\xff")
+    MetricsLog(path, ROWS[:2])
+    assert list(pd.read_csv(path)["step"]) == [10, 20]
+    MetricsLog(path, [])
     assert not path.exists()
-    log.add({"step": "5", "score": "2"})
-    assert list(pd.read_csv(path)) == ["step", "score"]
+
+
+def test_a_column_that_earlier_rows_lack_is_empty_there(tmp_path):
+    MetricsLog(tmp_path / "m.csv", ROWS[:1]).add({**ROWS[1], "skipped": "3"})
+    assert (tmp_path / "m.csv").read_text() == "step,loss,skipped\n10,0.1,\n20,0.05,3\n"
+
+
+def test_rows_of_an_older_run_are_read_up_to_a_step(tmp_path):
+    path = tmp_path / "metrics.csv"
+    assert read_rows(path, 5) == []
+    path.write_bytes(TEXT)
+    assert read_rows(path, 20) == ROWS[:2]
+    path.write_bytes(TEXT.replace(b"20", b"2o"))
+    with pytest.raises(GraphdownError, match=r"metrics.csv' is damaged; mend it"):
+        read_rows(path, 20)

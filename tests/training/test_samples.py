@@ -33,17 +33,19 @@ def test_the_order_of_days_depends_on_nothing_else():
 
 
 def test_sources_take_turns_in_changing_order():
-    turns = [source_of_step(step, 3, seed=0) for step in range(60)]
+    turns = [source_of_step(step, range(3), seed=0) for step in range(60)]
     rounds = np.asarray([s for s, _ in turns]).reshape(-1, 3)
     np.testing.assert_array_equal(np.sort(rounds, axis=1), np.tile([0, 1, 2], (20, 1)))
     assert len({tuple(order) for order in rounds}) > 3
-    assert [source_of_step(step, 3, seed=1)[0] for step in range(60)] != [s for s, _ in turns]
+    other = [source_of_step(step, range(3), seed=1)[0] for step in range(60)]
+    assert other != [s for s, _ in turns]
 
 
-def test_a_source_is_told_how_many_steps_it_had_before():
+@pytest.mark.parametrize("turns", [(0, 1, 2), (0, 1, 1, 1, 2, 2)])
+def test_a_source_is_told_how_many_steps_it_had_before(turns):
     had = [0, 0, 0]
     for step in range(30):
-        number, before = source_of_step(step, 3, seed=0)
+        number, before = source_of_step(step, turns, seed=0)
         assert before == had[number]
         had[number] += 1
 

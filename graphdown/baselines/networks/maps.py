@@ -9,6 +9,7 @@ import xarray as xr
 from graphdown.baselines.fields import predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
 from graphdown.data.forcings import forcings
+from graphdown.variables import variable_of
 from meshes import Grid, bilinear
 
 
@@ -74,4 +75,8 @@ class MapReader:
 
     def _field(self, coarse: xr.Dataset, name: str) -> np.ndarray:
         values = self._interpolate(read_field(coarse, name)).astype(np.float32)
-        return np.log1p(np.maximum(values, 0)) if self._logarithm and name == "pr" else values
+        return (
+            np.log1p(np.maximum(values, 0))
+            if self._logarithm and variable_of(name) == "pr"
+            else values
+        )

@@ -1,0 +1,266 @@
+"""Downscale a century and a half of days in one command that is killed on the way, and check it.
+
+Example: python benchmarks/century.py
+
+The target is that of configs/demo.yaml, the network its own, untrained; the source is the embedded
+world's unseen view, its years repeated under new dates. The command is started, killed with SIGKILL
+at a random moment, and started again, as often as is asked for; its first kill falls into the first
+seconds, the others where a random share of the days is made. Memory is the largest peak (resident)
+of these processes, beside that of one year in a process of its own. Then the store is opened, a
+part of it checked by the CF checker, and random stretches of it compared with what the emulator
+makes of the same days in memory. The table goes to benchmarks/results/century.md, the figures to
+century.json.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from results_table import RESULTS, machine, markdown_table, process_peak, write_text
+from untrained import demo, normaliser
+
+FIRST, VIEW = 1951, "shifted"
+PER_FILE = 10  # years
+POLL_S = 0.1
+SOON_S, LATEST = 10.0, 0.9  # seconds that a kill waits, and the latest share that it waits for
+STRETCHES = 5
+GOAL = 1.2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--years", type=int, default=150)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and of the stretches")
+    parser.add_argument("--folder", type=Path, help="for the files; a temporary one")
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        write_case(folder, options.years)
+        found = {"one year": watched(folder, f"coarse_{FIRST}.nc", "year.zarr")}
+        found["years"] = killed_and_finished(folder, rng, options.kills)
+        found["store"] = checked(folder, rng)
+    write(options, found)
+
+
+def write_case(folder: Path, years: int) -> None:
+    """Write an emulator, the years to downscale, some in a file, and a file of the first one."""
+    from flax import nnx
+
+    from graphdown.data.world import WorldSpec, make_world
+    from graphdown.emulator import Emulator, named_values, new_network
+    from graphdown.geometry import Geometry
+    from graphdown.model import ModelSpec
+    from meshes import GraphSpec, Grid
+
+    spec = WorldSpec(**demo()["data"]["world"])
+    world, model, statistics = make_world(spec), ModelSpec(**demo()["model"]), normaliser()
+    target = Grid.from_dataset(world.truth[["tas"]])
+    place = Geometry(target, world.statics, GraphSpec(**demo()["graph"]))
+    network = new_network(model, place, statistics, seed=0)
+    rng = np.random.default_rng(0)
+    weights = {  # a last layer of zeros would hide what comes before it
+        name: value + 0.1 * rng.normal(size=value.shape).astype(np.float32)
+        for name, value in named_values(nnx.state(network)).items()
+    }
+    Emulator("century", model, statistics, place, weights).save(folder / "run" / "emulator")
+    source = world.views[VIEW]
+    for start in range(FIRST, FIRST + years, PER_FILE):
+        own = range(start, min(start + PER_FILE, FIRST + years))
+        made = [redated(source, year) for year in own]
+        whole = xr.concat(made, "time", data_vars="minimal", coords="minimal", compat="override")
+        whole.to_netcdf(folder / f"part_{start}.nc")
+        if start == FIRST:
+            made[0].to_netcdf(folder / f"coarse_{FIRST}.nc")
+
+
+def redated(source: xr.Dataset, year: int) -> xr.Dataset:
+    """Return a year of the source under the dates of another one, of as many days."""
+    days = xr.date_range(f"{year}-01-01T12", f"{year}-12-31T12")
+    lengths = source.time.groupby("time.year").count()
+    fitting = lengths.year.values[lengths.values == len(days)]
+    own = source.sel(time=str(fitting[year % len(fitting)]))
+    return own.assign_coords(time=days)
+
+
+def command(inputs: str, output: str) -> list[str]:
+    """Return the words of the command."""
+    return [sys.executable, "-m", "graphdown.cli", "downscale", "run", inputs, "-o", output]
+
+
+def watched(folder: Path, inputs: str, output: str, kill=lambda *_: False) -> dict:
+    """Run the command until it ends or is killed; return its seconds, peak and status.
+
+    Args:
+        folder: to run it in.
+        inputs, output: of the command.
+        kill: told the seconds since the start, tells whether to kill the process now.
+    """
+    environment = os.environ | {"GRAPHDOWN_CACHE": str(folder / "cache")}
+    start, peak = time.monotonic(), 0
+    with subprocess.Popen(command(inputs, output), cwd=folder, env=environment) as process:
+        while process.poll() is None:
+            peak = max(peak, peak_of(process.pid))
+            if kill(time.monotonic() - start):
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            time.sleep(POLL_S)
+    seconds = time.monotonic() - start
+    return {"seconds": seconds, "peak": peak / 2**30, "status": process.returncode}
+
+
+def peak_of(process: int) -> int:
+    """Return the peak of memory of a process in bytes; 0 of one that has ended."""
+    try:
+        return process_peak(process)
+    except (OSError, IndexError):
+        return 0
+
+
+def killed_and_finished(folder: Path, rng: np.random.Generator, kills: int) -> list[dict]:
+    """Run the command, killing it so many times; return what was seen of each process."""
+    shares = [0.0, *np.sort(rng.uniform(0, LATEST, max(kills - 1, 0)))]
+    starts: list[dict] = []
+    for share in shares[:kills]:
+        moment = Moment(folder / "fine.zarr.part", share, rng.uniform(0, SOON_S))
+        starts.append(watched(folder, "part_*.nc", "fine.zarr", moment))
+        starts[-1]["made"] = share_made(folder / "fine.zarr.part")
+        print(starts[-1], flush=True)
+        assert not (folder / "fine.zarr").exists() and starts[-1]["status"] == -signal.SIGKILL
+    starts.append(watched(folder, "part_*.nc", "fine.zarr"))
+    print(starts[-1], flush=True)
+    assert starts[-1]["status"] == 0
+    return starts
+
+
+class Moment:
+    """Tells when to kill: a while after a share of the days is made."""
+
+    def __init__(self, part: Path, share: float, wait: float) -> None:
+        self._part, self._share, self._wait = part, share, wait
+        self._reached: float | None = None
+
+    def __call__(self, seconds: float) -> bool:
+        if self._reached is None and share_made(self._part) >= self._share:
+            self._reached = seconds
+        return self._reached is not None and seconds >= self._reached + self._wait
+
+
+def share_made(part: Path) -> float:
+    """Return the share of the days that is counted as made."""
+    try:
+        plan = json.loads((part / "plan.json").read_text(encoding="utf-8"))
+        journal = json.loads((part / "1-of-1.json").read_text(encoding="utf-8"))
+    except OSError:
+        return 0.0
+    return float(min(journal["done"] * plan["length"] / plan["days"], 1.0))
+
+
+def checked(folder: Path, rng: np.random.Generator) -> dict:
+    """Return what is seen of the finished store."""
+    from graphdown.data import open_fields
+    from graphdown.emulator import BATCH, load
+
+    before, start = process_peak(), time.monotonic()
+    fine = xr.open_zarr(folder / "fine.zarr")
+    opened, more = time.monotonic() - start, process_peak() - before
+    emulator = load(folder / "run")
+    days = fine.sizes["time"]
+    needed = emulator.normaliser.needed
+    differing = 0
+    with open_fields([str(folder / "part_*.nc")], needed, optional=["orog"]) as coarse:
+        assert (coarse.time.values == fine.time.values).all()
+        for first in rng.integers(0, days - BATCH, STRETCHES) // BATCH * BATCH:
+            stretch = slice(int(first), int(first) + BATCH)
+            direct = emulator.downscale(coarse.isel(time=stretch).compute())
+            for name in emulator.targets:
+                own = fine[name].isel(time=stretch).values
+                differing += int((own != direct[name].values).sum())
+    return {
+        "days": days,
+        "bytes": sum(p.stat().st_size for p in (folder / "fine.zarr").rglob("*") if p.is_file()),
+        "raw": sum(fine[name].nbytes for name in emulator.targets),
+        "opened_s": opened,
+        "opened_bytes": more,
+        "lazy": all(fine[name].chunks is not None for name in emulator.targets),
+        "compared": STRETCHES * BATCH,
+        "differing": differing,
+        "left": sorted(p.name for p in folder.iterdir() if "fine.zarr" in p.name),
+        "complaints": complaints(fine, folder / "some.nc"),
+    }
+
+
+def complaints(fine: xr.Dataset, path: Path) -> list[str]:
+    """Return what the CF checker says against the store, copied for some days to netCDF.
+
+    The checker reads no zarr of this format.
+    """
+    from compliance_checker.runner import CheckSuite
+
+    fine.isel(time=slice(-30, None)).drop_encoding().to_netcdf(path, encoding=plain(fine))
+    suite = CheckSuite()
+    suite.load_all_available_checkers()
+    dataset = suite.load_dataset(str(path))
+    groups, crashes = suite.run_all(dataset, ["cf:1.10"])["cf:1.10"]
+    dataset.close()
+    failed = [g for g in groups if g.value is False or g.value[0] != g.value[1]]
+    return [str(crash) for crash in crashes] + [m for group in failed for m in group.msgs]
+
+
+def plain(fine: xr.Dataset) -> dict:
+    """Return the fill values and times as they are in the store."""
+    kept = ("_FillValue", "units", "calendar", "dtype")
+    return {
+        name: {"_FillValue": None} | {k: v for k, v in field.encoding.items() if k in kept}
+        for name, field in fine.variables.items()
+    }
+
+
+def write(options: argparse.Namespace, found: dict) -> None:
+    words = f"`python benchmarks/century.py --years {options.years} --kills {options.kills}`"
+    year, starts, store = found["one year"], found["years"], found["store"]
+    peak = max(start["peak"] for start in starts)
+    rows = [
+        ["days", f"{store['days']:,}", ""],
+        ["processes killed (SIGKILL)", str(sum(s["status"] < 0 for s in starts)), ""],
+        ["share made when killed", ", ".join(f"{s['made']:.0%}" for s in starts[:-1]), ""],
+        ["seconds of all processes", f"{sum(s['seconds'] for s in starts):.0f}", ""],
+        ["peak of one year [GiB]", f"{year['peak']:.2f}", ""],
+        ["largest peak [GiB]", f"{peak:.2f}", ""],
+        ["ratio", f"{peak / year['peak']:.2f}", f"<= {GOAL:g}"],
+        ["store [MiB]", f"{store['bytes'] / 2**20:.0f} ({store['bytes'] / store['raw']:.2f})", ""],
+        ["opened lazily", f"{store['lazy']}, in {store['opened_s']:.2f} s", "True"],
+        ["memory that opening took [MiB]", f"{store['opened_bytes'] / 2**20:.0f}", ""],
+        ["complaints of the CF checker", str(len(store["complaints"])), "0"],
+        [f"values that differ in {store['compared']} days", str(store["differing"]), "0"],
+        ["left beside the store", str(len(store["left"]) - 1), "0"],
+    ]
+    lines = [
+        f"# {options.years} years, killed {options.kills} times",
+        "",
+        f"Command: {words}. Machine: {machine()}.",
+        "",
+        "Daily tas and pr on the target of configs/demo.yaml, the network its own, untrained; each "
+        "start is `graphdown downscale run 'part_*.nc' -o fine.zarr`. In brackets, bytes beside "
+        "those of float32. Compared are random stretches of days with the emulator's answer in "
+        "memory, bit for bit.",
+        "",
+        *markdown_table(("what", "found", "goal"), rows),
+    ]
+    write_text("century.md", lines)
+    record = {"command": words.strip("`"), "machine": machine(), **found}
+    (RESULTS / "century.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Requests to stop, from the terminal or the batch system, heeded where work can go on later."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+HEEDED = (signal.SIGINT, signal.SIGTERM)
+_struck: list[int] = []  # signals of `stopped_at_once`
+
+
+class Interrupted(KeyboardInterrupt):
+    """Work was stopped by a signal; the command line exits with `status`.
+
+    Attributes:
+        signal: its number.
+        status: 128 more, as shells have it: 130 of SIGINT, 143 of SIGTERM.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+        self.status = 128 + number
+
+
+class Stop:
+    """Tells whether a signal asked to stop.
+
+    Attributes:
+        asked: number of the signal, None if there was none.
+    """
+
+    asked: int | None = None
+
+    def heed(self) -> None:
+        """Raise `Interrupted` if it was asked to stop; call it where nothing would be lost."""
+        if self.asked is not None:
+            raise Interrupted(self.asked)
+
+
+@contextmanager
+def deferred_stop() -> Iterator[Stop]:
+    """Note SIGINT and SIGTERM meanwhile instead of stopping; a second one stops at once.
+
+    One that struck before and was lost, see `stopped_at_once`, counts as noted.
+
+    In a thread that is not the main one, which gets no signals, nothing is ever asked.
+    """
+    stop = Stop()
+    stop.asked = _struck[-1] if _struck else None
+
+    def note(number: int, _: FrameType | None) -> None:
+        if stop.asked is not None:
+            raise Interrupted(number)
+        stop.asked = number
+        name = signal.Signals(number).name
+        # Not by print or a logger, which this may have interrupted.
+        os.write(2, f"\n{name}: stopping soon; once more to stop at once.\n".encode())
+
+    with _handled(note):
+        yield stop
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Raise `Interrupted` where SIGINT or SIGTERM strikes, so that temporary files are removed.
+
+    Python drops what is raised in a destructor or a callback of the interpreter, and tells of it
+    by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`.
+    """
+
+    def strike(number: int, _: FrameType | None) -> None:
+        _struck.append(number)
+        raise Interrupted(number)
+
+    told = sys.unraisablehook
+    sys.unraisablehook = lambda lost: (
+        None if isinstance(lost.exc_value, Interrupted) else told(lost)
+    )
+    try:
+        with _handled(strike):
+            yield
+    finally:
+        _struck.clear()
+        sys.unraisablehook = told
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a handler take the signals that are not ignored, as those of `nohup` are."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        taken = [n for n in HEEDED if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, handler) for number in taken}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_DFL if old is None else old)

@@ -1,0 +1,75 @@
+"""How far a long run is: days a second and the time left, on stderr."""
+
+import logging
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+EVERY_S = 60.0
+
+
+class Progress:
+    """Tells how many days are made: a bar at a terminal, elsewhere a line a minute.
+
+    Args:
+        total: days to be made.
+        before: how many of them were made by an earlier start.
+    """
+
+    def __init__(self, total: int, before: int = 0) -> None:
+        self._total, self._made = total, before
+        self._start: tuple[float, int] | None = None
+        self._told = time.monotonic()
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            desc="checking the inputs",
+            total=total,
+            initial=before,
+            unit=" days",
+            file=sys.stderr,
+            disable=not terminal,
+        )
+        self._lines = not terminal
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def add(self, days: int) -> None:
+        """Count further days."""
+        self._made += days
+        self._bar.update(days)
+        now = time.monotonic()
+        if self._start is None:  # what comes before, and compiling, tells nothing of the rate
+            self._start = now, self._made
+            self._bar.set_description()
+        elif self._lines and now - self._told >= EVERY_S:
+            self._told = now
+            logger.info("%s", self._line(now, *self._start))
+
+    def _line(self, now: float, start: float, before: int) -> str:
+        rate = (self._made - before) / max(now - start, 1e-9)
+        left = duration((self._total - self._made) / max(rate, 1e-9))
+        return f"{self._made:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words of two units at most, as in "3 h 05 min"."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,38 @@
+"""A run's folder is one process's alone while it trains."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from graphdown import lock
+from graphdown.errors import ExperimentError
+from graphdown.training.processes import is_first
+from graphdown.writing import reason
+
+LOCK = "in_use.lock"
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Hold a run's folder meanwhile, creating it; of several processes the first one does.
+
+    Raises:
+        GraphdownError: another process holds it.
+        ExperimentError: the folder cannot be written to.
+    """
+    if not is_first():
+        yield
+        return
+    path = run / LOCK
+    with ExitStack() as holding:
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            holding.enter_context(lock.locked(path, f"The run {str(run)!r}"))
+        except OSError as error:
+            there = next(folder for folder in path.absolute().parents if folder.is_dir())
+            raise ExperimentError(
+                f"'output' names {str(run)!r}, which cannot be written to "
+                f"({reason(error, there)}); choose another."
+            ) from None
+        holding.callback(path.unlink, missing_ok=True)
+        yield

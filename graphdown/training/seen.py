@@ -1,0 +1,83 @@
+"""What fields a run learns from: one that goes on must see those that it began with."""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from graphdown.durable import write_durably
+from graphdown.errors import ExperimentError
+from graphdown.training.days import DayValues, PairedDays, parts
+from graphdown.training.processes import is_first
+from graphdown.writing import failure_told
+from meshes import Grid
+
+FILE = "fields.json"
+Seen = dict[str, str]
+
+
+def checksum(values: Iterable[DayValues | np.ndarray]) -> str:
+    """Return a checksum (CRC-32) of arrays, those of days [time, node, variable] read in parts."""
+    number = 0
+    for own in values:
+        pieces = [own] if isinstance(own, np.ndarray) else (own[part] for part in parts(own))
+        for piece in pieces:
+            number = zlib.crc32(np.ascontiguousarray(piece).tobytes(), number)
+    return f"{number:08x}"
+
+
+def checksum_of_grid(grid: Grid, fields: Iterable[xr.DataArray]) -> str:
+    """Return a checksum of a grid's points and of fields on it."""
+    return checksum([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
+
+
+def checksum_of_days(days: PairedDays) -> str:
+    """Return a checksum of the days, values, grid and height of a source, and of its targets."""
+    grid = days.grid
+    own = [
+        dates_of(days.time),
+        grid.lon,
+        grid.lat,
+        *([] if days.orog is None else [days.orog.values]),
+    ]
+    return checksum([*own, days.source, days.fine])
+
+
+def dates_of(time: xr.DataArray) -> np.ndarray:
+    """Return days as numbers of any calendar: 1000 times the year and the day of the year."""
+    return np.asarray(time.dt.year.values * 1000 + time.dt.dayofyear.values, np.int64)
+
+
+def check_seen(run: Path, seen: Mapping[str, str]) -> None:
+    """Compare the checksums of fields with those of the run's beginning, or note them.
+
+    Args:
+        run: its folder.
+        seen: checksums by what they are of.
+
+    Raises:
+        ExperimentError: a field is another one now.
+    """
+    path = run / FILE
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        before = None
+    except ValueError:
+        before = {}
+    if before is None:
+        if is_first():
+            with failure_told(path, "see that the folder can be written to"):
+                write_durably(path, json.dumps(dict(seen), indent=1))
+        return
+    known = before if isinstance(before, dict) else {}
+    differing = [name for name, number in seen.items() if known.get(name) != number]
+    if differing:
+        raise ExperimentError(
+            f"The values of {differing[0]} are not those that the run {str(run)!r} began with; put "
+            "its files back as they were, choose another 'output' or, if they differ by rounding "
+            f"on another machine, delete {str(path)!r}."
+        )

@@ -1,0 +1,78 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from graphdown.interrupts import Interrupted, deferred_stop, stopped_at_once
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_noted_and_heeded_where_asked(number, status):
+    done = []
+    with pytest.raises(Interrupted) as raised, deferred_stop() as stop:
+        stop.heed()
+        os.kill(os.getpid(), number)
+        done.append("what was begun")
+        assert stop.asked == number
+        stop.heed()
+    assert done and raised.value.status == status and raised.value.signal == number
+
+
+def test_a_second_signal_stops_at_once():
+    with pytest.raises(Interrupted), deferred_stop():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("the second was not heeded")
+
+
+def test_handlers_are_put_back():
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with deferred_stop(), stopped_at_once():
+        pass
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+class Destroyed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:  # until the signal strikes
+            pass
+
+
+def test_a_signal_that_python_drops_is_silent_and_heeded_later(capfd):
+    with pytest.raises(Interrupted) as raised, stopped_at_once():
+        Destroyed()
+        with deferred_stop() as stop:
+            stop.heed()
+    assert raised.value.signal == signal.SIGINT
+    assert capfd.readouterr().err == ""
+    with deferred_stop() as stop:
+        assert stop.asked is None
+
+
+def test_other_threads_are_never_asked():
+    seen = []
+
+    def work() -> None:
+        with deferred_stop() as stop:
+            stop.heed()
+            seen.append(stop.asked)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [None]
+
+
+def test_the_command_line_exits_with_the_code_of_the_signal():
+    script = (
+        "import os, signal\nfrom graphdown import cli\n"
+        "def stuck() -> None: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli.COMMANDS = {'stuck': stuck, 'other': stuck}\ncli.main(['stuck'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command goes on.\n"
