@@ -122,7 +122,7 @@ def _smaller(raw: dict[str, Any]) -> dict[str, Any]:
         raw["periods"]["test"] = ["1984", "1984"]
         return raw
     raw["baselines"] = ["bilinear", "ridge"]
-    if "cut" in raw["data"]["target"]:  # the made-up files have 10 x 10 cells
+    if "y" in raw["data"]["target"].get("cut", {}):  # made-up files have 10 x 10 cells
         raw["data"]["target"]["cut"] = {"y": [1, 9], "x": [2, 10]}
     return raw
 
