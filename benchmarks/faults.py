@@ -346,7 +346,7 @@ def said_last(said: str) -> str:
     """Return the last words of a process without its progress bars."""
     lines = [x for x in said.replace("\r", "\n").splitlines() if x.strip() and "step/s" not in x]
     if "Traceback" in said:
-        return said[said.index("Traceback") :][-1500:]
+        return said[max(0, said.index("Traceback") - 300) :][:2500]
     told = [x for x in lines if "damaged" in x or x.startswith("graphdown: ")]
     return " | ".join(told[-2:] or lines[-1:])
 

@@ -17,7 +17,6 @@ are the measured costs. The tables and the figures go to benchmarks/results/mess
 
 import argparse
 import dataclasses
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -68,9 +67,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=400, help="of linear")
     parser.add_argument("--sources", type=int, help="the first so many of the experiment's")
-    parser.add_argument("--repeats", type=int, default=7, help="turns of measured steps")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of measured steps")
     options = parser.parse_args()
-    os.environ["GRAPHDOWN_CACHE"] = ""  # compilation is measured
     keep_freed_memory()
     for path in options.experiments:
         experiment = graphdown.load_experiment(path)
@@ -314,14 +312,15 @@ def score_table(costs: pd.DataFrame, scores: pd.DataFrame, steps: int) -> list[s
     variables = list(dict.fromkeys(scores.variable))
     columns = [("validation", True), ("test", True)]
     columns += [("test", False)] if not scores.seen.all() else []
-    head = ["equal", "messages", "steps", "seeds"]
+    head = ["equal", "messages", "steps", "they cost [s, processor]", "seeds"]
     for what, seen in columns:
         head += [f"{what}{'' if seen else ', unseen source'}: {name}" for name in variables]
     rows = []
     for equal, numbers in zip(("time", "steps"), numbers_of_steps(costs, steps), strict=True):
         for kind, count in numbers.items():
             own = scores[(scores.messages == kind) & (scores.steps == count)]
-            cells = [equal, kind, str(count), str(own.seed.nunique())]
+            seconds = count * np.median(costs.cpu[kind])
+            cells = [equal, kind, str(count), f"{seconds:.0f}", str(own.seed.nunique())]
             for what, seen in columns:
                 part = own[own.seen == seen]
                 for name in variables:

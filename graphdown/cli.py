@@ -343,14 +343,19 @@ def graph(
 
 
 def _grid(name: str) -> Any:
-    import xarray as xr
-
     import meshes
+    from graphdown.data.files import close_pieces, open_pieces, unreadable
+    from graphdown.data.rules import Notes
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)
-    with xr.open_dataset(name, engine="netcdf4") as ds:
-        return meshes.Grid.from_dataset(ds)
+    pieces = list(open_pieces([name], Notes()))
+    try:
+        return meshes.Grid.from_dataset(pieces[0].ds)
+    except (OSError, RuntimeError) as error:
+        raise unreadable(name, error) from None
+    finally:
+        close_pieces(pieces)
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:

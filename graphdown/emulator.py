@@ -30,6 +30,7 @@ from graphdown.data.steps import check_step, substep_axis, windowed
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import DamageError, GraphdownError
+from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
 from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
@@ -45,6 +46,7 @@ from graphdown.steps import DAY_HOURS, TimeSpec
 from graphdown.times import time_axis
 from graphdown.variables import variables_of
 from meshes import GraphSpec, Grid, coverage
+from meshes.archive import read_arrays
 from meshes.conventions import bounds_label
 
 FORMAT = 5
@@ -487,17 +489,14 @@ def load(run: str | Path) -> Emulator:
             f"one reads up to {FORMAT}); update graphdown."
         )
     with damage_told(folder / SCHEMA):
-        name, written = schema["name"], schema["sha256"]
+        name, written = str(schema["name"]), schema["sha256"]
+        model = parse_as(ModelSpec, schema["model"], "model")
+        spec = parse_as(GraphSpec, schema["graph"], "graph")
         time = TimeSpec.from_dict(schema.get("time", {}))
-        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)
-    with (
-        damage_told(folder / PARAMETERS),
-        open(folder / PARAMETERS, "rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        arrays = {name: archive[name] for name in archive.files}
+    with damage_told(folder / PARAMETERS):
+        arrays = read_arrays(folder / PARAMETERS)
     hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
     if checkpoint_sha256(arrays, hashed) != written:
         raise DamageError(

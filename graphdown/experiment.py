@@ -19,6 +19,7 @@ from graphdown.steps import TimeSpec
 from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE
 from meshes import GraphSpec, RandomGrids
 
+DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
 Daily = Literal["mean", "max", "min", "sum"]
 Kind = TypeVar("Kind")
 
@@ -362,19 +363,43 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ExperimentError: there is no such file, or it holds something else.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ExperimentError(f"{path} is not valid YAML: {reason}.") from None
+        raw = _yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ExperimentError(f"{path} is not valid YAML: {error}.") from None
     if not isinstance(raw, dict):
         raise ExperimentError(f"{path} must hold 'key: value' lines such as 'name: my run'.")
     return raw
+
+
+def _yaml(text: str) -> Any:
+    """Return the plain values of a YAML text; a `ValueError` if it is none, or a trap.
+
+    A few aliases in each other stand for more values than any memory holds.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())[:500].rstrip(".")) from None
+    waiting, seen = [(value, 0)], 0
+    while waiting:
+        own, depth = waiting.pop()
+        inner = list(own.values()) if isinstance(own, dict) else own
+        if isinstance(inner, list):
+            waiting += [(v, depth + 1) for v in inner]
+        seen += 1
+        if depth > DEEPEST or seen + len(waiting) > MOST_VALUES:
+            raise ValueError("its aliases or nesting make too many values")
+    return value
 
 
 def parse_experiment(raw: Mapping[str, Any], where: str) -> Experiment:
@@ -444,14 +469,12 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
-    import yaml
-
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = _yaml(text)
+    except ValueError:
         raise ExperimentError(
             f"The value in the override {override!r} is not valid YAML; put it in quotes."
         ) from None
@@ -765,6 +788,12 @@ def _check_data(data: DataSpec, alone: bool, where: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ExperimentError(f"{where}: two sources are called {name!r}; rename one.")
+        # Files and folders are called after it.
+        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name in (".", ".."):
+            raise ExperimentError(
+                f"{where}: a source is called {name!r}; call it by 1 to 100 characters without "
+                "slashes."
+            )
     for source in every:
         given = [bool(source.files), source.view is not None, source.upscale is not None]
         if sum(given) != 1:

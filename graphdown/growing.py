@@ -42,8 +42,8 @@ class Rows:
         lock: to be held while the file is used.
         lengths: number of days in a chunk, for each field.
         start: the day to begin with, the first of a chunk.
-        at: place along the dimensions that follow time, for fields that are filled one such place
-            at a time.
+        at: place along the dimensions before time, for fields that are filled one such place at a
+            time.
 
     Attributes:
         written: the days up to which each field is written.
@@ -94,7 +94,7 @@ class Rows:
             rows[np.isnan(rows)] = FILL_VALUE
         start, end = self.written[name], self.written[name] + len(rows)
         with self._lock:
-            self._file[name][(slice(start, end), *self._at)] = rows
+            self._file[name][(*self._at, slice(start, end))] = rows
         self.written[name], self._count[name] = end, 0
 
 
@@ -133,7 +133,7 @@ def new_zarr(path: Path, whole: xr.Dataset) -> dict[Hashable, int]:
     """Make a store with coordinates and no values of the fields; return their days in a chunk."""
     bare, encoding = _described(whole, zarr=True)
     bare.to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding, compute=False)
-    return {name: encoding[name]["chunks"][0] for name in _growing(whole)}
+    return _lengths(whole, {name: encoding[name]["chunks"] for name in _growing(whole)})
 
 
 def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
@@ -157,7 +157,7 @@ def _new_netcdf(path: Path, whole: xr.Dataset) -> tuple[Any, Any, Any, dict[Hash
     store = xr.backends.NetCDF4DataStore(file)
     bare.dump_to_store(store, encoding=encoding, unlimited_dims=["time"])
     file.set_auto_maskandscale(False)
-    lengths = {name: encoding[name]["chunksizes"][0] for name in _growing(whole)}
+    lengths = _lengths(whole, {name: encoding[name]["chunksizes"] for name in _growing(whole)})
     return file, file.close, store.lock, lengths
 
 
@@ -172,3 +172,8 @@ def _described(whole: xr.Dataset, zarr: bool) -> tuple[xr.Dataset, Any]:
 def _growing(whole: xr.Dataset) -> list[Hashable]:
     """Return the names of the fields of an outline that have no values yet."""
     return [name for name, field in whole.data_vars.items() if field.chunks is not None]
+
+
+def _lengths(whole: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]) -> dict[Hashable, int]:
+    """Return the days in a chunk of each field."""
+    return {name: sizes[whole[name].dims.index("time")] for name, sizes in chunks.items()}

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 HEEDED = (signal.SIGINT, signal.SIGTERM)
+_struck: list[int] = []  # signals of `stopped_at_once`
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,9 +45,12 @@ class Stop:
 def deferred_stop() -> Iterator[Stop]:
     """Note SIGINT and SIGTERM meanwhile instead of stopping; a second one stops at once.
 
+    One that struck before and was lost, see `stopped_at_once`, counts as noted.
+
     In a thread that is not the main one, which gets no signals, nothing is ever asked.
     """
     stop = Stop()
+    stop.asked = _struck[-1] if _struck else None
 
     def note(number: int, _: FrameType | None) -> None:
         if stop.asked is not None:
@@ -61,13 +66,26 @@ def deferred_stop() -> Iterator[Stop]:
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Raise `Interrupted` where SIGINT or SIGTERM strikes, so that temporary files are removed."""
+    """Raise `Interrupted` where SIGINT or SIGTERM strikes, so that temporary files are removed.
+
+    Python drops what is raised in a destructor or a callback of the interpreter, and tells of it
+    by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`.
+    """
 
     def strike(number: int, _: FrameType | None) -> None:
+        _struck.append(number)
         raise Interrupted(number)
 
-    with _handled(strike):
-        yield
+    told = sys.unraisablehook
+    sys.unraisablehook = lambda lost: (
+        None if isinstance(lost.exc_value, Interrupted) else told(lost)
+    )
+    try:
+        with _handled(strike):
+            yield
+    finally:
+        _struck.clear()
+        sys.unraisablehook = told
 
 
 @contextmanager

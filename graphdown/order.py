@@ -181,9 +181,9 @@ def _axis(
 
 
 def _with_members(whole: xr.Dataset, labels: list[str]) -> xr.Dataset:
-    """Return the dataset with a dimension of the driving model's members after time."""
+    """Return the dataset with a dimension of the driving model's members, before time."""
     fields = [name for name, field in whole.data_vars.items() if field.chunks is not None]
-    several = {name: whole[name].expand_dims({DRIVING_MEMBER: len(labels)}, 1) for name in fields}
+    several = {name: whole[name].expand_dims({DRIVING_MEMBER: len(labels)}) for name in fields}
     number = {
         "standard_name": "realization",
         "long_name": "Number of the driving model's member",

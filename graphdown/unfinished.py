@@ -145,7 +145,7 @@ class Journal:
         """Return what a file keeps; without one, or with a damaged one, nothing is done."""
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))
-            return cls(file, int(kept["done"]), dict(kept["used"]))
+            return cls(file, max(0, int(kept["done"])), dict(kept["used"]))
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file)
 
@@ -265,7 +265,7 @@ class Unfinished:
     def _chunks(self, row: int) -> dict[str, list[Path]]:
         """Return the files of a row of chunks, by field."""
         member, own = divmod(row, self.plan.rows)
-        fixed = [own] if self.plan.members is None else [own, member]
+        fixed = [own] if self.plan.members is None else [member, own]
         out = {}
         for name, array in self.arrays.items():
             counts = [ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True)]
@@ -319,9 +319,9 @@ def begin(
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
-        if not (part_of(path) / PLAN).is_file():
+        if part_of(path).exists() and begun(path) is None:
             raise GraphdownError(
-                f"{str(part_of(path))!r} is in the way and no unfinished output; move it."
+                f"{str(part_of(path))!r} is in the way and nothing to go on with; remove it."
             ) from None
         return None
     finally:

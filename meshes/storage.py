@@ -4,10 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
 
+from meshes.archive import read_arrays
 from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec
 from meshes.grid import Grid
 from meshes.icosphere import Mesh
@@ -43,12 +45,11 @@ def load_graph(path: str | Path) -> DownscalingGraph:
         ValueError: the file is no graph, or one of a newer version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         meta = json.loads(str(arrays.pop("meta")))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"{path} is no graph file; write one with graph.save.") from error
     if meta.get("format") != FORMAT or meta.get("version") != VERSION:
         raise ValueError(

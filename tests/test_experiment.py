@@ -1,4 +1,5 @@
 import copy
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -78,6 +79,7 @@ WRONG = {
         ["two sources are called 'a'", "rename one"],
     ),
     "two kinds": ({(*SOURCE, "upscale"): 2}, ["'a'", "exactly one of"]),
+    "a path for a name": ({(*SOURCE, "name"): "../../a"}, ["'../../a'", "without slashes"]),
     "no origin": ({("data", "world"): None}, ["'target'", "'world'"]),
     "upscale": ({SOURCE: {"name": "a", "upscale": 1}}, ["'upscale'", "at least 2"]),
     "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
@@ -87,6 +89,7 @@ WRONG = {
         {("model",): {"channels": 10, "messages": "attention"}},
         ["'model'", "4 attention_heads", "10 channels", "change either"],
     ),
+    "skipped": ({("training",): {"most_skipped": 0}}, ["'training.most_skipped'", "greater"]),
     "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
     "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),
     "may lack a target": ({("may_lack",): ["tas"]}, ["'may_lack'", "'tas'", "a target"]),
@@ -121,3 +124,16 @@ def test_wrong_yaml_and_overrides_are_refused(tmp_path):
     assert "plain value" in message(tmp_path, GOOD, ["name.x=1"])
     with pytest.raises(ExperimentError, match="does not exist; check the path"):
         load_experiment(tmp_path / "none.yaml")
+
+
+def test_yaml_that_would_take_all_memory_or_recurse_for_ever_is_refused(tmp_path):
+    aliases = [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij")]
+    for text, part in (
+        ("\n".join(["a: &a [x, x]", *aliases]), "aliases or nesting"),
+        ("name: &x [*x]\n", "aliases or nesting"),
+        ("name: " + "[" * 5000, "nested too deeply"),
+        ("name: " + "9" * 5000, "not valid YAML"),
+        ("2001-99-99: 1\n", "month must be in 1..12"),
+    ):
+        assert part in message(tmp_path, text)
+    assert "not valid YAML" in message(tmp_path, GOOD, ["name=&x [*x]"])

@@ -35,6 +35,24 @@ def test_handlers_are_put_back():
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+class Destroyed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:  # until the signal strikes
+            pass
+
+
+def test_a_signal_that_python_drops_is_silent_and_heeded_later(capfd):
+    with pytest.raises(Interrupted) as raised, stopped_at_once():
+        Destroyed()
+        with deferred_stop() as stop:
+            stop.heed()
+    assert raised.value.signal == signal.SIGINT
+    assert capfd.readouterr().err == ""
+    with deferred_stop() as stop:
+        assert stop.asked is None
+
+
 def test_other_threads_are_never_asked():
     seen = []
 

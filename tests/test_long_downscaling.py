@@ -255,10 +255,15 @@ def broken(*_, **__):
     raise OSError(5, "Input/output error")
 
 
-def test_a_damaged_journal_counts_for_nothing(here, monkeypatch, capsys):
+def test_a_damaged_journal_counts_for_nothing_and_a_damaged_plan_is_told(here, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_at(patch, 3)
         said(capsys, *CALL, "new.zarr")
+    plan = Path("new.zarr.part/plan.json")
+    whole = plan.read_text()
+    plan.write_text(whole[:50])
+    assert "is in the way and nothing to go on with" in said(capsys, *CALL, "new.zarr")
+    plan.write_text(whole)
     Path("new.zarr.part/1-of-1.json").write_text('{"done": 2, "us')
     main([*CALL, "new.zarr"])
     assert values_of("new.zarr") == values_of("whole.zarr")
@@ -291,7 +296,7 @@ def test_each_member_of_the_driving_model_is_downscaled(here, capsys):
     main(["downscale", "run", "both.nc", "-o", "new.zarr"])
     with xr.open_zarr("new.zarr") as ds:
         along = ds.load()
-    assert along.tas.dims[:2] == ("time", "driving_member")
+    assert along.tas.dims[:2] == ("driving_member", "time")
     assert list(along.driving_variant_label.values) == labels
     assert "driving_variant_label" not in along.attrs
     named = [f"{label}={label}.nc" for label in labels]

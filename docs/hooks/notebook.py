@@ -22,6 +22,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             continue
         text += f"```python\n{source}\n```\n\n"
         for output in cell["outputs"]:
+            if output.get("name") == "stderr":  # how training went on
+                continue
             picture = output.get("data", {}).get("image/png")
             if picture is None:
                 text += f"```text\n{printed(output).rstrip()}\n```\n\n"

@@ -302,7 +302,7 @@ def _gap(outcome: "Outcome") -> str:
 
 
 def _strategies(outcome: "Outcome") -> str:
-    rows = []
+    texts = {}
     for name, own in outcome.study.strategies.items():
         parts = [own.text] if own.text else []
         parts += [f"Baseline {own.baseline}."] if own.baseline else []
@@ -310,8 +310,8 @@ def _strategies(outcome: "Outcome") -> str:
         if own.start or own.run:
             parts.append(f"Moves {own.finetune.moves}.")
         parts += [f"{key}: {value}." for key, value in own.set.items()]
-        rows.append((name, [Cell(" ".join(parts) or "The experiment as it is.")]))
-    return page.table([("", 1)], [("what it is", "")], rows)
+        texts[name] = " ".join(parts) or "The experiment as it is."
+    return page.explained(texts)
 
 
 def _all_cells(outcome: "Outcome") -> str:

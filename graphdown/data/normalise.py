@@ -54,6 +54,17 @@ class Normaliser:
     source_std: tuple[float, ...] = ()
     may_lack: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse statistics of another number than names, and such as no data have."""
+        count, targets = len(channels(self.predictors)), len(self.targets)
+        lengths = {"mean": count, "std": count, "base": targets, "scale": targets}
+        for key, length in lengths.items():
+            values = np.asarray(getattr(self, key), np.float64)
+            if len(values) != length or not np.isfinite(values).all():
+                raise ValueError(f"{key!r} must be {length} finite numbers")
+            if key in ("std", "scale") and not (values > 0).all():
+                raise ValueError(f"{key!r} must be positive")
+
     @property
     def channels(self) -> int:
         """Number of the network's input channels, flags included."""
@@ -118,9 +129,11 @@ class Normaliser:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
-        """Rebuild from `to_dict`."""
+        """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
+        from pydantic import TypeAdapter
+
         names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
-        return cls(**{name: tuple(values[name]) for name in names})
+        return TypeAdapter(cls).validate_python({name: values[name] for name in names})
 
 
 def is_air_temperature(name: str) -> bool:

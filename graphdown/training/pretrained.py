@@ -12,11 +12,12 @@ import numpy as np
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
-from graphdown.experiment import Experiment
+from graphdown.experiment import Experiment, parse_as
 from graphdown.model import ModelSpec
 from graphdown.provenance import checkpoint_sha256
 from graphdown.training.start import check_same, hashed
 from meshes import GraphSpec
+from meshes.archive import read_arrays
 
 FOLDER = "pretrained"
 FORMAT = 1
@@ -99,16 +100,13 @@ def load_pretrained(run: str | Path) -> Pretrained:
         )
     with damage_told(folder / SCHEMA):
         schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
-        parts = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
-        name, written = schema["name"], schema["sha256"]
+        model = parse_as(ModelSpec, schema["model"], "model")
+        graph = parse_as(GraphSpec, schema["graph"], "graph")
+        name, written = str(schema["name"]), schema["sha256"]
         normaliser = Normaliser.from_dict(schema["normaliser"])
-    with (
-        damage_told(folder / PARAMETERS),
-        open(folder / PARAMETERS, "rb") as file,
-        np.load(file, allow_pickle=False) as archive,
-    ):
-        params = {name: archive[name] for name in archive.files}
-    found = Pretrained(name, *parts, normaliser, params)
+    with damage_told(folder / PARAMETERS):
+        params = read_arrays(folder / PARAMETERS)
+    found = Pretrained(name, model, graph, normaliser, params)
     if found.sha256 != written:
         raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "

@@ -146,3 +146,20 @@ def test_warming_reaches_the_air_temperatures_alone(normaliser):
     predictors, targets = normaliser.warmed()
     assert predictors.tolist() == [0.0, 1.0, 0.0]
     assert targets.tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("mean", (0.0,), "must be 4 finite numbers"),
+        ("base", (0.0, 0.0, float("nan")), "must be 3 finite numbers"),
+        ("std", (1.0, 1.0, 0.0, 1.0), "must be positive"),
+        ("predictors", ("tas", 3, "pr"), "valid string"),
+    ],
+)
+def test_statistics_that_no_data_have_are_refused(key, value, part):
+    ones = {"mean": (0.0,) * 4, "std": (1.0,) * 4, "base": (0.0,) * 3, "scale": (1.0,) * 3}
+    right = {"predictors": PREDICTORS, "targets": TARGETS, **ones}
+    Normaliser.from_dict(right)
+    with pytest.raises(ValueError, match=part):
+        Normaliser.from_dict({**right, key: value})

@@ -12,6 +12,8 @@ from graphdown.evaluation.report.write import training_curves
 from graphdown.evaluation.table import format_value
 from meshes.grid import Grid
 
+from ..browser import assert_opens, needs_browser
+
 VOID = {"meta", "img", "br"}
 
 
@@ -108,6 +110,14 @@ def test_the_page_holds_everything_itself(text, parsed):
     assert all(i["alt"] for i in parsed.images)
     assert "<script" not in text and "@import" not in text and "url(" not in text
     assert len(text) < 2_000_000
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_page_opens_in_a_browser(text, parsed, tmp_path):
+    page = tmp_path / "index.html"
+    page.write_text(text, encoding="utf-8")
+    assert_opens(page, len(parsed.images), len(parsed.tables))
 
 
 def test_links_lead_to_sections(parsed):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 from dataclasses import replace
 
 import jax
@@ -34,7 +35,13 @@ def run(tmp_path_factory, two_sources):
     """The folder and the experiment of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     experiment = make_experiment(folder, two_sources, backend="pmap")
-    train(experiment, two_sources)
+
+    def refused(*_):
+        raise AssertionError("training wants the network")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refused)
+        train(experiment, two_sources)
     return folder, experiment
 
 

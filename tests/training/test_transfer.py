@@ -17,6 +17,7 @@ from graphdown.study import fit_baselines
 from graphdown.training.parallel import DataParallel
 from meshes import Grid
 
+from ..browser import assert_opens, needs_browser
 from .conftest import COARSE, OTHER, make_data, source
 
 WRITE_PAGE = "graphdown.bench.outcome.write_page"
@@ -149,6 +150,12 @@ def test_what_is_done_is_not_done_again_and_another_study_is_refused(
     other = study(outcome.study.output, draws=21)
     with pytest.raises(ExperimentError, match="holds scores of another study"):
         transfer(other)
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_page_opens_in_a_browser(outcome):
+    assert_opens(outcome.page, pictures=14, tables=4)
 
 
 def test_a_further_source_is_scored_anew(outcome, data, monkeypatch):

@@ -1,7 +1,7 @@
 """The building blocks of the page: pictures, colour bars, tables, sections, the whole document."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -144,13 +144,20 @@ def subheading(text: str) -> str:
 
 
 def paragraph(text: str, style: str = "") -> str:
-    """Return a paragraph; `style` is "lead", "note" or nothing."""
-    return f'<p class="{style}">{escape(text)}</p>' if style else f"<p>{escape(text)}</p>"
+    """Return a paragraph; `style` is "lead", "note" or nothing. A number keeps its % beside it."""
+    kept = escape(text).replace(" %", "&nbsp;%")
+    return f'<p class="{style}">{kept}</p>' if style else f"<p>{kept}</p>"
 
 
 def details(title: str, body: str) -> str:
     """Return a part that is opened by a click."""
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
+
+
+def explained(texts: Mapping[str, str]) -> str:
+    """Return names with what they mean."""
+    items = "".join(f"<dt>{escape(n)}</dt><dd>{escape(text)}</dd>" for n, text in texts.items())
+    return f"<dl>{items}</dl>"
 
 
 def document(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
@@ -226,7 +233,7 @@ details{margin:.6rem 0}
 summary{cursor:pointer;color:var(--accent);font-size:.93rem}
 dl{font-size:.9rem;display:grid;grid-template-columns:minmax(120px,auto) 1fr;gap:4px 18px;margin:0}
 dt{font-weight:600}
-dd{margin:0;color:#3c4650}
+dd{margin:0;color:#3c4650;overflow-wrap:anywhere}
 .tag{display:inline-block;border-radius:4px;padding:1px 8px;font-size:.82rem;font-weight:600;
 background:#e8eef6;color:#23466f}
 .tag.unseen{background:#fdeedd;color:#7a3d00}
@@ -236,8 +243,13 @@ section{padding:16px 13px;border-radius:8px}
 h1{font-size:1.5rem}
 .group{flex-basis:100%;max-width:none}
 .maps{grid-template-columns:repeat(min(var(--n),2),minmax(0,1fr))}
+.group[style="--n:3"] .maps{grid-template-columns:repeat(3,minmax(0,1fr));gap:7px}
 dl{grid-template-columns:1fr}
 dd{margin-bottom:6px}
 th,td{padding:5px 8px}
+tbody th{white-space:normal;min-width:28vw;max-width:38vw;line-height:1.3}
+.charts figure{overflow-x:auto}
+.charts figcaption{position:sticky;left:0}
+.charts figure img{min-width:470px}
 }
 """

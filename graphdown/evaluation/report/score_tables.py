@@ -1,7 +1,6 @@
 """Tables of scores and the definitions of the measures."""
 
 from collections.abc import Sequence
-from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -53,16 +52,13 @@ def all_scores(scores: "pd.DataFrame") -> str:
 
 def definitions(names: Sequence[str]) -> str:
     """Return the list of measures with their definitions."""
-    items = "".join(
-        f"<dt>{escape(measure(n).label)}</dt><dd>{escape(_definition(measure(n)))}</dd>"
-        for n in names
-    )
     introduction = page.paragraph(
         "x is the truth and y the prediction, both daily. A value missing in either is left out of "
         "both. Units are those of the variable unless given; a signal of precipitation is in %.",
         "note",
     )
-    return f"{introduction}<dl>{items}</dl>"
+    measures = [measure(name) for name in names]
+    return introduction + page.explained({own.label: _definition(own) for own in measures})
 
 
 def _definition(own: Measure) -> str:

@@ -1,5 +1,7 @@
 """Maps of the climate-change signal."""
 
+import numpy as np
+
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report import page
 from graphdown.evaluation.report.colours import change_scale, error_scale
@@ -61,5 +63,6 @@ def signal_section(view: CaseView) -> str:
 
 def _signed(value: float, units: str) -> str:
     size = format_value(abs(value))
-    sign = "" if float(size) == 0 else "+" if value > 0 else "\N{MINUS SIGN}"
+    bare = not np.isfinite(value) or float(size) == 0
+    sign = "" if bare else "+" if value > 0 else "\N{MINUS SIGN}"
     return f"{sign}{size} {units}"
