@@ -6,7 +6,7 @@ Same steps, same truth. Methods:
   window           the same, the ridge on all steps of the network's window;
   by sub-step      bilinear, corrected in each sub-step by a ridge per cell on the window;
   regression       what the network starts from: its regression on the mesh nodes around each cell;
-  network          the experiment;
+  network          the experiment without `model.conserve_mean`;
   conserved        the same with `model.conserve_mean`.
 
 Example: python benchmarks/temporal.py configs/era5_uk_hourly.yaml configs/ncep_6hourly.yaml
@@ -44,8 +44,11 @@ from meshes import Grid
 RUNS = Path("runs/temporal")
 SPATIAL = {"bilinear": Bilinear, "ridge": Ridge}
 CHANGES: dict[str, dict[str, dict]] = {
-    "regression": {"training": {"steps": 1, "learning_rate": 1e-9}},
-    "network": {},
+    "regression": {
+        "model": {"conserve_mean": False},
+        "training": {"steps": 1, "learning_rate": 1e-9},
+    },
+    "network": {"model": {"conserve_mean": False}},
     "conserved": {"model": {"conserve_mean": True}},
 }
 SEEDED = ("network", "conserved")
