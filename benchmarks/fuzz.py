@@ -95,7 +95,8 @@ Random = np.random.Generator
 class Place:
     """A folder with whole files, and copies of them to break."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, trained: bool = True) -> None:
+        """Make the files and, unless they are not needed, the run that belongs to them."""
         self.whole, self.work = folder / "whole", folder / "work"
         self.whole.mkdir()
         weather(COARSE, ("tas", "pr", "ua850"), DAYS).to_netcdf(self.whole / "source.nc")
@@ -104,14 +105,12 @@ class Place:
             classic = weather(COARSE if name == "source" else FINE, ("tas", "pr", "ua850"), DAYS)
             classic.to_netcdf(self.whole / f"{name}3.nc", format="NETCDF3_CLASSIC")
         (self.whole / "e.yaml").write_text(yaml.safe_dump(experiment()), encoding="utf-8")
-        os.chdir(self.whole)
-        self._train()
+        if trained:
+            from graphdown.experiment import load_experiment
+            from graphdown.training import train
 
-    def _train(self) -> None:
-        from graphdown.experiment import load_experiment
-        from graphdown.training import train
-
-        train(load_experiment("e.yaml"))
+            os.chdir(self.whole)
+            train(load_experiment("e.yaml"))
 
     def fresh(self) -> Path:
         """Return the folder with whole copies, to be worked in."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from graphdown.data.classic import STARTS, expected_size
@@ -19,6 +20,16 @@ from graphdown.errors import DataError
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+# What readers raise of files that are broken, or whose attributes are of a wrong type.
+BROKEN = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
     try:
         store = xr.backends.NetCDF4DataStore.open(path)
         return Piece(path, _quietly(store), store.close)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except BROKEN as error:
         if start.startswith(NETCDF_STARTS):
             raise unreadable(path, error) from None
         raise refuse(
@@ -157,7 +168,7 @@ def _open_zarr(path: str, notes: Notes) -> xr.Dataset:
     try:
         ds = _quietly(path, engine="zarr", consolidated=False)
         group = zarr.open_group(path, mode="r", use_consolidated=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except BROKEN as error:
         raise unreadable(path, error) from None
     for name, variable in ds.data_vars.items():
         array = group[str(name)]
@@ -205,7 +216,7 @@ def _open_grib(path: str) -> list[xr.Dataset]:
                 chunks=None,
                 cache=False,
             )
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, cfgrib.DatasetBuildError) as e:
+    except (*BROKEN, EOFError, cfgrib.DatasetBuildError) as e:
         raise unreadable(path, e) from None
     if not parts:
         raise refuse("unreadable", f"{path}: there is no GRIB message in it; fetch it again.")
@@ -216,6 +227,14 @@ def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dat
     """Open without decoding times and without warnings about fill values stated twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return xr.open_dataset(
+        ds = xr.open_dataset(
             path, chunks=None, cache=False, decode_times=False, decode_timedelta=False, **options
         )
+    for name, variable in ds.variables.items():
+        for key in ("scale_factor", "add_offset"):
+            given = np.asarray(variable.encoding.get(key, 1.0))
+            if given.dtype.kind not in "iuf" or given.size != 1:
+                raise ValueError(
+                    f"the attribute {key!r} of {name!r} is {str(given)!r}, not a number"
+                )
+    return ds

@@ -53,6 +53,18 @@ def a_zero_byte_file(case):
     (case.folder / "a.nc").touch()
 
 
+def packed_by_a_word(case):
+    case.save(make())
+    with netCDF4.Dataset(case.folder / "a.nc", "a") as file:
+        file["tas"].scale_factor = "x"
+
+
+def coordinates_by_number(case):
+    case.save(make())
+    with netCDF4.Dataset(case.folder / "a.nc", "a") as file:
+        file["tas"].coordinates = 3.0
+
+
 def a_truncated_file(case):
     case.save(make(days=400))
     path = case.folder / "a.nc"
@@ -308,6 +320,8 @@ REFUSED = [
     (no_match, "no-file", "No file matches .*; check the path"),
     (a_text_file, "unreadable", "neither netCDF nor zarr nor GRIB .*give data files only"),
     (a_zero_byte_file, "unreadable", "is empty .0 bytes.*copy it again"),
+    (packed_by_a_word, "unreadable", "the attribute 'scale_factor' of 'tas' is 'x', not a number"),
+    (coordinates_by_number, "unreadable", "cannot be read"),
     (a_truncated_file, "unreadable", "cannot be read .*cut off, so fetch or copy it again"),
     (a_truncated_classic_file, "unreadable", "cannot be read .*cut off"),
     (a_truncated_classic_file_of_64_bit_data, "unreadable", "9000 bytes, but its header says 16"),
