@@ -5,7 +5,7 @@ Beside `fine.zarr`, the folder `fine.zarr.part` holds it while it is made:
     plan.json      what it is made by, and in how many shards
     new.zarr       the store: all coordinates, and fields as far as they are made
     1-of-4.lock    held by the process that makes the shard
-    1-of-4.json    how many rows of chunks of the shard are on the disk
+    1-of-4.json    how many rows of chunks of the shard are on the disk, and their check sums
 
 The work is cut into rows of chunks: all the chunks of a stretch of days of one member of the
 driving model. Shards are rows that follow each other, so no two processes write one chunk. A row is
@@ -20,6 +20,7 @@ import json
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -134,24 +135,28 @@ class Journal:
         file: where that is kept.
         done: rows of chunks that are on the disk.
         used: hash of the source points in use, by the number of the member.
+        sums: CRC-32 of the files of each of those rows.
     """
 
     file: Path
     done: int = 0
     used: dict[str, str] = field(default_factory=dict)
+    sums: list[int] = field(default_factory=list)
 
     @classmethod
     def read(cls, file: Path) -> "Journal":
         """Return what a file keeps; without one, or with a damaged one, nothing is done."""
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))
-            return cls(file, max(0, int(kept["done"])), dict(kept["used"]))
+            sums = [int(number) for number in kept["sums"]]
+            return cls(file, min(max(0, int(kept["done"])), len(sums)), dict(kept["used"]), sums)
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file)
 
     def keep(self) -> None:
         """Write it to its file."""
-        kept = {"done": self.done, "used": self.used}
+        self.sums = self.sums[: self.done]
+        kept = {"done": self.done, "used": self.used, "sums": self.sums}
         write_durably(self.file, json.dumps(kept))
 
 
@@ -211,8 +216,11 @@ class Unfinished:
         if before + whole <= journal.done:
             return
         start = stretch.member * self.plan.rows + stretch.first // self.plan.length
+        sums = journal.sums[: journal.done]
         for row in range(start + journal.done - before, start + whole):
             sync(path for paths in self._chunks(row).values() for path in paths)
+            sums.append(self._sum(row))
+        journal.sums = sums
         sync(self.folder / STORE / name for name in self.plan.fields)
         journal.done = before + whole
         journal.keep()
@@ -253,14 +261,23 @@ class Unfinished:
         names = {n: {p.name for p in (self.folder / STORE / n).iterdir()} for n in self.plan.fields}
         for shard, journal in made:
             for number, row in enumerate(self.plan.rows_of(shard)):
-                for name, paths in self._chunks(row).items():
-                    if any(path.name not in names[name] for path in paths):
-                        journal.done = number
-                        journal.keep()
-                        raise GraphdownError(
-                            f"{str(self.folder / STORE)!r} lacks chunks that were written; the "
-                            "same command as before makes them again."
-                        )
+                chunks = self._chunks(row).items()
+                there = all(path.name in names[name] for name, paths in chunks for path in paths)
+                if not there or self._sum(row) != journal.sums[number]:
+                    journal.done = number
+                    journal.keep()
+                    raise GraphdownError(
+                        f"{str(self.folder / STORE)!r} lacks chunks that were written, or they are "
+                        "damaged; the same command as before makes them again."
+                    )
+
+    def _sum(self, row: int) -> int:
+        """Return the CRC-32 of the files of a row of chunks."""
+        total = 0
+        for paths in self._chunks(row).values():
+            for path in paths:
+                total = zlib.crc32(path.read_bytes(), total)
+        return total
 
     def _chunks(self, row: int) -> dict[str, list[Path]]:
         """Return the files of a row of chunks, by field."""

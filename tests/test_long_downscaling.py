@@ -240,13 +240,22 @@ def test_what_another_command_began_is_kept_unless_it_is_to_be_overwritten(
     assert not Path("new.zarr.part").exists()
 
 
-def test_chunks_that_are_lost_are_made_again(here, monkeypatch, capsys):
+def test_chunks_that_are_lost_or_damaged_are_made_again(here, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(unfinished, "take_place", broken)
         said(capsys, *CALL, "new.zarr")
     Path("new.zarr.part/new.zarr/tas/1.0.0").unlink()
     Path("new.zarr.part/new.zarr/tas/0.0.0.1234.partial").touch()
-    assert "lacks chunks that were written; the same command as" in said(capsys, *CALL, "new.zarr")
+    told = "lacks chunks that were written, or they are damaged; the same command as"
+    assert told in said(capsys, *CALL, "new.zarr")
+    with monkeypatch.context() as patch:
+        patch.setattr(unfinished, "take_place", broken)
+        said(capsys, *CALL, "new.zarr")
+    chunk = Path("new.zarr.part/new.zarr/pr/1.0.0")
+    bits = bytearray(chunk.read_bytes())
+    bits[len(bits) // 2] ^= 4
+    chunk.write_bytes(bits)
+    assert told in said(capsys, *CALL, "new.zarr")
     main([*CALL, "new.zarr"])
     assert values_of("new.zarr") == values_of("whole.zarr")
 
