@@ -95,7 +95,7 @@ def redated(source: xr.Dataset, year: int) -> xr.Dataset:
 
 def command(inputs: str, output: str) -> list[str]:
     """Return the words of the command."""
-    return [sys.executable, "-m", "graphdown.cli", "downscale", "run", inputs, "-o", output]
+    return [sys.executable, "-m", "graphdown", "downscale", "run", inputs, "-o", output]
 
 
 def watched(folder: Path, inputs: str, output: str, kill=lambda *_: False) -> dict:

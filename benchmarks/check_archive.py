@@ -129,7 +129,7 @@ ARCHIVES: dict[str, Callable[[Path], list[str]]] = {
 
 def measure(given: list[str], target: Path) -> tuple[str, ...]:
     """Run the check; return the days understood, GB of values, peak memory and seconds."""
-    command = [sys.executable, "-m", "graphdown.cli", "check", *given, "--target", str(target)]
+    command = [sys.executable, "-m", "graphdown", "check", *given, "--target", str(target)]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen([*command, "--json"], stdout=out)

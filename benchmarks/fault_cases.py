@@ -73,7 +73,7 @@ class Training:
     def command(self, disk: Path) -> list[str]:
         """Return the words of the command, to be run where `prepare` wrote."""
         words = ["train", "experiment.yaml", "--set", f"output={disk / 'run'}"]
-        return [sys.executable, "-m", "graphdown.cli", *words]
+        return [sys.executable, "-m", "graphdown", *words]
 
     def made(self, disk: Path) -> list[Path]:
         """Return the files of checkpoints."""
@@ -132,7 +132,7 @@ class Downscaling:
 
     def command(self, disk: Path) -> list[str]:
         words = ["downscale", "run", "inputs/source.nc", "-o", str(disk / "out.zarr")]
-        return [sys.executable, "-m", "graphdown.cli", *words]
+        return [sys.executable, "-m", "graphdown", *words]
 
     def made(self, disk: Path) -> list[Path]:
         return files(disk / "out.zarr.part")

@@ -1,18 +1,31 @@
 """graphdown: grid-agnostic graph neural networks that downscale climate models."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from graphdown.emulator import Emulator, load
-from graphdown.errors import DataError, ExperimentError, GraphdownError
-from graphdown.evaluation import evaluate
-from graphdown.experiment import Experiment, Source, load_experiment
 
 if TYPE_CHECKING:
     from graphdown.bench import Outcome, Study
     from graphdown.data import ExperimentData
+    from graphdown.emulator import Emulator, load
+    from graphdown.errors import DataError, ExperimentError, GraphdownError
+    from graphdown.evaluation import evaluate
+    from graphdown.experiment import Experiment, Source, load_experiment
     from graphdown.training.pretrained import Pretrained
+
+# Imported when first asked for, so that the command line can heed signals before that.
+_HOMES = {
+    "DataError": "errors",
+    "Emulator": "emulator",
+    "Experiment": "experiment",
+    "ExperimentError": "errors",
+    "GraphdownError": "errors",
+    "Source": "experiment",
+    "evaluate": "evaluation",
+    "load": "emulator",
+    "load_experiment": "experiment",
+}
 
 __all__ = [
     "DataError",
@@ -31,7 +44,13 @@ __all__ = [
 ]
 
 
-def train(experiment: Experiment, data: "ExperimentData | None" = None) -> Emulator:
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def train(experiment: "Experiment", data: "ExperimentData | None" = None) -> "Emulator":
     """Train an emulator, or go on with a run that the experiment's output folder holds.
 
     Args:
@@ -43,7 +62,7 @@ def train(experiment: Experiment, data: "ExperimentData | None" = None) -> Emula
     return run_training(experiment, data)
 
 
-def pretrain(experiment: Experiment, data: "ExperimentData | None" = None) -> "Pretrained":
+def pretrain(experiment: "Experiment", data: "ExperimentData | None" = None) -> "Pretrained":
     """Train encoder and message passing on the sources' fields alone, or go on with it.
 
     Hidden source nodes are reconstructed from the visible ones. An experiment whose
@@ -60,13 +79,13 @@ def pretrain(experiment: Experiment, data: "ExperimentData | None" = None) -> "P
 
 def finetune(
     run: str | Path,
-    data: Experiment | Source | str,
+    data: "Experiment | Source | str",
     output: str | Path = "",
     *,
     overrides: Sequence[str] = (),
     loaded: "ExperimentData | None" = None,
     **options: Any,
-) -> Emulator:
+) -> "Emulator":
     """Go on training the emulator of a run on other data, in a run folder of its own.
 
     Example: `finetune("runs/demo", "shifted", years=3, moves="head", pull=0.01)`. The same call

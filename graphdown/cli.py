@@ -418,7 +418,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Interrupted as stop:
         print(f"graphdown: interrupted ({stop}); the same command goes on.", file=sys.stderr)
         sys.exit(stop.status)
-
-
-if __name__ == "__main__":
-    main()

@@ -137,7 +137,7 @@ def _found(work: Work, shards: int | None) -> Unfinished | None:
     if not other and shards is not None and plan_shards != shards:
         other = f"{plan_shards} shards" if plan_shards > 1 else "one process, without --shard"
     if not other:
-        return found
+        return found.mended(work.whole)
     if not order.overwrite or shards != 1:
         raise GraphdownError(
             f"{str(part_of(order.output))!r} holds what was begun by {other}; go on with that, "

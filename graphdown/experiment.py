@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from graphdown.data.world.spec import WorldSpec
 from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from graphdown.steps import TimeSpec
 from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE
+from graphdown.worldspec import WorldSpec
 from meshes import GraphSpec, RandomGrids
 
 DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file

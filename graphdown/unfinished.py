@@ -21,9 +21,9 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -77,6 +77,7 @@ class Plan:
         days: of each member.
         length: days in a chunk.
         members: of the driving model; None if there is no dimension of them.
+        outline: CRC-32 of each file of the store without a value of the fields.
     """
 
     settings: dict[str, str]
@@ -85,6 +86,24 @@ class Plan:
     days: int
     length: int
     members: int | None
+    outline: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, file: Path) -> "Plan | None":
+        """Return the plan that a file holds whole, None if there is none."""
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            plan = cls(**kept["plan"])
+            return plan if kept["sum"] == plan._sum() else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def keep(self, file: Path) -> None:
+        """Write it to a file."""
+        write_durably(file, json.dumps({"plan": asdict(self), "sum": self._sum()}, indent=1))
+
+    def _sum(self) -> int:
+        return zlib.crc32(json.dumps(asdict(self)).encode())
 
     @property
     def rows(self) -> int:
@@ -195,6 +214,36 @@ class Unfinished:
         with locked(self.folder / f"{shard}.lock", what):
             yield Journal.read(self.folder / f"{shard}.json")
 
+    @property
+    def damaged(self) -> list[str]:
+        """Files beside the fields' values that are not as they were written."""
+        store = self.folder / STORE
+        return [name for name, kept in self.plan.outline.items() if _sum_of([store / name]) != kept]
+
+    def mended(self, whole: Callable[[], xr.Dataset]) -> "Unfinished":
+        """Return this with damaged files of the outline written anew.
+
+        Args:
+            whole: returns the dataset to be, as for `begin`.
+        """
+        damaged = self.damaged
+        if not damaged:
+            return self
+        with locked(self.folder / "outline.lock", f"the unfinished output {str(self.folder)!r}"):
+            new = Path(tempfile.mkdtemp(prefix="outline.", dir=self.folder))
+            try:
+                new_zarr(new / STORE, whole())
+                sums = {name: _sum_of([new / STORE / name]) for name in damaged}
+                sync_below(new)
+                for name in damaged:
+                    (self.folder / STORE / name).parent.mkdir(parents=True, exist_ok=True)
+                    (new / STORE / name).replace(self.folder / STORE / name)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+            plan = replace(self.plan, outline={**self.plan.outline, **sums})
+            plan.keep(self.folder / PLAN)
+        return Unfinished(self.path, plan)
+
     def rows(self, stretch: Stretch) -> Rows:
         """Return what takes the days of a stretch."""
         at = () if self.plan.members is None else (stretch.member,)
@@ -242,6 +291,11 @@ class Unfinished:
             )
         self._check_sources(journals)
         self._check_chunks(made)
+        if self.damaged:
+            raise GraphdownError(
+                f"{str(self.folder / STORE)!r} was damaged meanwhile in {self.damaged[0]!r}; the "
+                "same command as before mends it."
+            )
         for abandoned in (self.folder / STORE).rglob(BEING_WRITTEN):
             abandoned.unlink()
         take_place(self.folder / STORE, self.path, aside=self.folder / "old")
@@ -273,11 +327,7 @@ class Unfinished:
 
     def _sum(self, row: int) -> int:
         """Return the CRC-32 of the files of a row of chunks."""
-        total = 0
-        for paths in self._chunks(row).values():
-            for path in paths:
-                total = zlib.crc32(path.read_bytes(), total)
-        return total
+        return _sum_of(path for paths in self._chunks(row).values() for path in paths)
 
     def _chunks(self, row: int) -> dict[str, list[Path]]:
         """Return the files of a row of chunks, by field."""
@@ -299,11 +349,10 @@ def part_of(path: Path) -> Path:
 
 def begun(path: Path) -> Unfinished | None:
     """Return what was begun of an output; None if there is nothing that can be gone on with."""
-    try:
-        plan = Plan(**json.loads((part_of(path) / PLAN).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    plan = Plan.read(part_of(path) / PLAN)
+    if plan is None or not (part_of(path) / STORE).is_dir():
         return None
-    return Unfinished(path, plan) if (part_of(path) / STORE).is_dir() else None
+    return Unfinished(path, plan)
 
 
 def begin(
@@ -329,8 +378,9 @@ def begin(
         (length,) = {sizes[0] for sizes in chunks.values()}
         members = whole.sizes.get(DRIVING_MEMBER)
         fields = [str(name) for name in chunks]
-        plan = Plan(settings, shards, fields, whole.sizes["time"], length, members)
-        write_durably(new / PLAN, json.dumps(asdict(plan), indent=1))
+        outline = _sums(new / STORE)
+        plan = Plan(settings, shards, fields, whole.sizes["time"], length, members, outline)
+        plan.keep(new / PLAN)
         sync_below(new)
         new.rename(part_of(path))
     except OSError as error:
@@ -345,6 +395,20 @@ def begin(
         shutil.rmtree(new, ignore_errors=True)
     sync([path.parent])
     return Unfinished(path, plan)
+
+
+def _sums(store: Path) -> dict[str, int]:
+    files = [path for path in sorted(store.rglob("*")) if path.is_file()]
+    return {path.relative_to(store).as_posix(): _sum_of([path]) for path in files}
+
+
+def _sum_of(paths: Iterable[Path]) -> int:
+    """Return the CRC-32 of files, one after the other; of those that are absent, nothing."""
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            total = zlib.crc32(path.read_bytes(), total)
+    return total
 
 
 def discard(folder: Path) -> None:

@@ -89,7 +89,7 @@ def make_clone(folder: Path) -> None:
         (folder / "configs" / path.name).write_text(smaller(path.read_text(encoding="utf-8")))
     bin = folder / ".venv" / "bin"
     bin.mkdir(parents=True)
-    for name, what in (("python", ""), ("graphdown", "-m graphdown.cli ")):
+    for name, what in (("python", ""), ("graphdown", "-m graphdown ")):
         (bin / name).write_text(f'#!/bin/sh\nexec {sys.executable} {what}"$@"\n')
         (bin / name).chmod(0o755)
     (bin / "activate").write_text(f'export PATH="{bin}:$PATH"\n')

@@ -7,6 +7,7 @@ several GCMs with weather of their own that drive two regional models.
 
 from graphdown.data.world.ensemble import make_ensemble
 from graphdown.data.world.make import make_world
-from graphdown.data.world.spec import World, WorldSpec
+from graphdown.data.world.world import World
+from graphdown.worldspec import WorldSpec
 
 __all__ = ["World", "WorldSpec", "make_ensemble", "make_world"]

@@ -16,7 +16,6 @@ import xarray as xr
 from graphdown.data.world import climate
 from graphdown.data.world.climate import Physics
 from graphdown.data.world.region import Region, make_region
-from graphdown.data.world.spec import World, WorldSpec
 from graphdown.data.world.terrain import Terrain, make_terrain
 from graphdown.data.world.views import (
     PERFECT_CELLS,
@@ -32,6 +31,8 @@ from graphdown.data.world.views import (
 )
 from graphdown.data.world.waves import Waves
 from graphdown.data.world.weather import Character, Weather, simulate
+from graphdown.data.world.world import World
+from graphdown.worldspec import WorldSpec
 from meshes import Grid, coarsen
 
 RCM2_SPACING = (0.36, 0.24)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdown.data.world.region import Region
-from graphdown.data.world.spec import WorldSpec
 from graphdown.data.world.waves import Waves
+from graphdown.worldspec import WorldSpec
 
 CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25
 WESTERLY, WESTERLY_SEASON = 7.0, 2.5
