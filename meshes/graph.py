@@ -11,7 +11,7 @@ from meshes import connect
 from meshes.blocks import blocks
 from meshes.coverage import describe_extent, meets
 from meshes.grid import Grid
-from meshes.icosphere import Mesh, build_mesh
+from meshes.icosphere import Mesh, build_mesh, check_levels
 from meshes.local import Neighbourhood
 from meshes.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
 from meshes.triangulation import merge_coincident
@@ -47,7 +47,10 @@ class GraphSpec:
     encoder: Literal["kernel", "graphcast"] = "kernel"
 
     def __post_init__(self) -> None:
-        """Refuse lengths that are not positive."""
+        """Refuse levels that there are none of and lengths that are not positive."""
+        check_levels(self.mesh_level, self.coarsest_level)
+        if not 0 <= self.margin_km < np.inf:
+            raise ValueError(f"margin_km must be finite and not negative, got {self.margin_km}.")
         if not self.encode_radius_km > 0:
             raise ValueError(f"encode_radius_km must be positive, got {self.encode_radius_km}.")
         if self.decode_neighbours < 1:

@@ -82,7 +82,7 @@ def _refined(
 
     Nodes keep the order that they have in the global mesh.
     """
-    _check_levels(level, coarsest_level)
+    check_levels(level, coarsest_level)
     xyz, faces = _icosahedron()
     faces = faces[wanted(normalise(xyz[faces].sum(axis=1)), 0)]
     levels, per_level = [np.zeros(len(xyz), dtype=np.int32)], [faces]
@@ -147,7 +147,12 @@ def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) 
     return Mesh(whole.xyz[keep], whole.level_of_node[keep], faces, edges, coarsest_level, level)
 
 
-def _check_levels(level: int, coarsest_level: int) -> None:
+def check_levels(level: int, coarsest_level: int) -> None:
+    """Refuse levels of which no mesh is made.
+
+    Raises:
+        ValueError: they are not between 0 and MAX_LEVEL, or in the wrong order.
+    """
     if not 0 <= coarsest_level <= level <= MAX_LEVEL:
         raise ValueError(
             f"Mesh levels must satisfy 0 <= coarsest_level <= mesh_level <= {MAX_LEVEL}, "
