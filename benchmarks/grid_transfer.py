@@ -238,7 +238,7 @@ def picture(scores: pd.DataFrame, path: Path) -> None:
     spacing = [spec.spacing[0] for spec in TESTS.values()]
     units = {"tas": "K", "pr": "mm day$^{-1}$"}
     variables, colours = list(dict.fromkeys(scores["variable"])), plt.get_cmap("tab20")
-    figure, axes = plt.subplots(1, len(variables), figsize=(5.5 * len(variables), 4.2))
+    figure, axes = plt.subplots(1, len(variables), figsize=(1.5 + 5.5 * len(variables), 4.2))
     for axis, variable in zip(np.atleast_1d(axes), variables, strict=True):
         part = scores[scores["variable"] == variable]
         for number, method in enumerate(METHODS):
@@ -250,7 +250,7 @@ def picture(scores: pd.DataFrame, path: Path) -> None:
         axis.set(title=variable, xlabel="source spacing [degrees]", yscale="log")
         axis.set_ylabel(f"RMSE [{units.get(variable, '1')}]")
         axis.grid(alpha=0.3, which="both")
-    np.atleast_1d(axes)[0].legend(fontsize=8)
+    np.atleast_1d(axes)[-1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
