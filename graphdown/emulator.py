@@ -490,8 +490,10 @@ def load(run: str | Path) -> Emulator:
         )
     with damage_told(folder / SCHEMA):
         name, written = str(schema["name"]), schema["sha256"]
-        model = parse_as(ModelSpec, schema["model"], "model")
-        spec = parse_as(GraphSpec, schema["graph"], "graph")
+        parse_as(ModelSpec, schema["model"], "model")
+        parse_as(GraphSpec, schema["graph"], "graph")
+        # As they were written, whole numbers included, since the hash depends on it.
+        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
         time = TimeSpec.from_dict(schema.get("time", {}))
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)

@@ -124,7 +124,10 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        given = {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        given = {
+            name: [float(v) if isinstance(v, int) else v for v in getattr(self, name)]
+            for name in self.__dataclass_fields__
+        }
         return {name: value for name, value in given.items() if value or name not in OPTIONAL}
 
     @classmethod
