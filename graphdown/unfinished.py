@@ -2,7 +2,7 @@
 
 Beside `fine.zarr`, the folder `fine.zarr.part` holds it while it is made:
 
-    plan.json      what it is made by, and in how many shards
+    plan.json      what it is made by, and in how many shards; once more in plan-again.json
     new.zarr       the store: all coordinates, and fields as far as they are made
     1-of-4.lock    held by the process that makes the shard
     1-of-4.json    how many rows of chunks of the shard are on the disk, and their check sums
@@ -37,7 +37,7 @@ from graphdown.errors import GraphdownError
 from graphdown.growing import Rows, new_zarr, opened_zarr
 from graphdown.lock import locked
 
-PLAN, STORE = "plan.json", "new.zarr"
+PLAN, AGAIN, STORE = "plan.json", "plan-again.json", "new.zarr"
 BEING_WRITTEN = "*.partial"  # what zarr calls a chunk until it is written
 
 
@@ -98,9 +98,11 @@ class Plan:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def keep(self, file: Path) -> None:
-        """Write it to a file."""
-        write_durably(file, json.dumps({"plan": asdict(self), "sum": self._sum()}, indent=1))
+    def keep(self, folder: Path) -> None:
+        """Write it to a folder, twice, since without it all that was made is lost."""
+        text = json.dumps({"plan": asdict(self), "sum": self._sum()}, indent=1)
+        for name in (PLAN, AGAIN):
+            write_durably(folder / name, text)
 
     def _sum(self) -> int:
         return zlib.crc32(json.dumps(asdict(self)).encode())
@@ -227,7 +229,7 @@ class Unfinished:
             whole: returns the dataset to be, as for `begin`.
         """
         damaged = self.damaged
-        if not damaged:
+        if not damaged and all(Plan.read(self.folder / name) for name in (PLAN, AGAIN)):
             return self
         with locked(self.folder / "outline.lock", f"the unfinished output {str(self.folder)!r}"):
             new = Path(tempfile.mkdtemp(prefix="outline.", dir=self.folder))
@@ -241,7 +243,7 @@ class Unfinished:
             finally:
                 shutil.rmtree(new, ignore_errors=True)
             plan = replace(self.plan, outline={**self.plan.outline, **sums})
-            plan.keep(self.folder / PLAN)
+            plan.keep(self.folder)
         return Unfinished(self.path, plan)
 
     def rows(self, stretch: Stretch) -> Rows:
@@ -349,7 +351,7 @@ def part_of(path: Path) -> Path:
 
 def begun(path: Path) -> Unfinished | None:
     """Return what was begun of an output; None if there is nothing that can be gone on with."""
-    plan = Plan.read(part_of(path) / PLAN)
+    plan = Plan.read(part_of(path) / PLAN) or Plan.read(part_of(path) / AGAIN)
     if plan is None or not (part_of(path) / STORE).is_dir():
         return None
     return Unfinished(path, plan)
@@ -380,7 +382,7 @@ def begin(
         fields = [str(name) for name in chunks]
         outline = _sums(new / STORE)
         plan = Plan(settings, shards, fields, whole.sizes["time"], length, members, outline)
-        plan.keep(new / PLAN)
+        plan.keep(new)
         sync_below(new)
         new.rename(part_of(path))
     except OSError as error:
