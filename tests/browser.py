@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,16 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 OPTIONS = ("--headless", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe")
 WRITTEN, READ = 3, 4  # the descriptors that Chromium reads commands from and writes answers to
+
+# Another process puts pipes in these places: this one may have threads that do not bear a fork.
+LAUNCH = f"""
+import os, sys
+ends = [os.dup(int(number)) for number in sys.argv[1:3]]
+for end, place in zip(ends, ({WRITTEN}, {READ})):
+    os.dup2(end, place)
+    os.set_inheritable(place, True)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -105,18 +116,14 @@ def browser() -> Iterator[Browser]:
     to_it, commands = os.pipe()
     answers, from_it = os.pipe()
 
-    def place() -> None:
-        # First out of the way: one of them may have the number of the other's place.
-        high = [os.dup(to_it), os.dup(from_it)]
-        os.dup2(high[0], WRITTEN)
-        os.dup2(high[1], READ)
-
     sandbox = () if os.geteuid() else ("--no-sandbox",)  # it refuses root otherwise
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [CHROMIUM, *OPTIONS, *sandbox, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=place,
-            close_fds=False,
+            [
+                *(sys.executable, "-c", LAUNCH, str(to_it), str(from_it)),
+                *(CHROMIUM, *OPTIONS, *sandbox, f"--user-data-dir={profile}", "about:blank"),
+            ],
+            pass_fds=(to_it, from_it),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
