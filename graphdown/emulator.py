@@ -119,7 +119,7 @@ class Emulator:
             **own,
             "name": self.name,
             "model": self.model.to_dict(),
-            "graph": dataclasses.asdict(self.geometry.spec),
+            "graph": dataclasses.asdict(self.geometry.spec) | self.geometry.spec.lengths,
             "normaliser": self.normaliser.to_dict(),
         }
 
@@ -490,10 +490,8 @@ def load(run: str | Path) -> Emulator:
         )
     with damage_told(folder / SCHEMA):
         name, written = str(schema["name"]), schema["sha256"]
-        parse_as(ModelSpec, schema["model"], "model")
-        parse_as(GraphSpec, schema["graph"], "graph")
-        # As they were written, whole numbers included, since the hash depends on it.
-        model, spec = ModelSpec(**schema["model"]), GraphSpec(**schema["graph"])
+        model = parse_as(ModelSpec, schema["model"], "model")
+        spec = parse_as(GraphSpec, schema["graph"], "graph")
         time = TimeSpec.from_dict(schema.get("time", {}))
         normaliser = Normaliser.from_dict(schema["normaliser"])
     target, statics = _read_grid(folder / TARGET)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import Ground, TerrainFeatures, static_names
+from graphdown.errors import GraphdownError
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.estimate import Patterns
@@ -43,8 +44,15 @@ class Geometry:
         self.static_names = static_names(statics)
 
     def graph(self, source: Grid) -> DownscalingGraph:
-        """Return the graph from a source grid to the target."""
-        return build_graph(source, self.target, self.spec)
+        """Return the graph from a source grid to the target.
+
+        Raises:
+            GraphdownError: there is none, as `build_graph` says.
+        """
+        try:
+            return build_graph(source, self.target, self.spec)
+        except ValueError as error:
+            raise GraphdownError(str(error)) from None
 
     def arrays(
         self, source: Grid, source_orog: xr.DataArray | None = None, around: int = 0

@@ -58,6 +58,11 @@ class GraphSpec:
         if self.encoder not in ENCODERS:
             raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {self.encoder!r}.")
 
+    @property
+    def lengths(self) -> dict[str, float]:
+        """The lengths in km by name, as floats also where whole numbers were given."""
+        return {name: float(getattr(self, name)) for name in ("margin_km", "encode_radius_km")}
+
 
 @dataclass(frozen=True, eq=False)
 class EdgeSet:

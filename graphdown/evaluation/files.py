@@ -4,6 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.data.files import BROKEN
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble, member_dim
@@ -62,6 +63,6 @@ def _opened(path: Path) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine=engine) as ds:
             return ds.load()
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise GraphdownError(f"{str(path)!r} is no netCDF or zarr output ({reason}).") from None
