@@ -146,6 +146,8 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
 def judged(status: int, said: str, asked: int = 0) -> str:
     """Return the outcome of a process, of one that a signal was sent to if any."""
     sentences = [x for x in said.splitlines() if x.startswith("graphdown: ")]
+    if asked and said.startswith("Fatal Python error: init"):  # before graphdown is there
+        return WENT_ON
     if "Traceback" in said or status == -999:
         return BROKEN
     if asked and status == -asked:  # SIGTERM too, before the command begins and after its end

@@ -1,5 +1,6 @@
 """Files downscaled to a file or store: long, in parts, and as often started as it takes."""
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -25,6 +26,8 @@ from graphdown.unfinished import (
     part_of,
 )
 from graphdown.writing import check_output, failure_told, write_parts
+
+logger = logging.getLogger(__name__)
 
 COMPRESSED = 0.9  # bytes in a file for each byte of float32 fields, at most
 
@@ -104,6 +107,11 @@ def _resumable(work: Work) -> str:
     if unfinished is None:
         raise GraphdownError(f"{str(order.output)!r} was finished meanwhile by another process.")
     with _kept_told(unfinished), unfinished.held(shard) as journal:
+        if not unfinished.proven(shard, journal):
+            logger.warning(
+                "%s: chunks are damaged or gone; they, and what follows them, are made again",
+                unfinished.folder,
+            )
         before = journal.done
         _make(work, unfinished, shard, journal)
         if order.shard is None:

@@ -314,18 +314,25 @@ class Unfinished:
                 )
 
     def _check_chunks(self, made: list[tuple[Shard, Journal]]) -> None:
-        names = {n: {p.name for p in (self.folder / STORE / n).iterdir()} for n in self.plan.fields}
         for shard, journal in made:
-            for number, row in enumerate(self.plan.rows_of(shard)):
-                chunks = self._chunks(row).items()
-                there = all(path.name in names[name] for name, paths in chunks for path in paths)
-                if not there or self._sum(row) != journal.sums[number]:
-                    journal.done = number
-                    journal.keep()
-                    raise GraphdownError(
-                        f"{str(self.folder / STORE)!r} lacks chunks that were written, or they are "
-                        "damaged; the same command as before makes them again."
-                    )
+            if not self.proven(shard, journal):
+                raise GraphdownError(
+                    f"{str(self.folder / STORE)!r} lacks chunks that were written, or they are "
+                    "damaged; the same command as before makes them again."
+                )
+
+    def proven(self, shard: Shard, journal: Journal) -> bool:
+        """Tell whether all that is counted is as it was written; else count up to there only."""
+        store = self.folder / STORE
+        names = {n: {p.name for p in (store / n).iterdir()} for n in self.plan.fields}
+        for number, row in enumerate(self.plan.rows_of(shard)[: journal.done]):
+            chunks = self._chunks(row).items()
+            there = all(path.name in names[name] for name, paths in chunks for path in paths)
+            if not there or self._sum(row) != journal.sums[number]:
+                journal.done = number
+                journal.keep()
+                return False
+        return True
 
     def _sum(self, row: int) -> int:
         """Return the CRC-32 of the files of a row of chunks."""
