@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from zipfile import BadZipFile
 
@@ -53,6 +54,7 @@ FORMAT = 5
 BEFORE_TIME = 4  # what emulators of single days are written as
 BEFORE_HEADS = 3  # what emulators with none of `ModelSpec.optional` are written as
 BATCH = 32
+LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
 AHEAD = 2  # batches that are made or wait
 EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
@@ -536,7 +538,7 @@ def damage_told(path: Path) -> Iterator[None]:
         reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
         reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
         raise DamageError(
-            f"{str(path)!r} is damaged ({' '.join(reason.split()).rstrip('.')}); copy the folder "
+            f"{str(path)!r} is damaged ({shorten(reason, LONGEST).rstrip('.')}); copy the folder "
             "again or repeat the training."
         ) from None
 
