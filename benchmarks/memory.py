@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from results_table import RESULTS, machine, markdown_table, process_peak, write_text
+from results_table import machine, markdown_table, process_peak, write_study
 
 STEPS = 3
 COPIES = 5  # of the parameters: themselves, gradient, two moments, average
@@ -99,7 +99,7 @@ def forget_peak() -> int:
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    command = "`python benchmarks/memory.py`"
+    command = "python benchmarks/memory.py"
     gib = 2.0**30
     first = rows[0]["taken"]
     table = [
@@ -129,7 +129,7 @@ def write(rows: list[dict[str, Any]]) -> None:
     lines = [
         "# The memory of a training step",
         "",
-        f"Command: {command}. Machine: {machine()}, {rows[0]['device']}.",
+        f"Command: `{command}`. Machine: {machine()}, {rows[0]['device']}.",
         "",
         "The network of configs/demo.yaml and a batch of 8 unless said; the largest over "
         f"{STEPS} steps beyond what the process holds between them (graph, batch, state), and in "
@@ -138,9 +138,7 @@ def write(rows: list[dict[str, Any]]) -> None:
         "",
         *markdown_table(head, table),
     ]
-    write_text("memory.md", lines)
-    every = {"command": command, "machine": machine(), "cases": rows}
-    (RESULTS / "memory.json").write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")
+    write_study("memory", lines, command, rows)
     print("\n".join(lines))
 
 

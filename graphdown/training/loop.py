@@ -142,13 +142,13 @@ class Trainer(Run):
         whole, experiment = experiment, with_last_years(experiment)
         self.experiment, self.folder = experiment, run
         tuned = experiment.finetune
-        replayed = () if tuned is None else tuned.replayed
+        replayed, share = ((), 0.0) if tuned is None else (tuned.replayed, tuned.replay)
         # What is replayed has its days as it first had them.
         self._view = {
             name: replace(whole, finetune=None) if name in replayed else experiment
             for name in data.sources
         }
-        self.turns = replay_turns(tuple(data.sources), replayed, tuned.replay if tuned else 0.0)
+        self.turns = replay_turns(tuple(data.sources), replayed, share)
         known_to = data.sources if start is None else replayed  # what modes were fitted on
         days = [self._days(data, name, known=name in known_to) for name in data.sources]
         readout = Readout.of(experiment.model, experiment.targets)
@@ -169,7 +169,7 @@ class Trainer(Run):
         self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
         judged = {name: list(self._validation(data, name)) for name in data.sources}
         self.validation = [samples for own in judged.values() for samples in own]
-        self.counts = validation_weights(judged, replayed, tuned.replay if tuned else 0.0)
+        self.counts = validation_weights(judged, replayed, share)
         self.times = [own.time for own in days]
         self.seen = {
             "the target's grid, orog and sftlf": checksum_of_grid(grid, data.statics.values()),
