@@ -1,15 +1,28 @@
 """The process of the `graphdown` command, also as `python -m graphdown`."""
 
+import os
 import signal
+import sys
 
 
 def main() -> None:
-    """Run the command line; SIGINT before it is there ends the process without a traceback."""
+    """Run the command line; what ends a process from outside ends it without a traceback.
+
+    SIGINT before the command is there ends it as a signal does, an output that nobody reads any
+    more (`graphdown ... | head`) with the status of SIGPIPE.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from graphdown.cli import main as command
 
-    command()
+    try:
+        try:
+            command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed again at exit
+        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 import functools
+import os
 import shlex
+import signal
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -69,3 +73,12 @@ def test_what_the_user_can_mend_is_one_sentence_with_status_2(
     assert left.value.code == 2
     said = capsys.readouterr().err
     assert part in said and "Traceback" not in said and said.count("\n") == 1
+
+
+def test_an_output_nobody_reads_ends_the_command_without_a_traceback():
+    unread, written = os.pipe()
+    os.close(unread)
+    with os.fdopen(written, "w") as output:
+        command = [sys.executable, "-m", "graphdown", "--help"]
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
