@@ -13,6 +13,7 @@ from meshes.coverage import describe_extent, meets
 from meshes.grid import Grid
 from meshes.icosphere import Mesh, build_mesh, check_levels
 from meshes.local import Neighbourhood
+from meshes.remap import interpolate
 from meshes.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
 from meshes.triangulation import merge_coincident
 from meshes.weights import SparseWeights
@@ -182,14 +183,14 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
     for name, grid in (("source", source), ("target", target)):
         if not grid.mask.any():
             raise ValueError(f"The {name} grid has no used point: its mask is False everywhere.")
-    if not meets(source, target):
+    mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
+    near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
+    sites, (of_target, of_mesh) = near.locate(target.xyz, mesh.xyz)
+    if not sites.covers_any(of_target, target.mask) and not meets(source, target):
         raise ValueError(
             f"The source ({describe_extent(source)}) covers no point of the target "
             f"({describe_extent(target)}); take a source that reaches over the target."
         )
-    mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
-    near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
-    to_target, to_mesh = near.bilinear(target.xyz, mesh.xyz)
     encode = encode_edges if spec.encoder == "kernel" else graphcast_encode_edges
     return DownscalingGraph(
         source=source,
@@ -199,8 +200,8 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
         encode=encode(source, mesh, spec.encode_radius_km, near),
         process=process_edges(mesh),
         decode=decode_edges(mesh, target, spec.decode_neighbours),
-        to_target=to_target,
-        to_mesh=to_mesh,
+        to_target=interpolate(sites, target.xyz, of_target),
+        to_mesh=interpolate(sites, mesh.xyz, of_mesh),
     )
 
 

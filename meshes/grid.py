@@ -55,6 +55,9 @@ class Grid:
     @cached_property
     def xyz(self) -> np.ndarray:
         """Unit vectors [N, 3]."""
+        if self.kind in LONLAT_KINDS and len(self.shape) == 2:
+            lon, lat = (_axis(v.reshape(self.shape)) for v in (self.lon, self.lat))
+            return lonlat_to_xyz(lon, lat).reshape(-1, 3)
         return lonlat_to_xyz(self.lon, self.lat)
 
     @cached_property
@@ -407,6 +410,14 @@ def _numbers(values: np.ndarray, what: str) -> np.ndarray:
         return np.atleast_1d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what}s are not numbers ({error}); convert them first.") from error
+
+
+def _axis(values: np.ndarray) -> np.ndarray:
+    """Return the row or the column that all of an array [n, m] repeats, or the array."""
+    for once in (values[:1], values[:, :1]):
+        if np.array_equal(np.broadcast_to(once, values.shape), values):
+            return once
+    return values
 
 
 def _whole(extent: float, step: float, what: str) -> int:

@@ -4,10 +4,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from meshes.grid import Grid
-from meshes.remap import interpolate
 from meshes.sites import Sites
 from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle, in_cap
-from meshes.weights import SparseWeights
 
 # Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
 WORTH_A_CUT = 5000
@@ -27,11 +25,11 @@ class Neighbourhood:
     """
 
     def __init__(self, source: Grid, nodes: np.ndarray, radius_km: float):
-        """Choose the points around nodes [M, 3] that lie radius_km and a few cells away."""
+        """Choose the points within radius_km or a few cells of nodes [M, 3], whichever is more."""
         self._source, self._nodes = source, cKDTree(nodes)
         self.points = np.flatnonzero(source.mask)
         self.reach_km = np.inf
-        reach_km = radius_km + CELLS_AROUND * source.spacing_km
+        reach_km = max(radius_km, CELLS_AROUND * source.spacing_km)
         if self.points.size > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
             chord = float(angle_to_chord(reach_km / EARTH_RADIUS_KM))
             close = self.points[in_cap(source.xyz[self.points], nodes, reach_km / EARTH_RADIUS_KM)]
@@ -40,14 +38,14 @@ class Neighbourhood:
             if 0 < kept.size < LARGEST_SHARE * self.points.size:
                 self.points, self.reach_km = kept, reach_km
 
-    def bilinear(self, *receivers: np.ndarray) -> list[SparseWeights]:
-        """Return the source's `bilinear` weights to each of the receivers [N, 3]."""
+    def locate(self, *receivers: np.ndarray) -> tuple[Sites, list[np.ndarray | None]]:
+        """Return sites of the source, and `Sites.locate` of each of the receivers [N, 3]."""
         sites = Sites.of(self._source, self.points)
         located = [sites.locate(xyz) for xyz in receivers]
         if np.isfinite(self.reach_km) and not all(self._proven(sites, one) for one in located):
             sites = Sites.of(self._source)
             located = [sites.locate(xyz) for xyz in receivers]
-        return [interpolate(sites, *pair) for pair in zip(receivers, located, strict=True)]
+        return sites, located
 
     def _proven(self, sites: Sites, triangle: np.ndarray | None) -> bool:
         """Tell whether triangles are the same without the cut.

@@ -59,6 +59,13 @@ class Sites:
             found[block] = self.triangulation.locate(xyz[block], start)
         return found
 
+    def covers_any(self, triangle: np.ndarray | None, mask: np.ndarray) -> bool:
+        """Tell whether the region holds any used one of the points [N] that `locate` found."""
+        mesh = self.triangulation
+        if mesh is None or triangle is None:
+            return False
+        return bool(mesh.inside[triangle[mask]].any())
+
     def nearest(self, xyz: np.ndarray) -> np.ndarray:
         """Return the index of the nearest position [N]; the first of equally near ones."""
         k = min(4, len(self.points))

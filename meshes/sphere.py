@@ -13,10 +13,11 @@ def wrap_longitude(lon: ArrayLike) -> np.ndarray:
 
 
 def lonlat_to_xyz(lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
-    """Return unit vectors [..., 3] of longitudes and latitudes in degrees."""
+    """Return unit vectors [..., 3] of longitudes and latitudes in degrees, broadcast together."""
     lam, phi = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     cos_phi = np.cos(phi)
-    return np.stack([cos_phi * np.cos(lam), cos_phi * np.sin(lam), np.sin(phi)], axis=-1)
+    x, y = cos_phi * np.cos(lam), cos_phi * np.sin(lam)
+    return np.stack([x, y, np.broadcast_to(np.sin(phi), x.shape)], axis=-1)
 
 
 def xyz_to_lonlat(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
