@@ -10,7 +10,7 @@ from meshes.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle, in_ca
 # Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
 WORTH_A_CUT = 5000
 LARGEST_SHARE = 0.7
-CELLS_AROUND = 5.0
+CELLS_AROUND = 4.0
 # Points that make one polygon share a circle to a tenth of an edge.
 CIRCLE_SLACK = 1.5
 

@@ -137,10 +137,13 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
     except BROKEN as error:
         if start.startswith(NETCDF_STARTS):
             raise unreadable(path, error) from None
+        asked = "data files only"
+        if path.endswith((".yaml", ".yml")):
+            asked += ", and an experiment file by --experiment"
         raise refuse(
             "unreadable",
             f"{path}: this is neither netCDF nor zarr nor GRIB (it starts with {start!r}); give "
-            "data files only.",
+            f"{asked}.",
         ) from None
 
 
