@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ WENT_ON, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN = (
     "no effect",
     "lost or wrong",
 )
+NOTICED = "damaged"  # as the command tells it
 MISSED = "missed"  # the process ended before
 Happened = tuple[str, int, str]  # outcome, status, what was said
 OUTCOMES = (WENT_ON, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN)
@@ -111,7 +112,7 @@ class Round:
     random: np.random.Generator
     seconds: float
     environment: dict[str, str]
-    faults: list[Fault] = field(default_factory=list)
+    unnoticed: bool = False  # damage that no start has told of yet
 
     def start(self) -> subprocess.Popen:
         return subprocess.Popen(
@@ -152,10 +153,8 @@ def judged(status: int, said: str, asked: int = 0) -> str:
         return BROKEN
     if asked and status == -asked:  # SIGTERM too, before the command begins and after its end
         return WENT_ON
-    if asked and status == 128 + asked:
-        return STOPPED
-    if status == 0:
-        return FELL_BACK if "is damaged" in said else DONE
+    if status == 0 or (asked and status == 128 + asked):
+        return FELL_BACK if NOTICED in said else STOPPED if status else DONE
     return REFUSED if status == 2 and len(sentences) == 1 else BROKEN
 
 
@@ -214,8 +213,8 @@ def damaging(which: str, how: str) -> Callable[[Round], Happened | None]:
     """
 
     def fault(round_: Round) -> Happened | None:
-        if not round_.case.begun(round_.disk.path):
-            return None
+        if not round_.case.begun(round_.disk.path) or (which == "made" and round_.unnoticed):
+            return None  # nothing stands twice damage
         found = (
             [p for p in (round_.place / "inputs").iterdir() if p.is_file()]
             if which == "inputs"
@@ -233,8 +232,7 @@ def damaging(which: str, how: str) -> Callable[[Round], Happened | None]:
                 process.send_signal(signal.SIGTERM)
             status, said = ended(process)
             outcome = judged(status, said, signal.SIGTERM)
-            if outcome == STOPPED and "is damaged" in said:
-                outcome = FELL_BACK
+            round_.unnoticed |= which == "made" and outcome in (STOPPED, WENT_ON)
             if which == "inputs":
                 path.write_bytes(whole)
                 os.utime(path, ns=times)
@@ -319,7 +317,8 @@ def play(round_: Round, number: int, count: int, expected: dict[str, str]) -> li
             continue
         fault = Fault(round_.case.name, kind, *found, round=number)
         fault.said = said_last(fault.said)
-        if round_.case.reached(round_.disk.path) < before and fault.outcome != FELL_BACK:
+        round_.unnoticed &= NOTICED not in fault.said and fault.status != 0
+        if round_.case.reached(round_.disk.path) < before and NOTICED not in fault.said:
             fault.outcome, fault.said = BROKEN, f"work was lost; {fault.said}"
         if fault.outcome != MISSED:
             own.append(fault)
@@ -349,7 +348,7 @@ def said_last(said: str) -> str:
     lines = [x for x in said.replace("\r", "\n").splitlines() if x.strip() and "step/s" not in x]
     if "Traceback" in said:
         return said[max(0, said.index("Traceback") - 300) :][:2500]
-    told = [x for x in lines if "damaged" in x or x.startswith("graphdown: ")]
+    told = [x for x in lines if NOTICED in x or x.startswith("graphdown: ")]
     return " | ".join(told[-2:] or lines[-1:])
 
 

@@ -2,7 +2,7 @@
 
 A checkpoint gets its name, the number of the step, once it was read back equal and the hashes of
 its files are written beside them. One with other bytes is damaged: orbax never sees it, it is put
-aside, and the one before serves.
+aside, and the one before serves, or the beginning where there is none.
 """
 
 import dataclasses
@@ -29,6 +29,7 @@ KEPT = 2
 STATE, PROGRESS, FILES = "state", "progress.json", "files"
 BEFORE_FILES = "progress/metadata"  # the progress in format 0, which has no hashes
 DAMAGED = "checkpoints.damaged"
+BEFORE = "the one before serves"
 
 log = logging.getLogger(__name__)
 
@@ -121,23 +122,25 @@ class Checkpoints:
     def restore(self, template: State) -> tuple[State, Progress] | None:
         """Return the newest state and progress that can be read, None if there is no checkpoint.
 
-        Damaged checkpoints are put aside, which is logged.
+        Damaged checkpoints are put aside, which is logged. Before a run's first checkpoint is its
+        beginning: None, too, if that is the only one, is damaged, and is the first to be so.
 
         Raises:
             GraphdownError: the checkpoint belongs to another model or is of a newer version, or
                 there are some but none can be read.
         """
         steps = self.steps()
+        only = len(steps) == 1 and not self._folder.with_name(DAMAGED).exists()
         for step in reversed(steps):
             try:
                 return self._state(step, template)
             except _Damaged as damage:
-                if step == steps[0]:
+                if step == steps[0] and not only:
                     raise GraphdownError(
                         f"No checkpoint in {str(self._folder)!r} can be read (that of step {step}: "
                         f"{damage}); put the folder back, or begin anew in another 'output'."
                     ) from None
-                self._put_aside(step, str(damage))
+                self._put_aside(step, str(damage), "the run begins anew" if only else BEFORE)
         return None
 
     def best(self, template: State) -> State | None:
@@ -196,7 +199,7 @@ class Checkpoints:
             raise ValueError(f"it is that of step {progress.step}")
         return values, progress
 
-    def _put_aside(self, step: int, damage: str) -> None:
+    def _put_aside(self, step: int, damage: str, instead: str) -> None:
         """Move a damaged checkpoint out of the way, keeping it."""
         path, aside = self._folder / str(step), self._folder.with_name(DAMAGED)
         with first_before_others(f"damaged {step}"), failure_told(aside, "nothing was changed"):
@@ -205,10 +208,11 @@ class Checkpoints:
                 shutil.rmtree(aside / path.name, ignore_errors=True)
                 path.rename(aside / path.name)
         log.warning(
-            "The checkpoint of step %d is damaged (%s) and was put into %r; the one before serves.",
+            "The checkpoint of step %d is damaged (%s) and was put into %r; %s.",
             step,
             damage,
             str(aside),
+            instead,
         )
 
 

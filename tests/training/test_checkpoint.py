@@ -146,6 +146,21 @@ def test_without_any_readable_checkpoint_nothing_is_begun_anew(tmp_path):
         restored(tmp_path, make_state())
 
 
+def test_before_the_only_checkpoint_is_the_beginning_once(tmp_path, caplog):
+    folder = tmp_path / "checkpoints"
+    for again in (False, True):
+        saved(folder, (make_state(seed=6), Progress(6)))
+        (folder / "6" / "state" / "manifest.ocdbt").write_bytes(b"")
+        if again:
+            with pytest.raises(GraphdownError, match="No checkpoint in .* can be read"):
+                restored(folder, make_state())
+            break
+        assert restored(folder, make_state()) is None
+        assert "checkpoint of step 6 is damaged (" in caplog.text
+        assert "the run begins anew" in caplog.text
+        assert (tmp_path / DAMAGED / "6").is_dir()
+
+
 def test_a_checkpoint_of_a_newer_version_is_refused_and_stays(tmp_path, monkeypatch):
     saved(tmp_path, (make_state(), Progress(6)))
     with monkeypatch.context() as patch:
