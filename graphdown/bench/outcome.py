@@ -118,7 +118,7 @@ def _all_scores(
         strategies = dict.fromkeys(cell.strategy for cell in of_block)
         print(f"  {title}: {len(of_block)} cells ({', '.join(strategies)})", flush=True)
     if left and data is None:
-        data = _loaded(study)
+        data = _loaded(study, cells)
     for number, (task, run) in enumerate(left):
         assert data is not None
         started = time.monotonic()
@@ -133,10 +133,9 @@ def _all_scores(
     return {task: [found[task, run.seed] for run in own] for task, own in runs.items()}
 
 
-def _loaded(study: Study) -> ExperimentData:
+def _loaded(study: Study, cells: Sequence[Cell]) -> ExperimentData:
     """Return the fields of all sources of a study, in memory."""
-    used = {n for block in study.blocks.values() for own in block.train for n in own}
-    used |= {n for block in study.blocks.values() for n in (*block.apply, *block.tune)}
+    used = {n for cell in cells for n in (*cell.train, *cell.learned, *cell.apply, *cell.tune)}
     experiment = study.experiment_of(next(iter(study.strategies)))
     names = tuple(s.name for s in experiment.data.sources if s.name in used)
     print(f"Making or reading {len(names)} sources ...", flush=True)

@@ -53,6 +53,7 @@ class Cell:
         task: what is scored.
         apply, tune: as the block says.
         start: the task that it starts from, None for none.
+        beside: what it learned from beside `train`, see `graphdown.bench.spec.Strategy`.
     """
 
     block: str
@@ -63,11 +64,12 @@ class Cell:
     apply: tuple[str, ...]
     tune: tuple[str, ...] = ()
     start: Task | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def learned(self) -> tuple[str, ...]:
         """The sources that it learned from, in training or fine-tuning."""
-        return (*self.task.train, *self.task.tune)
+        return (*self.task.train, *self.task.tune, *self.beside)
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -114,20 +116,32 @@ def cells_of(study: Study) -> list[Cell]:
 
 def _of_block(study: Study, title: str, block: Block) -> Iterator[Cell]:
     for strategy in block.strategies:
-        own = study.strategies[strategy]
         for train in block.train:
             for years in block.years or (None,):
-                if own.start is not None:
-                    start = Task(own.start, train)
-                    task = start if years == 0 else Task(strategy, train, block.tune, years)
-                    yield Cell(title, strategy, train, years, task, block.apply, block.tune, start)
-                elif years is None:
-                    yield Cell(
-                        title, strategy, train, None, Task(strategy, train), block.apply, block.tune
-                    )
-                elif years or own.run is not None:  # else there is nothing to learn from
-                    task = Task(strategy, block.tune, (), years)
-                    yield Cell(title, strategy, train, years, task, block.apply, block.tune)
+                start, task = _tasks(study, strategy, block, train, years)
+                if task is not None:
+                    given = title, strategy, train, years, task, block.apply, block.tune, start
+                    yield Cell(*given, beside=_beside(study, task))
+
+
+def _tasks(
+    study: Study, strategy: str, block: Block, train: tuple[str, ...], years: int | None
+) -> tuple[Task | None, Task | None]:
+    """Return the task that a cell starts from and the one that it scores, None for none."""
+    own = study.strategies[strategy]
+    if own.start is not None:
+        start = Task(own.start, train)
+        return start, start if years == 0 else Task(strategy, train, block.tune, years)
+    if years is None:
+        return None, Task(strategy, train)
+    nothing = not years and own.run is None
+    return None, None if nothing else Task(strategy, block.tune, (), years)
+
+
+def _beside(study: Study, task: Task) -> tuple[str, ...]:
+    """Return what a task, or the one that it starts from, learned from beside its `train`."""
+    first = study.strategies[task.strategy].start or task.strategy
+    return study.strategies[first].learned(task.train)[len(task.train) :]
 
 
 def scored_on(cells: list[Cell]) -> dict[Task, list[str]]:

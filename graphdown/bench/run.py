@@ -49,7 +49,8 @@ class Run:
     def experiment(self) -> Experiment:
         """What it learns from, the last of its data where it is fine-tuned."""
         whole = self.study.experiment_of(self.task.strategy, self.seed, str(self.folder))
-        own = with_sources(whole, self.task.tune or self.task.train)
+        strategy = self.study.strategies[self.task.strategy]
+        own = with_sources(whole, self.task.tune or strategy.learned(self.task.train))
         if self.task.years and not self.study.start_of(self.task.strategy):
             own = replace(own, periods=last_years(own.periods, self.task.years))
         return own

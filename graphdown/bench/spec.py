@@ -35,6 +35,8 @@ class Strategy:
         run: folder of a trained emulator that is fine-tuned, instead of `start`, on what there is
             to learn from.
         finetune: what moves and how far.
+        beside: sources that are learned from beside one of a block's `train`, by its name; such as
+            the fields of the RCM that it drives.
         text: one sentence for the page.
     """
 
@@ -44,7 +46,13 @@ class Strategy:
     start: str | None = None
     run: str | None = None
     finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
+
+    def learned(self, train: Sequence[str]) -> tuple[str, ...]:
+        """Return the sources that are learned from, those of a `train` set first."""
+        more = (name for source in train for name in self.beside.get(source, ()))
+        return tuple(dict.fromkeys((*train, *more)))
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,14 @@ def _check_strategy(study: Study, name: str, where: str) -> None:
                 f"{place}.start' names {own.start!r}, which is a baseline or has a start itself; "
                 "name one whose network learns from random weights or a 'run'."
             )
-    study.experiment_of(name)
+    sources = [source.name for source in study.experiment_of(name).data.sources]
+    for key, names in own.beside.items():
+        _known((key, *names), sources, f"{place}.beside'", "source of the experiment")
+    if own.beside and (own.baseline is not None or own.start is not None or own.run is not None):
+        raise ExperimentError(
+            f"{place}.beside' is for networks that learn from random weights; drop it, or "
+            "'baseline', 'start' or 'run'."
+        )
 
 
 def _check_block(study: Study, title: str, where: str) -> None:

@@ -5,6 +5,7 @@ import yaml
 
 from graphdown.bench import load_study, parse_study
 from graphdown.bench.plan import Task, cells_of, scored_on, seeds_of
+from graphdown.bench.run import Run
 from graphdown.errors import ExperimentError
 
 STUDY = {
@@ -80,6 +81,8 @@ def test_a_strategy_changes_the_experiment_key_by_key():
         ({"strategies__full__start": "netwrk"}, "'strategies.full.start' names 'netwrk'"),
         ({"strategies__full__start": "ridge"}, "which is a baseline or has a start itself"),
         ({"strategies__full__run": "runs/x"}, "only one of 'baseline', 'start' and 'run'"),
+        ({"strategies__ridge__beside": {"A": ["C"]}}, "is for networks that learn from random"),
+        ({"strategies__network__beside": {"A": ["Z"]}}, "'strategies.network.beside' names 'Z'"),
         ({"strategies__full__finetune": {"moves": "heads"}}, "'strategies.full.finetune.moves' is"),
         ({"strategies__full__set": {"training": {"step": 1}}}, "did you mean 'steps'"),
         (
@@ -146,3 +149,23 @@ def test_cells_share_their_runs_and_a_start_comes_first():
         1,
         2,
     ]
+
+
+def test_sources_beside_are_learned_from_by_the_strategy_and_what_starts_from_it():
+    made = study(strategies__network__beside={"A": ["C"]})
+    cells = cells_of(made)
+    alone, both = (
+        next(c for c in cells if c.strategy == "network" and c.train == train)
+        for train in (("A",), ("A", "B"))
+    )
+    assert (alone.learned, both.learned) == (("A", "C"), ("A", "B", "C"))
+    assert alone.unseen == [] and alone.groups["learned"] == ["A", "C"]
+    tuned = next(c for c in cells if c.strategy == "full" and c.years)
+    assert tuned.learned == ("A", "B", "D", "C")
+    of_tuned, of_start = (
+        [s.name for s in Run(made, task, 0).experiment.data.sources]
+        for task in (tuned.task, tuned.start)
+    )
+    assert (of_tuned, of_start) == (["D"], ["A", "B", "C"])
+    ridge = next(c for c in cells if c.strategy == "ridge" and c.train == ("A",))
+    assert ridge.learned == ("A",)
