@@ -69,7 +69,8 @@ def stopped_at_once() -> Iterator[None]:
     """Raise `Interrupted` where SIGINT or SIGTERM strikes, so that temporary files are removed.
 
     Python drops what is raised in a destructor or a callback of the interpreter, and tells of it
-    by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`.
+    by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`. What a
+    library makes of it, in its own words, is `Interrupted` again in the end.
     """
 
     def strike(number: int, _: FrameType | None) -> None:
@@ -82,10 +83,20 @@ def stopped_at_once() -> Iterator[None]:
     )
     try:
         with _handled(strike):
-            yield
+            try:
+                yield
+            except Exception:
+                heed_struck()
+                raise
     finally:
         _struck.clear()
         sys.unraisablehook = told
+
+
+def heed_struck() -> None:
+    """Raise `Interrupted` if a signal struck; call it where an exception may come of that."""
+    if _struck:
+        raise Interrupted(_struck[-1])
 
 
 @contextmanager

@@ -53,6 +53,17 @@ def test_a_signal_that_python_drops_is_silent_and_heeded_later(capfd):
         assert stop.asked is None
 
 
+def test_what_a_library_makes_of_a_signal_is_interrupted_again():
+    with pytest.raises(Interrupted) as raised, stopped_at_once():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Interrupted as inner:
+            raise ValueError("cannot be read") from inner
+    assert raised.value.signal == signal.SIGTERM
+    with pytest.raises(ValueError), stopped_at_once():
+        raise ValueError("no signal struck")
+
+
 def test_other_threads_are_never_asked():
     seen = []
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
+from graphdown.interrupts import heed_struck
 from graphdown.provenance import checkpoint_sha256
 from graphdown.training.processes import first_before_others, is_first, wait_for_all
 from graphdown.training.step import State
@@ -164,6 +165,7 @@ class Checkpoints:
         except GraphdownError:
             raise
         except Exception as error:  # whatever orbax, tensorstore and JSON make of broken files
+            heed_struck()
             raise _Damaged(" ".join(str(error).split())[:200].rstrip(".")) from None
         tree = with_values(template._asdict(), values)
         state = State(**{k: tree[k] for k in State._fields})
