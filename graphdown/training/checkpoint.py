@@ -19,7 +19,7 @@ import numpy as np
 
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
-from graphdown.interrupts import heed_struck
+from graphdown.interrupts import deferred_stop, heed_struck
 from graphdown.provenance import checkpoint_sha256
 from graphdown.training.processes import first_before_others, is_first, wait_for_all
 from graphdown.training.step import State
@@ -71,6 +71,8 @@ class Checkpoints:
         """
         import orbax.checkpoint as ocp
 
+        # Orbax' threads log what fails with a traceback, and raise it as well.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder.resolve()
         self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
         with first_before_others("checkpoints"), failure_told(folder, "choose another 'output'"):
@@ -129,7 +131,14 @@ class Checkpoints:
         Raises:
             GraphdownError: the checkpoint belongs to another model or is of a newer version, or
                 there are some but none can be read.
+            Interrupted: by a signal, once it is read: orbax cannot be stopped half-way.
         """
+        with deferred_stop() as stop:
+            restored = self._restore(template)
+            stop.heed()
+        return restored
+
+    def _restore(self, template: State) -> tuple[State, Progress] | None:
         steps = self.steps()
         only = len(steps) == 1 and not self._folder.with_name(DAMAGED).exists()
         for step in reversed(steps):
