@@ -151,8 +151,8 @@ def judged(status: int, said: str, asked: int = 0) -> str:
         return WENT_ON
     if "Traceback" in said or status == -999:
         return BROKEN
-    if asked and status == -asked:  # SIGTERM too, before the command begins and after its end
-        return WENT_ON
+    if asked and status == -asked:  # before the command begins, or after all that it does
+        return REFUSED if sentences else WENT_ON
     if status == 0 or (asked and status == 128 + asked):
         return FELL_BACK if NOTICED in said else STOPPED if status else DONE
     return REFUSED if status == 2 and len(sentences) == 1 else BROKEN

@@ -16,6 +16,7 @@ from graphdown.writing import failure_told
 from meshes import Grid
 
 FILE = "fields.json"
+OWN = "these"  # the checksum of the others
 Seen = dict[str, str]
 
 
@@ -59,25 +60,40 @@ def check_seen(run: Path, seen: Mapping[str, str]) -> None:
         seen: checksums by what they are of.
 
     Raises:
-        ExperimentError: a field is another one now.
+        ExperimentError: a field is another one now, or the note is damaged.
     """
     path = run / FILE
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = _read(path)
     except FileNotFoundError:
-        before = None
-    except ValueError:
-        before = {}
-    if before is None:
         if is_first():
             with failure_told(path, "see that the folder can be written to"):
-                write_durably(path, json.dumps(dict(seen), indent=1))
+                write_durably(path, json.dumps({**seen, OWN: _sum(seen)}, indent=1))
         return
-    known = before if isinstance(before, dict) else {}
-    differing = [name for name, number in seen.items() if known.get(name) != number]
+    except ValueError:
+        raise ExperimentError(
+            f"{str(path)!r}, which tells what fields the run began with, is damaged; put it back, "
+            "or delete it if all files of fields are as they were."
+        ) from None
+    differing = [name for name, number in seen.items() if before.get(name) != number]
     if differing:
         raise ExperimentError(
             f"The values of {differing[0]} are not those that the run {str(run)!r} began with; put "
             "its files back as they were, choose another 'output' or, if they differ by rounding "
             f"on another machine, delete {str(path)!r}."
         )
+
+
+def _read(path: Path) -> Seen:
+    """Return the checksums in a file; a `ValueError` if it is not as it was written."""
+    before = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(before, dict):
+        raise ValueError("damaged")
+    own = before.pop(OWN, None)
+    if own is not None and own != _sum(before):  # older versions wrote none
+        raise ValueError("damaged")
+    return before
+
+
+def _sum(seen: Mapping[str, str]) -> str:
+    return f"{zlib.crc32(json.dumps(dict(seen)).encode()):08x}"
