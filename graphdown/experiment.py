@@ -163,9 +163,6 @@ class TrainingSpec:
             from its mean, drawn likewise; precipitation is multiplied by the factor.
         noise: augmentation: size of independent noise at each node, day and predictor, in standard
             deviations; for precipitation a lognormal factor of mean 1.
-        regression_chosen_by: what chooses the penalty of `model.target_regression`: validation
-            "days" of the sources that it is fitted to, or, where there are several, the "sources",
-            each left out in turn; for emulators that are to serve further models.
         variable_dropout: augmentation: probability, for each day, that one of the experiment's
             `may_lack` is missing.
         backend: how the step is mapped over the devices.
@@ -192,7 +189,6 @@ class TrainingSpec:
     variance_shift: float = 0.0
     noise: float = 0.0
     variable_dropout: float = 0.0
-    regression_chosen_by: Literal["days", "sources"] = "days"
     losses: dict[str, Literal["mse", "mae", "gamma-weighted", "crps"]] = field(default_factory=dict)
     members: int = 2
     multiscale_km: tuple[float, ...] = ()

@@ -188,7 +188,6 @@ class Trainer(Run):
                 self.normaliser,
                 experiment.training.warming_offset,
                 readout.transforms,
-                experiment.training.regression_chosen_by,
             )
             network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
             network.regression.constants[...] = jnp.asarray(fitted.constants)

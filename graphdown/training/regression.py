@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -39,7 +38,6 @@ def fit_target_regression(
     normaliser: Normaliser,
     warming_offset: tuple[float, float] = (0.0, 0.0),
     transforms: tuple[str, ...] = (),
-    chosen_by: Literal["days", "sources"] = "days",
 ) -> TargetCoefficients:
     """Fit ridge regressions of what interpolation leaves on the channels at the mesh.
 
@@ -55,29 +53,21 @@ def fit_target_regression(
         normaliser: names and statistics.
         warming_offset: uniformly drawn kelvin [low, high], as in `TrainingSpec`.
         transforms: of the targets, in whose spaces they are corrected.
-        chosen_by: the penalty's errors are those on validation "days" of the fit itself, or, of
-            several "sources", on those of each after a fit to the others.
     """
     scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
     around = np.asarray(train[0].graph.around)
+    x, y = _tables(train, scales, transforms)
+    further_x, further_y = _tables(validation, scales, transforms)
     warming = _warming_step(normaliser, warming_offset)
-
-    def fits(sources: Sequence[Samples]) -> list[_NodesFit]:
-        x, y = _tables(sources, scales, transforms)
-        return [(nodes, _fit(x, y, around, nodes, warming)) for nodes in _groups(around)]
-
-    groups = fits(train)
-    names = dict.fromkeys(own.name for own in train)
-    if chosen_by == "days" or len(names) == 1:
-        errors = _errors(groups, around, *_tables(validation, scales, transforms))
-    else:
-        errors = np.zeros(())
-        for name in names:
-            others = fits([own for own in train if own.name != name])
-            left_out = [own for own in validation if own.name == name]
-            errors = errors + _errors(others, around, *_tables(left_out, scales, transforms))
+    groups = [(nodes, _fit(x, y, around, nodes, warming)) for nodes in _groups(around)]
+    errors = np.zeros((len(PENALTIES), y.shape[-1]))
+    for nodes, fit in groups:
+        rotated = fit.design.rotate(_columns(further_x, around[nodes[0]]))
+        for k, penalty in enumerate(PENALTIES):
+            made = fit.predict(rotated, penalty).reshape(len(rotated), len(nodes), -1)
+            errors[k] += np.nansum((made - further_y[:, nodes]) ** 2, axis=(0, 1))
     penalty = np.asarray(PENALTIES)[errors.argmin(axis=0)]
-    channels, targets = len(warming), len(penalty)
+    channels, targets = x.shape[-1], y.shape[-1]
     slopes = np.zeros((*around.shape, channels, targets), np.float32)
     constants = np.zeros((len(around), targets), np.float32)
     for nodes, fit in groups:
@@ -87,22 +77,6 @@ def fit_target_regression(
             slopes[nodes, ..., i] = np.moveaxis(own[..., i], -1, 0)
             constants[nodes, i] = constant.reshape(len(nodes), targets)[:, i]
     return TargetCoefficients(slopes, constants, penalty)
-
-
-_NodesFit = tuple[np.ndarray, Fit]
-
-
-def _errors(
-    groups: Sequence[_NodesFit], around: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    """Return the summed square error on days for each penalty and target [P, T]."""
-    errors = np.zeros((len(PENALTIES), y.shape[-1]))
-    for nodes, fit in groups:
-        rotated = fit.design.rotate(_columns(x, around[nodes[0]]))
-        for k, penalty in enumerate(PENALTIES):
-            made = fit.predict(rotated, penalty).reshape(len(rotated), len(nodes), -1)
-            errors[k] += np.nansum((made - y[:, nodes]) ** 2, axis=(0, 1))
-    return errors
 
 
 def _tables(

@@ -121,44 +121,6 @@ def test_penalty_of_each_target_is_the_best_on_the_validation_days(trainer, part
         np.testing.assert_allclose(fitted.constants[37, target], constants[target], atol=1e-3)
 
 
-def with_a_mark(samples):
-    """Samples in which source "b" has another climate, and a predictor that tells it."""
-    made = []
-    for part in samples:
-        fine, source = part.fine.copy(), part.source.copy()
-        if part.name == "b":
-            fine[..., 0] += 4.0
-            source[..., 2] += 20.0
-        made.append(replace(part, fine=fine, source=source))
-    return made
-
-
-def test_the_penalty_may_be_the_best_on_sources_left_out(trainer, parts):
-    train, validation = (with_a_mark(v) for v in (noisy(trainer.samples), trainer.validation))
-    fitted = fit_target_regression(train, validation, parts[2], chosen_by="sources")
-    errors = np.zeros((len(PENALTIES), 2))
-    for name in ("a", "b"):
-        x, y = tables(trainer, [part for part in train if part.name != name])
-        further_x, further_y = tables(trainer, [part for part in validation if part.name == name])
-        for node in range(144):
-            own, further = columns(trainer, x, node), columns(trainer, further_x, node)
-            for k, penalty in enumerate(PENALTIES):
-                slopes, constants = solved(own, y[:, node], penalty)
-                made = further @ slopes + constants
-                errors[k] += ((made - further_y[:, node]) ** 2).sum(axis=0)
-    np.testing.assert_array_equal(fitted.penalty, np.asarray(PENALTIES)[errors.argmin(axis=0)])
-    by_days = fit_target_regression(train, validation, parts[2])
-    assert (fitted.penalty != by_days.penalty).any()
-    one = fit_target_regression(train[:1], validation[:1], parts[2], chosen_by="sources")
-    alone = fit_target_regression(train[:1], validation[:1], parts[2])
-    np.testing.assert_array_equal(one.penalty, alone.penalty)
-    x, y = tables(trainer, train)
-    for target, penalty in enumerate(fitted.penalty):
-        slopes, _ = solved(columns(trainer, x, 37), y[:, 37], penalty)
-        own = fitted.slopes[37].reshape(-1, 2)[:, target]
-        np.testing.assert_allclose(own, slopes[:, target], atol=1e-3)
-
-
 def warmed(x, y, trainer, offsets):
     """Each day once for each offset, its air temperature warmer and its correction the same."""
     step = np.tile([1.0 / trainer.normaliser.std[0], 0.0, 0.0, 0.0], AROUND)
