@@ -632,6 +632,7 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         ("model.heads", model.heads),
         ("model.transforms", model.transforms),
         ("training.losses", training.losses),
+        ("model.regression_targets", model.regression_targets),
     )
     for key, names in settings:
         for name in names:
@@ -658,6 +659,11 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.losses' names {name!r}, whose head 'bernoulli-gamma' has its "
             "likelihood as loss; drop it there."
+        )
+    if model.regression_targets and not model.target_regression:
+        raise ExperimentError(
+            f"{where}: 'model.regression_targets' is for 'model.target_regression', which is 0; "
+            "set that, or drop the targets."
         )
     if bool(scored) != bool(model.noise):
         raise ExperimentError(

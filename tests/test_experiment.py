@@ -89,6 +89,14 @@ WRONG = {
         {("model",): {"channels": 10, "messages": "attention"}},
         ["'model'", "4 attention_heads", "10 channels", "change either"],
     ),
+    "regression of no target": (
+        {("model",): {"target_regression": 3, "regression_targets": ["psl"]}},
+        ["'model.regression_targets'", "'psl'", "no target", "drop it"],
+    ),
+    "targets without a regression": (
+        {("model",): {"regression_targets": ["tas"]}},
+        ["'model.regression_targets'", "'model.target_regression'", "set that, or drop"],
+    ),
     "skipped": ({("training",): {"most_skipped": 0}}, ["'training.most_skipped'", "greater"]),
     "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
     "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),

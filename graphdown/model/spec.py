@@ -5,7 +5,14 @@ from typing import Any, Literal
 
 BINDING = ("target_embedding", "target_regression", "modes")
 # Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = ("heads", "transforms", "noise", "attention_heads", "conserve_mean")
+OPTIONAL = (
+    "heads",
+    "transforms",
+    "noise",
+    "attention_heads",
+    "conserve_mean",
+    "regression_targets",
+)
 ATTENTION_HEADS = 4
 
 
@@ -22,6 +29,8 @@ class ModelSpec:
         target_regression: mesh nodes around each target node whose predictors enter a linear
             regression of that node's own, fitted before training; the network corrects it. It
             binds as the embedding does; 0 leaves it out.
+        regression_targets: the targets that have the regression, by name; all if not given. It
+            learns the biases of the sources it is fitted to, which one that was not may not share.
         modes: empirical orthogonal functions of the training fields, by which the targets are
             estimated from any source grid in closed form (`graphdown.modes`); the network corrects
             that estimate instead of an interpolation. It binds to the target grid; 0 leaves it
@@ -49,6 +58,7 @@ class ModelSpec:
     target_channels: int = 64
     target_embedding: int = 0
     target_regression: int = 0
+    regression_targets: tuple[str, ...] = ()
     modes: int = 0
     messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -67,6 +77,8 @@ class ModelSpec:
     def optional(self) -> dict[str, Any]:
         """The `OPTIONAL` settings that are given; heads of attention count as given with it."""
         given = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
+        if self.regression_targets:
+            given["regression_targets"] = list(self.regression_targets)  # as JSON has it
         if self.messages != "attention" and self.attention_heads == ATTENTION_HEADS:
             del given["attention_heads"]
         return given

@@ -53,7 +53,7 @@ from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
 from graphdown.training.processes import first_before_others
-from graphdown.training.regression import fit_target_regression
+from graphdown.training.regression import fit_target_regression, regressed
 from graphdown.training.replay import replay_turns, validation_weights
 from graphdown.training.run import Run
 from graphdown.training.samples import (
@@ -189,8 +189,9 @@ class Trainer(Run):
                 experiment.training.warming_offset,
                 readout.transforms,
             )
-            network.regression.coefficients[...] = jnp.asarray(fitted.slopes)
-            network.regression.constants[...] = jnp.asarray(fitted.constants)
+            has_one = jnp.asarray(regressed(experiment.model, experiment.targets))
+            network.regression.coefficients[...] = jnp.asarray(fitted.slopes) * has_one
+            network.regression.constants[...] = jnp.asarray(fitted.constants) * has_one
         self.params: Any
         self.graphdef, self.params = nnx.split(network)
         if before is not None:

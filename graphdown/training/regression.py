@@ -9,10 +9,12 @@ import numpy as np
 from graphdown.data.normalise import Normaliser, warming_spread
 from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
+from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import transformed
 from graphdown.penalised import Design, Fit, warm_and_cold, without_gaps
 from graphdown.training.days import parts
 from graphdown.training.samples import Samples
+from graphdown.variables import variable_of
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
 
@@ -77,6 +79,12 @@ def fit_target_regression(
             slopes[nodes, ..., i] = np.moveaxis(own[..., i], -1, 0)
             constants[nodes, i] = constant.reshape(len(nodes), targets)[:, i]
     return TargetCoefficients(slopes, constants, penalty)
+
+
+def regressed(model: ModelSpec, targets: Sequence[str]) -> np.ndarray:
+    """Tell which targets have the regression [T]."""
+    wanted = model.regression_targets
+    return np.array([not wanted or variable_of(name) in wanted for name in targets])
 
 
 def _tables(

@@ -179,3 +179,12 @@ def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
     own = trainer.params["regression"]
     np.testing.assert_array_equal(own["coefficients"][...], fitted.slopes)
     np.testing.assert_array_equal(own["constants"][...], fitted.constants)
+
+
+def test_targets_that_are_not_named_have_no_regression(two_sources, trainer):
+    settings = {"target_regression": AROUND, "regression_targets": ["pr"]}
+    own = make_trainer(two_sources, settings).params["regression"]
+    every = trainer.params["regression"]
+    for name in ("coefficients", "constants"):
+        np.testing.assert_array_equal(own[name][..., 0], 0.0)
+        np.testing.assert_array_equal(own[name][..., 1], every[name][..., 1])
