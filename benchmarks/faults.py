@@ -399,8 +399,13 @@ def run(options: argparse.Namespace, folder: Path) -> list[Fault]:
         finally:
             disk.close()
 
+    # Where it is ignored, as in what a shell starts in the background, it would not strike.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ThreadPoolExecutor(options.jobs) as pool:
-        return [fault for faults in pool.map(one, range(rounds)) for fault in faults]
+        faults = [fault for faults in pool.map(one, range(rounds)) for fault in faults]
+    for fault in faults:
+        fault.said = fault.said.replace(str(folder), "...")
+    return faults
 
 
 def reference(case: Any, folder: Path, environment: dict[str, str]) -> tuple[dict, float]:

@@ -17,6 +17,18 @@ from graphdown.data.rules import Notes, refuse
 from graphdown.data.subnormals import subnormals_kept
 from graphdown.errors import DataError
 
+# Attributes that name other variables or their roles.
+REFERENCES = (
+    "standard_name",
+    "axis",
+    "positive",
+    "coordinates",
+    "bounds",
+    "climatology",
+    "grid_mapping",
+    "cell_measures",
+    "formula_terms",
+)
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
@@ -240,4 +252,8 @@ def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dat
                 raise ValueError(
                     f"the attribute {key!r} of {name!r} is {str(given)!r}, not a number"
                 )
+        for key in REFERENCES:
+            given = variable.attrs.get(key, variable.encoding.get(key, ""))
+            if not isinstance(given, str):
+                raise ValueError(f"the attribute {key!r} of {name!r} is {str(given)!r}, not text")
     return ds

@@ -59,6 +59,12 @@ def packed_by_a_word(case):
         file["tas"].scale_factor = "x"
 
 
+def a_grid_mapping_by_number(case):
+    case.save(make())
+    with netCDF4.Dataset(case.folder / "a.nc", "a") as file:
+        file["tas"].grid_mapping = 1.5
+
+
 def coordinates_by_number(case):
     case.save(make())
     with netCDF4.Dataset(case.folder / "a.nc", "a") as file:
@@ -321,6 +327,7 @@ REFUSED = [
     (a_text_file, "unreadable", "neither netCDF nor zarr nor GRIB .*give data files only"),
     (a_zero_byte_file, "unreadable", "is empty .0 bytes.*copy it again"),
     (packed_by_a_word, "unreadable", "the attribute 'scale_factor' of 'tas' is 'x', not a number"),
+    (a_grid_mapping_by_number, "unreadable", "'grid_mapping' of 'tas' is '1.5', not text"),
     (coordinates_by_number, "unreadable", "cannot be read"),
     (a_truncated_file, "unreadable", "cannot be read .*cut off, so fetch or copy it again"),
     (a_truncated_classic_file, "unreadable", "cannot be read .*cut off"),
