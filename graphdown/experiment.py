@@ -787,6 +787,8 @@ def _check_data(data: DataSpec, alone: bool, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'data' needs either 'target' (files) or 'world' (the embedded world)."
         )
+    if data.target is not None and not data.target.files:
+        raise ExperimentError(f"{where}: 'data.target.files' is empty; name the target's files.")
     if not data.sources:
         raise ExperimentError(f"{where}: 'data.sources' is empty; name a source to train on.")
     every = [*data.sources, *data.unseen]

@@ -97,6 +97,15 @@ WRONG = {
         {("model",): {"regression_targets": ["tas"]}},
         ["'model.regression_targets'", "'model.target_regression'", "set that, or drop"],
     ),
+    "a size of no network": (
+        {("model",): {"target_channels": 0}},
+        ["'model'", "target_channels must lie between 1 and", "not be 0"],
+    ),
+    "a size of no computer": ({("model",): {"channels": 10**20}}, ["channels must lie between"]),
+    "no file": (
+        {("data", "world"): None, ("data", "target"): {"files": []}},
+        ["'data.target.files' is empty"],
+    ),
     "skipped": ({("training",): {"most_skipped": 0}}, ["'training.most_skipped'", "greater"]),
     "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
     "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),

@@ -14,6 +14,17 @@ OPTIONAL = (
     "regression_targets",
 )
 ATTENTION_HEADS = 4
+LEAST = {
+    "channels": 1,
+    "rounds": 1,
+    "target_channels": 1,
+    "target_embedding": 0,
+    "target_regression": 0,
+    "modes": 0,
+    "noise": 0,
+    "attention_heads": 1,
+}
+MOST = 2**14
 
 
 @dataclass(frozen=True)
@@ -89,14 +100,12 @@ class ModelSpec:
         return plain | self.optional
 
     def __post_init__(self) -> None:
-        """Refuse a network without rounds, with less than no noise, or with uneven heads."""
-        if self.rounds < 1:
-            raise ValueError(f"rounds must be at least 1, got {self.rounds}.")
-        if self.noise < 0:
-            raise ValueError(f"noise must not be negative, got {self.noise}.")
+        """Refuse sizes that no network has, and uneven heads."""
+        for name, least in LEAST.items():
+            size = getattr(self, name)
+            if not least <= size <= MOST:
+                raise ValueError(f"{name} must lie between {least} and {MOST:,}, not be {size}.")
         heads = self.attention_heads
-        if heads < 1:
-            raise ValueError(f"attention_heads must be at least 1, got {heads}.")
         if self.messages == "attention" and self.channels % heads:
             raise ValueError(
                 f"the {heads} attention_heads cannot share {self.channels} channels evenly; change "
