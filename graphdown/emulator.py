@@ -12,6 +12,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from flax import nnx
@@ -589,7 +590,7 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
     """Return a tree of parameters with its values replaced by the named ones.
 
     Raises:
-        GraphdownError: names or shapes differ.
+        GraphdownError: names, shapes or kinds of numbers differ.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     names = [path_name(path) for path, _ in leaves]
@@ -604,6 +605,12 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
             raise GraphdownError(
                 f"The parameter {name!r} has shape {np.shape(values[name])}, the network needs "
                 f"{np.shape(leaf)}; the checkpoint belongs to another model or target grid."
+            )
+        given, own = (jnp.result_type(value) for value in (values[name], leaf))
+        if given.kind != own.kind:
+            raise GraphdownError(
+                f"The parameter {name!r} holds {given} numbers, the network needs {own}; the "
+                "checkpoint belongs to another model."
             )
     arrays = [
         v if isinstance(v, jax.Array) else on_device(v) for v in (values[name] for name in names)

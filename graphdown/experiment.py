@@ -20,6 +20,7 @@ from graphdown.worldspec import WorldSpec
 from meshes import GraphSpec, RandomGrids
 
 DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
+MOST_WARMING = 100.0  # kelvin
 Daily = Literal["mean", "max", "min", "sum"]
 Kind = TypeVar("Kind")
 
@@ -584,6 +585,10 @@ def _check(experiment: Experiment, where: str) -> None:
     for key in ("smoothing_km", "mean_shift", "variance_shift", "noise", "variable_dropout"):
         if not getattr(experiment.training, key) >= 0:
             raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
+    if not all(abs(kelvin) <= MOST_WARMING for kelvin in experiment.training.warming_offset):
+        raise ExperimentError(
+            f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."
+        )
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
     _check_time(experiment, where)

@@ -495,6 +495,7 @@ def test_parameters_of_another_network_are_refused(coarse):
         ({**params, name: params[name][:-1]}, f"{name!r} has shape .*the network needs"),
         ({k: v for k, v in params.items() if k != name}, f"{name!r} is on one side only"),
         ({**params, "further": params[name]}, "'further' is on one side only"),
+        ({**params, name: 1j * params[name]}, f"{name!r} holds complex64 numbers, the network"),
     ):
         with pytest.raises(GraphdownError, match=pattern):
             replace(emulator(), params=changed).downscale(coarse)

@@ -102,6 +102,10 @@ WRONG = {
         ["'model'", "target_channels must lie between 1 and", "not be 0"],
     ),
     "a size of no computer": ({("model",): {"channels": 10**20}}, ["channels must lie between"]),
+    "a warming of no planet": (
+        {("training",): {"warming_offset": [-1e308, 1e308]}},
+        ["'training.warming_offset' must lie within 100 K"],
+    ),
     "no file": (
         {("data", "world"): None, ("data", "target"): {"files": []}},
         ["'data.target.files' is empty"],
