@@ -30,7 +30,6 @@ KEPT = 2
 STATE, PROGRESS, FILES = "state", "progress.json", "files"
 BEFORE_FILES = "progress/metadata"  # the progress in format 0, which has no hashes
 DAMAGED = "checkpoints.damaged"
-BEFORE = "the one before serves"
 
 log = logging.getLogger(__name__)
 
@@ -122,11 +121,11 @@ class Checkpoints:
         text = json.dumps({**described, FILES: _hashes(path)}, indent=1)
         (path / PROGRESS).write_text(text, encoding="utf-8")
 
-    def restore(self, template: State) -> tuple[State, Progress] | None:
+    def restore(self, template: State, first: int = 0) -> tuple[State, Progress] | None:
         """Return the newest state and progress that can be read, None if there is no checkpoint.
 
         Damaged checkpoints are put aside, which is logged. Before a run's first checkpoint is its
-        beginning: None, too, if that is the only one, is damaged, and is the first to be so.
+        beginning: None, too, if a damaged one is the only one and of no step after `first`.
 
         Raises:
             GraphdownError: the checkpoint belongs to another model or is of a newer version, or
@@ -134,24 +133,28 @@ class Checkpoints:
             Interrupted: by a signal, once it is read: orbax cannot be stopped half-way.
         """
         with deferred_stop() as stop:
-            restored = self._restore(template)
+            restored = self._restore(template, first)
             stop.heed()
         return restored
 
-    def _restore(self, template: State) -> tuple[State, Progress] | None:
-        steps = self.steps()
-        only = len(steps) == 1 and not self._folder.with_name(DAMAGED).exists()
+    def _restore(self, template: State, first: int) -> tuple[State, Progress] | None:
+        steps, restored = self.steps(), None
+        damaged: dict[int, str] = {}
         for step in reversed(steps):
             try:
-                return self._state(step, template)
-            except _Damaged as damage:
-                if step == steps[0] and not only:
-                    raise GraphdownError(
-                        f"No checkpoint in {str(self._folder)!r} can be read (that of step {step}: "
-                        f"{damage}); put the folder back, or begin anew in another 'output'."
-                    ) from None
-                self._put_aside(step, str(damage), "the run begins anew" if only else BEFORE)
-        return None
+                restored = self._state(step, template)
+                break
+            except _Damaged as found:
+                damaged[step] = str(found)
+        if damaged and restored is None and (len(steps) > 1 or steps[0] > first):
+            raise GraphdownError(
+                f"No checkpoint in {str(self._folder)!r} can be read (that of step {steps[0]}: "
+                f"{damaged[steps[0]]}); put the folder back, or begin anew in another 'output'."
+            )
+        instead = "the run begins anew" if restored is None else "the one before serves"
+        for step, damage in damaged.items():
+            self._put_aside(step, damage, instead)
+        return restored
 
     def best(self, template: State) -> State | None:
         """Return the state of the best score, None if it is not there or damaged."""

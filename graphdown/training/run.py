@@ -110,7 +110,7 @@ class Run(ABC):
         checkpoints = Checkpoints(self.folder / "checkpoints")
         state, progress = initial_state(self.params, self.optimiser), Progress()
         try:
-            restored = checkpoints.restore(state)
+            restored = checkpoints.restore(state, self.experiment.training.validate_every)
             if restored is not None:
                 state, progress = restored
             if not self._finished(progress):
