@@ -21,6 +21,7 @@ from meshes import GraphSpec, RandomGrids
 
 DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
 MOST_WARMING = 100.0  # kelvin
+MOST = {"batch_size": 2**16, "members": 2**10, "spacing_jitter": 10, "steps": 2**31 - 1}
 Daily = Literal["mean", "max", "min", "sum"]
 Kind = TypeVar("Kind")
 
@@ -585,6 +586,9 @@ def _check(experiment: Experiment, where: str) -> None:
     for key in ("smoothing_km", "mean_shift", "variance_shift", "noise", "variable_dropout"):
         if not getattr(experiment.training, key) >= 0:
             raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
+    for key, most in MOST.items():
+        if not getattr(experiment.training, key) <= most:
+            raise ExperimentError(f"{where}: 'training.{key}' must be at most {most:,}.")
     if not all(abs(kelvin) <= MOST_WARMING for kelvin in experiment.training.warming_offset):
         raise ExperimentError(
             f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."

@@ -106,6 +106,10 @@ WRONG = {
         {("training",): {"warming_offset": [-1e308, 1e308]}},
         ["'training.warming_offset' must lie within 100 K"],
     ),
+    "a batch of no computer": (
+        {("training",): {"batch_size": 10**12}},
+        ["'training.batch_size' must be at most 65,536"],
+    ),
     "no file": (
         {("data", "world"): None, ("data", "target"): {"files": []}},
         ["'data.target.files' is empty"],
