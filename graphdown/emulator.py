@@ -46,7 +46,7 @@ from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.regroup import regrouped
 from graphdown.steps import DAY_HOURS, TimeSpec
 from graphdown.times import time_axis
-from graphdown.variables import variables_of
+from graphdown.variables import check_names, variables_of
 from meshes import GraphSpec, Grid, coverage
 from meshes.archive import read_arrays
 from meshes.conventions import bounds_label
@@ -497,6 +497,7 @@ def load(run: str | Path) -> Emulator:
         spec = parse_as(GraphSpec, schema["graph"], "graph")
         time = TimeSpec.from_dict(schema.get("time", {}))
         normaliser = Normaliser.from_dict(schema["normaliser"])
+        check_names((*normaliser.predictors, *normaliser.targets))
     target, statics = _read_grid(folder / TARGET)
     with damage_told(folder / PARAMETERS):
         arrays = read_arrays(folder / PARAMETERS)

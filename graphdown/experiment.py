@@ -15,7 +15,7 @@ from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from graphdown.steps import TimeSpec
-from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE
+from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE, check_names
 from graphdown.worldspec import WorldSpec
 from meshes import GraphSpec, RandomGrids
 
@@ -566,6 +566,10 @@ def _check(experiment: Experiment, where: str) -> None:
     for key in ("predictors", "targets"):
         if not getattr(experiment, key) and key not in needless:
             raise ExperimentError(f"{where}: {key!r} is empty; name at least one variable.")
+        try:
+            check_names(getattr(experiment, key))
+        except ValueError as error:
+            raise ExperimentError(f"{where}: {key!r}: {error}; correct it.") from None
     _check_data(experiment.data, alone, where)
     _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):

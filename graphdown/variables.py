@@ -7,9 +7,20 @@ what has no such mark belongs to the step itself.
 import re
 from collections.abc import Sequence
 
-NAME = re.compile(r"([^@#]+)(?:@[+-]\d+|#(\d+))?")
+NAME = re.compile(r"([^@#/]+)(?:@[+-]\d+|#(\d+))?")
 NON_NEGATIVE = ("pr",)
 DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what no variable can be called.
+
+    Raises:
+        ValueError: the first such name.
+    """
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a variable")
 
 
 def lagged(name: str, lag: int) -> str:

@@ -458,6 +458,11 @@ DAMAGED = {
         lambda path: path.write_text(path.read_text().replace('"rounds"', '"loops"')),
         "model: unknown key 'loops'; known keys are",
     ),
+    "a path for a variable": (
+        SCHEMA,
+        lambda path: path.write_text(path.read_text().replace('"tas"', '"../../tas"')),
+        "'../../tas'",
+    ),
     "hash of another": (
         SCHEMA,
         lambda path: path.write_text(path.read_text().replace('"tiny"', '"other"')),

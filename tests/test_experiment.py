@@ -73,6 +73,7 @@ WRONG = {
     "no date": ({("periods", "test"): ["soon", "1983"]}, ["'soon'", "YYYY-MM"]),
     "reversed": ({("periods", "test"): ["1984", "1983"]}, ["'periods.test'", "swap them"]),
     "no variable": ({("targets",): []}, ["'targets' is empty", "at least one"]),
+    "a path for a variable": ({("targets",): ["../tas"]}, ["'targets'", "'../tas'"]),
     "no source": ({("data", "sources"): []}, ["'data.sources' is empty"]),
     "one name": (
         {("data", "unseen"): [{"name": "a", "view": "rotated"}]},
