@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from types import TracebackType
 
 
 def main() -> None:
@@ -11,6 +12,7 @@ def main() -> None:
     SIGINT before the command is there ends it as a signal does, an output that nobody reads any
     more (`graphdown ... | head`) with the status of SIGPIPE.
     """
+    sys.excepthook = _told
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from graphdown.cli import main as command
@@ -23,6 +25,15 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed again at exit
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of an exception, but not of what threads of tensorstore say after a write that failed.
+
+    That failed is raised and told elsewhere; they find that what waited for them has gone.
+    """
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        sys.__excepthook__(kind, error, trace)
 
 
 if __name__ == "__main__":

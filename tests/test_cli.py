@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from graphdown.__main__ import _told
 from graphdown.cli import COMMANDS, main
 from meshes import load_graph
 
@@ -82,3 +83,10 @@ def test_an_output_nobody_reads_ends_the_command_without_a_traceback():
         command = [sys.executable, "-m", "graphdown", "--help"]
         done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_threads_that_outlive_a_failed_write_say_nothing(capsys):
+    _told(RuntimeError, RuntimeError("Event loop is closed"), None)
+    assert capsys.readouterr().err == ""
+    _told(RuntimeError, RuntimeError("anything else"), None)
+    assert "RuntimeError: anything else" in capsys.readouterr().err
