@@ -9,6 +9,17 @@ import pytest
 from graphdown.interrupts import Interrupted, deferred_stop, stopped_at_once
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """Signals are not ignored, as SIGINT is in what a shell starts in the background."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_is_noted_and_heeded_where_asked(number, status):
     done = []
