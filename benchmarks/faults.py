@@ -35,7 +35,8 @@ from fault_cases import Downscaling, Training
 from results_table import machine, markdown_table, write_text
 
 MEGABYTES = 64  # of a round's file system
-SLOW = 600.0  # seconds after which a process counts as hung
+SLOW = 300.0  # seconds after which a process counts as hung
+HUNG = -999
 WENT_ON, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN = (
     "went on",
     "stopped as asked",
@@ -138,9 +139,9 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
     try:
         _, said = process.communicate(timeout=SLOW)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return -999, "hung"
+        process.send_signal(signal.SIGABRT)  # lets Python tell where its threads are
+        _, said = process.communicate()
+        return HUNG, f"Traceback of a process that hung: {said}"
     return process.returncode, said
 
 
@@ -149,7 +150,7 @@ def judged(status: int, said: str, asked: int = 0) -> str:
     sentences = [x for x in said.splitlines() if x.startswith("graphdown: ")]
     if asked and said.startswith("Fatal Python error: init"):  # before graphdown is there
         return WENT_ON
-    if "Traceback" in said or status == -999:
+    if "Traceback" in said or status == HUNG:
         return BROKEN
     if asked and status == -asked:  # before the command begins, or after all that it does
         return REFUSED if sentences else WENT_ON
@@ -347,7 +348,7 @@ def said_last(said: str) -> str:
     """Return the last words of a process without its progress bars."""
     lines = [x for x in said.replace("\r", "\n").splitlines() if x.strip() and "step/s" not in x]
     if "Traceback" in said:
-        return said[max(0, said.index("Traceback") - 300) :][:2500]
+        return said[max(0, said.index("Traceback") - 300) :][:6000]
     told = [x for x in lines if NOTICED in x or x.startswith("graphdown: ")]
     return " | ".join(told[-2:] or lines[-1:])
 
@@ -373,6 +374,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[Fault]:
     environment = os.environ | {
         "GRAPHDOWN_CACHE": str(folder / "cache"),
         "JAX_PLATFORMS": "cpu",
+        "PYTHONFAULTHANDLER": "1",
         "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
     }
     cases: list[Any] = [Training()]
