@@ -16,10 +16,15 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from graphdown.cli import main as command
+    from graphdown.interrupts import Interrupted, leave_after_grace
 
     try:
         try:
             command()
+        except SystemExit as left:
+            if isinstance(left.__context__, Interrupted):
+                leave_after_grace(left.__context__)
+            raise
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

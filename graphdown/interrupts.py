@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 HEEDED = (signal.SIGINT, signal.SIGTERM)
+GRACE_S = 20.0  # to clean up in; batch systems kill after 30
 _struck: list[int] = []  # signals of `stopped_at_once`
 
 
@@ -54,14 +55,19 @@ def deferred_stop() -> Iterator[Stop]:
 
     def note(number: int, _: FrameType | None) -> None:
         if stop.asked is not None:
+            leave_after_grace(Interrupted(number))
             raise Interrupted(number)
         stop.asked = number
         name = signal.Signals(number).name
         # Not by print or a logger, which this may have interrupted.
         os.write(2, f"\n{name}: stopping soon; once more to stop at once.\n".encode())
 
-    with _handled(note):
-        yield stop
+    try:
+        with _handled(note):
+            yield stop
+    finally:
+        if stop.asked is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 @contextmanager
@@ -70,11 +76,14 @@ def stopped_at_once() -> Iterator[None]:
 
     Python drops what is raised in a destructor or a callback of the interpreter, and tells of it
     by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`. What a
-    library makes of it, in its own words, is `Interrupted` again in the end.
+    library makes of it, in its own words, is `Interrupted` again in the end. Where it strikes as a
+    lock of a library is taken, that lock is never given back, and what cleans up may wait for it
+    for ever: after GRACE_S the process ends as it is.
     """
 
     def strike(number: int, _: FrameType | None) -> None:
         _struck.append(number)
+        leave_after_grace(Interrupted(number))
         raise Interrupted(number)
 
     told = sys.unraisablehook
@@ -89,8 +98,21 @@ def stopped_at_once() -> Iterator[None]:
                 heed_struck()
                 raise
     finally:
+        if _struck:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
         _struck.clear()
         sys.unraisablehook = told
+
+
+def leave_after_grace(stop: Interrupted) -> None:
+    """End the process with the status of a stop unless it has ended by itself after GRACE_S."""
+
+    def leave(*_: object) -> None:
+        os.write(2, f"graphdown: interrupted ({stop}); the same command goes on.\n".encode())
+        os._exit(stop.status)
+
+    signal.signal(signal.SIGALRM, leave)
+    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
 
 def heed_struck() -> None:

@@ -3,9 +3,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
+from graphdown import interrupts
 from graphdown.interrupts import Interrupted, deferred_stop, stopped_at_once
 
 
@@ -98,3 +100,32 @@ def test_the_command_line_exits_with_the_code_of_the_signal():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 143
     assert done.stderr == "graphdown: interrupted (SIGTERM); the same command goes on.\n"
+
+
+WAITS_FOR_EVER = """
+import os, signal, threading
+from graphdown import interrupts
+
+interrupts.GRACE_S = 0.2
+taken = threading.Lock()
+taken.acquire()
+with interrupts.stopped_at_once():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        taken.acquire()
+"""
+
+
+def test_a_process_that_cannot_clean_up_ends_after_a_while():
+    done = subprocess.run([sys.executable, "-c", WAITS_FOR_EVER], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command goes on.\n"
+
+
+def test_one_that_can_is_left_alone(monkeypatch):
+    monkeypatch.setattr(interrupts, "GRACE_S", 0.1)
+    with pytest.raises(Interrupted), interrupts.stopped_at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    time.sleep(0.2)
