@@ -147,7 +147,15 @@ class Downscaling:
         journal = disk / "out.zarr.part" / "1-of-1.json"
         if (disk / "out.zarr").exists():
             return sys.maxsize
-        return json.loads(journal.read_text(encoding="utf-8"))["done"] if journal.exists() else 0
+        try:
+            return json.loads(journal.read_text(encoding="utf-8"))["done"]
+        except (
+            FileNotFoundError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # there is none, or a fault struck it
+            return 0
 
     def result(self, disk: Path) -> dict[str, str]:
         """Return hashes of the store's files, but for attributes, which tell when it was made."""
