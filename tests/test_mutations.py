@@ -156,8 +156,8 @@ def counted_anew(batch):
 
 
 def with_a_new_optimiser(restore):
-    def lost(checkpoints, template):
-        found = restore(checkpoints, template)
+    def lost(checkpoints, template, first=0):
+        found = restore(checkpoints, template, first)
         return found and (found[0]._replace(optimiser=template.optimiser), found[1])
 
     return lost
