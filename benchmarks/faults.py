@@ -234,7 +234,8 @@ def damaging(which: str, how: str) -> Callable[[Round], Happened | None]:
             status, said = ended(process)
             outcome = judged(status, said, signal.SIGTERM)
             round_.unnoticed |= which == "made" and outcome in (STOPPED, WENT_ON)
-            if which == "inputs":
+            stopped = outcome in (STOPPED, WENT_ON)  # before it could have noticed
+            if which == "inputs" or (which == "others" and stopped):
                 path.write_bytes(whole)
                 os.utime(path, ns=times)
             if outcome == REFUSED and which != "inputs":
