@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
+from zlib import crc32
 
 from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
@@ -446,11 +447,21 @@ def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
 
 
 def write_experiment(experiment: Experiment, path: Path) -> None:
-    """Write the resolved experiment as YAML."""
+    """Write the resolved experiment as YAML, with its checksum as a comment at the end."""
     import yaml
 
     text = yaml.safe_dump(experiment_to_dict(experiment), sort_keys=False, allow_unicode=True)
-    write_durably(path, text)
+    write_durably(path, text + _sum_line(text))
+
+
+def as_written(path: Path) -> bool:
+    """Tell whether a file is as `write_experiment` wrote it."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return bool(lines) and lines[-1] == _sum_line("".join(lines[:-1]))
+
+
+def _sum_line(text: str) -> str:
+    return f"# The checksum (CRC-32) of the lines above: {crc32(text.encode()):08x}\n"
 
 
 def _plain(value: Any) -> Any:

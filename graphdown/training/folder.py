@@ -9,6 +9,7 @@ from graphdown.data.store import FOLDER
 from graphdown.errors import ExperimentError
 from graphdown.experiment import (
     Experiment,
+    as_written,
     experiment_to_dict,
     load_experiment,
     write_experiment,
@@ -49,6 +50,11 @@ def check_run(experiment: Experiment, run: Path) -> None:
     held = experiment_to_dict(load_experiment(stored))
     given = experiment_to_dict(experiment)
     differing = _first_difference(_trained(held), _trained(given))
+    if differing is not None and not as_written(stored):
+        raise ExperimentError(
+            f"{str(stored)!r} was changed since the run began, or is damaged ({differing!r} is not "
+            "the experiment's); put it back as it was, or choose another 'output'."
+        )
     if differing is not None:
         raise ExperimentError(
             f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "

@@ -201,6 +201,16 @@ def test_another_experiment_in_the_same_folder_is_refused(run, two_sources, data
     assert files(folder) == before
 
 
+def test_a_damaged_experiment_of_a_run_is_not_taken_for_another(run, two_sources):
+    folder, experiment = run
+    stored = folder / "experiment.yaml"
+    whole = stored.read_text(encoding="utf-8")
+    stored.write_text(whole[: whole.index("training:")], encoding="utf-8")
+    with pytest.raises(ExperimentError, match="was changed since the run began, or is damaged"):
+        train(experiment, two_sources)
+    stored.write_text(whole, encoding="utf-8")
+
+
 def test_a_run_may_be_scored_beside_other_baselines_later(data, tmp_path):
     folder = tmp_path / "run"
     experiment = make_experiment(folder, data)
