@@ -149,12 +149,8 @@ class Downscaling:
             return sys.maxsize
         try:
             return json.loads(journal.read_text(encoding="utf-8"))["done"]
-        except (
-            FileNotFoundError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ):  # there is none, or a fault struck it
+        # There is none, or a fault struck it.
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return 0
 
     def result(self, disk: Path) -> dict[str, str]:

@@ -233,8 +233,8 @@ def damaging(which: str, how: str) -> Callable[[Round], Happened | None]:
                 process.send_signal(signal.SIGTERM)
             status, said = ended(process)
             outcome = judged(status, said, signal.SIGTERM)
-            round_.unnoticed |= which == "made" and outcome in (STOPPED, WENT_ON)
             stopped = outcome in (STOPPED, WENT_ON)  # before it could have noticed
+            round_.unnoticed |= which == "made" and stopped
             if which == "inputs" or (which == "others" and stopped):
                 path.write_bytes(whole)
                 os.utime(path, ns=times)

@@ -416,5 +416,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"graphdown: {error}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as stop:
-        print(f"graphdown: interrupted ({stop}); the same command goes on.", file=sys.stderr)
+        print(stop.sentence, file=sys.stderr)
         sys.exit(stop.status)

@@ -26,6 +26,11 @@ class Interrupted(KeyboardInterrupt):
         self.signal = number
         self.status = 128 + number
 
+    @property
+    def sentence(self) -> str:
+        """What the user is told."""
+        return f"graphdown: interrupted ({self}); the same command goes on."
+
 
 class Stop:
     """Tells whether a signal asked to stop.
@@ -108,7 +113,7 @@ def leave_after_grace(stop: Interrupted) -> None:
     """End the process with the status of a stop unless it has ended by itself after GRACE_S."""
 
     def leave(*_: object) -> None:
-        os.write(2, f"graphdown: interrupted ({stop}); the same command goes on.\n".encode())
+        os.write(2, f"{stop.sentence}\n".encode())
         os._exit(stop.status)
 
     signal.signal(signal.SIGALRM, leave)

@@ -87,9 +87,9 @@ class ModelSpec:
     @property
     def optional(self) -> dict[str, Any]:
         """The `OPTIONAL` settings that are given; heads of attention count as given with it."""
-        given = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
-        if self.regression_targets:
-            given["regression_targets"] = list(self.regression_targets)  # as JSON has it
+        own = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
+        # Sequences are lists, as JSON has them.
+        given = {n: list(value) if isinstance(value, tuple) else value for n, value in own.items()}
         if self.messages != "attention" and self.attention_heads == ATTENTION_HEADS:
             del given["attention_heads"]
         return given
