@@ -20,6 +20,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -407,8 +409,9 @@ def run(options: argparse.Namespace, folder: Path) -> list[Fault]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with ThreadPoolExecutor(options.jobs) as pool:
         faults = [fault for faults in pool.map(one, range(rounds)) for fault in faults]
-    for fault in faults:
-        fault.said = fault.said.replace(str(folder), "...")
+    here = (folder, Path(__file__).resolve().parents[1], sys.prefix, sys.base_prefix)
+    for fault, place in product(faults, map(str, here)):
+        fault.said = fault.said.replace(place, "...")
     return faults
 
 
