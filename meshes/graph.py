@@ -185,12 +185,15 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
             raise ValueError(f"The {name} grid has no used point: its mask is False everywhere.")
     mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
     near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
-    sites, (of_target, of_mesh) = near.locate(target.xyz, mesh.xyz)
-    if not sites.covers_any(of_target, target.mask) and not meets(source, target):
+    # Both at once: what a call costs however few points there are shows in small graphs.
+    receivers = np.concatenate([target.xyz, mesh.xyz])
+    sites, triangle = near.locate(receivers)
+    if not sites.covers_any(triangle, np.flatnonzero(target.mask)) and not meets(source, target):
         raise ValueError(
             f"The source ({describe_extent(source)}) covers no point of the target "
             f"({describe_extent(target)}); take a source that reaches over the target."
         )
+    to_target, to_mesh = interpolate(sites, receivers, triangle).split(target.size)
     encode = encode_edges if spec.encoder == "kernel" else graphcast_encode_edges
     return DownscalingGraph(
         source=source,
@@ -200,8 +203,8 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
         encode=encode(source, mesh, spec.encode_radius_km, near),
         process=process_edges(mesh),
         decode=decode_edges(mesh, target, spec.decode_neighbours),
-        to_target=interpolate(sites, target.xyz, of_target),
-        to_mesh=interpolate(sites, mesh.xyz, of_mesh),
+        to_target=to_target,
+        to_mesh=to_mesh,
     )
 
 

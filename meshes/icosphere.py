@@ -85,16 +85,21 @@ def _refined(
     check_levels(level, coarsest_level)
     xyz, faces = _icosahedron()
     faces = faces[wanted(normalise(xyz[faces].sum(axis=1)), 0)]
-    levels, per_level = [np.zeros(len(xyz), dtype=np.int32)], [faces]
+    ends, side = _edges(faces, len(xyz))
+    levels, per_level, edges = [np.zeros(len(xyz), dtype=np.int32)], [faces], [ends]
     for step in range(1, level + 1):
         n = len(xyz)
-        xyz, faces = _refine(xyz, faces)
+        xyz, faces = _refine(xyz, faces, ends, side)
         faces = faces[wanted(normalise(xyz[faces].sum(axis=1)), step)]
+        ends, side = _edges(faces, len(xyz))
         levels.append(np.full(len(xyz) - n, step, dtype=np.int32))
         per_level.append(faces)
-    kept = tuple(per_level[coarsest_level:])
-    edges = tuple(_edges(faces) for faces in kept)
-    return Mesh(xyz, np.concatenate(levels), kept, edges, coarsest_level, level)
+        edges.append(ends)
+    kept = slice(coarsest_level, None)
+    level_of_node = np.concatenate(levels)
+    return Mesh(
+        xyz, level_of_node, tuple(per_level[kept]), tuple(edges[kept]), coarsest_level, level
+    )
 
 
 def geodesic(parts: int) -> np.ndarray:
@@ -180,22 +185,29 @@ def _icosahedron() -> tuple[np.ndarray, np.ndarray]:
     return xyz, np.concatenate([np.stack(block, axis=1) for block in blocks])
 
 
-def _refine(xyz: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vertices with the edge midpoints added, and the four times as many faces."""
-    sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2)
-    key = np.sort(sides, axis=2).reshape(-1, 2)
-    unique, inverse = np.unique(key[:, 0] * len(xyz) + key[:, 1], return_inverse=True)
-    a, b = unique // len(xyz), unique % len(xyz)
-    middle = len(xyz) + inverse.reshape(-1, 3)
+def _refine(
+    xyz: np.ndarray, faces: np.ndarray, ends: np.ndarray, side: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vertices with the edge midpoints added, and the four times as many faces.
+
+    Args:
+        xyz, faces: those of the level before.
+        ends, side: its edges, as `_edges` gives them.
+    """
+    middle = len(xyz) + side
     v0, v1, v2 = faces.T
     m0, m1, m2 = middle.T
-    children = [(v0, m0, m2), (v1, m1, m0), (v2, m2, m1), (m0, m1, m2)]
-    stacked = np.stack([np.stack(child, axis=1) for child in children], axis=1)
-    return np.concatenate([xyz, normalise(xyz[a] + xyz[b])]), stacked.reshape(-1, 3)
+    children = np.stack([v0, m0, m2, v1, m1, m0, v2, m2, m1, m0, m1, m2], axis=1)
+    added = normalise(xyz[ends[:, 0]] + xyz[ends[:, 1]])
+    return np.concatenate([xyz, added]), children.reshape(-1, 3)
 
 
-def _edges(faces: np.ndarray) -> np.ndarray:
-    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    n = int(faces.max(initial=0)) + 1
-    key = np.unique(sides[:, 0].astype(np.int64) * n + sides[:, 1])
-    return np.stack([key // n, key % n], axis=1)
+def _edges(faces: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the edges [E, 2] of faces [F, 3], and which of them follows each vertex [F, 3].
+
+    The edges are sorted, their lower vertex first; n is the number of vertices.
+    """
+    following = np.roll(faces, -1, axis=1)
+    key = np.minimum(faces, following) * n + np.maximum(faces, following)
+    unique, side = np.unique(key, return_inverse=True)
+    return np.stack([unique // n, unique % n], axis=1), side.reshape(-1, 3)

@@ -27,25 +27,30 @@ class Neighbourhood:
     def __init__(self, source: Grid, nodes: np.ndarray, radius_km: float):
         """Choose the points within radius_km or a few cells of nodes [M, 3], whichever is more."""
         self._source, self._nodes = source, cKDTree(nodes)
-        self.points = np.flatnonzero(source.mask)
-        self.reach_km = np.inf
+        used = np.count_nonzero(source.mask)
         reach_km = max(radius_km, CELLS_AROUND * source.spacing_km)
-        if self.points.size > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
+        if used > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
             chord = float(angle_to_chord(reach_km / EARTH_RADIUS_KM))
-            close = self.points[in_cap(source.xyz[self.points], nodes, reach_km / EARTH_RADIUS_KM)]
+            close = in_cap(source.xyz, nodes, reach_km / EARTH_RADIUS_KM)
+            close = close[source.mask[close]]
             near = self._nodes.query(source.xyz[close], distance_upper_bound=chord)[0]
             kept = close[np.isfinite(near)]
-            if 0 < kept.size < LARGEST_SHARE * self.points.size:
+            if 0 < kept.size < LARGEST_SHARE * used:
                 self.points, self.reach_km = kept, reach_km
+                return
+        self.points, self.reach_km = np.flatnonzero(source.mask), np.inf
 
-    def locate(self, *receivers: np.ndarray) -> tuple[Sites, list[np.ndarray | None]]:
-        """Return sites of the source, and `Sites.locate` of each of the receivers [N, 3]."""
+    def locate(self, xyz: np.ndarray) -> tuple[Sites, np.ndarray | None]:
+        """Return sites of the source, and the triangles around unit vectors [N, 3] among them.
+
+        They are those of `Sites.locate`.
+        """
         sites = Sites.of(self._source, self.points)
-        located = [sites.locate(xyz) for xyz in receivers]
-        if np.isfinite(self.reach_km) and not all(self._proven(sites, one) for one in located):
+        triangle = sites.locate(xyz)
+        if np.isfinite(self.reach_km) and not self._proven(sites, triangle):
             sites = Sites.of(self._source)
-            located = [sites.locate(xyz) for xyz in receivers]
-        return sites, located
+            triangle = sites.locate(xyz)
+        return sites, triangle
 
     def _proven(self, sites: Sites, triangle: np.ndarray | None) -> bool:
         """Tell whether triangles are the same without the cut.
@@ -55,11 +60,15 @@ class Neighbourhood:
         the covered region hangs on the triangles around its vertices.
         """
         mesh = sites.triangulation
-        if mesh is None or triangle is None or not mesh.inside[triangle].all():
+        if mesh is None or triangle is None:
+            return False
+        asked = np.zeros(len(mesh.triangles), dtype=bool)
+        asked[triangle] = True
+        if not mesh.inside[asked].all():
             return False
         radius = np.linalg.norm(mesh.points[mesh.triangles[:, 0]] - mesh.normals, axis=1)
         distance = chord_to_angle(self._nodes.query(mesh.normals)[0])
         outer = (distance + CIRCLE_SLACK * chord_to_angle(radius)) * EARTH_RADIUS_KM
         around = np.zeros(len(mesh.points))
         np.maximum.at(around, mesh.triangles.ravel(), np.repeat(outer, 3))
-        return bool(around[mesh.triangles[np.unique(triangle)]].max() <= self.reach_km)
+        return bool(around[mesh.triangles[asked]].max() <= self.reach_km)

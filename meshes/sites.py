@@ -48,28 +48,32 @@ class Sites:
         except QhullError:
             return None
 
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
     def locate(self, xyz: np.ndarray) -> np.ndarray | None:
         """Return the triangle [N] around each unit vector [N, 3], None without triangles."""
         if self.triangulation is None:
             return None
-        tree, found = cKDTree(self.points), np.empty(len(xyz), dtype=np.intp)
+        found = np.empty(len(xyz), dtype=np.intp)
         for block in blocks(len(xyz)):
             # A rough neighbour is start enough, and much faster to find far from the region.
-            start = nearest_points(tree, xyz[block], eps=1.0)[1][:, 0]
+            start = nearest_points(self._tree, xyz[block], eps=1.0)[1][:, 0]
             found[block] = self.triangulation.locate(xyz[block], start)
         return found
 
-    def covers_any(self, triangle: np.ndarray | None, mask: np.ndarray) -> bool:
-        """Tell whether the region holds any used one of the points [N] that `locate` found."""
+    def covers_any(self, triangle: np.ndarray | None, among: np.ndarray) -> bool:
+        """Tell whether the region holds any of some points (indices) that `locate` found."""
         mesh = self.triangulation
         if mesh is None or triangle is None:
             return False
-        return bool(mesh.inside[triangle[mask]].any())
+        return bool(mesh.inside[triangle[among]].any())
 
     def nearest(self, xyz: np.ndarray) -> np.ndarray:
         """Return the index of the nearest position [N]; the first of equally near ones."""
         k = min(4, len(self.points))
-        distance, index = nearest_points(self.points, xyz, k)
+        distance, index = nearest_points(self._tree, xyz, k)
         tied = distance <= distance[:, :1] + 1e-12
         return np.where(tied, index, len(self.points)).min(axis=1)
 

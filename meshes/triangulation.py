@@ -30,12 +30,14 @@ def merge_coincident(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     pairs = cKDTree(xyz).query_pairs(COINCIDENT_RADIANS, output_type="ndarray")
     n = len(xyz)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    count, label = connected_components(graph, directed=False)
     lowest = np.lexsort(xyz.T)
-    representative = np.full(count, n)
     rank = np.empty(n, dtype=np.intp)
     rank[lowest] = np.arange(n)
+    if not len(pairs):
+        return xyz[lowest], rank
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    count, label = connected_components(graph, directed=False)
+    representative = np.full(count, n)
     np.minimum.at(representative, label, rank)
     order = np.argsort(representative)
     position = np.empty(count, dtype=np.intp)
@@ -158,9 +160,13 @@ class Triangulation:
         n_triangles = np.bincount(label)
         split = np.zeros(len(n_triangles), dtype=bool)
         for members, vertices in polygons_by_size(label, self.triangles):
+            several = n_triangles[members] > 1
+            members, vertices = members[several], vertices[several]
             disc = n_triangles[members] == vertices.shape[1] - 2
             split[members] = ~(disc & _convex(self.points[vertices]))
-        loose = (split & (n_triangles > 1))[label]
+        loose = split[label]
+        if not loose.any():
+            return label
         label = label.copy()
         label[loose] = len(n_triangles) + np.arange(loose.sum())
         return np.unique(label, return_inverse=True)[1]

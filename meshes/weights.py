@@ -47,6 +47,16 @@ class SparseWeights:
         shape = (sum(sizes), parts[0].shape[1])
         return cls(np.concatenate(rows), np.concatenate(cols), np.concatenate(values), shape)
 
+    def split(self, count: int) -> tuple["SparseWeights", "SparseWeights"]:
+        """Return the weights to the first targets, that many, and those to the rest."""
+        at = int(np.searchsorted(self.rows, count))
+        n_target, n_source = self.shape
+        rest = self.rows[at:] - np.int32(count)
+        return (
+            SparseWeights(self.rows[:at], self.cols[:at], self.values[:at], (count, n_source)),
+            SparseWeights(rest, self.cols[at:], self.values[at:], (n_target - count, n_source)),
+        )
+
     def of_rows(self, kept: np.ndarray) -> "SparseWeights":
         """Return the weights [K, n_source] of rows given by ascending indices [K]."""
         there = np.isin(self.rows, kept)

@@ -230,3 +230,15 @@ def test_apply_keeps_leading_axes_and_type_and_refuses_other_sizes():
 
 
 MESH_GRID = SOURCES["icosahedral"]
+
+
+def test_the_two_parts_of_weights_are_those_to_their_own_points():
+    target = points(40, -4.0, 40.0, 10.0, 52.0)
+    whole = bilinear(ROTATED, target)
+    for count in (1, 13, 39):
+        for part, mine in zip(
+            whole.split(count), (slice(0, count), slice(count, None)), strict=True
+        ):
+            alone = bilinear(ROTATED, target.select(np.arange(40)[mine]))
+            assert part.shape == (len(range(40)[mine]), ROTATED.size)
+            np.testing.assert_array_equal(part.matrix().toarray(), alone.matrix().toarray())
