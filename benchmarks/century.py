@@ -27,6 +27,8 @@ import xarray as xr
 from results_table import RESULTS, machine, markdown_table, process_peak, write_text
 from untrained import demo, normaliser
 
+from graphdown.unfinished import Journal, Plan
+
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years
 POLL_S = 0.1
@@ -158,12 +160,8 @@ class Moment:
 
 def share_made(part: Path) -> float:
     """Return the share of the days that is counted as made."""
-    try:
-        plan = json.loads((part / "plan.json").read_text(encoding="utf-8"))
-        journal = json.loads((part / "1-of-1.json").read_text(encoding="utf-8"))
-    except OSError:
-        return 0.0
-    return float(min(journal["done"] * plan["length"] / plan["days"], 1.0))
+    plan, journal = Plan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
+    return min(journal.done * plan.length / plan.days, 1.0) if plan else 0.0
 
 
 def checked(folder: Path, rng: np.random.Generator) -> dict:
