@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
+NO_SQUARE = 1e-13  # of the largest: nothing but rounding
+
 
 def without_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return values [T, ...] in float64 with the mean in place of missing ones, and the mean.
@@ -33,13 +35,13 @@ class Design:
     """The eigendecomposition of a predictor table, which serves every predictand and penalty.
 
     With the centred table X = U S V' the ridge coefficients for the predictand y and the penalty
-    k are V diag(s / (s^2 + k)) U' y (Hoerl and Kennard 1970, Technometrics 12). They are kept as
-    basis diag(1 / (s^2 + k)) left' y; the smaller of X'X and XX' is decomposed.
+    k are V diag(1 / (s^2 + k)) (XV)' y (Hoerl and Kennard 1970, Technometrics 12). The smaller of
+    X'X and XX' is decomposed.
 
     Attributes:
         mean: column means [P].
-        basis: [P, K], V or X'U.
-        left: [T, K], XV or U.
+        basis: V [P, K]; 0 where s is.
+        left: XV [T, K].
         squares: eigenvalues s^2 [K], not negative.
     """
 
@@ -55,12 +57,13 @@ class Design:
         centred = table - mean
         days, columns = centred.shape
         if columns <= days:
-            squares, vectors = eigh(centred.T @ centred)
-            basis, left = vectors, centred @ vectors
-        else:
-            squares, vectors = eigh(centred @ centred.T)
-            basis, left = centred.T @ vectors, vectors
-        return cls(mean, basis, left, np.maximum(squares, 0.0))
+            squares, basis = eigh(centred.T @ centred)
+            return cls(mean, basis, centred @ basis, np.maximum(squares, 0.0))
+        squares, vectors = eigh(centred @ centred.T)
+        squares = np.where(squares > NO_SQUARE * squares.max(), squares, 0.0)
+        values = np.sqrt(squares)
+        inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+        return cls(mean, centred.T @ vectors * inverse, vectors * values, squares)
 
     def rotate(self, table: np.ndarray) -> np.ndarray:
         """Return a predictor table [T, P] in the design's basis: [T, K]."""
@@ -70,6 +73,12 @@ class Design:
         """Project predictands [T, N] without missing values, for any penalty later."""
         mean = predictands.mean(axis=0, dtype=np.float64)
         return Fit(self, mean, self.left.T @ (predictands - mean))
+
+    def fit_with_own(self, predictands: np.ndarray, own: np.ndarray) -> "FitWithOwn":
+        """Project predictands [T, N] and a further predictor of each of them [T, N]."""
+        y, z = (values - values.mean(axis=0) for values in (predictands, own))
+        square, product = (z * z).sum(axis=0), (z * y).sum(axis=0)
+        return FitWithOwn(self.fit(predictands), self.fit(own), square, product)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +97,53 @@ class Fit:
 
     def coefficients(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the coefficients [P, N] and constants [N] for a positive penalty."""
-        coefficients = self.design.basis @ self._shrunk(penalty)
+        coefficients = self.design.basis @ self.shrunk(penalty)
         return coefficients, self.mean - self.design.mean @ coefficients
 
     def predict(self, rotated: np.ndarray, penalty: float) -> np.ndarray:
         """Return predictions [T, N] from a table in the design's basis (see `Design.rotate`)."""
-        return self.mean + rotated @ self._shrunk(penalty)
+        return self.mean + rotated @ self.shrunk(penalty)
 
-    def _shrunk(self, penalty: float) -> np.ndarray:
+    def shrunk(self, penalty: float) -> np.ndarray:
+        """Return the coefficients [K, N] in the design's basis."""
         return self.projection / (self.design.squares + penalty)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class FitWithOwn:
+    """Predictands that a further predictor each explains, without penalty, beside the design.
+
+    By the partitioned normal equations (Frisch and Waugh 1933, Econometrica 1), its factor is the
+    regression of what the penalised one leaves of the predictand on what it leaves of the
+    predictor.
+
+    Attributes:
+        of_predictand, of_own: their projections on the design.
+        square, product: sums over the days [N] of the further predictor's square, and of its
+            product with the predictand, both without their means.
+    """
+
+    of_predictand: Fit
+    of_own: Fit
+    square: np.ndarray
+    product: np.ndarray
+
+    def factors(self, penalty: float) -> np.ndarray:
+        """Return the factor [N] of each further predictor; 0 of one that tells nothing."""
+        y, z = self.of_predictand.projection, self.of_own.shrunk(penalty)
+        left = self.square - (self.of_own.projection * z).sum(axis=0)
+        both = self.product - (y * z).sum(axis=0)
+        tells = left > NO_SQUARE * self.square
+        return np.divide(both, left, out=np.zeros_like(both), where=tells)
+
+    def coefficients(self, penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the coefficients [P, N], the factors [N] and the constants [N]."""
+        factors = self.factors(penalty)
+        slopes, constants = self.of_predictand.coefficients(penalty)
+        of_own, own_constants = self.of_own.coefficients(penalty)
+        return slopes - factors * of_own, factors, constants - factors * own_constants
+
+    def predict(self, rotated: np.ndarray, own: np.ndarray, penalty: float) -> np.ndarray:
+        """Return predictions [T, N] from a table in the design's basis, and own predictors."""
+        left = own - self.of_own.predict(rotated, penalty)
+        return self.of_predictand.predict(rotated, penalty) + self.factors(penalty) * left

@@ -127,13 +127,14 @@ class TargetEmbedding(nnx.Module):
 class TargetRegression(nnx.Module):
     """A linear regression for each target node on the predictors at the mesh nodes around it.
 
-    It is fitted in closed form before training and held fixed, so that the network learns what
-    is left.
+    What is corrected enters too, since interpolation serves some nodes better than others. It is
+    fitted in closed form before training and held fixed, so that the network learns what is left.
     """
 
     def __init__(self, nodes: int, around: int, predictors: int, targets: int) -> None:
-        """Create coefficients and constants of zero."""
+        """Create coefficients, factors and constants of zero."""
         self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
+        self.factors = nnx.Param(jnp.zeros((nodes, targets)))
         self.constants = nnx.Param(jnp.zeros((nodes, targets)))
 
     def __call__(self, at_mesh: Array, around: Array, nodes: Array | None = None) -> Array:
@@ -149,6 +150,16 @@ class TargetRegression(nnx.Module):
             for values in (self.coefficients, self.constants)
         )
         return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes) + constants[:, None]
+
+    def rescaled(self, corrected: Array, nodes: Array | None = None) -> Array:
+        """Return what is corrected [Nt, B, targets] with what each node's factor adds to it.
+
+        Args:
+            corrected: in the space of the corrections.
+            nodes: which target nodes these are [Nt], None for all.
+        """
+        factors = of_nodes(jax.lax.stop_gradient(self.factors[...]), nodes)
+        return corrected * (1.0 + factors[:, None])
 
 
 class Downscaler(nnx.Module):

@@ -82,6 +82,8 @@ def outputs(
     known = None if graph.patterns is None else graph.patterns.standardise(base)
     made = network(standardise(scales, values), forcings, graph, known, noise)
     corrected = transformed(base, network.readout.transforms)
+    if network.regression is not None:
+        corrected = network.regression.rescaled(corrected, graph.nodes)
     corrected = corrected + made[..., : base.shape[-1]] * scales.scale
     corrected = network.readout.conserved(corrected)
     if network.readout.further:

@@ -37,9 +37,10 @@ class ModelSpec:
         target_channels: width of the states at target nodes.
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
-        target_regression: mesh nodes around each target node whose predictors enter a linear
-            regression of that node's own, fitted before training; the network corrects it. It
-            binds as the embedding does; 0 leaves it out.
+        target_regression: mesh nodes around each target node whose predictors, penalised, enter a
+            linear regression of that node's own beside what is interpolated to it; it is fitted
+            before training, and the network corrects it. It binds as the embedding does; 0 leaves
+            it out.
         regression_targets: the targets that have the regression, by name; all if not given. It
             learns the biases of the sources it is fitted to, which one that was not may not share.
         modes: empirical orthogonal functions of the training fields, by which the targets are

@@ -191,6 +191,7 @@ class Trainer(Run):
             )
             has_one = jnp.asarray(regressed(experiment.model, experiment.targets))
             network.regression.coefficients[...] = jnp.asarray(fitted.slopes) * has_one
+            network.regression.factors[...] = jnp.asarray(fitted.factors) * has_one
             network.regression.constants[...] = jnp.asarray(fitted.constants) * has_one
         self.params: Any
         self.graphdef, self.params = nnx.split(network)

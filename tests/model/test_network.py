@@ -40,6 +40,7 @@ def test_an_untrained_network_corrects_nothing(untrained, listing):
     assert np.all(untrained.own.bias[...] == 0.0)
     assert np.any(untrained.own.numbers[...] != 0.0)
     assert np.all(untrained.regression.coefficients[...] == 0.0)
+    assert np.all(untrained.regression.factors[...] == 0.0)
     assert np.all(untrained.regression.constants[...] == 0.0)
 
 
@@ -142,6 +143,15 @@ def test_a_regression_by_hand():
     assert made.tolist() == [[[10.0 + 1.0 + 4.0]], [[20.0 + 2.0 + 10.0 + 3.0]]]
 
 
+def test_the_factor_of_each_node_scales_what_is_corrected():
+    regression = TargetRegression(nodes=3, around=1, predictors=1, targets=1)
+    regression.factors[...] = jnp.array([[0.0], [-0.25], [1.0]])
+    corrected = jnp.array([[[8.0], [4.0]]] * 3)
+    assert regression.rescaled(corrected)[..., 0].tolist() == [[8.0, 4.0], [6.0, 3.0], [16.0, 8.0]]
+    some = regression.rescaled(corrected[:2], jnp.array([2, 1]))
+    assert some[..., 0].tolist() == [[16.0, 8.0], [6.0, 3.0]]
+
+
 def test_the_regression_of_each_node_is_added_to_the_output(bound, graph, listing):
     silent = nnx.clone(bound)
     silent.regression.coefficients[...] *= 0.0
@@ -189,6 +199,6 @@ def test_no_parameter_depends_on_a_grid_unless_it_is_bound_to_the_target():
     differing = {name for name in small if small[name] != large[name]}
     assert differing == {
         *("own.numbers", "own.readout", "own.bias"),
-        *("regression.coefficients", "regression.constants"),
+        *("regression.coefficients", "regression.factors", "regression.constants"),
     }
     assert all(large[name][0] == 1000 for name in differing)

@@ -35,9 +35,9 @@ def one_penalty(monkeypatch):
 
 
 def tables(trainer, samples):
-    """Channels at the mesh [days, Nm, C] and normalised corrections [days, Nt, T]."""
+    """Channels at the mesh [days, Nm, C]; interpolations and corrections, scaled [days, Nt, T]."""
     n = trainer.normaliser
-    channels, corrections = [], []
+    channels, interpolations, corrections = [], [], []
     for part in samples:
         grid = GRIDS[part.name]
         values = part.source[:, : grid.size].astype(np.float64)
@@ -47,8 +47,14 @@ def tables(trainer, samples):
         own = bilinear(grid, FINE)
         channels.append(np.stack([mesh.apply(x[..., c]) for c in range(4)], axis=-1))
         made = np.stack([own.apply(values[..., t]) for t in (0, 1)], axis=-1)
+        interpolations.append(made / np.asarray(n.scale))
         corrections.append((part.fine - made) / np.asarray(n.scale))
-    return np.concatenate(channels), np.concatenate(corrections)
+    return tuple(map(np.concatenate, (channels, interpolations, corrections)))
+
+
+def units(channels):
+    """Deviation of each channel from day to day, as columns around a node have it."""
+    return np.tile(channels.std(axis=0).mean(axis=0), AROUND)
 
 
 def columns(trainer, channels, node):
@@ -56,37 +62,45 @@ def columns(trainer, channels, node):
     return channels[:, around].reshape(len(channels), -1)
 
 
-def solved(x, y, penalty):
-    """Slopes [P, T] and constants [T] by the normal equations."""
-    z = x - x.mean(axis=0)
-    slopes = np.linalg.solve(z.T @ z + penalty * np.eye(z.shape[1]), z.T @ (y - y.mean(axis=0)))
-    return slopes, y.mean(axis=0) - x.mean(axis=0) @ slopes
+def solved(x, own, y, penalty, unit):
+    """Slopes [P, T], factors [T] and constants [T] by the normal equations of each target."""
+    each = []
+    for target in (0, 1):
+        table = np.column_stack([x / unit, own[:, target]])
+        z, wanted = table - table.mean(axis=0), y[:, target] - y[:, target].mean()
+        penalties = np.diag([*np.full(x.shape[1], penalty), 0.0])
+        slopes = np.linalg.solve(z.T @ z + penalties, z.T @ wanted)
+        constant = y[:, target].mean() - table.mean(axis=0) @ slopes
+        each.append([*slopes[:-1] / unit, slopes[-1], constant])
+    *slopes, factors, constants = np.transpose(each)
+    return np.array(slopes), factors, constants
 
 
-def assert_solved(fitted, node, x, y, penalty, atol=2e-5):
-    slopes, constants = solved(x, y, penalty)
+def assert_solved(fitted, node, x, own, y, penalty, unit, atol=2e-4):
+    slopes, factors, constants = solved(x, own[:, node], y[:, node], penalty, unit)
     np.testing.assert_allclose(fitted.slopes[node].reshape(-1, 2), slopes, atol=atol)
-    np.testing.assert_allclose(fitted.constants[node], constants, atol=atol)
+    np.testing.assert_allclose(fitted.factors[node], factors, atol=atol)
+    np.testing.assert_allclose(fitted.constants[node], constants, atol=100 * atol)
 
 
 def test_regression_solves_the_normal_equations_of_each_node(trainer, parts, one_penalty):
     fitted = fit_target_regression(*parts)
-    channels, corrections = tables(trainer, trainer.samples)
+    channels, own, corrections = tables(trainer, trainer.samples)
     assert len(channels) == 2 * 59
     assert fitted.slopes.shape == (144, AROUND, 4, 2)
-    assert fitted.slopes.dtype == fitted.constants.dtype == np.float32
+    assert fitted.slopes.dtype == fitted.factors.dtype == fitted.constants.dtype == np.float32
     for node in range(0, 144, 11):
         x = columns(trainer, channels, node)
-        assert_solved(fitted, node, x, corrections[:, node], one_penalty)
+        assert_solved(fitted, node, x, own, corrections, one_penalty, units(channels))
 
 
 def test_more_columns_than_days_are_solved_too(trainer, parts, one_penalty):
     few = [replace(p, source=p.source[:5], fine=p.fine[:5]) for p in trainer.samples]
     fitted = fit_target_regression(few, *parts[1:])
-    channels, corrections = tables(trainer, few)
+    channels, own, corrections = tables(trainer, few)
     for node in NODES:
         x = columns(trainer, channels, node)
-        assert_solved(fitted, node, x, corrections[:, node], one_penalty)
+        assert_solved(fitted, node, x, own, corrections, one_penalty, units(channels))
 
 
 def noisy(samples):
@@ -102,42 +116,45 @@ def noisy(samples):
 def test_penalty_of_each_target_is_the_best_on_the_validation_days(trainer, parts):
     train, validation = noisy(trainer.samples), trainer.validation
     fitted = fit_target_regression(train, validation, parts[2])
-    x, y = tables(trainer, train)
-    further_x, further_y = tables(trainer, validation)
-    errors = np.zeros((len(PENALTIES), 2))
+    x, own, y = tables(trainer, train)
+    further_x, further_own, further_y = tables(trainer, validation)
+    errors, unit = np.zeros((len(PENALTIES), 2)), units(x)
     for node in range(144):
-        own, further = columns(trainer, x, node), columns(trainer, further_x, node)
+        around, further = columns(trainer, x, node), columns(trainer, further_x, node)
         for k, penalty in enumerate(PENALTIES):
-            slopes, constants = solved(own, y[:, node], penalty)
-            errors[k] += ((further @ slopes + constants - further_y[:, node]) ** 2).sum(axis=0)
+            slopes, factors, constants = solved(around, own[:, node], y[:, node], penalty, unit)
+            made = further @ slopes + factors * further_own[:, node] + constants
+            errors[k] += ((made - further_y[:, node]) ** 2).sum(axis=0)
     best = errors.argmin(axis=0)
-    assert best.min() > 0 and best[0] < best[1]
+    assert best[0] < best[1]
     np.testing.assert_array_equal(fitted.penalty, np.asarray(PENALTIES)[best])
     for target in (0, 1):
         penalty = fitted.penalty[target]
-        slopes, constants = solved(columns(trainer, x, 37), y[:, 37], penalty)
-        own = fitted.slopes[37].reshape(-1, 2)[:, target]
-        np.testing.assert_allclose(own, slopes[:, target], atol=1e-3)
-        np.testing.assert_allclose(fitted.constants[37, target], constants[target], atol=1e-3)
+        expected = solved(columns(trainer, x, 37), own[:, 37], y[:, 37], penalty, unit)
+        slopes = fitted.slopes[37].reshape(-1, 2)[:, target]
+        np.testing.assert_allclose(slopes, expected[0][:, target], atol=1e-3)
+        np.testing.assert_allclose(fitted.factors[37, target], expected[1][target], atol=1e-3)
 
 
-def warmed(x, y, trainer, offsets):
+def warmed(x, own, y, trainer, offsets):
     """Each day once for each offset, its air temperature warmer and its correction the same."""
-    step = np.tile([1.0 / trainer.normaliser.std[0], 0.0, 0.0, 0.0], AROUND)
-    copies = [x + offset * step for offset in offsets]
-    return np.concatenate(copies), np.concatenate([y] * len(offsets))
+    n = trainer.normaliser
+    step = np.tile([1.0 / n.std[0], 0.0, 0.0, 0.0], AROUND)
+    further = np.array([1.0 / n.scale[0], 0.0])
+    copies = [(x + offset * step, own + offset * further, y) for offset in offsets]
+    return tuple(map(np.concatenate, zip(*copies, strict=True)))
 
 
 @pytest.mark.parametrize("reach", [3.0, 30.0])
 def test_warming_has_the_effect_that_many_warmed_copies_have(trainer, parts, one_penalty, reach):
     fitted = fit_target_regression(*parts, (-reach, reach))
     plain = fit_target_regression(*parts)
-    channels, corrections = tables(trainer, trainer.samples)
+    channels, own, corrections = tables(trainer, trainer.samples)
     offsets = reach * (2 * (np.arange(400) + 0.5) / 400 - 1)
     for node in NODES:
-        x, y = columns(trainer, channels, node), corrections[:, node]
-        x, y = warmed(x, y, trainer, offsets)
-        assert_solved(fitted, node, x, y, one_penalty * len(offsets), atol=5e-5)
+        days = warmed(columns(trainer, channels, node), own, corrections, trainer, offsets)
+        penalty = one_penalty * len(offsets)
+        assert_solved(fitted, node, *days, penalty, units(channels), atol=5e-4)
     assert np.abs(fitted.slopes - plain.slopes).max() > 0.05
 
 
@@ -145,7 +162,8 @@ def test_a_warming_that_is_not_symmetric_changes_the_slopes_alike(trainer, parts
     fitted = fit_target_regression(*parts, (-2.0, 5.0))
     shifted = fit_target_regression(*parts, (-3.5, 3.5))
     np.testing.assert_allclose(fitted.slopes, shifted.slopes, atol=1e-6)
-    np.testing.assert_allclose(fitted.constants, shifted.constants, atol=1e-6)
+    np.testing.assert_allclose(fitted.factors, shifted.factors, atol=1e-6)
+    np.testing.assert_allclose(fitted.constants, shifted.constants, atol=1e-4)
 
 
 def test_missing_days_of_a_target_node_count_as_its_mean(trainer, parts, one_penalty):
@@ -154,10 +172,9 @@ def test_missing_days_of_a_target_node_count_as_its_mean(trainer, parts, one_pen
     fine[10:30, 37, 0] = np.nan
     gappy = [replace(trainer.samples[0], fine=fine), trainer.samples[1]]
     fitted = fit_target_regression(gappy, *parts[1:])
-    channels, corrections = tables(trainer, gappy)
-    y = corrections[:, 37]
+    channels, own, y = tables(trainer, gappy)
     y = np.where(np.isnan(y), np.nanmean(y, axis=0), y)
-    assert_solved(fitted, 37, columns(trainer, channels, 37), y, one_penalty)
+    assert_solved(fitted, 37, columns(trainer, channels, 37), own, y, one_penalty, units(channels))
     np.testing.assert_array_equal(fitted.slopes[:37], whole.slopes[:37])
     np.testing.assert_array_equal(fitted.slopes[38:], whole.slopes[38:])
 
@@ -169,7 +186,8 @@ def test_a_target_node_that_is_always_missing_gets_zeros(trainer, parts):
         fine[:, 5, 1] = np.nan
         gappy.append(replace(part, fine=fine))
     fitted = fit_target_regression(gappy, gappy, parts[2], (-2.0, 2.0))
-    assert not fitted.slopes[5, ..., 1].any() and fitted.constants[5, 1] == 0.0
+    assert not fitted.slopes[5, ..., 1].any()
+    assert fitted.factors[5, 1] == fitted.constants[5, 1] == 0.0
     assert fitted.slopes[5, ..., 0].any() and fitted.slopes[6, ..., 1].any()
     assert np.isfinite(fitted.slopes).all() and np.isfinite(fitted.constants).all()
 
@@ -178,6 +196,7 @@ def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
     fitted = fit_target_regression(*parts, trainer.experiment.training.warming_offset)
     own = trainer.params["regression"]
     np.testing.assert_array_equal(own["coefficients"][...], fitted.slopes)
+    np.testing.assert_array_equal(own["factors"][...], fitted.factors)
     np.testing.assert_array_equal(own["constants"][...], fitted.constants)
 
 
@@ -185,6 +204,6 @@ def test_targets_that_are_not_named_have_no_regression(two_sources, trainer):
     settings = {"target_regression": AROUND, "regression_targets": ["pr"]}
     own = make_trainer(two_sources, settings).params["regression"]
     every = trainer.params["regression"]
-    for name in ("coefficients", "constants"):
+    for name in ("coefficients", "factors", "constants"):
         np.testing.assert_array_equal(own[name][..., 0], 0.0)
         np.testing.assert_array_equal(own[name][..., 1], every[name][..., 1])
