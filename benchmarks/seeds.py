@@ -15,6 +15,7 @@ import yaml
 from results_table import machine, markdown_table, mean_and_spread, write_text
 
 import graphdown
+from graphdown.baselines import NETWORKS, QUICK
 from graphdown.data import load_data
 from graphdown.study import GNN, evaluate_run
 
@@ -34,11 +35,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--networks", action="store_true", help="also the baselines that take minutes"
+    )
     options = parser.parse_args()
     output = yaml.safe_load(options.experiment.read_text(encoding="utf-8"))["output"]
     parts, seconds = [], []
     for seed in range(options.seeds):
         overrides = [f"seed={seed}", f"output={output}-seed{seed}"]
+        if options.networks:
+            overrides.append(f"baselines={json.dumps([*QUICK, *NETWORKS])}")
         experiment = graphdown.load_experiment(options.experiment, overrides)
         data = load_data(experiment)
         graphdown.train(experiment, data)
@@ -50,6 +56,7 @@ def main() -> None:
 
 def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float]) -> None:
     command = f"python benchmarks/seeds.py {options.experiment} --seeds {options.seeds}"
+    command += " --networks" if options.networks else ""
     lines = [
         f"# {options.experiment.name}: {options.seeds} seeds",
         "",
