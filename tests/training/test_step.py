@@ -68,6 +68,7 @@ def by_hand(trainer, batch, correction):
 def test_loss_is_the_area_weighted_mean_squared_normalised_error(trainer, stepper, batch):
     params = jax.tree.map(jnp.copy, trainer.params)
     params["regression"]["coefficients"][...] *= 0.0
+    params["regression"]["factors"][...] *= 0.0
     params["regression"]["constants"][...] *= 0.0
     result = loss(trainer, stepper, batch, params)
     np.testing.assert_allclose(result, by_hand(trainer, batch, [0.0, 0.0]), rtol=1e-5)
@@ -130,7 +131,7 @@ def test_the_average_of_the_weights_has_a_short_memory_at_first(trainer, stepper
         expected = {k: decay * v + (1 - decay) * params[k] for k, v in expected.items()}
     assert int(state.step) == 4
     for name, value in named_values(state.ema).items():
-        np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
 def trained(trainer, stepper):
@@ -141,7 +142,7 @@ def trained(trainer, stepper):
 
 
 def regression_of(params):
-    names = ("coefficients", "constants")
+    names = ("coefficients", "factors", "constants")
     return [np.asarray(params["regression"][name][...]) for name in names]
 
 
