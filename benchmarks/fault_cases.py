@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 import yaml
 
+from graphdown.unfinished import Journal
 from meshes import Grid
 
 FINE = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 46.0))
@@ -147,11 +148,7 @@ class Downscaling:
         journal = disk / "out.zarr.part" / "1-of-1.json"
         if (disk / "out.zarr").exists():
             return sys.maxsize
-        try:
-            return json.loads(journal.read_text(encoding="utf-8"))["done"]
-        # There is none, or a fault struck it.
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return 0
+        return Journal.read(journal).done
 
     def result(self, disk: Path) -> dict[str, str]:
         """Return hashes of the store's files, but for attributes, which tell when it was made."""

@@ -72,10 +72,10 @@ def fit_target_regression(
     errors = np.zeros((len(PENALTIES), y.shape[-1]))
     for nodes, fit in groups:
         rotated = fit.of_own.design.rotate(_columns(further_x, around[nodes[0]]))
-        interpolated = _flat(further_own[:, nodes])
+        interpolated, wanted = _flat(further_own[:, nodes]), further_y[:, nodes]
         for k, penalty in enumerate(PENALTIES):
-            made = fit.predict(rotated, interpolated, penalty).reshape(*further_y[:, nodes].shape)
-            errors[k] += np.nansum((made - further_y[:, nodes]) ** 2, axis=(0, 1))
+            made = fit.predict(rotated, interpolated, penalty).reshape(wanted.shape)
+            errors[k] += np.nansum((made - wanted) ** 2, axis=(0, 1))
     penalty = np.asarray(PENALTIES)[errors.argmin(axis=0)]
     slopes = np.zeros((*around.shape, x.shape[-1], y.shape[-1]), np.float32)
     factors, constants = (np.zeros(y.shape[1:], np.float32) for _ in range(2))
