@@ -30,12 +30,14 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int)
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     keep_compiled()
     seeds = [] if options.seeds is None else [f"seeds={options.seeds}"]
-    outcome = transfer(load_study(options.study, seeds, options.quick))
+    outcome = transfer(load_study(options.study, seeds, options.quick), jobs=options.jobs)
     words = [str(options.study), *(["--quick"] if options.quick else [])]
     words += [] if options.seeds is None else ["--seeds", str(options.seeds)]
+    words += [] if options.jobs == 1 else ["--jobs", str(options.jobs)]
     command = f"python benchmarks/transfer.py {' '.join(words)}"
     name = options.study.stem + ("_quick" if options.quick else "")
     lines = text(outcome, command)

@@ -114,7 +114,11 @@ def finetune(
 
 
 def transfer(
-    study: "str | Path | Study", *, quick: bool = False, overrides: Sequence[str] = ()
+    study: "str | Path | Study",
+    *,
+    quick: bool = False,
+    overrides: Sequence[str] = (),
+    jobs: int = 1,
 ) -> "Outcome":
     """Do a transfer study: strategies x train-on sets x apply-to; see `graphdown.bench`.
 
@@ -125,11 +129,12 @@ def transfer(
         study: the study, or its file.
         quick: the file's own small version.
         overrides: "key.sub=value" strings over the file.
+        jobs: processes to do runs in, see `graphdown.bench.transfer`.
 
     Raises:
-        ExperimentError: the study is wrong, or its folder holds another one.
+        ExperimentError: the study or `jobs` is wrong, or its folder holds another one.
         DataError: a field is missing or wrong.
-        GraphdownError: a training diverged.
+        GraphdownError: a training diverged, or a process was killed.
     """
     from graphdown.bench import Study, load_study
     from graphdown.bench import transfer as run_study
@@ -137,5 +142,5 @@ def transfer(
     if isinstance(study, Study):
         if quick or overrides:
             raise ExperimentError("'quick' and 'overrides' belong to a study's file; give that.")
-        return run_study(study)
-    return run_study(load_study(study, overrides, quick))
+        return run_study(study, jobs=jobs)
+    return run_study(load_study(study, overrides, quick), jobs=jobs)

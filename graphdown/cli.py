@@ -158,20 +158,22 @@ def transfer(
     *,
     quick: bool = False,
     seeds: int | None = None,
+    jobs: int = 1,
     output: Annotated[str, arg(aliases=["-o"])] = "",
     overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
 ) -> None:
     """Measure how well strategies generalise: train on some sources, apply to others.
 
-    Example: graphdown transfer configs/transfer_ensemble.yaml --quick --seeds 1
+    Example: graphdown transfer configs/transfer_ensemble.yaml --quick --seeds 1 --jobs 2
 
     Prints what there is to do and how long it may take; the same command goes on with what was
-    interrupted.
+    interrupted. Started several times, as by a SLURM array, the commands share the runs.
 
     Args:
         study: the study file: strategies, train-on sets, apply-to sources.
         quick: the file's own small version.
         seeds: runs of each cell, instead of the file's number.
+        jobs: processes to do runs in, each on its share of the processor's cores.
         output: the study's folder; empty takes the file's own.
         overrides: key.sub=value, over the file's values.
     """
@@ -183,7 +185,7 @@ def transfer(
     keep_compiled()
     own = [f"seeds={seeds}"] if seeds is not None else []
     own += [f"output={output}"] if output else []
-    outcome = run_study(load_study(study, (*overrides, *own), quick))
+    outcome = run_study(load_study(study, (*overrides, *own), quick), jobs=jobs)
     print("\n".join(findings(outcome)))
     print(f"\nThe page: {outcome.page}")
 

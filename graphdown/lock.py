@@ -15,6 +15,10 @@ HELD = (errno.EAGAIN, errno.EACCES)
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
+class InUseError(GraphdownError):
+    """Another process holds a lock."""
+
+
 @contextmanager
 def locked(file: Path, what: str) -> Iterator[None]:
     """Hold the lock of a file, which is made if it is absent and stays.
@@ -27,7 +31,7 @@ def locked(file: Path, what: str) -> Iterator[None]:
         what: is locked, in words that follow "... is in use".
 
     Raises:
-        GraphdownError: another process holds it.
+        InUseError: another process holds it.
         OSError: the file cannot be made.
     """
     held = _acquired(file, what)
@@ -48,7 +52,7 @@ def _acquired(file: Path, what: str) -> int:
             holder = os.pread(held, 200, 0).decode("utf-8", "replace").strip()
             os.close(held)
             if error.errno in HELD:
-                raise GraphdownError(
+                raise InUseError(
                     f"{what} is in use by {holder or 'another process'}; wait for it or stop it."
                 ) from None
             if error.errno not in UNSUPPORTED:

@@ -59,7 +59,7 @@ class Run:
     def definition(self) -> str:
         """All that its scores depend on, as text."""
         strategy = self.study.strategies[self.task.strategy]
-        start = None if strategy.start is None else self._start.definition
+        start = None if self.start is None else self.start.definition
         experiment = {**experiment_to_dict(self.experiment), "output": ""}
         return json.dumps(
             {
@@ -78,10 +78,15 @@ class Run:
         return self.study.start_of(self.task.strategy)
 
     @property
-    def _start(self) -> "Run":
+    def key(self) -> tuple[Task, int]:
+        """What tells it from the study's other runs."""
+        return self.task, self.seed
+
+    @property
+    def start(self) -> "Run | None":
+        """The run of the study that it goes on from, None for none."""
         start = self.study.strategies[self.task.strategy].start
-        assert start is not None
-        return Run(self.study, Task(start, self.task.train), self.seed)
+        return None if start is None else Run(self.study, Task(start, self.task.train), self.seed)
 
     def stored(self, sources: list[str]) -> xr.Dataset | None:
         """Return the scores on sources if they have all been stored, None if not.
@@ -134,7 +139,8 @@ class Run:
         from graphdown.training import finetune_experiment, train
 
         if self._tuned:
-            run = strategy.run or str(self._start.folder)
+            run = str(self.start.folder) if self.start else strategy.run
+            assert run is not None
             options = {**asdict(strategy.finetune), "years": self.task.years}
             experiment = finetune_experiment(run, experiment, self.folder, **options)
         emulator = train(experiment, _of_sources(data, experiment))
