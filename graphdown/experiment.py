@@ -164,6 +164,8 @@ class TrainingSpec:
             drawn uniformly for each step and predictor; precipitation is multiplied by exp(shift).
         variance_shift: augmentation: largest logarithm of the factor of a predictor's deviations
             from its mean, drawn likewise; precipitation is multiplied by the factor.
+        shifted_variables: the predictors that `mean_shift` and `variance_shift` change, by name;
+            all if not given. It pays to leave out one whose errors are much smaller than others'.
         noise: augmentation: size of independent noise at each node, day and predictor, in standard
             deviations; for precipitation a lognormal factor of mean 1.
         variable_dropout: augmentation: probability, for each day, that one of the experiment's
@@ -190,6 +192,7 @@ class TrainingSpec:
     smoothing_km: float = 0.0
     mean_shift: float = 0.0
     variance_shift: float = 0.0
+    shifted_variables: tuple[str, ...] = ()
     noise: float = 0.0
     variable_dropout: float = 0.0
     losses: dict[str, Literal["mse", "mae", "gamma-weighted", "crps"]] = field(default_factory=dict)
@@ -608,6 +611,7 @@ def _check(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."
         )
+    _check_shifts(experiment, where)
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
     _check_time(experiment, where)
@@ -619,6 +623,21 @@ def _check(experiment: Experiment, where: str) -> None:
         )
     if pretrain is not None:
         _check_pretrain(pretrain, experiment, where)
+
+
+def _check_shifts(experiment: Experiment, where: str) -> None:
+    training = experiment.training
+    for name in training.shifted_variables:
+        if name not in experiment.predictors:
+            raise ExperimentError(
+                f"{where}: 'training.shifted_variables' names {name!r}, which is no predictor; "
+                "drop it there."
+            )
+    if training.shifted_variables and not (training.mean_shift or training.variance_shift):
+        raise ExperimentError(
+            f"{where}: 'training.shifted_variables' is for 'training.mean_shift' and "
+            "'training.variance_shift', which are 0; set one of them, or drop the variables."
+        )
 
 
 def _check_may_lack(experiment: Experiment, where: str) -> None:

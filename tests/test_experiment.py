@@ -90,6 +90,14 @@ WRONG = {
         {("model",): {"channels": 10, "messages": "attention"}},
         ["'model'", "4 attention_heads", "10 channels", "change either"],
     ),
+    "a shift of no predictor": (
+        {("training",): {"mean_shift": 0.1, "shifted_variables": ["zg"]}},
+        ["'training.shifted_variables'", "'zg'", "no predictor", "drop it"],
+    ),
+    "variables without a shift": (
+        {("training",): {"shifted_variables": ["tas"]}},
+        ["'training.shifted_variables'", "'training.mean_shift'", "set one of them"],
+    ),
     "regression of no target": (
         {("model",): {"target_regression": 3, "regression_targets": ["psl"]}},
         ["'model.regression_targets'", "'psl'", "no target", "drop it"],

@@ -48,6 +48,8 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
     variables = variables_of(names)
     own = np.asarray([variables.index(variable_of(name)) for name in names])
     droppable = np.asarray([name in normaliser.may_lack for name in names])
+    chosen = spec.shifted_variables or variables
+    shifting = np.asarray([variable_of(name) in chosen for name in names], np.float32)
 
     def augment(
         values: Array, step: Array, scales: Scaling, smoother: Interpolation | None
@@ -62,7 +64,7 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
             values = smoothed(values, jax.random.uniform(smoothed_by), smoother)
         if spec.mean_shift or spec.variance_shift:
             draw = jax.random.uniform(shifted_by, (2, len(variables)), minval=-1.0, maxval=1.0)
-            draw = draw[:, own]
+            draw = draw[:, own] * shifting
             shift, stretch = spec.mean_shift * draw[0], jnp.exp(spec.variance_shift * draw[1])
             values = shifted(values, shift, stretch, mean, std, positive)
         if spec.noise:

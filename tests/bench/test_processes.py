@@ -145,8 +145,8 @@ def gone(process: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("how", ["parent stopped", "parent killed", "worker killed"])
-def test_a_study_in_two_processes_that_is_killed_leaves_none_behind_and_goes_on(tmp_path, how):
-    raw = {**WORLD, "output": "out", "blocks": {**WORLD["blocks"], **FEW}}
+def test_a_study_that_is_killed_leaves_no_process_behind_and_goes_on(tmp_path, how):
+    raw = {**WORLD, "output": "out", "blocks": FEW}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     with (tmp_path / "said").open("w") as said:
         parent = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=said, stderr=said)
@@ -173,6 +173,8 @@ def test_a_study_in_two_processes_that_is_killed_leaves_none_behind_and_goes_on(
     assert "Traceback" not in text
     if how == "worker killed":
         assert "A process of the study ended with status -9" in text
+    if how != "parent killed":
+        return
     done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "The page: out/report/index.html" in done.stdout
     assert not list((tmp_path / "out" / "runs").rglob("*.lock"))

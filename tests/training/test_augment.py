@@ -127,6 +127,17 @@ def test_errors_of_a_model_are_the_same_on_all_days_of_a_step_and_noise_is_not()
     assert np.abs(np.corrcoef(added) - np.eye(3)).max() < 0.2
 
 
+def test_only_the_chosen_variables_are_shifted():
+    values = fields(3)
+    amounts = {"mean_shift": 0.3, "variance_shift": 0.2}
+    every, some = (
+        np.asarray(augmented(values, **amounts, shifted_variables=names)) for names in ((), ("pr",))
+    )
+    np.testing.assert_array_equal(some[..., 1], every[..., 1])
+    assert np.abs(every[..., 1] - np.asarray(values)[..., 1]).max() > 0.01
+    np.testing.assert_allclose(some[..., [0, 2]], np.asarray(values)[..., [0, 2]], atol=1e-4)
+
+
 def test_draws_depend_on_seed_and_step_and_not_on_the_devices():
     values = fields(4)
     first = augmented(values, **ALL)
