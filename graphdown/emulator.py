@@ -344,7 +344,8 @@ class Emulator:
         names, where = self.normaliser.predictors, "the historical dataset"
         ds = to_canonical(historical, self.needed, units, where, self.may_lack, Notes())
         ds = windowed(ds, self.time)
-        return adjustment_to(reference, climate_of(ds, names, self.geometry.target, where), names)
+        own = climate_of(ds, names, self.geometry.target, where)
+        return adjustment_to(reference, own, names, self.normaliser.standardised)
 
     def dataset(
         self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]

@@ -302,6 +302,9 @@ class Experiment:
             own statistics of that period; an unseen source's are those of fields of the same
             years that `downscale` is given beside the ones to downscale. Errors in mean and
             variance vanish, changes since then are scaled with the variance.
+        standardised_variables: the predictors that "per-source" adjusts, by name; all if not given.
+            It suits variables, such as precipitation, whose errors are larger than the differences
+            between true climates.
         finetune: the trained network to start from; random weights if not given.
         pretrained: the pretraining to start from, see `graphdown pretrain`; the decoder is new.
         pretrain: makes this the experiment of a pretraining, which has no use for `targets`.
@@ -328,6 +331,7 @@ class Experiment:
     )
     may_lack: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
+    standardised_variables: tuple[str, ...] = ()
     finetune: FinetuneSpec | None = None
     pretrained: PretrainedSpec | None = None
     pretrain: PretrainSpec | None = None
@@ -342,6 +346,7 @@ class Experiment:
             predictors=self.time.predictors(self.predictors),
             targets=self.time.targets(self.targets),
             may_lack=self.time.predictors(self.may_lack),
+            standardised_variables=self.time.predictors(self.standardised_variables),
         )
 
     @property
@@ -611,7 +616,7 @@ def _check(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."
         )
-    _check_shifts(experiment, where)
+    _check_adjusted(experiment, where)
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
     _check_time(experiment, where)
@@ -625,19 +630,31 @@ def _check(experiment: Experiment, where: str) -> None:
         _check_pretrain(pretrain, experiment, where)
 
 
-def _check_shifts(experiment: Experiment, where: str) -> None:
+def _check_adjusted(experiment: Experiment, where: str) -> None:
+    """Check which predictors are shifted or standardised."""
     training = experiment.training
-    for name in training.shifted_variables:
-        if name not in experiment.predictors:
-            raise ExperimentError(
-                f"{where}: 'training.shifted_variables' names {name!r}, which is no predictor; "
-                "drop it there."
-            )
-    if training.shifted_variables and not (training.mean_shift or training.variance_shift):
-        raise ExperimentError(
-            f"{where}: 'training.shifted_variables' is for 'training.mean_shift' and "
-            "'training.variance_shift', which are 0; set one of them, or drop the variables."
-        )
+    settings: tuple[tuple[str, Collection[str], bool, str], ...] = (
+        (
+            "training.shifted_variables",
+            training.shifted_variables,
+            bool(training.mean_shift or training.variance_shift),
+            "'training.mean_shift' and 'training.variance_shift', which are 0; set one of them",
+        ),
+        (
+            "standardised_variables",
+            experiment.standardised_variables,
+            experiment.standardise == "per-source",
+            "'standardise: per-source'; set that",
+        ),
+    )
+    for key, names, used, what in settings:
+        for name in names:
+            if name not in experiment.predictors:
+                raise ExperimentError(
+                    f"{where}: {key!r} names {name!r}, which is no predictor; drop it there."
+                )
+        if names and not used:
+            raise ExperimentError(f"{where}: {key!r} is for {what}, or drop the variables.")
 
 
 def _check_may_lack(experiment: Experiment, where: str) -> None:

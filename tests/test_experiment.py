@@ -98,6 +98,14 @@ WRONG = {
         {("training",): {"shifted_variables": ["tas"]}},
         ["'training.shifted_variables'", "'training.mean_shift'", "set one of them"],
     ),
+    "standardised, but no predictor": (
+        {("standardise",): "per-source", ("standardised_variables",): ["zg"]},
+        ["'standardised_variables'", "'zg'", "no predictor", "drop it"],
+    ),
+    "standardised, but shared": (
+        {("standardised_variables",): ["tas"]},
+        ["'standardised_variables'", "'standardise: per-source'", "set that, or drop"],
+    ),
     "regression of no target": (
         {("model",): {"target_regression": 3, "regression_targets": ["psl"]}},
         ["'model.regression_targets'", "'psl'", "no target", "drop it"],

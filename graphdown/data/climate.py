@@ -89,15 +89,22 @@ def mean_climate(climates: list[Climate]) -> Climate:
     return Climate(*(tuple(float(v) for v in part) for part in mean))
 
 
-def adjustment_to(reference: Climate, own: Climate, names: tuple[str, ...]) -> Adjustment:
+def adjustment_to(
+    reference: Climate, own: Climate, names: tuple[str, ...], standardised: tuple[str, ...] = ()
+) -> Adjustment:
     """Return what gives a source's predictors the reference's mean and standard deviation.
 
     Variables that cannot be negative only get its mean, by a factor. The constants are those of a
     period in the past, so that what changes from then on remains, times the factor.
+
+    Args:
+        reference, own: climates.
+        names: of the predictors.
+        standardised: those that are adjusted; all if empty.
     """
     factor, addend = np.ones(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
-        if np.isnan(own.mean[i]):
+        if np.isnan(own.mean[i]) or (standardised and name not in standardised):
             continue
         if is_non_negative(name):
             factor[i] = reference.mean[i] / own.mean[i] if own.mean[i] > 0 else 1.0

@@ -12,7 +12,7 @@ from graphdown.variables import variable_of
 
 LOG_VARIABLES = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
-OPTIONAL = ("source_mean", "source_std", "may_lack")
+OPTIONAL = ("source_mean", "source_std", "may_lack", "standardised")
 AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
 
 
@@ -42,6 +42,7 @@ class Normaliser:
         source_mean, source_std: with `standardise: per-source`, the climate that each source's
             predictors are given before all else, see `graphdown.data.climate`; else empty.
         may_lack: predictors that a source may lack.
+        standardised: the predictors that are given that climate; all if empty.
     """
 
     predictors: tuple[str, ...]
@@ -53,6 +54,7 @@ class Normaliser:
     source_mean: tuple[float, ...] = ()
     source_std: tuple[float, ...] = ()
     may_lack: tuple[str, ...] = ()
+    standardised: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse statistics of another number than names, and such as no data have."""
@@ -80,11 +82,14 @@ class Normaliser:
         """The climate that each source is given, None where sources stay as they are."""
         return Climate(self.source_mean, self.source_std) if self.source_mean else None
 
-    def standardising_to(self, reference: Climate | None) -> "Normaliser":
+    def standardising_to(
+        self, reference: Climate | None, standardised: tuple[str, ...] = ()
+    ) -> "Normaliser":
         """Return the statistics for sources that are given a climate first, or are not."""
         if reference is None:
             return self
-        return replace(self, source_mean=reference.mean, source_std=reference.std)
+        mean, std = reference.mean, reference.std
+        return replace(self, source_mean=mean, source_std=std, standardised=standardised)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""

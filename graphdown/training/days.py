@@ -214,8 +214,8 @@ def adjustments(
         return None, {}
     own = {name: source_climate(data, experiment, name, target) for name in data.sources}
     reference = reference or mean_climate(list(own.values()))
-    names = experiment.predictors
-    return reference, {n: adjustment_to(reference, climate, names) for n, climate in own.items()}
+    wanted = experiment.predictors, experiment.standardised_variables
+    return reference, {n: adjustment_to(reference, c, *wanted) for n, c in own.items()}
 
 
 def fit_statistics(

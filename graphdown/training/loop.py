@@ -162,7 +162,8 @@ class Trainer(Run):
         if before is not None:
             self.normaliser = before.statistics(self.normaliser)
         self.normaliser = replace(
-            self.normaliser.standardising_to(reference), may_lack=experiment.may_lack
+            self.normaliser.standardising_to(reference, experiment.standardised_variables),
+            may_lack=experiment.may_lack,
         )
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km

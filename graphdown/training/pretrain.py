@@ -156,7 +156,10 @@ class Pretrainer(Run):
             _fields(experiment, data, name, region, adjusted.get(name)) for name in data.sources
         ]
         fitted = _statistics([own.train for own in self.fields], experiment.predictors)
-        self.normaliser = replace(fitted.standardising_to(reference), may_lack=experiment.may_lack)
+        self.normaliser = replace(
+            fitted.standardising_to(reference, experiment.standardised_variables),
+            may_lack=experiment.may_lack,
+        )
         shape = NetworkShape(
             self.normaliser.channels,
             len(self.normaliser.mean),

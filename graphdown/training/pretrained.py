@@ -147,6 +147,7 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
             experiment.standardise,
             "shared" if known.reference is None else "per-source",
         ),
+        "standardised_variables": (experiment.standardised_variables, known.standardised),
         **{f"model.{k}": (getattr(experiment.model, k), getattr(found.model, k)) for k in MODEL},
         **{f"graph.{k}": (getattr(experiment.graph, k), getattr(found.graph, k)) for k in GRAPH},
     }
