@@ -25,10 +25,11 @@ def biased(grid):
     return ds
 
 
-def trainer_on(standardise="per-source", **sources):
+def trainer_on(standardise="per-source", chosen=(), **sources):
     data = make_data(**sources)
     experiment = make_experiment("unused", data)
-    return Trainer(replace(experiment, standardise=standardise), data, None)
+    own = replace(experiment, standardise=standardise, standardised_variables=chosen)
+    return Trainer(own, data, None)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,34 @@ def test_an_unseen_source_is_given_the_same_climate_by_its_past(emulator):
     days = changed.sel(time=slice("2001-03-01", "2001-03-05"))
     warm = emulator.downscale(days, historical=source(OTHER).sel(time=PAST))
     assert float((warm["tas"] - made[0]["tas"]).mean()) > 1.0
+
+
+def test_only_the_chosen_predictors_are_given_a_climate(tmp_path):
+    some = trainer_on(chosen=("pr",), a=source(COARSE), b=biased(COARSE))
+    every = trainer_on(a=source(COARSE), b=biased(COARSE))
+    plain = trainer_on("shared", a=source(COARSE), b=biased(COARSE))
+    rain = some.experiment.predictors.index("pr")
+    for own, other, shared in zip(some.samples, every.samples, plain.samples, strict=True):
+        ours, theirs, raw = (np.delete(s.source[:], rain, -1) for s in (own, other, shared))
+        np.testing.assert_array_equal(own.source[:][..., rain], other.source[:][..., rain])
+        np.testing.assert_array_equal(ours, raw)
+        assert np.abs(ours - theirs).max() > 1.0
+    emulator = emulator_of(some)
+    days = biased(OTHER).sel(time=slice("2001-03-01", "2001-03-05"))
+    rainier = days.assign(pr=2.0 * days["pr"])
+    past = biased(OTHER).sel(time=PAST)
+    one = emulator.downscale(days, historical=past)
+    other = emulator.downscale(rainier, historical=past.assign(pr=2.0 * past["pr"]))
+    np.testing.assert_allclose(one["pr"], other["pr"], atol=1e-4)
+    cold = emulator.downscale(days.assign(tas=days["tas"] - 3.0), historical=past)
+    colder = past.assign(tas=past["tas"] - 3.0)  # the past of what is not adjusted does not count
+    again = emulator.downscale(days.assign(tas=days["tas"] - 3.0), historical=colder)
+    np.testing.assert_array_equal(cold["tas"], again["tas"])
+    emulator.save(tmp_path / "run" / "emulator")
+    assert load(tmp_path / "run").normaliser.standardised == ("pr",)
+    given = make_experiment(tmp_path / "tuned", make_data(c=biased(COARSE)))
+    tuned = finetune_experiment(tmp_path / "run", given, tmp_path / "tuned")
+    assert tuned.standardised_variables == ("pr",)
 
 
 def test_the_past_is_asked_for_where_it_is_needed_and_only_there(emulator):
