@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+import jax
 import xarray as xr
 
 from graphdown.bench.clock import Clock
@@ -114,6 +115,8 @@ class Work:
         started = time.monotonic()
         self._take(run, run.scores(self.tasks[run.task], self._data))
         seconds = time.monotonic() - started
+        # JAX keeps all it compiled mapped, and after some 90 networks a process may map no more.
+        jax.clear_caches()
         self._look()
         print(
             f"[{len(self._found)}/{len(self._runs)}] {run.task.label}, seed {run.seed}: "
