@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 import yaml
@@ -96,6 +97,15 @@ def test_what_another_process_holds_is_left_to_it_and_taken_over_when_it_ends(
     told = capsys.readouterr().out.splitlines()
     assert "Waiting for what other processes are at (1 of 4 runs left) ..." in told
     assert first.task.label in told[-1]
+
+
+def test_what_was_compiled_is_freed_after_each_run(tmp_path):
+    double = jax.jit(lambda x: 2 * x)
+    double(1.0)
+    work = Work(study(tmp_path))
+    assert double._cache_size() == 1
+    work.do_next()
+    assert double._cache_size() == 0
 
 
 def test_a_start_comes_before_what_goes_on_from_it(tmp_path):
