@@ -40,7 +40,7 @@ def main() -> None:
     words += [] if options.jobs == 1 else ["--jobs", str(options.jobs)]
     command = f"python benchmarks/transfer.py {' '.join(words)}"
     name = options.study.stem + ("_quick" if options.quick else "")
-    lines = text(outcome, command)
+    lines = text(outcome, command, options.jobs)
     write_text(f"{name}.md", lines)
     tables = {"groups": outcome.groups, "adaptation": outcome.adaptation}
     record = {"command": command, "machine": machine(), "seconds": seconds(outcome)}
@@ -61,7 +61,7 @@ def seconds(outcome: Outcome) -> float:
     return sum(run.attrs[k] for runs in outcome.results.values() for run in runs for k in kinds)
 
 
-def text(outcome: Outcome, command: str) -> list[str]:
+def text(outcome: Outcome, command: str, jobs: int) -> list[str]:
     study = outcome.study
     periods = study.experiment_of(next(iter(study.strategies))).periods
     runs = sum(len(own) for own in outcome.results.values())
@@ -69,7 +69,7 @@ def text(outcome: Outcome, command: str) -> list[str]:
         f"# {study.name}",
         "",
         f"Command: `{command}`. Machine: {machine()}. {runs} runs, "
-        f"{seconds(outcome) / 60:.0f} minutes.",
+        f"together {seconds(outcome) / 60:.0f} minutes, {jobs} at a time.",
         "",
         f"Trained on {' to '.join(periods.train)}, scored on {' to '.join(periods.test)}; the "
         f"signal is the change from {' to '.join(periods.validation)}. Means over {study.seeds} "
