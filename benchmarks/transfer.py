@@ -160,7 +160,7 @@ def picture(outcome: Outcome, path: Path) -> None:
             for strategy, part in new.groupby("strategy", sort=False):
                 axis.plot(part["years"], part["value"], "o-", label=strategy)
             axis.set(xlabel="years of the new source", ylabel=f"RMSE of {variable}")
-            axis.legend(fontsize=7)
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
             labels = unseen["strategy"] + " (" + unseen["trained_on"].astype(str) + ")"
             place = np.arange(len(unseen))[::-1]
