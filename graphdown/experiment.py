@@ -616,7 +616,7 @@ def _check(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."
         )
-    _check_adjusted(experiment, where)
+    _check_names(experiment, where)
     _check_may_lack(experiment, where)
     _check_heads(experiment, where)
     _check_time(experiment, where)
@@ -630,40 +630,56 @@ def _check(experiment: Experiment, where: str) -> None:
         _check_pretrain(pretrain, experiment, where)
 
 
-def _check_adjusted(experiment: Experiment, where: str) -> None:
-    """Check which predictors are shifted or standardised."""
-    training = experiment.training
-    settings: tuple[tuple[str, Collection[str], bool, str], ...] = (
+def _check_names(experiment: Experiment, where: str) -> None:
+    """Check that settings by variable name known ones, and that those they refine are in use."""
+    model, training = experiment.model, experiment.training
+    of_targets: dict[str, Collection[str]] = {
+        "model.heads": model.heads,
+        "model.transforms": model.transforms,
+        "training.losses": training.losses,
+        "model.regression_targets": model.regression_targets,
+    }
+    of_predictors: dict[str, Collection[str]] = {
+        "may_lack": experiment.may_lack,
+        "training.shifted_variables": training.shifted_variables,
+        "standardised_variables": experiment.standardised_variables,
+    }
+    for kind, known, settings in (
+        ("target", experiment.targets, of_targets),
+        ("predictor", experiment.predictors, of_predictors),
+    ):
+        for key, names in settings.items():
+            for name in names:
+                if name not in known:
+                    raise ExperimentError(
+                        f"{where}: {key!r} names {name!r}, which is no {kind}; drop it there."
+                    )
+    refined = (
+        (
+            "model.regression_targets",
+            model.target_regression,
+            "'model.target_regression', which is 0; set that, or drop the targets.",
+        ),
         (
             "training.shifted_variables",
-            training.shifted_variables,
-            bool(training.mean_shift or training.variance_shift),
-            "'training.mean_shift' and 'training.variance_shift', which are 0; set one of them",
+            training.mean_shift or training.variance_shift,
+            "'training.mean_shift' and 'training.variance_shift', which are 0; set one of them, or "
+            "drop the variables.",
         ),
         (
             "standardised_variables",
-            experiment.standardised_variables,
             experiment.standardise == "per-source",
-            "'standardise: per-source'; set that",
+            "'standardise: per-source'; set that, or drop the variables.",
         ),
     )
-    for key, names, used, what in settings:
-        for name in names:
-            if name not in experiment.predictors:
-                raise ExperimentError(
-                    f"{where}: {key!r} names {name!r}, which is no predictor; drop it there."
-                )
-        if names and not used:
-            raise ExperimentError(f"{where}: {key!r} is for {what}, or drop the variables.")
+    for key, used, cure in refined:
+        if (of_targets | of_predictors)[key] and not used:
+            raise ExperimentError(f"{where}: {key!r} is for {cure}")
 
 
 def _check_may_lack(experiment: Experiment, where: str) -> None:
     names, model = experiment.may_lack, experiment.model
     for name in names:
-        if name not in experiment.predictors:
-            raise ExperimentError(
-                f"{where}: 'may_lack' names {name!r}, which is no predictor; drop it there."
-            )
         if name in experiment.targets:
             raise ExperimentError(
                 f"{where}: 'may_lack' names {name!r}, a target, whose prediction starts from the "
@@ -688,18 +704,6 @@ def _check_heads(experiment: Experiment, where: str) -> None:
     rain = {name for name, head in model.heads.items() if head == "bernoulli-gamma"}
     weighted = {name for name, loss in training.losses.items() if loss == "gamma-weighted"}
     scored = {name for name, loss in training.losses.items() if loss == "crps"}
-    settings: tuple[tuple[str, Collection[str]], ...] = (
-        ("model.heads", model.heads),
-        ("model.transforms", model.transforms),
-        ("training.losses", training.losses),
-        ("model.regression_targets", model.regression_targets),
-    )
-    for key, names in settings:
-        for name in names:
-            if name not in experiment.targets:
-                raise ExperimentError(
-                    f"{where}: {key!r} names {name!r}, which is no target; drop it there."
-                )
     for key, kind, chosen in (
         ("model.heads", "bernoulli-gamma", rain),
         ("training.losses", "gamma-weighted", weighted),
@@ -719,11 +723,6 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.losses' names {name!r}, whose head 'bernoulli-gamma' has its "
             "likelihood as loss; drop it there."
-        )
-    if model.regression_targets and not model.target_regression:
-        raise ExperimentError(
-            f"{where}: 'model.regression_targets' is for 'model.target_regression', which is 0; "
-            "set that, or drop the targets."
         )
     if bool(scored) != bool(model.noise):
         raise ExperimentError(

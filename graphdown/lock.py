@@ -41,6 +41,16 @@ def locked(file: Path, what: str) -> Iterator[None]:
         os.close(held)
 
 
+@contextmanager
+def locked_meanwhile(file: Path, what: str) -> Iterator[None]:
+    """As `locked`, but the file is removed in the end."""
+    with locked(file, what):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
 def _acquired(file: Path, what: str) -> int:
     import fcntl
 

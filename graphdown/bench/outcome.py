@@ -80,14 +80,16 @@ def transfer(study: Study, data: ExperimentData | None = None, jobs: int = 1) ->
     work.describe()
     if jobs > 1 and work.left:
         in_processes(study, min(jobs, len(work.left)))
+        work.look()
     work.finish()
-    scored = {task: Scored.of(own) for task, own in work.results.items()}
+    results = work.results
+    scored = {task: Scored.of(own) for task, own in results.items()}
     tables = {name: make(work.cells, scored) for name, make in TABLES.items()}
     folder = Path(study.output)
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    scores_dataset(work.results).to_netcdf(folder / "scores.nc", engine="netcdf4")
+    scores_dataset(results).to_netcdf(folder / "scores.nc", engine="netcdf4")
     page = folder / "report" / "index.html"
-    outcome = Outcome(study, work.cells, work.results, page=page, **tables)
+    outcome = Outcome(study, work.cells, results, page=page, **tables)
     write_page(outcome)
     return outcome

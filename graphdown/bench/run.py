@@ -108,10 +108,7 @@ class Run:
         return scores.sel(source=sources) if set(sources) <= set(there) else None
 
     def scores(self, sources: list[str], data: ExperimentData) -> xr.Dataset:
-        """Return the scores on sources, from the folder or by learning and applying."""
-        found = self.stored(sources)
-        if found is not None:
-            return found
+        """Learn, apply, and return and store the scores on sources."""
         started = time.monotonic()
         methods = self._learned(data)
         learned = time.monotonic() - started

@@ -12,7 +12,7 @@ from graphdown.bench.plan import Cell, Task, cells_of, scored_on, seeds_of, with
 from graphdown.bench.run import Run
 from graphdown.bench.spec import Study
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.lock import InUseError, locked
+from graphdown.lock import InUseError, locked_meanwhile
 
 LOOK_AGAIN_S = 1.0  # while other processes are at the runs that are left
 
@@ -47,7 +47,7 @@ class Work:
         # Seed by seed: neighbours are unlike then, so processes do not compile the same at once.
         every = (Run(study, task, seed) for task in self.tasks for seed in seeds_of(study, task))
         self._runs = sorted(every, key=lambda run: run.seed)
-        self._look()
+        self.look()
 
     @property
     def results(self) -> dict[Task, list[xr.Dataset]]:
@@ -91,7 +91,7 @@ class Work:
                 )
             waiting = True
             time.sleep(LOOK_AGAIN_S)
-            self._look()
+            self.look()
 
     def do_next(self) -> bool:
         """Do the first run that can be done now; tell whether there was one."""
@@ -117,14 +117,14 @@ class Work:
         seconds = time.monotonic() - started
         # JAX keeps all it compiled mapped, and after some 90 networks a process may map no more.
         jax.clear_caches()
-        self._look()
+        self.look()
         print(
             f"[{len(self._found)}/{len(self._runs)}] {run.task.label}, seed {run.seed}: "
             f"{seconds:.0f} s; {self._to_go}",
             flush=True,
         )
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Read what has been stored meanwhile."""
         for run in self.left:
             scores = run.stored(self.tasks[run.task])
@@ -147,11 +147,10 @@ def _claimed(run: Run) -> Iterator[bool]:
     claim.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as holding:
         try:
-            holding.enter_context(locked(claim, f"The run {str(run.folder)!r}"))
+            holding.enter_context(locked_meanwhile(claim, f"The run {str(run.folder)!r}"))
         except InUseError:
             yield False
             return
-        holding.callback(claim.unlink, missing_ok=True)
         yield True
 
 

@@ -82,6 +82,11 @@ class Normaliser:
         """The climate that each source is given, None where sources stay as they are."""
         return Climate(self.source_mean, self.source_std) if self.source_mean else None
 
+    @property
+    def standardise(self) -> str:
+        """How sources are standardised, as `Experiment.standardise` has it."""
+        return "per-source" if self.source_mean else "shared"
+
     def standardising_to(
         self, reference: Climate | None, standardised: tuple[str, ...] = ()
     ) -> "Normaliser":

@@ -64,7 +64,7 @@ def finetune_experiment(
     raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
     raw["may_lack"] = list(emulator.may_lack)
     raw["time"] = dataclasses.asdict(emulator.time)
-    raw["standardise"] = _standardise(emulator)
+    raw["standardise"] = emulator.normaliser.standardise
     raw["standardised_variables"] = list(variables_of(emulator.normaliser.standardised))
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
@@ -146,7 +146,7 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "model": (experiment.model, emulator.model),
         "graph": (experiment.graph, emulator.geometry.spec),
         "may_lack": (experiment.by_steps.may_lack, emulator.normaliser.may_lack),
-        "standardise": ((experiment.standardise,), (_standardise(emulator),)),
+        "standardise": ((experiment.standardise,), (emulator.normaliser.standardise,)),
         "standardised_variables": (
             experiment.by_steps.standardised_variables,
             emulator.normaliser.standardised,
@@ -154,10 +154,6 @@ def pretrained(experiment: Experiment) -> Emulator | None:
     }
     check_same(spec, "finetune", pairs)
     return emulator
-
-
-def _standardise(emulator: Emulator) -> str:
-    return "shared" if emulator.normaliser.reference is None else "per-source"
 
 
 def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:

@@ -27,12 +27,11 @@ def held(run: Path) -> Iterator[None]:
     with ExitStack() as holding:
         try:
             run.mkdir(parents=True, exist_ok=True)
-            holding.enter_context(lock.locked(path, f"The run {str(run)!r}"))
+            holding.enter_context(lock.locked_meanwhile(path, f"The run {str(run)!r}"))
         except OSError as error:
             there = next(folder for folder in path.absolute().parents if folder.is_dir())
             raise ExperimentError(
                 f"'output' names {str(run)!r}, which cannot be written to "
                 f"({reason(error, there)}); choose another."
             ) from None
-        holding.callback(path.unlink, missing_ok=True)
         yield

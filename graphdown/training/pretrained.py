@@ -143,10 +143,7 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
     pairs = {
         "predictors": (experiment.predictors, known.predictors),
         "may_lack": (experiment.may_lack, known.may_lack),
-        "standardise": (
-            experiment.standardise,
-            "shared" if known.reference is None else "per-source",
-        ),
+        "standardise": (experiment.standardise, known.standardise),
         "standardised_variables": (experiment.standardised_variables, known.standardised),
         **{f"model.{k}": (getattr(experiment.model, k), getattr(found.model, k)) for k in MODEL},
         **{f"graph.{k}": (getattr(experiment.graph, k), getattr(found.graph, k)) for k in GRAPH},

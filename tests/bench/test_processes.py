@@ -118,11 +118,9 @@ def test_a_start_comes_before_what_goes_on_from_it(tmp_path):
 
 
 def test_what_a_process_could_not_do_is_told_by_the_first_one(tmp_path):
-    experiment = {**WORLD["experiment"], "data": {**WORLD["experiment"]["data"]}}
-    experiment["data"] = {
-        "target": {"files": [str(tmp_path / "absent.nc")]},
-        "sources": [{"name": n, "files": [str(tmp_path / "absent.nc")]} for n in "ABD"],
-    }
+    absent = {"files": [str(tmp_path / "absent.nc")]}
+    data = {"target": absent, "sources": [{"name": n, **absent} for n in "ABD"]}
+    experiment = {**WORLD["experiment"], "data": data}
     with pytest.raises(DataError, match=r"absent\.nc"):
         transfer(study(tmp_path / "study", experiment=experiment), jobs=2)
 
