@@ -2,22 +2,31 @@
 
 Example: python benchmarks/seeds.py configs/iberia.yaml --seeds 3
 
-Runs go to <output>-seed<k> and are continued or reused if they exist. The table and the figures go
-to benchmarks/results/<experiment file's name>.md and .json.
+Runs go to <output>-seed<k> and are continued or reused if they exist. The tables and the figures
+go to benchmarks/results/<experiment file's name>.md and .json. A second table tells how far each
+method is from graphdown on the same days, with intervals over months (or years, where there are
+ten) and seeds.
 """
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 import yaml
 from results_table import machine, markdown_table, mean_and_spread, write_text
 
 import graphdown
 from graphdown.baselines import NETWORKS, QUICK
+from graphdown.bench.page import interval_text
+from graphdown.bench.summary import Values
 from graphdown.data import load_data
-from graphdown.study import GNN, evaluate_run
+from graphdown.evaluation import Case, score_cases
+from graphdown.evaluation.bootstrap import DRAWN, bootstrap
+from graphdown.study import GNN, make_cases
 
 MEASURES = (
     "rmse",
@@ -29,6 +38,8 @@ MEASURES = (
     "signal_mean_bias",
     "signal_rmse",
 )
+COMPARED = tuple(m for m in DRAWN if m != "mean_bias")  # a signed one is not lower where better
+DRAWS = 200
 
 
 def main() -> None:
@@ -40,7 +51,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     output = yaml.safe_load(options.experiment.read_text(encoding="utf-8"))["output"]
-    parts, seconds = [], []
+    parts, seconds, drawn = [], [], []
     for seed in range(options.seeds):
         overrides = [f"seed={seed}", f"output={output}-seed{seed}"]
         if options.networks:
@@ -48,13 +59,47 @@ def main() -> None:
         experiment = graphdown.load_experiment(options.experiment, overrides)
         data = load_data(experiment)
         graphdown.train(experiment, data)
-        scores, _ = evaluate_run(experiment.output, data)
-        parts.append(scores.assign(seed=seed))
+        cases = make_cases(experiment, data, graphdown.load(experiment.output))
+        parts.append(score_cases(cases).assign(seed=seed))
+        drawn.append({(case.name, m): draws(case, m) for case in cases for m in case.predictions})
         seconds.append(float(pd.read_csv(f"{experiment.output}/metrics.csv")["seconds"].max()))
-    write(options, pd.concat(parts), seconds)
+    write(options, pd.concat(parts), differences(pd.concat(parts), drawn), seconds)
 
 
-def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float]) -> None:
+def draws(case: Case, method: str) -> xr.Dataset:
+    reference = case.reference and (case.reference[0][method], case.reference[1])
+    return bootstrap(case.predictions[method], case.truth, reference, DRAWS)
+
+
+def differences(
+    scores: pd.DataFrame, drawn: Sequence[Mapping[tuple[str, str], xr.Dataset]]
+) -> pd.DataFrame:
+    """Return each method's measures minus graphdown's, seed by seed and draw by draw."""
+    wanted = scores[scores["measure"].isin(COMPARED)]
+
+    def values(case: str, variable: str, measure: str, method: str) -> Values:
+        own = wanted.query(
+            "case == @case and variable == @variable and measure == @measure and method == @method"
+        )
+        resampled = [of[case, method][measure].sel(variable=variable).values for of in drawn]
+        return Values(own.sort_values("seed")["value"].to_numpy(), np.stack(resampled))
+
+    keys = ["case", "variable", "measure", "method", "units"]
+    rows = []
+    for case, variable, measure, method, units in wanted[keys].drop_duplicates().values:
+        if method != GNN:
+            than = values(case, variable, measure, GNN)
+            found = (values(case, variable, measure, method) - than).columns("difference")
+            rows.append([case, variable, measure, method, units, *found.values()])
+    return pd.DataFrame(rows, columns=[*keys, *found])
+
+
+def write(
+    options: argparse.Namespace,
+    scores: pd.DataFrame,
+    beside: pd.DataFrame,
+    seconds: list[float],
+) -> None:
     command = f"python benchmarks/seeds.py {options.experiment} --seeds {options.seeds}"
     command += " --networks" if options.networks else ""
     lines = [
@@ -69,10 +114,20 @@ def write(options: argparse.Namespace, scores: pd.DataFrame, seconds: list[float
     kept = scores[scores["measure"].isin(MEASURES)]
     for (case, variable), part in kept.groupby(["case", "variable"], sort=False):
         lines += ["", f"## {case}, {variable}", "", *table(part)]
+        own = beside[(beside["case"] == case) & (beside["variable"] == variable)]
+        lines += [
+            "",
+            f"The same, minus {GNN}, on the same days, with 95 % intervals over months and seeds:",
+            "",
+            *table_beside(own),
+            "",
+            *(f"- {sentence}" for sentence in verdicts(own)),
+        ]
     name = options.experiment.stem
     write_text(f"{name}.md", lines)
     rows = json.loads(kept.to_json(orient="records"))
     record = {"command": command, "machine": machine(), "seconds": seconds, "scores": rows}
+    record["beside"] = json.loads(beside.to_json(orient="records"))
     write_text(f"{name}.json", [json.dumps(record, indent=1)])
     print("\n".join(lines))
 
@@ -86,6 +141,25 @@ def table(part: pd.DataFrame) -> list[str]:
         cells = [mean_and_spread(own[own["measure"] == m]["value"].to_numpy()) for m in measures]
         rows.append([str(method), *cells])
     return markdown_table(head, rows)
+
+
+def table_beside(part: pd.DataFrame) -> list[str]:
+    units = part.drop_duplicates("measure").set_index("measure")["units"]
+    rows = []
+    for method, own in part.groupby("method", sort=False):
+        found = own.set_index("measure")[["difference", "difference_low", "difference_high"]]
+        rows.append([str(method), *(interval_text(*found.loc[m]) for m in units.index)])
+    return markdown_table(["method", *(f"{m} [{u}]" for m, u in units.items())], rows)
+
+
+def verdicts(part: pd.DataFrame) -> list[str]:
+    sentences = []
+    for measure, own in part.groupby("measure", sort=False):
+        better, worse = own["difference_high"] < 0, own["difference_low"] > 0
+        groups = {"better": better, "not told apart": ~better & ~worse, "worse": worse}
+        parts = [f"{word}: {', '.join(own['method'][w])}" for word, w in groups.items() if w.any()]
+        sentences.append(f"{measure}: {'; '.join(parts)}.")
+    return sentences
 
 
 if __name__ == "__main__":

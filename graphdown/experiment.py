@@ -302,9 +302,9 @@ class Experiment:
             own statistics of that period; an unseen source's are those of fields of the same
             years that `downscale` is given beside the ones to downscale. Errors in mean and
             variance vanish, changes since then are scaled with the variance.
-        standardised_variables: the predictors that "per-source" adjusts, by name; all if not given.
-            It suits variables, such as precipitation, whose errors are larger than the differences
-            between true climates.
+        standardised_variables: the predictors that "per-source" adjusts, by name, and how far, as
+            a share above 0 and up to 1; all, wholly, if not given. The larger a variable's errors
+            are against the differences between true climates, the larger a share suits it.
         finetune: the trained network to start from; random weights if not given.
         pretrained: the pretraining to start from, see `graphdown pretrain`; the decoder is new.
         pretrain: makes this the experiment of a pretraining, which has no use for `targets`.
@@ -331,7 +331,7 @@ class Experiment:
     )
     may_lack: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
-    standardised_variables: tuple[str, ...] = ()
+    standardised_variables: dict[str, float] = field(default_factory=dict)
     finetune: FinetuneSpec | None = None
     pretrained: PretrainedSpec | None = None
     pretrain: PretrainSpec | None = None
@@ -346,7 +346,6 @@ class Experiment:
             predictors=self.time.predictors(self.predictors),
             targets=self.time.targets(self.targets),
             may_lack=self.time.predictors(self.may_lack),
-            standardised_variables=self.time.predictors(self.standardised_variables),
         )
 
     @property
@@ -672,6 +671,12 @@ def _check_names(experiment: Experiment, where: str) -> None:
             "'standardise: per-source'; set that, or drop the variables.",
         ),
     )
+    for name, share in experiment.standardised_variables.items():
+        if not 0.0 < share <= 1.0:
+            raise ExperimentError(
+                f"{where}: 'standardised_variables' gives {name!r} the share {share:g}; it must "
+                "be above 0 and at most 1."
+            )
     for key, used, cure in refined:
         if (of_targets | of_predictors)[key] and not used:
             raise ExperimentError(f"{where}: {key!r} is for {cure}")

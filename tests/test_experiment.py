@@ -99,11 +99,15 @@ WRONG = {
         ["'training.shifted_variables'", "'training.mean_shift'", "set one of them"],
     ),
     "standardised, but no predictor": (
-        {("standardise",): "per-source", ("standardised_variables",): ["zg"]},
+        {("standardise",): "per-source", ("standardised_variables",): {"zg": 1}},
         ["'standardised_variables'", "'zg'", "no predictor", "drop it"],
     ),
+    "standardised to no share": (
+        {("standardise",): "per-source", ("standardised_variables",): {"tas": 1.5}},
+        ["'standardised_variables'", "'tas'", "the share 1.5", "above 0 and at most 1"],
+    ),
     "standardised, but shared": (
-        {("standardised_variables",): ["tas"]},
+        {("standardised_variables",): {"tas": 1}},
         ["'standardised_variables'", "'standardise: per-source'", "set that, or drop"],
     ),
     "regression of no target": (

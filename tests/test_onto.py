@@ -219,7 +219,7 @@ def test_an_emulator_that_is_bound_to_its_target_is_refused(name, free):
 
 
 def test_an_emulator_that_gives_sources_the_climate_over_its_target_is_refused(free):
-    own = NORMALISER.standardising_to(Climate((280.0, 3.0), (5.0, 4.0)))
+    own = NORMALISER.standardising_to(Climate((280.0, 3.0), (5.0, 4.0)), {})
     with pytest.raises(GraphdownError, match="bound to its own target by 'standardise'"):
         replace(free, normaliser=own).onto(FINER, statics(FINER))
 

@@ -1,5 +1,6 @@
 """The climate of a source, and how the fields of one source are adjusted to that of others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import xarray as xr
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.missing import with_ground_filled
 from graphdown.data.normalise import Climate, Moments
-from graphdown.variables import is_non_negative
+from graphdown.variables import is_non_negative, variable_of
 from meshes import Grid, bilinear
 
 PART_DAYS = 256
@@ -90,27 +91,31 @@ def mean_climate(climates: list[Climate]) -> Climate:
 
 
 def adjustment_to(
-    reference: Climate, own: Climate, names: tuple[str, ...], standardised: tuple[str, ...] = ()
+    reference: Climate, own: Climate, names: tuple[str, ...], shares: Mapping[str, float]
 ) -> Adjustment:
     """Return what gives a source's predictors the reference's mean and standard deviation.
 
     Variables that cannot be negative only get its mean, by a factor. The constants are those of a
-    period in the past, so that what changes from then on remains, times the factor.
+    period in the past, so that what changes from then on remains, times the factor. With a share
+    below 1 a mean goes that part of the way, factors go it in their logarithms: sources' climates
+    are drawn together, as estimates of one quantity are by their mean (James and Stein 1961).
 
     Args:
         reference, own: climates.
         names: of the predictors.
-        standardised: those that are adjusted; all if empty.
+        shares: of the variables that are adjusted, 0 to 1; all are, wholly, if there are none.
     """
     factor, addend = np.ones(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
-        if np.isnan(own.mean[i]) or (standardised and name not in standardised):
+        share = shares.get(variable_of(name), 0.0) if shares else 1.0
+        if np.isnan(own.mean[i]) or not share:
             continue
         if is_non_negative(name):
-            factor[i] = reference.mean[i] / own.mean[i] if own.mean[i] > 0 else 1.0
+            factor[i] = (reference.mean[i] / own.mean[i]) ** share if own.mean[i] > 0 else 1.0
         else:
-            factor[i] = reference.std[i] / own.std[i]
-            addend[i] = reference.mean[i] - factor[i] * own.mean[i]
+            factor[i] = (reference.std[i] / own.std[i]) ** share
+            mean = own.mean[i] + share * (reference.mean[i] - own.mean[i])
+            addend[i] = mean - factor[i] * own.mean[i]
     return Adjustment(factor.astype(np.float32), addend.astype(np.float32))
 
 

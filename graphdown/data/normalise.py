@@ -1,7 +1,7 @@
 """Transforms and statistics that bring variables to the order of one, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ class Normaliser:
         source_mean, source_std: with `standardise: per-source`, the climate that each source's
             predictors are given before all else, see `graphdown.data.climate`; else empty.
         may_lack: predictors that a source may lack.
-        standardised: the predictors that are given that climate; all if empty.
+        standardised: the variables that are given that climate, and to what share, 0 to 1; all,
+            wholly, if there are none.
     """
 
     predictors: tuple[str, ...]
@@ -54,7 +55,7 @@ class Normaliser:
     source_mean: tuple[float, ...] = ()
     source_std: tuple[float, ...] = ()
     may_lack: tuple[str, ...] = ()
-    standardised: tuple[str, ...] = ()
+    standardised: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse statistics of another number than names, and such as no data have."""
@@ -88,13 +89,13 @@ class Normaliser:
         return "per-source" if self.source_mean else "shared"
 
     def standardising_to(
-        self, reference: Climate | None, standardised: tuple[str, ...] = ()
+        self, reference: Climate | None, standardised: Mapping[str, float]
     ) -> "Normaliser":
         """Return the statistics for sources that are given a climate first, or are not."""
         if reference is None:
             return self
         mean, std = reference.mean, reference.std
-        return replace(self, source_mean=mean, source_std=std, standardised=standardised)
+        return replace(self, source_mean=mean, source_std=std, standardised=dict(standardised))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
@@ -137,7 +138,8 @@ class Normaliser:
         given = {
             name: [float(v) if isinstance(v, int) else v for v in getattr(self, name)]
             for name in self.__dataclass_fields__
-        }
+            if name != "standardised"
+        } | {"standardised": self.standardised}
         return {name: value for name, value in given.items() if value or name not in OPTIONAL}
 
     @classmethod

@@ -21,7 +21,6 @@ from graphdown.geometry import Geometry
 from graphdown.training.pretrained import refuse_pretraining
 from graphdown.training.replay import with_replayed
 from graphdown.training.start import check_same, hashed
-from graphdown.variables import variables_of
 from meshes import Grid
 
 CHECKS = 20  # validations of a fine-tuning whose settings are not given
@@ -65,7 +64,7 @@ def finetune_experiment(
     raw["may_lack"] = list(emulator.may_lack)
     raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = emulator.normaliser.standardise
-    raw["standardised_variables"] = list(variables_of(emulator.normaliser.standardised))
+    raw["standardised_variables"] = emulator.normaliser.standardised
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
     return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")
@@ -148,7 +147,7 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "may_lack": (experiment.by_steps.may_lack, emulator.normaliser.may_lack),
         "standardise": ((experiment.standardise,), (emulator.normaliser.standardise,)),
         "standardised_variables": (
-            experiment.by_steps.standardised_variables,
+            experiment.standardised_variables,
             emulator.normaliser.standardised,
         ),
     }

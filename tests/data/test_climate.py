@@ -61,7 +61,7 @@ def test_a_source_is_given_the_mean_and_spread_of_the_reference():
     ds = fields(INNER)
     own = climate_of(ds, NAMES, TARGET, "the source")
     reference = Climate((290.0, 3.0), (2.0, 9.0))
-    adjust = adjustment_to(reference, own, NAMES)
+    adjust = adjustment_to(reference, own, NAMES, {})
     values = np.stack([ds[n].values for n in NAMES], axis=-1)
     given = adjust(values)
     assert given.dtype == np.float32
@@ -76,10 +76,22 @@ def test_a_source_is_given_the_mean_and_spread_of_the_reference():
     np.testing.assert_allclose(given[..., 1], values[..., 1] * 3.0 / own.mean[1], rtol=1e-5)
 
 
+def test_a_share_goes_part_of_the_way():
+    own, reference = Climate((280.0, 2.0), (4.0, 1.0)), Climate((284.0, 8.0), (1.0, 5.0))
+    half = adjustment_to(reference, own, NAMES, {"tas": 0.5, "pr": 0.5})
+    values = np.asarray([[280.0, 3.0], [284.0, 0.0]])
+    np.testing.assert_allclose(half(values), [[282.0, 6.0], [284.0, 0.0]], rtol=1e-6)
+    whole, given = (adjustment_to(reference, own, NAMES, s)(values) for s in ({"pr": 1.0}, {}))
+    np.testing.assert_allclose(whole, [[280.0, 12.0], [284.0, 0.0]], rtol=1e-6)
+    np.testing.assert_array_equal(whole[:, 1], given[:, 1])
+    lagged = adjustment_to(reference, own, ("tas@-1", "pr@-1"), {"pr": 1.0})(values)
+    np.testing.assert_array_equal(lagged, whole)
+
+
 def test_a_source_that_is_the_reference_keeps_its_bits():
     own = climate_of(fields(INNER), NAMES, TARGET, "the source")
     values = np.random.default_rng(0).normal(280.0, 9.0, (4, 5, 2)).astype(np.float32)
-    assert adjustment_to(own, own, NAMES)(values).tobytes() == values.tobytes()
+    assert adjustment_to(own, own, NAMES, {})(values).tobytes() == values.tobytes()
 
 
 def test_the_mean_climate_counts_each_source_alike():

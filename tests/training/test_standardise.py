@@ -25,10 +25,10 @@ def biased(grid):
     return ds
 
 
-def trainer_on(standardise="per-source", chosen=(), **sources):
+def trainer_on(standardise="per-source", chosen=None, **sources):
     data = make_data(**sources)
     experiment = make_experiment("unused", data)
-    own = replace(experiment, standardise=standardise, standardised_variables=chosen)
+    own = replace(experiment, standardise=standardise, standardised_variables=chosen or {})
     return Trainer(own, data, None)
 
 
@@ -71,7 +71,7 @@ def test_an_unseen_source_is_given_the_same_climate_by_its_past(emulator):
 
 
 def test_only_the_chosen_predictors_are_given_a_climate(tmp_path):
-    some = trainer_on(chosen=("pr",), a=source(COARSE), b=biased(COARSE))
+    some = trainer_on(chosen={"pr": 1.0}, a=source(COARSE), b=biased(COARSE))
     every = trainer_on(a=source(COARSE), b=biased(COARSE))
     plain = trainer_on("shared", a=source(COARSE), b=biased(COARSE))
     rain = some.experiment.predictors.index("pr")
@@ -92,10 +92,10 @@ def test_only_the_chosen_predictors_are_given_a_climate(tmp_path):
     again = emulator.downscale(days.assign(tas=days["tas"] - 3.0), historical=colder)
     np.testing.assert_array_equal(cold["tas"], again["tas"])
     emulator.save(tmp_path / "run" / "emulator")
-    assert load(tmp_path / "run").normaliser.standardised == ("pr",)
+    assert load(tmp_path / "run").normaliser.standardised == {"pr": 1.0}
     given = make_experiment(tmp_path / "tuned", make_data(c=biased(COARSE)))
     tuned = finetune_experiment(tmp_path / "run", given, tmp_path / "tuned")
-    assert tuned.standardised_variables == ("pr",)
+    assert tuned.standardised_variables == {"pr": 1.0}
 
 
 def test_the_past_is_asked_for_where_it_is_needed_and_only_there(emulator):
@@ -112,7 +112,7 @@ def test_the_past_is_asked_for_where_it_is_needed_and_only_there(emulator):
 def test_a_single_source_trains_as_with_shared_statistics():
     own, shared = (trainer_on(kind, a=source(COARSE)) for kind in ("per-source", "shared"))
     np.testing.assert_array_equal(own.samples[0].source[:], shared.samples[0].source[:])
-    assert own.normaliser.standardising_to(None).scale == shared.normaliser.scale
+    assert own.normaliser.standardising_to(None, {}).scale == shared.normaliser.scale
     assert own.normaliser.mean == shared.normaliser.mean
 
 
