@@ -147,10 +147,11 @@ class TrainingSpec:
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
             the logarithm of the source spacing as the network sees it; else the spacing of a
             training grid would serve to recognise its source, and that of another mislead.
-        losses: loss of a target, by its name: "mse" if not given, "mae", "gamma-weighted" for
-            precipitation (Doury et al. 2024), or "crps", the fair score of an ensemble, for a
-            model with `noise`; a head "bernoulli-gamma" has its likelihood. Weights are chosen by
-            validation RMSE, of a model that makes members by their fair CRPS.
+        losses: loss of a target, by its name: "mse" if not given, "mae", for precipitation
+            "censored", the squared error of what is cut at 0, or "gamma-weighted" (Doury et al.
+            2024), or "crps", the fair score of an ensemble, for a model with `noise`; a head
+            "bernoulli-gamma" has its likelihood. Weights are chosen by validation RMSE, of a model
+            that makes members by their fair CRPS.
         members: of each day in a step, for a model with `noise`.
         multiscale_km: adds to the loss "crps" that of means over neighbourhoods of these radii, so
             that members have the truth's texture.
@@ -195,7 +196,9 @@ class TrainingSpec:
     shifted_variables: tuple[str, ...] = ()
     noise: float = 0.0
     variable_dropout: float = 0.0
-    losses: dict[str, Literal["mse", "mae", "gamma-weighted", "crps"]] = field(default_factory=dict)
+    losses: dict[str, Literal["mse", "mae", "censored", "gamma-weighted", "crps"]] = field(
+        default_factory=dict
+    )
     members: int = 2
     multiscale_km: tuple[float, ...] = ()
     samples: Literal["memory", "disk"] = "memory"
@@ -709,9 +712,11 @@ def _check_heads(experiment: Experiment, where: str) -> None:
     rain = {name for name, head in model.heads.items() if head == "bernoulli-gamma"}
     weighted = {name for name, loss in training.losses.items() if loss == "gamma-weighted"}
     scored = {name for name, loss in training.losses.items() if loss == "crps"}
+    censored = {name for name, loss in training.losses.items() if loss == "censored"}
     for key, kind, chosen in (
         ("model.heads", "bernoulli-gamma", rain),
         ("training.losses", "gamma-weighted", weighted),
+        ("training.losses", "censored", censored),
     ):
         for name in sorted(chosen):
             if name not in NON_NEGATIVE:
@@ -719,7 +724,7 @@ def _check_heads(experiment: Experiment, where: str) -> None:
                     f"{where}: {key!r} gives {name!r} {kind!r}, which is for amounts that are "
                     f"never negative: {', '.join(NON_NEGATIVE)}."
                 )
-            if name in model.transforms:
+            if name in model.transforms and kind != "censored":
                 raise ExperimentError(
                     f"{where}: {name!r} has {kind!r}, which takes it in mm/day, and a transform; "
                     "drop that in 'model.transforms'."

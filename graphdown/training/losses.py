@@ -92,6 +92,19 @@ def asymmetric(made: Array, truth: Array, rarity: Array) -> Array:
     return jnp.abs(made - truth) + rarity**2 * jnp.maximum(truth - made, 0.0)
 
 
+def censored(made: Array, truth: Array) -> Array:
+    """Return (y - x)^2, but max(y, 0)^2 on days on which the truth x is 0.
+
+    The output is cut at 0, so that a negative y is no error there, as an observation at the limit
+    tells no more of what lies beyond it (Tobin 1958, doi:10.2307/1907382). The plain square holds
+    a network to 0 on dry days, so that it is too wet once it is cut.
+
+    Args:
+        made, truth: of any shape, the same.
+    """
+    return jnp.where(truth > 0.0, made - truth, jnp.maximum(made, 0.0)) ** 2
+
+
 @dataclass(frozen=True)
 class Losses:
     """The losses of an experiment's targets.
@@ -151,6 +164,9 @@ class Losses:
                 continue
             if name == "crps":
                 columns.append(fair_crps(self.limited(made, t), own) / scale[t])
+                continue
+            if name == "censored":
+                columns.append(censored(made[..., t], own[:, None]).mean(axis=1) / scale[t] ** 2)
                 continue
             error = (made[..., t] - own[:, None]) / scale[t]
             if name == "gamma-weighted":

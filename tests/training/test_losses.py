@@ -16,7 +16,15 @@ from graphdown.model.heads import Readout
 from graphdown.training import train
 from graphdown.training.augment import make_smoother
 from graphdown.training.loop import _only
-from graphdown.training.losses import Gammas, Losses, asymmetric, fair_crps, fit_gammas, step_noise
+from graphdown.training.losses import (
+    Gammas,
+    Losses,
+    asymmetric,
+    censored,
+    fair_crps,
+    fit_gammas,
+    step_noise,
+)
 from meshes import Grid
 
 from ..evaluation import plain
@@ -86,6 +94,21 @@ def test_missed_rain_costs_more_the_rarer_it_is():
         jnp.asarray(made)
     )
     np.testing.assert_allclose(gradient, slope(total, made), rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_below_zero_on_a_dry_day_is_no_error():
+    truth = np.asarray([0.0, 0.0, 3.0, 3.0])
+    made = np.asarray([-2.0, 2.0, -2.0, 5.0])
+    np.testing.assert_allclose(censored(jnp.asarray(made), jnp.asarray(truth)), [0, 4, 25, 4])
+    gradient = jax.grad(lambda made: censored(made, jnp.asarray(truth)).sum())(jnp.asarray(made))
+    np.testing.assert_allclose(gradient, [0, 4, -10, 4])
+    # As terms of the loss: in squares of the scale, the other target as it is.
+    outputs, fine = (np.stack([v, v], axis=-1)[:, None] for v in (made, truth))
+    terms = losses(pr="censored").terms(
+        *map(jnp.asarray, (outputs, fine)), jnp.asarray([1.0, 2.0]), None
+    )
+    np.testing.assert_allclose(terms[:, 0, 1], [0, 1, 6.25, 1])
+    np.testing.assert_allclose(terms[:, 0, 0], (made - truth) ** 2)
 
 
 def test_gamma_distributions_are_those_that_scipy_fits():
@@ -165,6 +188,7 @@ KINDS = {
         {"transforms": {"tas": "cube-root"}, "target_regression": 3, "messages": "attention"},
         {"losses": {"pr": "gamma-weighted", "tas": "mae"}},
     ),
+    "censored": ({"transforms": {"pr": "cube-root"}}, {"losses": {"pr": "censored"}}),
 }
 
 
@@ -189,6 +213,7 @@ WRONG = {
     "head of no target": ({"heads": {"psl": "bernoulli-gamma"}}, {}, "no target"),
     "rain of heat": ({"heads": {"tas": "bernoulli-gamma"}}, {}, "never negative"),
     "weights of heat": ({}, {"losses": {"tas": "gamma-weighted"}}, "never negative"),
+    "limit of heat": ({}, {"losses": {"tas": "censored"}}, "never negative"),
     "two spaces": (
         {"transforms": {"pr": "log1p"}},
         {"losses": {"pr": "gamma-weighted"}},
