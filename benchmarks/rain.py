@@ -3,6 +3,7 @@
 Same days, same truth, same network but for its head and loss. Methods:
   mse              least squares;
   mae              least absolute error;
+  censored         least squares of what is cut at 0;
   cube-root        least squares of the cube root of rain;
   gamma-weighted   the asymmetric loss of Doury et al. 2024;
   bernoulli-gamma  a distribution for each cell and day (DeepESD), members by correlated ranks;
@@ -49,6 +50,7 @@ SCALES_KM = (100.0, 300.0)
 CHANGES: dict[str, dict[str, dict]] = {
     "mse": {},
     "mae": {"training": {"losses": {RAIN: "mae"}}},
+    "censored": {"training": {"losses": {RAIN: "censored"}}},
     "cube-root": {"model": {"transforms": {RAIN: "cube-root"}}},
     "gamma-weighted": {"training": {"losses": {RAIN: "gamma-weighted"}}},
     "bernoulli-gamma": {"model": {"heads": {RAIN: "bernoulli-gamma"}}},

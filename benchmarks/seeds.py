@@ -38,6 +38,7 @@ MEASURES = (
     "signal_mean_bias",
     "signal_rmse",
 )
+KEYS = ("case", "variable", "measure", "method")
 COMPARED = tuple(m for m in DRAWN if m != "mean_bias")  # a signed one is not lower where better
 DRAWS = 200
 
@@ -84,14 +85,13 @@ def differences(
         resampled = [of[case, method][measure].sel(variable=variable).values for of in drawn]
         return Values(own.sort_values("seed")["value"].to_numpy(), np.stack(resampled))
 
-    keys = ["case", "variable", "measure", "method", "units"]
+    others = wanted[wanted["method"] != GNN]
     rows = []
-    for case, variable, measure, method, units in wanted[keys].drop_duplicates().values:
-        if method != GNN:
-            than = values(case, variable, measure, GNN)
-            found = (values(case, variable, measure, method) - than).columns("difference")
-            rows.append([case, variable, measure, method, units, *found.values()])
-    return pd.DataFrame(rows, columns=[*keys, *found])
+    for row in others[[*KEYS, "units"]].drop_duplicates().to_dict("records"):
+        place = [row[key] for key in KEYS]
+        difference = values(*place) - values(*place[:-1], GNN)
+        rows.append(row | difference.columns("difference"))
+    return pd.DataFrame(rows)
 
 
 def write(

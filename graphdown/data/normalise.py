@@ -135,11 +135,7 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        given = {
-            name: [float(v) if isinstance(v, int) else v for v in getattr(self, name)]
-            for name in self.__dataclass_fields__
-            if name != "standardised"
-        } | {"standardised": self.standardised}
+        given = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
         return {name: value for name, value in given.items() if value or name not in OPTIONAL}
 
     @classmethod
@@ -149,6 +145,12 @@ class Normaliser:
 
         names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
         return TypeAdapter(cls).validate_python({name: values[name] for name in names})
+
+
+def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:
+    if isinstance(values, Mapping):
+        return dict(values)
+    return [float(v) if isinstance(v, int) else v for v in values]
 
 
 def is_air_temperature(name: str) -> bool:
