@@ -80,6 +80,9 @@ class Source:
             `grids`.
         grids: upscale the fields conservatively to random grids, another one in each step of
             training; validation and evaluation use further ones.
+        target_files: the target's files that go with this source's days, if others than those of
+            `data.target`: the same regional model, driven by this GCM. They hold the same grid;
+            units, names and all else are as for `data.target`.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Source:
     view: str | None = None
     upscale: int | None = None
     grids: RandomGrids | None = None
+    target_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -881,6 +885,11 @@ def _check_data(data: DataSpec, alone: bool, where: str) -> None:
         if source.view is not None and data.world is None:
             raise ExperimentError(
                 f"{where}: the source {source.name!r} is a view, but 'data.world' is not given."
+            )
+        if source.target_files and data.target is None:
+            raise ExperimentError(
+                f"{where}: the source {source.name!r} has 'target_files', but there is no "
+                "'data.target', which says how to read them; give that, with files of its own."
             )
         least = 1 if source.grids else 2
         if source.upscale is not None and source.upscale < least:

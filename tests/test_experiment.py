@@ -74,6 +74,10 @@ WRONG = {
     "reversed": ({("periods", "test"): ["1984", "1983"]}, ["'periods.test'", "swap them"]),
     "no variable": ({("targets",): []}, ["'targets' is empty", "at least one"]),
     "a path for a variable": ({("targets",): ["../tas"]}, ["'targets'", "'../tas'"]),
+    "truth without a target": (
+        {(*SOURCE, "target_files"): ["own.nc"]},
+        ["the source 'a'", "'target_files'", "no 'data.target'", "give that"],
+    ),
     "no source": ({("data", "sources"): []}, ["'data.sources' is empty"]),
     "one name": (
         {("data", "unseen"): [{"name": "a", "view": "rotated"}]},

@@ -27,7 +27,7 @@ from graphdown.data.missing import (
 from graphdown.data.pair import pair, select_period, unpaired, within
 from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.rules import Notes, log_notes
-from graphdown.data.statics import TARGET, on_grid
+from graphdown.data.statics import TARGET, on_grid, same_points
 from graphdown.data.steps import check_step, folded, windowed
 from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.understanding import Understanding
@@ -187,16 +187,22 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
 
 def _from_files(target: Target, experiment: Experiment, holder: Holder) -> ExperimentData:
     data = experiment.data
-    fine, statics, understood = _target(target, experiment, holder)
+    fine, understood = _target(target, experiment, holder)
+    statics = _statics(target, horizontal_grid(fine, experiment.targets, TARGET))
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
         periods = PERIODS if source in data.sources else _unseen_periods(experiment)
         group = loaded.sources if source in data.sources else loaded.unseen
+        truth, of_truth = fine, understood
+        if source.target_files:
+            truth, of_truth = _own_target(target, source, periods, experiment, holder, fine)
+            loaded.fines[source.name] = truth
+            loaded.understood[f"the target of {source.name}"] = of_truth
         if source.upscale is not None:
             names = list(experiment.predictors)
-            own = fine[names].assign(statics[[n for n in ("orog",) if n in statics]])
+            own = truth[names].assign(statics[[n for n in ("orog",) if n in statics]])
             if source.upscale > 1:
-                origin = _origin(target, understood, names, PERIODS, experiment)
+                origin = _origin(target, of_truth, names, PERIODS, experiment)
                 origin["upscale"] = source.upscale
                 where = f"the source {source.name!r}"
                 rules = _upscaling(source.upscale)
@@ -204,7 +210,7 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
             group[source.name] = own
             continue
         fields, of_source = _source(source, periods, experiment, holder)
-        notes = _held_against(fine, source, fields, periods, experiment)
+        notes = _held_against(truth, source, fields, periods, experiment)
         group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
 
@@ -294,13 +300,40 @@ def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:
             raise DataError(f"{key!r} names {name!r}, which {where} lacks (it has {there}).")
 
 
+def _own_target(
+    target: Target,
+    source: Source,
+    periods: Sequence[str],
+    experiment: Experiment,
+    holder: Holder,
+    fine: xr.Dataset,
+) -> tuple[xr.Dataset, Understanding]:
+    """Return the target of a source that has one of its own, on the grid of `fine`."""
+    what = f"the target of the source {source.name!r}"
+    own = replace(target, files=source.target_files)
+    store = target_store(source.name)
+    found, understood = _target(own, experiment, holder, what, what, store, periods)
+    grids = [horizontal_grid(ds, experiment.targets, what) for ds in (found, fine)]
+    if not same_points(*grids):
+        raise DataError(
+            f"{what} stands on another grid, of {grids[0].size} points, than 'data.target', of "
+            f"{grids[1].size}; give files of the same regional model and domain."
+        )
+    return found, understood
+
+
 def _target(
-    target: Target, experiment: Experiment, holder: Holder
-) -> tuple[xr.Dataset, xr.Dataset, Understanding]:
+    target: Target,
+    experiment: Experiment,
+    holder: Holder,
+    what: str = TARGET,
+    where: str = "'data.target'",
+    store: str = TARGET_STORE,
+    periods: Sequence[str] = PERIODS,
+) -> tuple[xr.Dataset, Understanding]:
     names = list(experiment.targets)
     if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
         names += [name for name in experiment.predictors if name not in names]
-    where = "'data.target'"
     opened, understood = _open(where, target, names)
     fine = opened
     for dim, (low, high) in target.cut.items():
@@ -313,18 +346,16 @@ def _target(
         fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
     time = experiment.time
-    part = _in_periods(fine, PERIODS, experiment, TARGET, where, time.target_seconds)
+    part = _in_periods(fine, periods, experiment, what, where, time.target_seconds)
     part = folded(part, time, experiment.targets, where, notes)
     targets = time.targets(experiment.targets)
     names = list(dict.fromkeys((*names, *targets)))
     rules = ValueRules(names, targets, every=True, ground=False, where=where)
-    origin = _origin(target, understood, names, PERIODS, experiment)
+    origin = _origin(target, understood, names, periods, experiment)
     with opened:
-        held = holder.hold(TARGET_STORE, TARGET, part, rules, origin)
-    note_empty_days(part["time"], held.kept, TARGET, notes)
-    fine = held.ds
-    grid = horizontal_grid(fine, names, TARGET)
-    return fine, _statics(target, grid), _with_notes(understood, notes)
+        held = holder.hold(store, what, part, rules, origin)
+    note_empty_days(part["time"], held.kept, what, notes)
+    return held.ds, _with_notes(understood, notes)
 
 
 def _statics(target: Target, grid: Grid) -> xr.Dataset:

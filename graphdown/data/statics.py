@@ -110,7 +110,7 @@ def on_grid(field: xr.DataArray, grid: Grid, where: str) -> xr.DataArray:
     """Return a static field on a grid: cell means where the field is finer, else bilinear."""
     own = horizontal_grid(field.to_dataset(), [str(field.name)], where)
     values = own.values(field)
-    if not _same_points(own, grid):
+    if not same_points(own, grid):
         remap = conservative if own.spacing_km < grid.spacing_km else bilinear
         values = remap(own, grid).apply(values)
     attrs = attrs_elsewhere(field)
@@ -174,5 +174,6 @@ def _absent(name: str, in_target: bool) -> Exception:
     )
 
 
-def _same_points(a: Grid, b: Grid) -> bool:
+def same_points(a: Grid, b: Grid) -> bool:
+    """Tell whether two grids have the same points in the same order, to about a metre."""
     return a.size == b.size and bool(np.allclose(a.xyz, b.xyz, atol=1e-7))

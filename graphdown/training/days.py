@@ -119,10 +119,10 @@ def training_days(
         return replace(made, bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)
-    stored = data.stored.get(source_store(source), data.stored[TARGET_STORE])
+    own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
+    stored = data.stored.get(source_store(source), own)
     beside = _beside(data.record(experiment, source, "train")["time"], coarse["time"], experiment)
     values = _complete(stored, coarse, grid, names, where, beside)
-    own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
     wanted = own.days(fine["time"], targets)
     given = source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank
     return PairedDays(*given, step_hours=experiment.time.step_hours)

@@ -2,16 +2,19 @@ import contextlib
 import gc
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import load_data, source_arrays, upscaled
 from graphdown.errors import DataError
 from graphdown.experiment import load_experiment, parse_experiment
-from meshes import Grid
+from graphdown.training.days import training_days
+from meshes import Grid, RandomGrids
 
 from .files import make
 
@@ -58,6 +61,55 @@ def test_an_experiment_is_loaded_and_paired(tmp_path, fine):
     data = load_data(asked)
     coarse, truth = data.pair(asked, "up", "train")
     assert coarse.sizes["time"] == truth.sizes["time"] == 5
+
+
+@pytest.mark.parametrize("kept", ["memory", "disk"])
+@pytest.mark.parametrize("upscale", [1, 2])
+def test_a_source_has_the_truth_of_its_own_files(tmp_path, fine, kept, upscale):
+    """As GCMs do that each drive the regional model: other weather, same grid."""
+    other = fine + 7.0
+    other["tas"].attrs = fine["tas"].attrs
+    other.to_netcdf(tmp_path / "other.nc")
+    asked = experiment(tmp_path, fine)
+    (first,) = asked.data.sources
+    grids = RandomGrids(count=2, spacing=(1.0, 2.0)) if upscale == 1 else None
+    second = replace(
+        first,
+        name="other",
+        target_files=(str(tmp_path / "other.nc"),),
+        upscale=upscale,
+        grids=grids,
+    )
+    asked = replace(asked, data=replace(asked.data, sources=(first, second)))
+    data = load_data(asked, tmp_path / "store" if kept == "disk" else None)
+    _, truth = data.fields(asked, "up", "train")
+    coarse, theirs = data.fields(asked, "other", "train")
+    np.testing.assert_allclose(theirs["tas"], truth["tas"] + 7.0, rtol=1e-6)
+    np.testing.assert_array_equal(truth["tas"], fine["tas"].isel(time=slice(5)).astype("f4"))
+    means = upscaled(theirs[["tas"]], 2) if upscale == 2 else theirs
+    np.testing.assert_allclose(coarse["tas"], means["tas"], rtol=1e-6)
+    grid = horizontal_grid(data.fine, ["tas"], "the target")
+    for name, own in (("up", truth), ("other", theirs)):
+        days = training_days(data, asked, name, grid)
+        np.testing.assert_array_equal(days.fine[:][..., 0], grid.values(own["tas"]))
+
+
+def test_a_truth_on_another_grid_is_refused(tmp_path, fine):
+    fine.isel(rlon=slice(1, None)).to_netcdf(tmp_path / "other.nc")
+    asked = experiment(tmp_path, fine, source={"target_files": [str(tmp_path / "other.nc")]})
+    with pytest.raises(DataError, match="the target of the source 'up' stands on another grid"):
+        load_data(asked)
+
+
+def test_an_unseen_source_needs_no_truth_of_the_training(tmp_path, fine):
+    fine.isel(time=slice(5, None)).to_netcdf(tmp_path / "other.nc")
+    asked = experiment(tmp_path, fine)
+    files = (str(tmp_path / "other.nc"),)
+    later = replace(asked.data.sources[0], name="later", target_files=files)
+    loaded = load_data(replace(asked, data=replace(asked.data, unseen=(later,))))
+    assert loaded.pair(asked, "later", "test")[1].sizes["time"] == 2
+    with pytest.raises(DataError, match="'periods.train' of the target of the source 'later'"):
+        load_data(replace(asked, data=replace(asked.data, sources=(later,))))
 
 
 WRONG = {
