@@ -202,7 +202,8 @@ def _from_files(target: Target, experiment: Experiment, holder: Holder) -> Exper
             names = list(experiment.predictors)
             own = truth[names].assign(statics[[n for n in ("orog",) if n in statics]])
             if source.upscale > 1:
-                origin = _origin(target, of_truth, names, PERIODS, experiment)
+                of_days = periods if source.target_files else PERIODS
+                origin = _origin(target, of_truth, names, of_days, experiment)
                 origin["upscale"] = source.upscale
                 where = f"the source {source.name!r}"
                 rules = _upscaling(source.upscale)
