@@ -1,6 +1,7 @@
 """Whole studies on tiny made-up data: what they write, and how they go on when killed."""
 
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ import xarray as xr
 import graphdown
 from graphdown.bench import parse_study, transfer
 from graphdown.bench.plan import Task
-from graphdown.bench.run import Run
+from graphdown.bench.run import Run, same_work
 from graphdown.errors import ExperimentError
 from graphdown.study import fit_baselines
 from graphdown.training.parallel import DataParallel
@@ -76,6 +77,25 @@ NETWORK = {
 
 def study(folder, **changes):
     return parse_study({**TINY, **changes, "output": str(folder)}, "the test")
+
+
+def test_settings_of_a_later_version_leave_a_stored_run_valid(tmp_path):
+    run = Run(study(tmp_path, **NETWORK), Task("full", ("a",), ("c",)), 0)
+    older = json.loads(run.definition)
+    start = json.loads(older["start"])
+    for own in (older, start):
+        del own["experiment"]["training"]["losses"], own["experiment"]["standardise"]
+        for each in own["experiment"]["data"]["sources"]:
+            del each["target_files"]
+    del older["finetune"]["replay"]
+    older["start"] = json.dumps(start)
+    assert same_work(json.dumps(older), run.definition)
+    start["experiment"]["training"]["steps"] += 1
+    older["start"] = json.dumps(start)
+    assert not same_work(json.dumps(older), run.definition)
+    gone = json.loads(run.definition)
+    gone["experiment"]["training"]["what_was"] = 1
+    assert not same_work(json.dumps(gone), run.definition)
 
 
 @pytest.fixture(scope="module")
