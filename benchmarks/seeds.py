@@ -23,6 +23,7 @@ import graphdown
 from graphdown.baselines import NETWORKS, QUICK
 from graphdown.bench.page import interval_text
 from graphdown.bench.summary import Values
+from graphdown.bench.words import told_apart
 from graphdown.data import load_data
 from graphdown.evaluation import Case, score_cases
 from graphdown.evaluation.bootstrap import DRAWN, bootstrap
@@ -64,7 +65,8 @@ def main() -> None:
         parts.append(score_cases(cases).assign(seed=seed))
         drawn.append({(case.name, m): draws(case, m) for case in cases for m in case.predictions})
         seconds.append(float(pd.read_csv(f"{experiment.output}/metrics.csv")["seconds"].max()))
-    write(options, pd.concat(parts), differences(pd.concat(parts), drawn), seconds)
+    scores = pd.concat(parts)
+    write(options, scores, differences(scores, drawn), seconds)
 
 
 def draws(case: Case, method: str) -> xr.Dataset:
@@ -117,11 +119,15 @@ def write(
         own = beside[(beside["case"] == case) & (beside["variable"] == variable)]
         lines += [
             "",
-            f"The same, minus {GNN}, on the same days, with 95 % intervals over months and seeds:",
+            f"The same, minus {GNN}, on the same days, with 95 % intervals over months (years, "
+            "where there are ten) and seeds:",
             "",
             *table_beside(own),
             "",
-            *(f"- {sentence}" for sentence in verdicts(own)),
+            *(
+                f"- {measure}: {told_apart(rows, rows['method'], GNN)}."
+                for measure, rows in own.groupby("measure", sort=False)
+            ),
         ]
     name = options.experiment.stem
     write_text(f"{name}.md", lines)
@@ -150,16 +156,6 @@ def table_beside(part: pd.DataFrame) -> list[str]:
         found = own.set_index("measure")[["difference", "difference_low", "difference_high"]]
         rows.append([str(method), *(interval_text(*found.loc[m]) for m in units.index)])
     return markdown_table(["method", *(f"{m} [{u}]" for m, u in units.items())], rows)
-
-
-def verdicts(part: pd.DataFrame) -> list[str]:
-    sentences = []
-    for measure, own in part.groupby("measure", sort=False):
-        better, worse = own["difference_high"] < 0, own["difference_low"] > 0
-        groups = {"better": better, "not told apart": ~better & ~worse, "worse": worse}
-        parts = [f"{word}: {', '.join(own['method'][w])}" for word, w in groups.items() if w.any()]
-        sentences.append(f"{measure}: {'; '.join(parts)}.")
-    return sentences
 
 
 if __name__ == "__main__":

@@ -78,15 +78,26 @@ def verdicts(unseen: "pd.DataFrame") -> list[str]:
     sentences = []
     for variable, measure, label in panels_of(own):
         rows = of_measure(own, variable, measure)
-        better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
-        parts = [
-            f"{words} {', '.join(rows['strategy'][which])}"
-            for words, which in (
-                (f"better than {first}:", better),
-                ("worse:", worse),
-                ("not told apart:", ~better & ~worse),
-            )
-            if which.any()
-        ]
-        sentences.append(f"{variable}, {label}: {'; '.join(parts)}.")
+        sentences.append(f"{variable}, {label}: {told_apart(rows, rows['strategy'], first)}.")
     return sentences
+
+
+def told_apart(rows: "pd.DataFrame", names: "pd.Series", first: str) -> str:
+    """Return which names are better and worse than the first, by intervals of the difference.
+
+    Args:
+        rows: their differences from it, with the columns difference_low and difference_high.
+        names: of the rows.
+        first: what the differences are from.
+    """
+    better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
+    parts = [
+        f"{words} {', '.join(names[which])}"
+        for words, which in (
+            (f"better than {first}:", better),
+            ("worse:", worse),
+            ("not told apart:", ~better & ~worse),
+        )
+        if which.any()
+    ]
+    return "; ".join(parts)
