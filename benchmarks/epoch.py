@@ -121,7 +121,7 @@ def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
     import jax
 
     from graphdown.data.load import load_data
-    from graphdown.prefetch import prefetched
+    from graphdown.runtime.prefetch import prefetched
     from graphdown.training import Trainer
     from graphdown.training.parallel import DataParallel
     from graphdown.training.step import initial_state, make_step

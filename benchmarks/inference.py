@@ -76,10 +76,10 @@ def measure(folder: Path, options: argparse.Namespace) -> list[dict]:
 
 def network(run: str, source: str) -> dict:
     """Return the rate of the network on days in memory."""
-    from graphdown.cache import keep_compiled
-    from graphdown.data.forcings import forcings
     from graphdown.emulator import BATCH, load
-    from graphdown.regroup import regrouped
+    from graphdown.runtime.batches import regrouped
+    from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.variables.forcings import forcings
 
     keep_compiled()
     with xr.open_dataset(source) as ds:

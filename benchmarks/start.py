@@ -4,7 +4,7 @@ Example: python benchmarks/start.py
 
 A start is the command `graphdown downscale` on a year of daily files from a grid that the emulator
 never saw, from the start of the process until it has its first days. Cold: what JAX compiled is
-not kept from before. Cached: it is, see graphdown/cache.py. Compilation is that of the training
+not kept from before. Cached: it is, see graphdown/runtime/compilation_cache.py. Compilation is that of the training
 step, tracing included. Each figure is that of a process
 of its own. The table goes to benchmarks/results/start.md, the times to start.json.
 """

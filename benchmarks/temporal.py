@@ -38,7 +38,7 @@ from graphdown.data import ExperimentData, load_data
 from graphdown.data.rules import Notes
 from graphdown.data.steps import folded, linear_in_time, unfolded
 from graphdown.experiment import Experiment
-from graphdown.variables import variables_of
+from graphdown.variables.names import variables_of
 from meshes import Grid
 
 RUNS = Path("runs/temporal")

@@ -18,9 +18,9 @@ from graphdown.bench import Outcome, load_study, transfer
 from graphdown.bench.page import interval_text
 from graphdown.bench.select import SHOWN
 from graphdown.bench.words import findings, verdicts
-from graphdown.cache import keep_compiled
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import plain_units
+from graphdown.runtime.compilation_cache import keep_compiled
 
 
 def main() -> None:

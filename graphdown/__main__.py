@@ -16,7 +16,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from graphdown.cli import main as command
-    from graphdown.interrupts import Interrupted, leave_after_grace
+    from graphdown.runtime.signals import Interrupted, leave_after_grace
 
     try:
         try:

@@ -3,7 +3,7 @@
 import re
 
 from graphdown.data.units import canonical_units
-from graphdown.steps import DAY_HOURS, HOUR_SECONDS, TimeSpec
+from graphdown.variables.time_steps import DAY_HOURS, HOUR_SECONDS, TimeSpec
 
 MEAN = "time: mean"
 SURFACE = {

@@ -11,8 +11,8 @@ from tyro.conf import Positional, arg
 
 from graphdown.errors import GraphdownError
 from graphdown.experiment import FinetuneOptions
-from graphdown.interrupts import Interrupted, stopped_at_once
-from graphdown.notices import notices_shown
+from graphdown.runtime.console import notices_shown
+from graphdown.runtime.signals import Interrupted, stopped_at_once
 from graphdown.statements import Statements
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
@@ -53,10 +53,10 @@ def train(
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
+    from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.runtime.distributed import join_processes
     from graphdown.training import train as run_training
-    from graphdown.training.processes import join_processes
 
     join_processes()
     keep_compiled()
@@ -82,8 +82,8 @@ def pretrain(
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
+    from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training import pretrain as run_pretraining
 
     keep_compiled()
@@ -142,8 +142,8 @@ def evaluate(
         run: the run's folder, or a downscaled file in .nc or .zarr.
         truth: the file to compare a downscaled one with, on the same grid.
     """
-    from graphdown.cache import keep_compiled
     from graphdown.evaluation.files import evaluate_files
+    from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.study import evaluate_run
 
     if truth is not None:
@@ -180,7 +180,7 @@ def transfer(
     from graphdown.bench import load_study
     from graphdown.bench import transfer as run_study
     from graphdown.bench.words import findings
-    from graphdown.cache import keep_compiled
+    from graphdown.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
     own = [f"seeds={seeds}"] if seeds is not None else []
@@ -243,10 +243,10 @@ def downscale(
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
     """
-    from graphdown.allocation import share_freed_memory
-    from graphdown.cache import keep_compiled
     from graphdown.downscaling import downscale_files
     from graphdown.order import Order
+    from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.runtime.malloc import share_freed_memory
     from graphdown.unfinished import Shard
 
     share_freed_memory()
@@ -363,8 +363,8 @@ def _grid(name: str) -> Any:
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
-    from graphdown.cache import keep_compiled
     from graphdown.experiment import load_experiment
+    from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.study import evaluate_run, write_inputs
     from graphdown.training import load_for
     from graphdown.training import train as run_training

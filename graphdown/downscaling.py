@@ -10,9 +10,9 @@ import xarray as xr
 
 from graphdown.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
-from graphdown.interrupts import deferred_stop
 from graphdown.order import Order, Work
-from graphdown.progress import Progress
+from graphdown.runtime.progress import Progress
+from graphdown.runtime.signals import deferred_stop
 from graphdown.settings import array_digest, as_attribute, differences, settings_in
 from graphdown.unfinished import (
     Journal,

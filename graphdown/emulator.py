@@ -22,7 +22,6 @@ from graphdown.coordinates import cf_coordinates
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
-from graphdown.data.forcings import forcing_names, forcings
 from graphdown.data.normalise import Normaliser
 from graphdown.data.passes import SourceDays
 from graphdown.data.rules import Notes, log_notes
@@ -34,19 +33,20 @@ from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
-from graphdown.limits import within_limits
 from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
 from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
-from graphdown.prefetch import prefetched
 from graphdown.provenance import checkpoint_sha256, driving_attrs
-from graphdown.regroup import regrouped
-from graphdown.steps import DAY_HOURS, TimeSpec
+from graphdown.runtime.batches import regrouped
+from graphdown.runtime.prefetch import prefetched
 from graphdown.times import time_axis
-from graphdown.variables import check_names, variables_of
+from graphdown.variables.constraints import within_limits
+from graphdown.variables.forcings import forcing_names, forcings
+from graphdown.variables.names import check_names, variables_of
+from graphdown.variables.time_steps import DAY_HOURS, TimeSpec
 from meshes import GraphSpec, Grid, coverage
 from meshes.archive import read_arrays
 from meshes.conventions import bounds_label

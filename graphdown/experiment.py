@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from zlib import crc32
 
-from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
-from graphdown.steps import TimeSpec
-from graphdown.variables import DAILY_EXTREMES, NON_NEGATIVE, check_names
+from graphdown.runtime.atomic import write_durably
+from graphdown.variables.names import DAILY_EXTREMES, NON_NEGATIVE, check_names
+from graphdown.variables.time_steps import TimeSpec
 from graphdown.worldspec import WorldSpec
 from meshes import GraphSpec, RandomGrids
 

@@ -14,7 +14,7 @@ import xarray as xr
 from scipy.special import ndtr
 
 from graphdown.model.heads import Readout
-from graphdown.steps import DAY_HOURS
+from graphdown.variables.time_steps import DAY_HOURS
 from meshes import EARTH_RADIUS_KM, Grid
 
 WAVES = 128

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from graphdown.data.bank import LEAST_COVERED
 from graphdown.model.estimate import Observation
-from graphdown.penalised import warm_and_cold, without_gaps
+from graphdown.statistics.ridge import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.sites import Sites
 from meshes.sphere import EARTH_RADIUS_KM

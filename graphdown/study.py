@@ -14,8 +14,8 @@ from graphdown.data.store import store_folder
 from graphdown.emulator import Emulator, load
 from graphdown.errors import GraphdownError
 from graphdown.experiment import Experiment, load_experiment
-from graphdown.steps import TimeSpec
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
+from graphdown.variables.time_steps import TimeSpec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,11 +31,11 @@ from typing import Any
 
 import xarray as xr
 
-from graphdown.durable import sync, sync_below, take_place, write_durably
 from graphdown.encoding import DRIVING_MEMBER
 from graphdown.errors import GraphdownError
 from graphdown.growing import Rows, new_zarr, opened_zarr
-from graphdown.lock import locked
+from graphdown.runtime.atomic import sync, sync_below, take_place, write_durably
+from graphdown.runtime.locks import locked
 
 PLAN, AGAIN, STORE = "plan.json", "plan-again.json", "new.zarr"
 BEING_WRITTEN = "*.partial"  # what zarr calls a chunk until it is written

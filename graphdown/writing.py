@@ -12,11 +12,11 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.data.store import parts_of
-from graphdown.durable import take_place
 from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
 from graphdown.growing import Growing, outline
-from graphdown.lock import locked
+from graphdown.runtime.atomic import take_place
+from graphdown.runtime.locks import locked
 
 FORMATS = (".nc", ".zarr")
 LOCK = "lock"

@@ -4,7 +4,7 @@ import os
 import jax
 import pytest
 
-from graphdown.data.subnormals import subnormals_kept
+from graphdown.runtime.subnormals import subnormals_kept
 
 # xarray would load it at the first file that a test opens, in the middle of the tests.
 with subnormals_kept(), contextlib.suppress(ImportError, RuntimeError):

@@ -18,9 +18,9 @@ from graphdown.data.driving import driving_members
 from graphdown.data.normalise import Normaliser
 from graphdown.errors import DataError
 from graphdown.geometry import Geometry
-from graphdown.lock import locked
 from graphdown.model import ModelSpec
-from graphdown.progress import Progress, duration
+from graphdown.runtime.locks import locked
+from graphdown.runtime.progress import Progress, duration
 from graphdown.unfinished import Shard
 from meshes import GraphSpec, Grid
 from tests.emulators import random_emulator

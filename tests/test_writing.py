@@ -24,8 +24,8 @@ from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.growing import Growing
-from graphdown.lock import locked
 from graphdown.model import ModelSpec
+from graphdown.runtime.locks import locked
 from graphdown.times import time_axis
 from graphdown.writing import check_output, write, write_parts
 from meshes import GraphSpec, Grid

@@ -5,7 +5,7 @@ import xarray as xr
 
 from graphdown.baselines.fields import Field, predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
 from meshes import bilinear
 
 

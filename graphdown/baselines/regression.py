@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.predictors import Predictors
 from graphdown.baselines.target import Target, within_range
-from graphdown.penalised import Design, Fit
+from graphdown.statistics.ridge import Design, Fit
 
 
 class Regression:

@@ -14,8 +14,8 @@ from pathlib import Path
 from graphdown.bench.spec import Study
 from graphdown.bench.work import Work
 from graphdown.errors import GraphdownError
-from graphdown.interrupts import Interrupted, stopped_at_once
-from graphdown.notices import notices_shown
+from graphdown.runtime.console import notices_shown
+from graphdown.runtime.signals import Interrupted, stopped_at_once
 
 
 def in_processes(study: Study, jobs: int) -> None:
@@ -76,7 +76,7 @@ def _cores(number: int, jobs: int) -> Iterator[None]:
 
 def _work(study: Study, jobs: int, log: Path, told: "SimpleQueue[GraphdownError]") -> None:
     """Do runs; progress and notices go to the log, lest those of several processes mix."""
-    from graphdown.cache import keep_compiled
+    from graphdown.runtime.compilation_cache import keep_compiled
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from graphdown.bench.plan import Cell, Task, cells_of, scored_on, seeds_of, with
 from graphdown.bench.run import Run
 from graphdown.bench.spec import Study
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.lock import InUseError, locked_meanwhile
+from graphdown.runtime.locks import InUseError, locked_meanwhile
 
 LOOK_AGAIN_S = 1.0  # while other processes are at the runs that are left
 

@@ -10,7 +10,7 @@ import xarray as xr
 from graphdown.data.fields import field_values, horizontal_grid
 from graphdown.data.missing import with_ground_filled
 from graphdown.data.normalise import Climate, Moments
-from graphdown.variables import is_non_negative, variable_of
+from graphdown.variables.names import is_non_negative, variable_of
 from meshes import Grid, bilinear
 
 PART_DAYS = 256

@@ -36,7 +36,7 @@ from graphdown.data.understanding import Understanding, VariableUnderstood
 from graphdown.data.units import conversion
 from graphdown.data.values import Cleaning, Seen, check_dry, check_range
 from graphdown.errors import DataError
-from graphdown.variables import DAILY_EXTREMES
+from graphdown.variables.names import DAILY_EXTREMES
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]

@@ -14,8 +14,8 @@ import xarray as xr
 
 from graphdown.data.classic import STARTS, expected_size
 from graphdown.data.rules import Notes, refuse
-from graphdown.data.subnormals import subnormals_kept
 from graphdown.errors import DataError
+from graphdown.runtime.subnormals import subnormals_kept
 
 # Attributes that name other variables or their roles.
 REFERENCES = (

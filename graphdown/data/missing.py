@@ -10,7 +10,7 @@ from graphdown.data.grids import grid_of
 from graphdown.data.rules import Notes, refuse
 from graphdown.data.times import days_of
 from graphdown.data.units import split_level
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
 from meshes import Grid
 
 LEAST_PRESENT = 0.5

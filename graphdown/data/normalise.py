@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from graphdown.errors import DataError
-from graphdown.steps import start_of
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
+from graphdown.variables.time_steps import start_of
 
 LOG_VARIABLES = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")

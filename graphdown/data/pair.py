@@ -7,7 +7,7 @@ import xarray as xr
 
 from graphdown.data.steps import step_labels
 from graphdown.errors import DataError
-from graphdown.steps import DAY_HOURS
+from graphdown.variables.time_steps import DAY_HOURS
 
 
 def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Dataset:

@@ -13,7 +13,7 @@ from graphdown.data.missing import check_complete, nearest_used, note_filled, wi
 from graphdown.data.ready import read
 from graphdown.data.rules import Notes
 from graphdown.data.store import parts_of
-from graphdown.prefetch import prefetched
+from graphdown.runtime.prefetch import prefetched
 
 PART_BYTES = 4 * 2**20  # of a part, as far as the files' own chunks allow
 AHEAD = 2  # parts that wait or are being read

@@ -13,7 +13,7 @@ import xarray as xr
 from graphdown.data.files import unreadable
 from graphdown.data.missing import days_with_values, with_ground_filled
 from graphdown.data.values import check_range
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
 
 
 @dataclass(frozen=True)

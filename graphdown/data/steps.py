@@ -13,8 +13,8 @@ import xarray as xr
 
 from graphdown.data.rules import Notes, refuse
 from graphdown.data.times import check_daily, days_of, seconds_of, step_name, step_of
-from graphdown.steps import DAY_HOURS, HOUR_SECONDS, TimeSpec, offset_of
-from graphdown.variables import DAILY_EXTREMES, lagged, part
+from graphdown.variables.names import DAILY_EXTREMES, lagged, part
+from graphdown.variables.time_steps import DAY_HOURS, HOUR_SECONDS, TimeSpec, offset_of
 
 DAY = DAY_HOURS * HOUR_SECONDS
 TOLERANCE = 0.25  # of a step

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
-from graphdown.variables import is_non_negative, parts_of
+from graphdown.variables.names import is_non_negative, parts_of
 
 LEAST_SHARE = 1e-6  # mm/day; so that a dry step has equal parts
 

@@ -13,7 +13,7 @@ from graphdown.model.bernoulli_gamma import negative_log_likelihood
 from graphdown.model.conserve import StepMean, step_means
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import restored
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
 
 BERNOULLI_GAMMA = "bernoulli-gamma"
 PARAMETERS = 2  # of a Bernoulli-Gamma distribution, beside its mean

@@ -18,7 +18,7 @@ from graphdown.model.arrays import Interpolation, interpolation, most_donors
 from graphdown.model.predict import Scaling
 from graphdown.model.tables import stack
 from graphdown.training.parallel import AXIS
-from graphdown.variables import is_non_negative, variable_of, variables_of
+from graphdown.variables.names import is_non_negative, variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.connect import within_radius
 from meshes.graph import kernel

@@ -19,9 +19,9 @@ import numpy as np
 
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
-from graphdown.interrupts import deferred_stop, heed_struck
 from graphdown.provenance import checkpoint_sha256
-from graphdown.training.processes import first_before_others, is_first, wait_for_all
+from graphdown.runtime.distributed import first_before_others, is_first, wait_for_all
+from graphdown.runtime.signals import deferred_stop, heed_struck
 from graphdown.training.step import State
 from graphdown.writing import failure_told
 

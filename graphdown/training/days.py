@@ -29,9 +29,9 @@ from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.estimate import LeftOut, estimate
 from graphdown.model.transforms import transformed
 from graphdown.modes import Modes
-from graphdown.steps import DAY_HOURS, start_of
 from graphdown.training.few import held_out_of, learned_from
-from graphdown.variables import variables_of
+from graphdown.variables.names import variables_of
+from graphdown.variables.time_steps import DAY_HOURS, start_of
 from meshes import Grid, bilinear
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once

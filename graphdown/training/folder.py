@@ -14,8 +14,8 @@ from graphdown.experiment import (
     load_experiment,
     write_experiment,
 )
+from graphdown.runtime.distributed import first_before_others, is_first
 from graphdown.training.lock import LOCK
-from graphdown.training.processes import first_before_others, is_first
 from graphdown.writing import failure_told
 
 EXPERIMENT = "experiment.yaml"

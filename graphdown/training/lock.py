@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from graphdown import lock
 from graphdown.errors import ExperimentError
-from graphdown.training.processes import is_first
+from graphdown.runtime import locks
+from graphdown.runtime.distributed import is_first
 from graphdown.writing import reason
 
 LOCK = "in_use.lock"
@@ -27,7 +27,7 @@ def held(run: Path) -> Iterator[None]:
     with ExitStack() as holding:
         try:
             run.mkdir(parents=True, exist_ok=True)
-            holding.enter_context(lock.locked_meanwhile(path, f"The run {str(run)!r}"))
+            holding.enter_context(locks.locked_meanwhile(path, f"The run {str(run)!r}"))
         except OSError as error:
             there = next(folder for folder in path.absolute().parents if folder.is_dir())
             raise ExperimentError(

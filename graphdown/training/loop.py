@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-from graphdown.allocation import keep_freed_memory
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.store import store_folder
@@ -34,6 +33,8 @@ from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, Scaling
 from graphdown.model.arrays import Interpolation
 from graphdown.model.heads import Readout
+from graphdown.runtime.distributed import first_before_others
+from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augment import make_augmentation, make_smoother
 from graphdown.training.days import (
     PairedDays,
@@ -52,7 +53,6 @@ from graphdown.training.modes import fit_experiment_modes
 from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
-from graphdown.training.processes import first_before_others
 from graphdown.training.regression import fit_target_regression, regressed
 from graphdown.training.replay import replay_turns, validation_weights
 from graphdown.training.run import Run

@@ -16,7 +16,7 @@ from graphdown.model.bernoulli_gamma import WET
 from graphdown.model.heads import Readout
 from graphdown.model.transforms import transformed
 from graphdown.training.days import DayValues, parts
-from graphdown.variables import is_non_negative, variable_of
+from graphdown.variables.names import is_non_negative, variable_of
 
 LIKELIHOOD = "likelihood"
 LEAST_DAYS = 10  # wet ones, to fit a distribution to

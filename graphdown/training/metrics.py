@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphdown.durable import write_durably
 from graphdown.errors import GraphdownError
+from graphdown.runtime.atomic import write_durably
 from graphdown.writing import failure_told
 
 Row = dict[str, str]

@@ -18,9 +18,7 @@ import xarray as xr
 from flax import nnx
 from jax import Array
 
-from graphdown.allocation import keep_freed_memory
 from graphdown.data.climate import Adjustment
-from graphdown.data.forcings import FORCINGS, forcings
 from graphdown.data.load import ExperimentData, load_data, region_of, source_arrays
 from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.pair import select_period
@@ -31,6 +29,8 @@ from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling
 from graphdown.model.arrays import Interpolation, graph_arrays, with_hidden, with_spacing_offset
 from graphdown.model.predict import standardise
 from graphdown.model.tables import bucket
+from graphdown.runtime.distributed import first_before_others
+from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augment import Augmentation, make_augmentation, make_smoother
 from graphdown.training.days import adjustments
 from graphdown.training.folder import check_run, open_run, put
@@ -38,11 +38,11 @@ from graphdown.training.hide import visible_nodes
 from graphdown.training.lock import held
 from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
-from graphdown.training.processes import first_before_others
 from graphdown.training.run import Run
 from graphdown.training.samples import dates, draw
 from graphdown.training.seen import checksum, dates_of
 from graphdown.training.step import make_descent, make_optimiser
+from graphdown.variables.forcings import FORCINGS, forcings
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
 from meshes.graph import decode_edges
 

@@ -11,10 +11,10 @@ from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import transformed
-from graphdown.penalised import Design, FitWithOwn, warm_and_cold, without_gaps
+from graphdown.statistics.ridge import Design, FitWithOwn, warm_and_cold, without_gaps
 from graphdown.training.days import parts
 from graphdown.training.samples import Samples
-from graphdown.variables import variable_of
+from graphdown.variables.names import variable_of
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
 

@@ -16,15 +16,15 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from graphdown.durable import write_durably
 from graphdown.errors import DamageError, ExperimentError, GraphdownError
 from graphdown.experiment import Experiment
-from graphdown.interrupts import Interrupted, deferred_stop
-from graphdown.prefetch import prefetched
+from graphdown.runtime.atomic import write_durably
+from graphdown.runtime.distributed import agreed, is_first, wait_for_all
+from graphdown.runtime.prefetch import prefetched
+from graphdown.runtime.signals import Interrupted, deferred_stop
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.metrics import MetricsLog, read_rows
 from graphdown.training.parallel import DataParallel, Specs, Step
-from graphdown.training.processes import agreed, is_first, wait_for_all
 from graphdown.training.seen import Seen, check_seen
 from graphdown.training.skipped import LossLog
 from graphdown.training.step import State, initial_state

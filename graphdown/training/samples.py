@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.climate import AdjustedDays, Adjustment
-from graphdown.data.forcings import forcings
 from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
 from graphdown.experiment import TrainingSpec
@@ -18,10 +17,11 @@ from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
 from graphdown.model.bank import SourceBank, source_bank
 from graphdown.model.tables import bucket
-from graphdown.steps import DAY_HOURS
 from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
+from graphdown.variables.forcings import forcings
+from graphdown.variables.time_steps import DAY_HOURS
 from meshes import Grid
 
 

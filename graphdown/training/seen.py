@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.durable import write_durably
 from graphdown.errors import ExperimentError
+from graphdown.runtime.atomic import write_durably
+from graphdown.runtime.distributed import is_first
 from graphdown.training.days import DayValues, PairedDays, parts
-from graphdown.training.processes import is_first
 from graphdown.writing import failure_told
 from meshes import Grid
 

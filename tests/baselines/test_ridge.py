@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from graphdown.baselines import Ridge
-from graphdown.penalised import Design
+from graphdown.statistics.ridge import Design
 from meshes import Grid
 
 from .conftest import block_means, dataset, rmse

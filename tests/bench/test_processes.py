@@ -16,7 +16,7 @@ import yaml
 from graphdown.bench import parse_study, transfer
 from graphdown.bench.work import Work
 from graphdown.errors import DataError, ExperimentError
-from graphdown.lock import locked
+from graphdown.runtime.locks import locked
 
 WORLD = {
     "name": "several",

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from graphdown.data.forcings import forcings
 from graphdown.data.pair import pair
 from graphdown.data.rules import Notes
 from graphdown.data.steps import (
@@ -18,8 +17,9 @@ from graphdown.data.steps import (
     windowed,
 )
 from graphdown.errors import DataError
-from graphdown.steps import TimeSpec
 from graphdown.times import time_axis
+from graphdown.variables.forcings import forcings
+from graphdown.variables.time_steps import TimeSpec
 
 WIDE = TimeSpec(window=(-2, -1, 0, 1, 2))
 HOURLY = TimeSpec(step_hours=6, window=(-1, 0, 1), substeps=6, values="point")

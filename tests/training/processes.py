@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from graphdown.training.processes import join_processes
+from graphdown.runtime.distributed import join_processes
 
 if __name__ == "__main__":
     join_processes()

@@ -16,7 +16,7 @@ from graphdown.baselines import Bilinear
 from graphdown.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.experiment import load_experiment, write_experiment
-from graphdown.interrupts import Interrupted
+from graphdown.runtime.signals import Interrupted
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.folder import open_run

@@ -8,8 +8,8 @@ import xarray as xr
 
 from graphdown.baselines.fields import predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
-from graphdown.data.forcings import forcings
-from graphdown.variables import variable_of
+from graphdown.variables.forcings import forcings
+from graphdown.variables.names import variable_of
 from meshes import Grid, bilinear
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from graphdown.limits import within_limits
+from graphdown.variables.constraints import within_limits
 
 
 @pytest.mark.parametrize("names", [("tasmax", "pr", "tas", "tasmin"), ("tasmin", "tasmax")])

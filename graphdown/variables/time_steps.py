@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from graphdown.variables import lagged, number_of, part, parts_of, variable_of, variables_of
+from graphdown.variables.names import lagged, number_of, part, parts_of, variable_of, variables_of
 
 DAY_HOURS = 24
 HOUR_SECONDS = 3600

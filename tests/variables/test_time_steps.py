@@ -6,8 +6,8 @@ import pytest
 from graphdown.attributes import variable_attrs
 from graphdown.errors import ExperimentError
 from graphdown.experiment import parse_experiment
-from graphdown.steps import TimeSpec, start_of
-from graphdown.variables import is_non_negative, lagged, part, variable_of, variables_of
+from graphdown.variables.names import is_non_negative, lagged, part, variable_of, variables_of
+from graphdown.variables.time_steps import TimeSpec, start_of
 
 HOURLY = TimeSpec(step_hours=6, window=(-2, -1, 0, 1), substeps=6)
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from graphdown import interrupts
-from graphdown.interrupts import Interrupted, deferred_stop, stopped_at_once
+from graphdown.runtime import signals
+from graphdown.runtime.signals import Interrupted, deferred_stop, stopped_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -124,8 +124,8 @@ def test_a_process_that_cannot_clean_up_ends_after_a_while():
 
 
 def test_one_that_can_is_left_alone(monkeypatch):
-    monkeypatch.setattr(interrupts, "GRACE_S", 0.1)
-    with pytest.raises(Interrupted), interrupts.stopped_at_once():
+    monkeypatch.setattr(signals, "GRACE_S", 0.1)
+    with pytest.raises(Interrupted), signals.stopped_at_once():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     time.sleep(0.2)

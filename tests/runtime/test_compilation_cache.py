@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from graphdown import cache
+from graphdown.runtime import compilation_cache
 
 CODE = """
 import jax, numpy as np
@@ -40,7 +40,7 @@ def test_the_next_process_takes_what_was_compiled_and_damaged_entries_are_made_a
     plain = compiled(GRAPHDOWN_CACHE="", **home)
     assert plain[:2] == (0, 0) and not any(tmp_path.iterdir())
     first = compiled(**home)
-    entries = list((tmp_path / ".cache" / "graphdown").rglob(cache.ENTRIES))
+    entries = list((tmp_path / ".cache" / "graphdown").rglob(compilation_cache.ENTRIES))
     assert first == (0, len(entries), plain[2]) and entries
     assert compiled(**home) == (len(entries), 0, plain[2])
     for entry in entries:
@@ -54,11 +54,11 @@ def test_the_folder_is_the_users_choice(tmp_path):
     own, of_jax = tmp_path / "own", tmp_path / "jax"
     compiled(GRAPHDOWN_CACHE=str(own), XDG_CACHE_HOME=str(tmp_path / "xdg"), HOME=str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["own"]
-    assert list(own.rglob(cache.ENTRIES))
+    assert list(own.rglob(compilation_cache.ENTRIES))
     compiled(JAX_COMPILATION_CACHE_DIR=str(of_jax), XDG_CACHE_HOME=str(tmp_path / "xdg"))
     assert not (tmp_path / "xdg").exists()
     compiled(XDG_CACHE_HOME=str(tmp_path / "xdg"))
-    assert list((tmp_path / "xdg" / "graphdown").rglob(cache.ENTRIES))
+    assert list((tmp_path / "xdg" / "graphdown").rglob(compilation_cache.ENTRIES))
 
 
 @pytest.mark.slow
@@ -75,35 +75,35 @@ def entry(folder, name, size, used):
 
 
 def test_damaged_entries_and_those_not_used_for_longest_are_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "MOST_BYTES", 5000)
+    monkeypatch.setattr(compilation_cache, "MOST_BYTES", 5000)
     old, older = entry(tmp_path, "old", 2000, 200), entry(tmp_path, "older", 2000, 100)
     new, half = entry(tmp_path, "new", 2000, 300), entry(tmp_path, "half", 100, 400)
     half.write_bytes(half.read_bytes()[:50])
     other = tmp_path / "notes.txt"
     other.write_bytes(b"x" * 9000)
-    cache.tidy(tmp_path)
+    compilation_cache.tidy(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {new.name, old.name, other.name, cache.CHECKED}
+    assert left == {new.name, old.name, other.name, compilation_cache.CHECKED}
     assert not older.exists()
 
 
 def test_entries_are_unpacked_once(tmp_path, monkeypatch):
-    looked, real = [], cache._whole
-    monkeypatch.setattr(cache, "_whole", lambda found: looked.append(1) or real(found))
+    looked, real = [], compilation_cache._whole
+    monkeypatch.setattr(compilation_cache, "_whole", lambda found: looked.append(1) or real(found))
     hour, now = 3600.0, time.time()
     for number in range(3):
         entry(tmp_path, f"old{number}", 100, now - hour)
-    cache.tidy(tmp_path)
+    compilation_cache.tidy(tmp_path)
     assert len(looked) == 3
     late = entry(tmp_path, "late", 100, now)
     late.write_bytes(late.read_bytes()[:50])
-    cache.tidy(tmp_path)
+    compilation_cache.tidy(tmp_path)
     assert len(looked) == 4 and not late.exists()
-    cache.tidy(tmp_path)
+    compilation_cache.tidy(tmp_path)
     assert len(looked) == 4
 
 
 def test_nothing_changes_where_no_cache_is_wanted(monkeypatch):
-    monkeypatch.setenv(cache.FOLDER, "")
-    monkeypatch.setattr(cache.jax.config, "update", lambda *_: pytest.fail("changed"))
-    cache.keep_compiled()
+    monkeypatch.setenv(compilation_cache.FOLDER, "")
+    monkeypatch.setattr(compilation_cache.jax.config, "update", lambda *_: pytest.fail("changed"))
+    compilation_cache.keep_compiled()

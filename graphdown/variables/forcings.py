@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.steps import DAY_HOURS
+from graphdown.variables.time_steps import DAY_HOURS
 
 FORCINGS = ("season_sin", "season_cos")
 HOURS = ("hour_sin", "hour_cos")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphdown.variables import is_non_negative
+from graphdown.variables.names import is_non_negative
 
 ASCENDING = ("tasmin", "tas", "tasmax")
 

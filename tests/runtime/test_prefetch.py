@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from graphdown.prefetch import prefetched
+from graphdown.runtime.prefetch import prefetched
 
 
 def threads():

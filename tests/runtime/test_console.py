@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from graphdown.notices import notices_shown
+from graphdown.runtime.console import notices_shown
 
 
 def test_notices_are_plain_lines_once_above_a_progress_bar(monkeypatch):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from graphdown.errors import GraphdownError
-from graphdown.lock import locked
+from graphdown.runtime.locks import locked
 
 HOLD = """
 import sys

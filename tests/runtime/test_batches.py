@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graphdown.regroup import regrouped
+from graphdown.runtime.batches import regrouped
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 30])

@@ -1,0 +1,1 @@
+"""What a process needs of the machine: files, locks, signals, threads, progress."""

@@ -1,0 +1,1 @@
+"""Closed-form statistics in NumPy: moments, penalised least squares."""
