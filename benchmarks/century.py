@@ -27,7 +27,7 @@ import xarray as xr
 from results_table import RESULTS, machine, markdown_table, process_peak, write_text
 from untrained import demo, normaliser
 
-from graphdown.unfinished import Journal, Plan
+from graphdown.output.resumable import Journal, Plan
 
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years

@@ -25,7 +25,7 @@ import xarray as xr
 import zarr
 from results_table import machine, markdown_table, write_text
 
-from graphdown.encoding import encodings
+from graphdown.cf.encoding import encodings
 from meshes import Grid
 
 GRID = Grid.regular(0.25, 0.25)

@@ -83,7 +83,7 @@ def measured(*words: str, **environment: str) -> float:
 
 def first_days(began: str, run: str, source: str) -> None:
     """Run the command until it has its first days; print the seconds since it began."""
-    import graphdown.writing
+    import graphdown.output.writer
     from graphdown.cli import main as command
 
     seconds: list[float] = []

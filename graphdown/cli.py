@@ -245,9 +245,9 @@ def downscale(
     """
     from graphdown.downscaling import downscale_files
     from graphdown.order import Order
+    from graphdown.output.resumable import Shard
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.malloc import share_freed_memory
-    from graphdown.unfinished import Shard
 
     share_freed_memory()
     keep_compiled()

@@ -11,10 +11,7 @@ import xarray as xr
 from graphdown.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
 from graphdown.order import Order, Work
-from graphdown.runtime.progress import Progress
-from graphdown.runtime.signals import deferred_stop
-from graphdown.settings import array_digest, as_attribute, differences, settings_in
-from graphdown.unfinished import (
+from graphdown.output.resumable import (
     Journal,
     Shard,
     Stretch,
@@ -25,7 +22,10 @@ from graphdown.unfinished import (
     discard,
     part_of,
 )
-from graphdown.writing import check_output, failure_told, write_parts
+from graphdown.output.writer import check_output, failure_told, write_parts
+from graphdown.runtime.progress import Progress
+from graphdown.runtime.signals import deferred_stop
+from graphdown.settings import array_digest, as_attribute, differences, settings_in
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,10 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-from graphdown.attributes import variable_attrs
-from graphdown.coordinates import cf_coordinates
+from graphdown.cf.attributes import variable_attrs
+from graphdown.cf.coordinates import cf_coordinates
+from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
+from graphdown.cf.time_axis import time_axis
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
@@ -39,10 +41,8 @@ from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
 from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
-from graphdown.provenance import checkpoint_sha256, driving_attrs
 from graphdown.runtime.batches import regrouped
 from graphdown.runtime.prefetch import prefetched
-from graphdown.times import time_axis
 from graphdown.variables.constraints import within_limits
 from graphdown.variables.forcings import forcing_names, forcings
 from graphdown.variables.names import check_names, variables_of

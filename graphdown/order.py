@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from graphdown.cf.encoding import DRIVING_MEMBER
+from graphdown.cf.time_axis import time_axis
 from graphdown.data import read_files
 from graphdown.data.driving import Driving, driving_members
 from graphdown.data.rules import log_notes
 from graphdown.data.statics import opened_target, read_statics
 from graphdown.emulator import EVERY, Emulator, Stream, load
-from graphdown.encoding import DRIVING_MEMBER
 from graphdown.errors import DataError
-from graphdown.growing import outline
+from graphdown.output.chunks import outline
+from graphdown.output.resumable import Shard
+from graphdown.output.writer import prepared
 from graphdown.settings import as_attribute, settings_of
 from graphdown.statements import Statements
-from graphdown.times import time_axis
-from graphdown.unfinished import Shard
-from graphdown.writing import prepared
 
 LABEL = "driving_variant_label"
 

@@ -117,7 +117,7 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
         The files, `inputs/<source>.nc` below the run's folder; `inputs/truth.nc` beside them holds
         the target of the first one's days.
     """
-    from graphdown.writing import write
+    from graphdown.output.writer import write
 
     folder = Path(run) / "inputs"
     folder.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from flax import nnx
 
+from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import (
     PARAMETERS,
@@ -23,7 +24,6 @@ from graphdown.emulator import (
 from graphdown.errors import DataError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
-from graphdown.provenance import checkpoint_sha256
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
 from .emulators import random_emulator

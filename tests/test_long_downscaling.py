@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown import downscaling, encoding, unfinished
+from graphdown import downscaling
+from graphdown.cf import encoding
 from graphdown.cli import main
 from graphdown.data.driving import driving_members
 from graphdown.data.normalise import Normaliser
 from graphdown.errors import DataError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
+from graphdown.output import resumable
+from graphdown.output.resumable import Shard
 from graphdown.runtime.locks import locked
 from graphdown.runtime.progress import Progress, duration
-from graphdown.unfinished import Shard
 from meshes import GraphSpec, Grid
 from tests.emulators import random_emulator
 
@@ -92,8 +94,8 @@ def here(folder, monkeypatch):
     monkeypatch.setattr(encoding, "CHUNK_BYTES", CHUNK_BYTES)
     before = set(os.listdir())
     yield folder
-    unfinished.shutil.rmtree("new.zarr", ignore_errors=True)
-    unfinished.shutil.rmtree("new.zarr.part", ignore_errors=True)
+    resumable.shutil.rmtree("new.zarr", ignore_errors=True)
+    resumable.shutil.rmtree("new.zarr.part", ignore_errors=True)
     for name in set(os.listdir()) - before:
         Path(name).unlink()
 
@@ -114,7 +116,7 @@ def said(capsys, *call):
 
 def stop_at(monkeypatch, call):
     """Have the rows of chunks that are counted interrupted at one of the calls."""
-    real, calls = unfinished.Journal.keep, []
+    real, calls = resumable.Journal.keep, []
 
     def keep(self):
         calls.append(1)
@@ -122,7 +124,7 @@ def stop_at(monkeypatch, call):
             raise RuntimeError("out of luck")
         real(self)
 
-    monkeypatch.setattr(unfinished.Journal, "keep", keep)
+    monkeypatch.setattr(resumable.Journal, "keep", keep)
 
 
 def test_it_is_cut_into_several_chunks_along_time_and_space():
@@ -202,7 +204,7 @@ def test_shards_in_any_order_make_the_same_store(here, capsys, monkeypatch):
 
 
 def test_more_shards_than_chunks_leave_some_without_work():
-    plan = unfinished.Plan({}, 20, ["tas"], days=50, length=7, members=3)
+    plan = resumable.Plan({}, 20, ["tas"], days=50, length=7, members=3)
     shards = [Shard(k + 1, 50) for k in range(50)]
     made = [s for shard in shards for s in plan.stretches(shard)]
     assert sum(s.days for s in made) == 150
@@ -242,12 +244,12 @@ def test_what_another_command_began_is_kept_unless_it_is_to_be_overwritten(
 
 def test_chunks_that_are_lost_or_damaged_are_made_again(here, monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(unfinished, "take_place", broken)
+        patch.setattr(resumable, "take_place", broken)
         said(capsys, *CALL, "new.zarr")
     Path("new.zarr.part/new.zarr/tas/1.0.0").unlink()
     Path("new.zarr.part/new.zarr/tas/0.0.0.1234.partial").touch()
     with monkeypatch.context() as patch:
-        patch.setattr(unfinished, "take_place", broken)
+        patch.setattr(resumable, "take_place", broken)
         with pytest.raises(SystemExit):
             main([*CALL, "new.zarr"])
     told = "chunks are damaged or gone; they, and what follows them, are made again"

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from graphdown.evaluation.report.charts import Chart
 from graphdown.evaluation.table import format_value
+from graphdown.reports.charts import Chart
 
 FRAME = "#0b5cad"
 POINT, ROW = 4.5, 0.3

@@ -6,12 +6,12 @@ import xarray as xr
 
 from graphdown.bench.plan import Cell
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.colours import change_scale, error_scale
-from graphdown.evaluation.report.maps import Frame, MapCanvas
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.table import format_value, plain_units
+from graphdown.reports import html
+from graphdown.reports.colours import change_scale, error_scale
+from graphdown.reports.html import Picture
+from graphdown.reports.maps import Frame, MapCanvas
 from meshes import Grid
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ TEXT = (
 
 def signal_maps(outcome: "Outcome") -> str:
     """Return maps of each block's largest train-on set and its first unseen source."""
-    parts = [page.paragraph(TEXT, "note")]
+    parts = [html.paragraph(TEXT, "note")]
     for title in outcome.study.blocks:
         chosen = _comparable([cell for cell in outcome.cells if cell.block == title])
         if chosen is not None:
             source, train, compared = chosen
-            heading = page.heading(f"{title}: {source}, trained on {' + '.join(train)}")
+            heading = html.heading(f"{title}: {source}, trained on {' + '.join(train)}")
             body = heading + _maps(outcome, source, compared)
-            parts.append(body if len(parts) == 1 else page.details(title, body))
+            parts.append(body if len(parts) == 1 else html.details(title, body))
     return "".join(parts)
 
 
@@ -96,10 +96,10 @@ def _maps(outcome: "Outcome", source: str, cells: list[Cell]) -> str:
             for name, error in errors.items()
         ]
         parts += [
-            page.subheading(f"Change of {variable_name(variable)}"),
-            page.row([page.map_group([shown], scale)]),
-            page.row(
-                [page.map_group(wrong[n : n + 4], differences) for n in range(0, len(wrong), 4)]
+            html.subheading(f"Change of {variable_name(variable)}"),
+            html.row([html.map_group([shown], scale)]),
+            html.row(
+                [html.map_group(wrong[n : n + 4], differences) for n in range(0, len(wrong), 4)]
             ),
         ]
     return "".join(parts)

@@ -12,11 +12,11 @@ from graphdown.bench.select import SHOWN, of_block, of_measure, panels_of, unsee
 from graphdown.bench.spec import Block
 from graphdown.bench.words import findings, verdicts
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.charts import method_colours
-from graphdown.evaluation.report.page import Cell, Picture
 from graphdown.evaluation.report.score_tables import definitions
 from graphdown.evaluation.table import format_value
+from graphdown.reports import html
+from graphdown.reports.charts import method_colours
+from graphdown.reports.html import Cell, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,24 +76,24 @@ def write_page(outcome: "Outcome") -> None:
     periods = first.periods
     introduction = "".join(
         [
-            *(page.paragraph(text, "lead") for text in findings(outcome)),
-            page.paragraph(
+            *(html.paragraph(text, "lead") for text in findings(outcome)),
+            html.paragraph(
                 f"Trained on {' to '.join(periods.train)}, stopped and tuned on "
                 f"{' to '.join(periods.validation)}, scored on {' to '.join(periods.test)}; the "
                 "change signal is scored period minus tuning period.",
                 "note",
             ),
-            page.paragraph(INTERVALS, "note"),
+            html.paragraph(INTERVALS, "note"),
         ]
     )
     outcome.page.parent.mkdir(parents=True, exist_ok=True)
-    outcome.page.write_text(page.document(study.name, introduction, sections), encoding="utf-8")
+    outcome.page.write_text(html.document(study.name, introduction, sections), encoding="utf-8")
 
 
 def _block(outcome: "Outcome", title: str, block: Block) -> str:
     draw = {"matrix": _matrices, "curves": _curves, "bars": _bars}[block.shows]
-    parts = [page.paragraph(block.text)] if block.text else []
-    parts += [page.paragraph(READ[block.shows], "note"), draw(outcome, title)]
+    parts = [html.paragraph(block.text)] if block.text else []
+    parts += [html.paragraph(READ[block.shows], "note"), draw(outcome, title)]
     if block.shows == "curves":
         parts.append(_adaptation(outcome, title))
     else:
@@ -109,10 +109,10 @@ def _matrices(outcome: "Outcome", title: str) -> str:
     parts = []
     for number, names in enumerate(groups):
         rows = own[own["strategy"].isin(names)]
-        body = page.charts([_matrix(rows, *panel) for panel in panels_of(rows)])
+        body = html.charts([_matrix(rows, *panel) for panel in panels_of(rows)])
         name = names[0] if many else ""
-        shown = page.subheading(name) + body if name else body
-        parts.append(shown if number == 0 else page.details(name, body))
+        shown = html.subheading(name) + body if name else body
+        parts.append(shown if number == 0 else html.details(name, body))
     return "".join(parts)
 
 
@@ -136,13 +136,13 @@ def _curves(outcome: "Outcome", title: str) -> str:
     strategies = list(own["strategy"].unique())
     colours = method_colours(strategies, strategies[-1])
     new, first = (own[own["group"] == group] for group in ("new", "first"))
-    parts = [page.colour_key(colours, "the sources learned from first, before fine-tuning")]
+    parts = [html.colour_key(colours, "the sources learned from first, before fine-tuning")]
     for heading, rows, dashed in (
         ("On the new source", new, first[first["years"] == 0]),
         ("On the sources learned from first (forgetting)", first, first[:0]),
     ):
         pictures = [_curve(rows, dashed, panel, colours) for panel in panels_of(rows)]
-        parts += [page.subheading(heading), page.charts(pictures)] if pictures else []
+        parts += [html.subheading(heading), html.charts(pictures)] if pictures else []
     return "".join(parts)
 
 
@@ -179,7 +179,7 @@ def _bars(outcome: "Outcome", title: str) -> str:
         content = interval_chart(names, groups, GROUP_COLOURS, label)
         alt = f"{measure} of {variable} by strategy, with intervals"
         pictures.append(Picture(content, f"{variable}: {label}", "", alt))
-    return page.colour_key(GROUP_COLOURS) + page.charts(pictures)
+    return html.colour_key(GROUP_COLOURS) + html.charts(pictures)
 
 
 def interval_text(value: float, low: float, high: float) -> str:
@@ -214,7 +214,7 @@ def wide_table(
         )
     heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
     rows = [(name, [column[n] for column in columns]) for n, name in enumerate(names)]
-    return page.table(list(sizes.items()), heads, rows)
+    return html.table(list(sizes.items()), heads, rows)
 
 
 def _rows_of(
@@ -232,22 +232,22 @@ def _unseen(outcome: "Outcome", title: str) -> str:
     sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
     own = own.assign(label=own["strategy"] + (sizes if several else ""))
     parts = [
-        page.subheading("Mean over the sources that were not learned from"),
+        html.subheading("Mean over the sources that were not learned from"),
         wide_table(own, own["label"]),
     ]
     compared = own.dropna(subset=["difference"])
     if len(compared):
         first = own["strategy"].iloc[0]
         parts += [
-            page.subheading(f"The same, minus {first}"),
-            page.paragraph(
+            html.subheading(f"The same, minus {first}"),
+            html.paragraph(
                 f"Above 0: worse than {first}. Both on the same days and sources, so that these "
                 "intervals, unlike those above, tell whether two strategies differ: they do where "
                 "an interval does not hold 0.",
                 "note",
             ),
             wide_table(compared, compared["label"], "difference", best=False),
-            *map(page.paragraph, verdicts(own)),
+            *map(html.paragraph, verdicts(own)),
         ]
     return "".join(parts)
 
@@ -273,20 +273,20 @@ def _adaptation(outcome: "Outcome", title: str) -> str:
         (f"{strategy}, {years_text(years)}", cells) for (strategy, years), cells in rows.items()
     ]
     return (
-        page.subheading("Share of the gap closed, and forgetting")
-        + page.paragraph(
+        html.subheading("Share of the gap closed, and forgetting")
+        + html.paragraph(
             "First the share of the generalisation gap (the network before fine-tuning, on the new "
             "source minus on its own sources) that fine-tuning closed; 100 % means as good as on "
             "the sources learned from first. Then by how much the score on those became worse "
             "(minus: better). Where there was no gap, there is no share.",
             "note",
         )
-        + page.table(list(sizes.items()), heads, body)
+        + html.table(list(sizes.items()), heads, body)
     )
 
 
 def _gap(outcome: "Outcome") -> str:
-    text = page.paragraph(
+    text = html.paragraph(
         "Score on sources that were not learned from minus the mean score on those that were, by "
         "distance from perfect; 0 means that a method is as good on a model it never saw. A method "
         "without skill has no gap: read it beside the scores.",
@@ -297,7 +297,7 @@ def _gap(outcome: "Outcome") -> str:
         several = own["trained_on"].nunique() > 1
         sizes = own["trained_on"].map(lambda n: f" (trained on {n})")
         labels = own["strategy"] + (sizes if several else "")
-        parts += [page.subheading(str(title)), wide_table(own, labels, "gap", best=False)]
+        parts += [html.subheading(str(title)), wide_table(own, labels, "gap", best=False)]
     return "".join(parts)
 
 
@@ -311,7 +311,7 @@ def _strategies(outcome: "Outcome") -> str:
             parts.append(f"Moves {own.finetune.moves}.")
         parts += [f"{key}: {value}." for key, value in own.set.items()]
         texts[name] = " ".join(parts) or "The experiment as it is."
-    return page.explained(texts)
+    return html.explained(texts)
 
 
 def _all_cells(outcome: "Outcome") -> str:
@@ -320,5 +320,5 @@ def _all_cells(outcome: "Outcome") -> str:
         years = own["years"].map(lambda n: "" if np.isnan(n) else f", {years_text(n)}")
         tuned = own["tune"].map(lambda names: f" → {names}" if names else "")
         labels = own["strategy"] + ": " + own["train"] + tuned + years + " on " + own["source"]
-        parts.append(page.details(str(title), wide_table(own, labels, best=False)))
+        parts.append(html.details(str(title), wide_table(own, labels, best=False)))
     return "".join(parts)

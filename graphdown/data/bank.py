@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from graphdown.coordinates import cf_coordinates
+from graphdown.cf.coordinates import cf_coordinates
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.grids import attrs_elsewhere
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids

@@ -17,13 +17,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
-from graphdown.provenance import checkpoint_sha256
+from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first, wait_for_all
 from graphdown.runtime.signals import deferred_stop, heed_struck
 from graphdown.training.step import State
-from graphdown.writing import failure_told
 
 FORMAT = 1
 KEPT = 2

@@ -14,9 +14,9 @@ from graphdown.experiment import (
     load_experiment,
     write_experiment,
 )
+from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first
 from graphdown.training.lock import LOCK
-from graphdown.writing import failure_told
 
 EXPERIMENT = "experiment.yaml"
 BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's

@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from graphdown.errors import ExperimentError
+from graphdown.output.writer import reason
 from graphdown.runtime import locks
 from graphdown.runtime.distributed import is_first
-from graphdown.writing import reason
 
 LOCK = "in_use.lock"
 

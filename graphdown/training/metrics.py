@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphdown.errors import GraphdownError
+from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
-from graphdown.writing import failure_told
 
 Row = dict[str, str]
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from graphdown.errors import DamageError, ExperimentError, GraphdownError
 from graphdown.experiment import Experiment
+from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import agreed, is_first, wait_for_all
 from graphdown.runtime.prefetch import prefetched
@@ -28,7 +29,6 @@ from graphdown.training.parallel import DataParallel, Specs, Step
 from graphdown.training.seen import Seen, check_seen
 from graphdown.training.skipped import LossLog
 from graphdown.training.step import State, initial_state
-from graphdown.writing import failure_told
 
 LOOK = 20  # steps between looks at losses that are still on the device
 REPORT = "stopped.json"

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from graphdown.errors import ExperimentError
+from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import is_first
 from graphdown.training.days import DayValues, PairedDays, parts
-from graphdown.writing import failure_told
 from meshes import Grid
 
 FILE = "fields.json"

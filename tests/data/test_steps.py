@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from graphdown.cf.time_axis import time_axis
 from graphdown.data.pair import pair
 from graphdown.data.rules import Notes
 from graphdown.data.steps import (
@@ -17,7 +18,6 @@ from graphdown.data.steps import (
     windowed,
 )
 from graphdown.errors import DataError
-from graphdown.times import time_axis
 from graphdown.variables.forcings import forcings
 from graphdown.variables.time_steps import TimeSpec
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graphdown.evaluation.report.colours import (
+from graphdown.reports.colours import (
     ColourScale,
     change_scale,
     error_scale,
     field_scale,
     magnitude_scale,
 )
-from graphdown.evaluation.report.maps import LONGER_SIDE, MARGIN, Frame, MapCanvas
+from graphdown.reports.maps import LONGER_SIDE, MARGIN, Frame, MapCanvas
 from meshes.grid import Grid
 
 

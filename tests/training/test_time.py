@@ -16,10 +16,10 @@ from graphdown.emulator import SCHEMA, Emulator, load, named_values
 from graphdown.errors import DataError, ExperimentError
 from graphdown.experiment import parse_experiment
 from graphdown.model.conserve import step_means
+from graphdown.output.writer import write_parts
 from graphdown.study import evaluate_run
 from graphdown.training import Trainer, finetune_experiment, train
 from graphdown.variables.time_steps import TimeSpec
-from graphdown.writing import write_parts
 from meshes import Grid
 
 from .conftest import perturbed

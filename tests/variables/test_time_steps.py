@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdown.attributes import variable_attrs
+from graphdown.cf.attributes import variable_attrs
 from graphdown.errors import ExperimentError
 from graphdown.experiment import parse_experiment
 from graphdown.variables.names import is_non_negative, lagged, part, variable_of, variables_of

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from graphdown.evaluation.report import charts, page
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
+from graphdown.reports import charts, html
+from graphdown.reports.html import Picture
 
 
 def distribution_section(view: CaseView) -> str:
@@ -13,15 +13,15 @@ def distribution_section(view: CaseView) -> str:
     colours = charts.method_colours(list(view.results), view.lead)
     return "".join(
         [
-            page.heading("Distributions"),
-            page.paragraph(
+            html.heading("Distributions"),
+            html.paragraph(
                 "Quantiles are taken per cell over time, then averaged over the area. Left: on "
                 "the dashed line the prediction has the truth's distribution. Right: the same as "
                 "a difference; its ends are the rare extremes.",
                 "note",
             ),
-            page.colour_key(colours, "truth"),
-            page.charts([p for v in view.variables for p in _quantile_pictures(view, v, colours)]),
+            html.colour_key(colours, "truth"),
+            html.charts([p for v in view.variables for p in _quantile_pictures(view, v, colours)]),
         ]
     )
 
@@ -34,16 +34,16 @@ def spectrum_section(view: CaseView) -> str:
         return ""
     return "".join(
         [
-            page.heading("Spatial detail"),
-            page.paragraph(
+            html.heading("Spatial detail"),
+            html.paragraph(
                 "How much variability each length scale holds (power spectrum by cosine "
                 "transform, radially averaged, time mean). Right: below 0 dB a field is too "
                 "smooth, above too rough. The dotted line is twice the coarse input's spacing: "
                 "beyond it the input holds nothing and all detail is the method's own.",
                 "note",
             ),
-            page.colour_key(colours, "truth"),
-            page.charts(pictures),
+            html.colour_key(colours, "truth"),
+            html.charts(pictures),
         ]
     )
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from graphdown.evaluation.align import common_times
 from graphdown.evaluation.reduce import area_mean
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.colours import ColourScale, error_scale, field_scale
 from graphdown.evaluation.report.days_shown import date_text, days_to_show
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import format_value
+from graphdown.reports import html
+from graphdown.reports.colours import ColourScale, error_scale, field_scale
+from graphdown.reports.html import Picture
 
 
 def days_section(view: CaseView) -> str:
@@ -20,8 +20,8 @@ def days_section(view: CaseView) -> str:
     truth = case.truth.sel(time=times)
     means = {v: area_mean(view.grid.values(truth[v]), view.grid.area) for v in view.variables}
     parts = [
-        page.heading("Single days"),
-        page.paragraph(
+        html.heading("Single days"),
+        html.paragraph(
             "Coarse input, prediction and truth share one colour scale. The input is drawn on its "
             "own cells; look for the valleys, coasts and rain bands it lacks. In the errors, "
             "white is right.",
@@ -31,7 +31,7 @@ def days_section(view: CaseView) -> str:
     for title, index, variables in days_to_show(means):
         for v in variables:
             text = f"{title}, {date_text(truth['time'].values[index])}: {variable_name(v)}"
-            parts.append(page.subheading(text))
+            parts.append(html.subheading(text))
             parts.append(_day_row(view, v, truth["time"].values[index]))
     return "".join(parts)
 
@@ -62,8 +62,8 @@ def _day_row(view: CaseView, variable: str, time: object) -> str:
         )
         for m, e in errors.items()
     ]
-    return page.row(
-        [page.map_group([*coarse, *pictures], scale), page.map_group(error_pictures, differences)]
+    return html.row(
+        [html.map_group([*coarse, *pictures], scale), html.map_group(error_pictures, differences)]
     )
 
 

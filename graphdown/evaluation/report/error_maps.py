@@ -5,19 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from graphdown.evaluation.measures import measure
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.colours import ColourScale, error_scale, magnitude_scale
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import format_value
+from graphdown.reports import html
+from graphdown.reports.colours import ColourScale, error_scale, magnitude_scale
+from graphdown.reports.html import Picture
 
 
 def error_maps_section(view: CaseView) -> str:
     """Return maps of bias and RMSE of every method."""
     parts = [
-        page.heading("Where the errors are"),
-        page.paragraph(
+        html.heading("Where the errors are"),
+        html.paragraph(
             "Bias is the time mean of prediction minus truth, RMSE the size of the daily error. "
             "The number under each name is the area mean of the map (of |bias|). One colour scale "
             "for all methods; values beyond its ends take the end's colour.",
@@ -35,8 +35,8 @@ def error_maps_section(view: CaseView) -> str:
             )
             label = measure(name).label
             title = f"{label[0].upper()}{label[1:]} of {variable_name(v)}"
-            parts.append(page.subheading(title))
-            parts.append(page.row([_method_maps(view, maps, scale, name, v)]))
+            parts.append(html.subheading(title))
+            parts.append(html.row([_method_maps(view, maps, scale, name, v)]))
     return "".join(parts)
 
 
@@ -52,4 +52,4 @@ def _method_maps(
         )
         for method, values in maps.items()
     ]
-    return page.map_group(pictures, scale)
+    return html.map_group(pictures, scale)

@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.colours import ColourScale, nice_limit
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.view import CaseView
+from graphdown.reports import html
+from graphdown.reports.colours import ColourScale, nice_limit
+from graphdown.reports.html import Picture
 
 
 def region_section(view: CaseView, statics: xr.Dataset) -> str:
@@ -21,11 +21,11 @@ def region_section(view: CaseView, statics: xr.Dataset) -> str:
         "line is the coast as the target grid sees it (land fraction 0.5)."
     )
     if "orog" not in statics:
-        return page.paragraph(text)
+        return html.paragraph(text)
     height = grid.values(statics["orog"])
     scale = ColourScale("YlOrBr", 0.0, nice_limit(float(np.nanmax(height))), "m")
     picture = Picture(view.canvas.png(height, scale), "Height", "", "height of the target grid")
-    return page.paragraph(text) + page.row([page.map_group([picture], scale)])
+    return html.paragraph(text) + html.row([html.map_group([picture], scale)])
 
 
 def _longitude_span(lon: np.ndarray) -> tuple[float, float]:

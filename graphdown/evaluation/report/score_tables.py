@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure, measure
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.page import Cell
 from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
+from graphdown.reports import html
+from graphdown.reports.html import Cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
     explained = [
         (label, measure(name).definition) for label, (_, name) in zip(labels, columns, strict=True)
     ]
-    return page.table(groups, explained, rows)
+    return html.table(groups, explained, rows)
 
 
 def all_scores(scores: "pd.DataFrame") -> str:
@@ -46,19 +46,19 @@ def all_scores(scores: "pd.DataFrame") -> str:
     for group in groups:
         names = [m.name for m in MEASURES.values() if m.group == group]
         if shown_columns(scores, names):
-            parts.append(page.heading(group.capitalize()) + score_table(scores, names))
-    return page.details("All measures of this case", "".join(parts))
+            parts.append(html.heading(group.capitalize()) + score_table(scores, names))
+    return html.details("All measures of this case", "".join(parts))
 
 
 def definitions(names: Sequence[str]) -> str:
     """Return the list of measures with their definitions."""
-    introduction = page.paragraph(
+    introduction = html.paragraph(
         "x is the truth and y the prediction, both daily. A value missing in either is left out of "
         "both. Units are those of the variable unless given; a signal of precipitation is in %.",
         "note",
     )
     measures = [measure(name) for name in names]
-    return introduction + page.explained({own.label: _definition(own) for own in measures})
+    return introduction + html.explained({own.label: _definition(own) for own in measures})
 
 
 def _definition(own: Measure) -> str:

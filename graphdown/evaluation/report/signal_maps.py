@@ -3,12 +3,12 @@
 import numpy as np
 
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.report import page
-from graphdown.evaluation.report.colours import change_scale, error_scale
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import format_value
+from graphdown.reports import html
+from graphdown.reports.colours import change_scale, error_scale
+from graphdown.reports.html import Picture
 
 
 def signal_section(view: CaseView) -> str:
@@ -16,8 +16,8 @@ def signal_section(view: CaseView) -> str:
     if view.case.reference is None:
         return ""
     parts = [
-        page.heading("Climate-change signal"),
-        page.paragraph(
+        html.heading("Climate-change signal"),
+        html.paragraph(
             "Change of the time mean from the historical to the test period, for precipitation in "
             "% of the historical mean. Errors are the predicted minus the true change; the number "
             "is the area mean of the error with its sign.",
@@ -39,11 +39,11 @@ def signal_section(view: CaseView) -> str:
         ]
         differences = error_scale(v, errors.values(), units)
         parts += [
-            page.subheading(f"Change of {variable_name(v)}"),
-            page.row([page.map_group(shown, scale)]),
-            page.row(
+            html.subheading(f"Change of {variable_name(v)}"),
+            html.row([html.map_group(shown, scale)]),
+            html.row(
                 [
-                    page.map_group(
+                    html.map_group(
                         [
                             Picture(
                                 view.canvas.png(e, differences),

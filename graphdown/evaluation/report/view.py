@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.cases import Case
-from graphdown.evaluation.report.maps import Frame, MapCanvas
 from graphdown.evaluation.table import plain_units
+from graphdown.reports.maps import Frame, MapCanvas
 from meshes.grid import Grid
 
 

@@ -10,12 +10,10 @@ import xarray as xr
 
 from graphdown.evaluation.cases import Case, mean_rank
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.report import charts, page
 from graphdown.evaluation.report.curves import distribution_section, spectrum_section
 from graphdown.evaluation.report.day_maps import days_section
 from graphdown.evaluation.report.days_shown import date_text
 from graphdown.evaluation.report.error_maps import error_maps_section
-from graphdown.evaluation.report.page import Picture
 from graphdown.evaluation.report.region import region_section
 from graphdown.evaluation.report.score_tables import (
     all_scores,
@@ -27,6 +25,8 @@ from graphdown.evaluation.report.signal_maps import signal_section
 from graphdown.evaluation.report.summary import summarise
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import MEASURES_SHOWN
+from graphdown.reports import charts, html
+from graphdown.reports.html import Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,19 +84,19 @@ def write_report(
     parts.append(("measures", "What is measured", definitions(names)))
     introduction = "".join(
         [
-            *(page.paragraph(text, "lead") for text in summarise(scores)),
-            *(page.paragraph(text, "note") for text in notes),
+            *(html.paragraph(text, "lead") for text in summarise(scores)),
+            *(html.paragraph(text, "note") for text in notes),
         ]
     )
     path = Path(folder) / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page.document(title, introduction, parts), encoding="utf-8")
+    path.write_text(html.document(title, introduction, parts), encoding="utf-8")
     return path
 
 
 def _scores(cases: Sequence[Case], scores: "pd.DataFrame") -> str:
     parts = [
-        page.paragraph(
+        html.paragraph(
             "Lower is better; the best of each column is marked. RMSE compares day by day; bias "
             "and P98 bias are area means of the absolute bias of the mean and of the 98th "
             "percentile; W1 is the distance between the distributions.",
@@ -108,7 +108,7 @@ def _scores(cases: Sequence[Case], scores: "pd.DataFrame") -> str:
         times = case.truth["time"].values
         period = f"{date_text(times[0])} to {date_text(times[-1])}, {len(times)} days"
         parts += [
-            page.heading(case.name),
+            html.heading(case.name),
             f"<p>{seen_tag(case.seen)} {period}</p>",
             score_table(own, MEASURES_SHOWN),
             all_scores(own),
@@ -137,7 +137,7 @@ def _training(path: Path) -> str:
         for kind, own in kinds.items()
         if own
     ]
-    return page.paragraph("Each value as it was logged.", "note") + page.charts(pictures)
+    return html.paragraph("Each value as it was logged.", "note") + html.charts(pictures)
 
 
 def training_curves(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], str]:

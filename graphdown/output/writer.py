@@ -11,10 +11,10 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.cf.encoding import descriptions, is_text
 from graphdown.data.store import parts_of
-from graphdown.encoding import descriptions, is_text
 from graphdown.errors import GraphdownError
-from graphdown.growing import Growing, outline
+from graphdown.output.chunks import Growing, outline
 from graphdown.runtime.atomic import take_place
 from graphdown.runtime.locks import locked
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.coordinates import cf_coordinates
+from graphdown.cf.coordinates import cf_coordinates
 from meshes import Grid
 from meshes.grid import transposed
 

@@ -17,17 +17,17 @@ import pytest
 import xarray as xr
 from flax import nnx
 
-from graphdown import encoding
+from graphdown.cf import encoding
+from graphdown.cf.time_axis import time_axis
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.geometry import Geometry
-from graphdown.growing import Growing
 from graphdown.model import ModelSpec
+from graphdown.output.chunks import Growing
+from graphdown.output.writer import check_output, write, write_parts
 from graphdown.runtime.locks import locked
-from graphdown.times import time_axis
-from graphdown.writing import check_output, write, write_parts
 from meshes import GraphSpec, Grid
 
 FOLDER = os.environ.get("GRAPHDOWN_DATA")

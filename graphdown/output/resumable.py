@@ -31,9 +31,9 @@ from typing import Any
 
 import xarray as xr
 
-from graphdown.encoding import DRIVING_MEMBER
+from graphdown.cf.encoding import DRIVING_MEMBER
 from graphdown.errors import GraphdownError
-from graphdown.growing import Rows, new_zarr, opened_zarr
+from graphdown.output.chunks import Rows, new_zarr, opened_zarr
 from graphdown.runtime.atomic import sync, sync_below, take_place, write_durably
 from graphdown.runtime.locks import locked
 

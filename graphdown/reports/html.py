@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from graphdown.evaluation.report.colours import ColourScale
+from graphdown.reports.colours import ColourScale
 
 GRADIENT_STOPS = 24
 MIME_TYPES = {b"\x89PNG": "image/png", b"<?xml": "image/svg+xml"}

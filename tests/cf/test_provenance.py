@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graphdown.provenance import checkpoint_sha256, driving_attrs
+from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
 
 CMIP6 = {
     "source_id": "MIROC6",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from graphdown.encoding import FILL_VALUE, descriptions, encodings
+from graphdown.cf.encoding import FILL_VALUE, descriptions, encodings
 
 
 def outline(first: xr.Dataset, time: xr.Dataset) -> xr.Dataset:

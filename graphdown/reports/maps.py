@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphdown.evaluation.report.colours import COLOURS, ColourScale
+from graphdown.reports.colours import COLOURS, ColourScale
 from meshes.grid import Grid
 from meshes.outline import outline
 from meshes.sphere import normalise, tangent_frame

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.encoding import CHUNK_BYTES, ROW_BYTES, ROW_TIMES, chunk_sizes, encodings
-from graphdown.writing import write
+from graphdown.cf.encoding import CHUNK_BYTES, ROW_BYTES, ROW_TIMES, chunk_sizes, encodings
+from graphdown.output.writer import write
 
 CENTURY = {"time": 36500, "rlat": 412, "rlon": 424}
 SHAPES = [

@@ -1,0 +1,1 @@
+"""CF metadata of what is written: coordinates, attributes, encoding, provenance."""

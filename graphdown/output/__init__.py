@@ -1,0 +1,1 @@
+"""Writers of downscaled fields: netCDF, zarr, and zarr that resumes."""

@@ -1,0 +1,1 @@
+"""HTML pages, charts, maps and colours that all reports share."""
