@@ -37,9 +37,9 @@ from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
 from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
+from graphdown.model.edge_tables import bucket, on_device
 from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
-from graphdown.model.tables import bucket, on_device
 from graphdown.modes import Modes
 from graphdown.runtime.batches import regrouped
 from graphdown.runtime.prefetch import prefetched

@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import csr_array
 
 from graphdown.data.bank import LEAST_COVERED
-from graphdown.model.estimate import Observation
+from graphdown.model.optimal_interpolation import Observation
 from graphdown.statistics.ridge import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.sites import Sites

@@ -5,7 +5,7 @@ import xarray as xr
 
 from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
-from graphdown.model.estimate import LeftOut, estimate
+from graphdown.model.optimal_interpolation import LeftOut, estimate
 from meshes import GraphSpec, bilinear
 from meshes.sphere import EARTH_RADIUS_KM
 

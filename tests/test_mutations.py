@@ -20,7 +20,7 @@ import graphdown.emulator
 import meshes.connect
 import meshes.graph
 from graphdown.emulator import Emulator
-from graphdown.model import Downscaler, message, tables
+from graphdown.model import Downscaler, message
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.parallel import DataParallel

@@ -9,8 +9,7 @@ from jax import Array
 from scipy.spatial import cKDTree
 
 from graphdown.errors import ExperimentError
-from graphdown.model.estimate import Observation, Patterns
-from graphdown.model.tables import (
+from graphdown.model.edge_tables import (
     EdgeTable,
     Padding,
     bucket,
@@ -19,6 +18,7 @@ from graphdown.model.tables import (
     sum_over_width,
     take,
 )
+from graphdown.model.optimal_interpolation import Observation, Patterns
 from meshes import DownscalingGraph, EdgeSet, SparseWeights
 
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`

@@ -8,10 +8,10 @@ normalisation before both halves of a round, and a wide perceptron as the second
 from flax import nnx
 from jax import Array
 
-from graphdown.model.attend import attend
+from graphdown.model.attention_kernel import attend
+from graphdown.model.edge_tables import EdgeTable
 from graphdown.model.layers import SMALL, Linear
 from graphdown.model.message import NodeUpdate
-from graphdown.model.tables import EdgeTable
 
 EXPANSION = 4  # channels inside the perceptron, in those of a state
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
-from graphdown.model.tables import EdgeTable, arguments, wide
+from graphdown.model.edge_tables import EdgeTable, arguments, wide
 
 EPSILON = 1e-5
 Layers = tuple[tuple[Array, Array], ...]

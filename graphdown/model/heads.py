@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.model.bernoulli_gamma import negative_log_likelihood
 from graphdown.model.conserve import StepMean, step_means
+from graphdown.model.distributions import negative_log_likelihood
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import restored
 from graphdown.variables.names import variable_of

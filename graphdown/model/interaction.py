@@ -11,10 +11,10 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.chunks import map_rows
+from graphdown.model.edge_tables import EdgeTable
 from graphdown.model.edgewise import EPSILON, interact, mean_normalised
 from graphdown.model.layers import Condition, Linear, conditioned
 from graphdown.model.message import with_receivers
-from graphdown.model.tables import EdgeTable
 
 
 class Perceptron(nnx.Module):

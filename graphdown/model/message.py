@@ -8,8 +8,8 @@ from flax import nnx
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
+from graphdown.model.edge_tables import EdgeTable, arguments, sum_over_width, take
 from graphdown.model.layers import Condition, Linear, conditioned
-from graphdown.model.tables import EdgeTable, arguments, sum_over_width, take
 
 
 class LinearMessage(nnx.Module):

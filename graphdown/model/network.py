@@ -13,6 +13,7 @@ from jax import Array
 from graphdown.model.arrays import GraphArrays
 from graphdown.model.attention import AttentionMessage, AttentionUpdate
 from graphdown.model.chunks import map_rows
+from graphdown.model.edge_tables import EdgeTable, stack
 from graphdown.model.heads import Readout
 from graphdown.model.interaction import (
     EdgeStates,
@@ -23,7 +24,6 @@ from graphdown.model.interaction import (
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
-from graphdown.model.tables import EdgeTable, stack
 
 Layer = TypeVar("Layer", bound=nnx.Module)
 

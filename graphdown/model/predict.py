@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
-from graphdown.model.estimate import LeftOut, estimate
 from graphdown.model.network import Downscaler
+from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
 
 

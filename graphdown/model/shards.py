@@ -9,7 +9,7 @@ from jax import Array
 from jax.sharding import PartitionSpec
 
 from graphdown.model.arrays import GraphArrays, SourceArrays
-from graphdown.model.tables import EdgeTable, Inverse, Table, bucket, inverse_table
+from graphdown.model.edge_tables import EdgeTable, Inverse, Table, bucket, inverse_table
 
 GRAPH = "graph"
 WHOLE, ROWS, COLUMNS = PartitionSpec(), PartitionSpec(GRAPH), PartitionSpec(None, GRAPH)

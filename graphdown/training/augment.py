@@ -15,8 +15,8 @@ from jax import Array
 from graphdown.data.normalise import Normaliser
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation, interpolation, most_donors
+from graphdown.model.edge_tables import stack
 from graphdown.model.predict import Scaling
-from graphdown.model.tables import stack
 from graphdown.training.parallel import AXIS
 from graphdown.variables.names import is_non_negative, variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights

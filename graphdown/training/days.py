@@ -26,7 +26,7 @@ from graphdown.data.store import Stored
 from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
-from graphdown.model.estimate import LeftOut, estimate
+from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
 from graphdown.modes import Modes
 from graphdown.training.few import held_out_of, learned_from

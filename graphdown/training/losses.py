@@ -12,7 +12,7 @@ from jax.scipy.special import gammainc
 
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation
-from graphdown.model.bernoulli_gamma import WET
+from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
 from graphdown.model.transforms import transformed
 from graphdown.training.days import DayValues, parts

@@ -27,8 +27,8 @@ from graphdown.errors import ExperimentError
 from graphdown.experiment import Experiment
 from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling
 from graphdown.model.arrays import Interpolation, graph_arrays, with_hidden, with_spacing_offset
+from graphdown.model.edge_tables import bucket
 from graphdown.model.predict import standardise
-from graphdown.model.tables import bucket
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augment import Augmentation, make_augmentation, make_smoother

@@ -15,8 +15,8 @@ from graphdown.experiment import TrainingSpec
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
-from graphdown.model.bank import SourceBank, source_bank
-from graphdown.model.tables import bucket
+from graphdown.model.edge_tables import bucket
+from graphdown.model.source_bank import SourceBank, source_bank
 from graphdown.training.augment import make_smoother
 from graphdown.training.days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch

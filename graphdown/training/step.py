@@ -13,9 +13,9 @@ from jax import Array
 from graphdown.emulator import path_name
 from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
-from graphdown.model.bank import SourceBank
-from graphdown.model.estimate import LeftOut
+from graphdown.model.optimal_interpolation import LeftOut
 from graphdown.model.predict import Scaling, outputs
+from graphdown.model.source_bank import SourceBank
 from graphdown.training.augment import Augmentation
 from graphdown.training.losses import Gammas, Losses, step_noise
 from graphdown.training.moves import Moves

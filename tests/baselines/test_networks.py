@@ -26,7 +26,7 @@ from graphdown.baselines.networks.training import (
     train_network,
 )
 from graphdown.baselines.networks.unet import UNetNetwork, interpolation, lattice_size
-from graphdown.model.bernoulli_gamma import expectation, negative_log_likelihood
+from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import EARTH_RADIUS_KM, Grid
 
 from .conftest import block_means, dataset, rmse

@@ -21,7 +21,7 @@ from graphdown.model import (
     graph_arrays,
     predict,
 )
-from graphdown.model.tables import EdgeTable, Padding, bucket, build_edge_table
+from graphdown.model.edge_tables import EdgeTable, Padding, bucket, build_edge_table
 from meshes import DownscalingGraph, GraphSpec, Grid, build_graph
 
 SOURCE = Grid.regular(1.875, 1.25, (-7.5, 36.25, 20.625, 55.0))

@@ -7,7 +7,7 @@ import pytest
 from graphdown.errors import ExperimentError
 from graphdown.model import graph_arrays
 from graphdown.model.arrays import LOG_SPACING, with_spacing_offset
-from graphdown.model.tables import bucket
+from graphdown.model.edge_tables import bucket
 from meshes import GraphSpec, Grid, build_graph
 
 from .conftest import PADDED, SOURCE, STATICS, TARGET, weather

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from graphdown.model import ModelSpec, chunks
-from graphdown.model.attend import attend
 from graphdown.model.attention import EXPANSION, AttentionMessage, AttentionUpdate
+from graphdown.model.attention_kernel import attend
 
 from .conftest import EDGES, SQUARE, assert_same, normal, random_edges, randomised, table_of
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from graphdown.model.edge_tables import Padding, build_edge_table
 from graphdown.model.message import LinearMessage, NodeUpdate
-from graphdown.model.tables import Padding, build_edge_table
 
 from . import plain
 from .conftest import EDGES, randomised, table_of

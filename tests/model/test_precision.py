@@ -11,7 +11,7 @@ from flax import nnx
 
 from graphdown.emulator import path_name
 from graphdown.model import predict
-from graphdown.model.tables import wide
+from graphdown.model.edge_tables import wide
 
 from .conftest import BOUND, PADDED, SCALES, SOURCE, new_network, season, table_of, weather
 from .conftest import EDGES as EDGE_LISTS

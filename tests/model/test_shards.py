@@ -4,8 +4,8 @@ import jax
 import numpy as np
 
 from graphdown.model import SourceArrays
+from graphdown.model.edge_tables import stack
 from graphdown.model.shards import GRAPH, graph_specs, shard_graph, shard_sources, source_specs
-from graphdown.model.tables import stack
 
 from ..invariants import case, laid_out
 from ..invariants import predicted as of_modes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphdown.errors import DataError
-from graphdown.model.tables import bucket
+from graphdown.model.edge_tables import bucket
 from graphdown.training.samples import days_of_step, make_samples, source_of_step
 from meshes import Grid
 

@@ -18,7 +18,7 @@ from graphdown.baselines.networks.training import (
     squared_error,
 )
 from graphdown.baselines.target import spread_over_time
-from graphdown.model.bernoulli_gamma import expectation, negative_log_likelihood
+from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import Grid
 
 FILTERS = (50, 25, 10)

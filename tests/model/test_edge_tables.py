@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphdown.model import tables
-from graphdown.model.tables import Padding, bucket, build_edge_table, sum_over_width
+from graphdown.model import edge_tables
+from graphdown.model.edge_tables import Padding, bucket, build_edge_table, sum_over_width
 
 from .conftest import EDGES, random_edges, table_of
 
@@ -109,7 +109,7 @@ def test_padding_over_edge_lists_holds_each_of_them():
 def test_two_blocks_list_what_one_lists_in_less_space(monkeypatch):
     edges = EDGES["two-blocks"]
     split = in_numpy(table_of(edges))
-    monkeypatch.setattr(tables, "_bounds", lambda degree: [0, len(degree)])
+    monkeypatch.setattr(edge_tables, "_bounds", lambda degree: [0, len(degree)])
     whole = in_numpy(table_of(edges))
     assert [len(t.senders.blocks) for t in (split, whole)] == [2, 1]
     np.testing.assert_array_equal(listed(split, 90)[0], listed(whole, 90)[0])

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.chunks import by_blocks
-from graphdown.model.tables import EdgeTable, take, wide
+from graphdown.model.edge_tables import EdgeTable, take, wide
 
 LEAST = -1e30  # below all exponents but that of no edge, minus infinity
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays, SourceArrays, with_source
-from graphdown.model.tables import bucket, stack
+from graphdown.model.edge_tables import bucket, stack
 from meshes import SparseWeights
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from graphdown.model import graph_arrays, source_arrays
 from graphdown.model.arrays import with_source
-from graphdown.model.bank import source_bank
+from graphdown.model.source_bank import source_bank
 from meshes import RandomGrids, build_graph, conservative, random_grids
 
 from .conftest import GRAPH_SPEC, STATICS, TARGET, predicted, weather
