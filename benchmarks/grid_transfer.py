@@ -40,9 +40,9 @@ from results_table import (
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge, UNet
+from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.data.bank import GridBank, make_bank
-from graphdown.experiment import Experiment
 from meshes import RandomGrids
 
 RUNS = Path("runs/grid_transfer")

@@ -37,9 +37,9 @@ from results_table import (
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge
+from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.evaluation import evaluate_ensemble
-from graphdown.experiment import Experiment
 from graphdown.study import downscaling
 from meshes import Grid
 

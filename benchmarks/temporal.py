@@ -34,10 +34,10 @@ from results_table import (
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge
+from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.data.rules import Notes
 from graphdown.data.steps import folded, linear_in_time, unfolded
-from graphdown.experiment import Experiment
 from graphdown.variables.names import variables_of
 from meshes import Grid
 

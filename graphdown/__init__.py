@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphdown.bench import Outcome, Study
+    from graphdown.config.experiment import Experiment, Source, load_experiment
     from graphdown.data import ExperimentData
     from graphdown.emulator import Emulator, load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
-    from graphdown.experiment import Experiment, Source, load_experiment
     from graphdown.training.pretrained import Pretrained
 
 # Imported when first asked for, so that the command line can heed signals before that.

@@ -207,8 +207,8 @@ class _Check:
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
+        from graphdown.config.experiment import load_experiment
         from graphdown.data.load import load_data, region_of
-        from graphdown.experiment import load_experiment
 
         experiment = load_experiment(path)
         self.margin_km = experiment.graph.margin_km

@@ -21,6 +21,7 @@ from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
 from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
 from graphdown.cf.time_axis import time_axis
+from graphdown.config.experiment import parse_as
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import STATIC, to_canonical
@@ -33,7 +34,6 @@ from graphdown.data.steps import check_step, substep_axis, windowed
 from graphdown.data.terrain import Ground
 from graphdown.data.times import check_not_sub_daily
 from graphdown.errors import DamageError, GraphdownError
-from graphdown.experiment import parse_as
 from graphdown.geometry import Geometry
 from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from graphdown.config.experiment import Daily
 from graphdown.data.fields import Request
 from graphdown.errors import GraphdownError
-from graphdown.experiment import Daily
 
 NO_MEMBER: Mapping[str, int] = {}
 

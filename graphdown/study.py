@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from graphdown.config.experiment import Experiment, load_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.steps import linear_in_time, unfolded
 from graphdown.data.store import store_folder
 from graphdown.emulator import Emulator, load
 from graphdown.errors import GraphdownError
-from graphdown.experiment import Experiment, load_experiment
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 

@@ -9,8 +9,8 @@ import pytest
 
 import graphdown
 import meshes
+from graphdown.config.experiment import read_yaml
 from graphdown.errors import ExperimentError
-from graphdown.experiment import read_yaml
 from meshes.archive import read_arrays
 
 SOURCES = sorted(

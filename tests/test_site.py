@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from graphdown.bench.spec import Block, Strategy, Study
-from graphdown.experiment import (
+from graphdown.config.experiment import (
     Experiment,
     FinetuneSpec,
     PretrainedSpec,

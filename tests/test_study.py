@@ -10,8 +10,8 @@ import xarray as xr
 from graphdown import evaluate
 from graphdown.baselines import QUICK
 from graphdown.cli import main
+from graphdown.config.experiment import parse_experiment
 from graphdown.data import load_data
-from graphdown.experiment import parse_experiment
 from graphdown.study import GNN, evaluate_run, write_inputs
 from graphdown.training import train
 from meshes import Grid

@@ -11,7 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from graphdown.bench.spec import Study
-from graphdown.experiment import Experiment, Source
+from graphdown.config.experiment import Experiment, Source
 
 EXPERIMENT = """# Experiments: every key
 

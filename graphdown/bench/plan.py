@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphdown.bench.spec import Block, Study
-from graphdown.experiment import Experiment
+from graphdown.config.experiment import Experiment
 
 
 @dataclass(frozen=True)

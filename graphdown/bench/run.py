@@ -12,18 +12,18 @@ import xarray as xr
 
 from graphdown.bench.plan import Task, with_sources
 from graphdown.bench.spec import Study
+from graphdown.config.experiment import (
+    Experiment,
+    FinetuneOptions,
+    experiment_to_dict,
+    parse_experiment,
+)
 from graphdown.data.load import ExperimentData
 from graphdown.data.steps import unfolded
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
-from graphdown.experiment import (
-    Experiment,
-    FinetuneOptions,
-    experiment_to_dict,
-    parse_experiment,
-)
 from graphdown.study import Predict, downscaling, fit_baselines
 from graphdown.training.few import last_years
 

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from graphdown.errors import ExperimentError
-from graphdown.experiment import (
+from graphdown.config.experiment import (
     Experiment,
     FinetuneOptions,
     apply_overrides,
@@ -18,6 +17,7 @@ from graphdown.experiment import (
     put,
     read_yaml,
 )
+from graphdown.errors import ExperimentError
 
 Shows = Literal["matrix", "curves", "bars"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from graphdown.config.experiment import Experiment, Source, Target
 from graphdown.data.bank import GridBank, make_bank
 from graphdown.data.cover import check_cover
 from graphdown.data.fields import (
@@ -32,7 +33,6 @@ from graphdown.data.steps import check_step, folded, windowed
 from graphdown.data.store import Disk, Stored, files_seen
 from graphdown.data.understanding import Understanding
 from graphdown.errors import DataError
-from graphdown.experiment import Experiment, Source, Target
 from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")

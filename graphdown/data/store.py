@@ -22,12 +22,12 @@ from urllib.parse import quote
 import numpy as np
 import xarray as xr
 
+from graphdown.config.experiment import Experiment
 from graphdown.data.fields import field_values
 from graphdown.data.grids import grid_of
 from graphdown.data.ready import Ready, Rules, read
 from graphdown.data.rules import refuse
 from graphdown.errors import GraphdownError
-from graphdown.experiment import Experiment
 from meshes import Grid
 
 FORMAT = 1

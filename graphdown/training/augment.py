@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import Interpolation, interpolation, most_donors
 from graphdown.model.edge_tables import stack
 from graphdown.model.predict import Scaling

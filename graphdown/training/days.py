@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from graphdown.config.experiment import Experiment
 from graphdown.data.bank import GridBank
 from graphdown.data.climate import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.fields import field_values, horizontal_grid
@@ -23,7 +24,6 @@ from graphdown.data.missing import check_complete, nearest_used
 from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.steps import neighbours
 from graphdown.data.store import Stored
-from graphdown.experiment import Experiment
 from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from graphdown.config.experiment import Experiment, Periods
 from graphdown.errors import ExperimentError
-from graphdown.experiment import Experiment, Periods
 
 Pair = tuple[xr.Dataset, xr.Dataset]
 

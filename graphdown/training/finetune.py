@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graphdown.emulator import Emulator, load
-from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.experiment import (
+from graphdown.config.experiment import (
     Experiment,
     Source,
     TrainingSpec,
@@ -17,6 +15,8 @@ from graphdown.experiment import (
     load_experiment,
     parse_experiment,
 )
+from graphdown.emulator import Emulator, load
+from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.training.pretrained import refuse_pretraining
 from graphdown.training.replay import with_replayed

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphdown.data.store import FOLDER
-from graphdown.errors import ExperimentError
-from graphdown.experiment import (
+from graphdown.config.experiment import (
     Experiment,
     as_written,
     experiment_to_dict,
     load_experiment,
     write_experiment,
 )
+from graphdown.data.store import FOLDER
+from graphdown.errors import ExperimentError
 from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first
 from graphdown.training.lock import LOCK

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
+from graphdown.config.experiment import Experiment
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.store import store_folder
@@ -25,9 +26,6 @@ from graphdown.emulator import (
     with_values,
 )
 from graphdown.errors import ExperimentError
-from graphdown.experiment import (
-    Experiment,
-)
 from graphdown.geometry import Geometry
 from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, Scaling

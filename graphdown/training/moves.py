@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from graphdown.config.experiment import FinetuneSpec
 from graphdown.emulator import named_values, with_values
-from graphdown.experiment import FinetuneSpec
 
 ENCODER = ("encode", "mesh_input", "mesh_update")
 CLOSED_FORM = "regression"

@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.errors import ExperimentError
-from graphdown.experiment import TrainingSpec
 from graphdown.model.shards import GRAPH
 
 AXIS = "data"

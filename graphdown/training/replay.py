@@ -5,8 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 from math import gcd
 
+from graphdown.config.experiment import Experiment
 from graphdown.errors import ExperimentError
-from graphdown.experiment import Experiment
 
 FINEST = 20  # a share is a multiple of at least one part in so many
 

@@ -16,8 +16,8 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
+from graphdown.config.experiment import Experiment
 from graphdown.errors import DamageError, ExperimentError, GraphdownError
-from graphdown.experiment import Experiment
 from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import agreed, is_first, wait_for_all

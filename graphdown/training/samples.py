@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.data.climate import AdjustedDays, Adjustment
 from graphdown.data.store import Days
 from graphdown.emulator import pad_nodes
-from graphdown.experiment import TrainingSpec
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from graphdown.config.experiment import FinetuneSpec, PretrainedSpec
 from graphdown.errors import ExperimentError
-from graphdown.experiment import FinetuneSpec, PretrainedSpec
 
 Start = TypeVar("Start", FinetuneSpec, PretrainedSpec)
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from graphdown.config.experiment import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.world import WorldSpec, make_ensemble
 from graphdown.data.world.ensemble import GCMS, RCMS, VIEWS
@@ -13,7 +14,6 @@ from graphdown.data.world.views import PREDICTORS
 from graphdown.data.world.waves import Waves
 from graphdown.data.world.weather import Character, simulate
 from graphdown.errors import DataError
-from graphdown.experiment import parse_experiment
 from graphdown.training.days import training_days
 from meshes import Grid, conservative
 

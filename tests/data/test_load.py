@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.config.experiment import load_experiment, parse_experiment
 from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import load_data, source_arrays, upscaled
 from graphdown.errors import DataError
-from graphdown.experiment import load_experiment, parse_experiment
 from graphdown.training.days import training_days
 from meshes import Grid, RandomGrids
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.config.experiment import parse_experiment
 from graphdown.data import fields, ready, store
 from graphdown.data.load import load_data, source_store
 from graphdown.data.store import store_folder
 from graphdown.errors import DataError, GraphdownError
-from graphdown.experiment import parse_experiment
 from meshes import Grid
 
 from .files import levels, make

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.config.experiment import parse_experiment
 from graphdown.data.load import ExperimentData
-from graphdown.experiment import parse_experiment
 from graphdown.training import Trainer
 from meshes import Grid
 

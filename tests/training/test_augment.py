@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import Emulator, named_values
 from graphdown.errors import DataError
-from graphdown.experiment import TrainingSpec
 from graphdown.model.predict import Scaling
 from graphdown.training import Trainer
 from graphdown.training.augment import (

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.errors import GraphdownError
-from graphdown.experiment import TrainingSpec
 from graphdown.training import checkpoint
 from graphdown.training.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, Progress
 from graphdown.training.step import initial_state, make_optimiser

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from graphdown.config.experiment import experiment_to_dict, parse_experiment
 from graphdown.data.load import load_data
 from graphdown.emulator import load
 from graphdown.errors import DataError
-from graphdown.experiment import experiment_to_dict, parse_experiment
 from graphdown.training import Trainer, days, load_for, train
 from graphdown.training.folder import open_run
 from graphdown.training.parallel import DataParallel

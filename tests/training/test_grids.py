@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from graphdown.config.experiment import Source, write_experiment
 from graphdown.data.bank import make_bank
 from graphdown.data.load import ExperimentData
 from graphdown.emulator import load
 from graphdown.errors import ExperimentError
-from graphdown.experiment import Source, write_experiment
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_step

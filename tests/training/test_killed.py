@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
+from graphdown.config.experiment import experiment_to_dict
 from graphdown.emulator import load
-from graphdown.experiment import experiment_to_dict
 
 from .conftest import COARSE, FINE, make_experiment, orography, source, truth
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from graphdown.baselines import Bilinear
+from graphdown.config.experiment import load_experiment, write_experiment
 from graphdown.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.experiment import load_experiment, write_experiment
 from graphdown.runtime.signals import Interrupted
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints

@@ -9,9 +9,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.emulator import load
 from graphdown.errors import ExperimentError
-from graphdown.experiment import TrainingSpec
 from graphdown.model.heads import Readout
 from graphdown.training import train
 from graphdown.training.augment import make_smoother

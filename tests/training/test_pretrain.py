@@ -12,15 +12,15 @@ from flax import nnx
 
 import graphdown
 from graphdown.check import check
-from graphdown.data.load import ExperimentData, load_data
-from graphdown.emulator import named_values
-from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.experiment import (
+from graphdown.config.experiment import (
     PretrainedSpec,
     PretrainSpec,
     load_experiment,
     parse_experiment,
 )
+from graphdown.data.load import ExperimentData, load_data
+from graphdown.emulator import named_values
+from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.arrays import with_hidden
 from graphdown.training import Trainer, finetune_experiment, pretrain, train
 from graphdown.training.checkpoint import Checkpoints

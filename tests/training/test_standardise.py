@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graphdown.config.experiment import FinetuneSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import Emulator, load, named_values
 from graphdown.errors import GraphdownError
-from graphdown.experiment import FinetuneSpec
 from graphdown.training import Trainer
 from graphdown.training.finetune import finetune_experiment
 

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from graphdown.config.experiment import TrainingSpec
 from graphdown.emulator import named_values
-from graphdown.experiment import TrainingSpec
 from graphdown.model.arrays import LOG_SPACING
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_optimiser, make_step

@@ -5,9 +5,9 @@ its own grid and with its own small errors. See `climate` for the physics, and `
 several GCMs with weather of their own that drive two regional models.
 """
 
+from graphdown.config.synthetic import WorldSpec
 from graphdown.data.world.ensemble import make_ensemble
 from graphdown.data.world.make import make_world
 from graphdown.data.world.world import World
-from graphdown.worldspec import WorldSpec
 
 __all__ = ["World", "WorldSpec", "make_ensemble", "make_world"]

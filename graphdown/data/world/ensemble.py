@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from graphdown.config.synthetic import WorldSpec
 from graphdown.data.world import climate
 from graphdown.data.world.climate import Physics
 from graphdown.data.world.region import Region, make_region
@@ -32,7 +33,6 @@ from graphdown.data.world.views import (
 from graphdown.data.world.waves import Waves
 from graphdown.data.world.weather import Character, Weather, simulate
 from graphdown.data.world.world import World
-from graphdown.worldspec import WorldSpec
 from meshes import Grid, coarsen
 
 RCM2_SPACING = (0.36, 0.24)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from graphdown.config.synthetic import WorldSpec
 from graphdown.data.world import climate
 from graphdown.data.world.region import make_region
 from graphdown.data.world.terrain import Terrain, make_terrain
@@ -9,7 +10,6 @@ from graphdown.data.world.views import Views, dataset
 from graphdown.data.world.waves import Waves
 from graphdown.data.world.weather import Weather, simulate
 from graphdown.data.world.world import World
-from graphdown.worldspec import WorldSpec
 
 
 def make_world(spec: WorldSpec | None = None, perfect: bool = False) -> World:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphdown.config.synthetic import WorldSpec
 from graphdown.data.world.region import Region
 from graphdown.data.world.waves import Waves
-from graphdown.worldspec import WorldSpec
 
 CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25
 WESTERLY, WESTERLY_SEASON = 7.0, 2.5

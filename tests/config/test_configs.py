@@ -7,13 +7,13 @@ import pytest
 import xarray as xr
 
 from graphdown.bench.spec import load_study
+from graphdown.config.experiment import load_experiment
 from graphdown.data import read_files
 from graphdown.data.fields import Request
 from graphdown.data.load import load_data
-from graphdown.experiment import load_experiment
 from meshes import Grid
 
-from .archives import (
+from ..archives import (
     ALADIN,
     LEVELS,
     aladin_grid,

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from zlib import crc32
 
+from graphdown.config.synthetic import WorldSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from graphdown.runtime.atomic import write_durably
 from graphdown.variables.names import DAILY_EXTREMES, NON_NEGATIVE, check_names
 from graphdown.variables.time_steps import TimeSpec
-from graphdown.worldspec import WorldSpec
 from meshes import GraphSpec, RandomGrids
 
 DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from graphdown.baselines import QUICK
+from graphdown.config.experiment import load_experiment, parse_experiment
 from graphdown.errors import ExperimentError
-from graphdown.experiment import load_experiment, parse_experiment
 
 GOOD = {
     "name": "small",
