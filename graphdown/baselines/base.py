@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.target import Target
-from graphdown.baselines.times import Pair, on_common_times
+from graphdown.baselines.pairing import Pair, on_common_times
+from graphdown.baselines.predictands import Target
 
 
 class Baseline(ABC):

@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.baselines.base import Baseline
 from graphdown.baselines.fields import read_field
 from graphdown.baselines.interpolator import Interpolator
-from graphdown.baselines.times import Pair
+from graphdown.baselines.pairing import Pair
 from meshes import Grid, SparseWeights
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.predictands import Target, within_range
 from graphdown.baselines.predictors import Predictors
-from graphdown.baselines.target import Target, within_range
 from graphdown.statistics.ridge import Design, Fit
 
 

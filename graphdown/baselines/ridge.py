@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.base import Baseline
+from graphdown.baselines.pairing import Pair, held_back
 from graphdown.baselines.regression import Regression
-from graphdown.baselines.times import Pair, held_back
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-2, 13))
 

@@ -20,7 +20,7 @@ from graphdown.baselines.networks.training import (
     run_network,
     train_network,
 )
-from graphdown.baselines.times import Pair, held_back
+from graphdown.baselines.pairing import Pair, held_back
 from meshes import Grid
 
 

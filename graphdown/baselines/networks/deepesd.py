@@ -17,7 +17,7 @@ from graphdown.baselines.networks.training import (
     masked_mean,
     squared_error,
 )
-from graphdown.baselines.target import spread_over_time
+from graphdown.baselines.predictands import spread_over_time
 from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import Grid
 

@@ -13,7 +13,7 @@ from graphdown.baselines.networks.box import Box, centred, extent_of, frame_of
 from graphdown.baselines.networks.inputs import ByDay, Standardiser
 from graphdown.baselines.networks.maps import Maps
 from graphdown.baselines.networks.training import NetworkTraining, squared_error
-from graphdown.baselines.target import spread_over_time
+from graphdown.baselines.predictands import spread_over_time
 from meshes import EARTH_RADIUS_KM, Grid
 
 DEFAULT = NetworkTraining(steps=1200, batch_size=32, learning_rate=3e-3)

@@ -29,7 +29,7 @@ from graphdown.baselines.networks.unet import UNetNetwork, interpolation, lattic
 from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import EARTH_RADIUS_KM, Grid
 
-from .conftest import block_means, dataset, rmse
+from ..conftest import block_means, dataset, rmse
 
 SHORT = NetworkTraining(steps=120, batch_size=32, learning_rate=3e-3, validate_every=40)
 TRAIN, LATER = slice(0, 180), slice(180, None)
