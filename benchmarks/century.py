@@ -59,7 +59,7 @@ def write_case(folder: Path, years: int) -> None:
     """Write an emulator, the years to downscale, some in a file, and a file of the first one."""
     from flax import nnx
 
-    from graphdown.data.world import WorldSpec, make_world
+    from graphdown.data.synthetic import WorldSpec, make_world
     from graphdown.emulator import Emulator, named_values, new_network
     from graphdown.geometry import Geometry
     from graphdown.model import ModelSpec

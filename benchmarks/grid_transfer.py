@@ -42,7 +42,7 @@ import graphdown
 from graphdown.baselines import Bilinear, Ridge, UNet
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
-from graphdown.data.bank import GridBank, make_bank
+from graphdown.data.grid_bank import GridBank, make_bank
 from meshes import RandomGrids
 
 RUNS = Path("runs/grid_transfer")

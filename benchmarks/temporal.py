@@ -36,8 +36,8 @@ import graphdown
 from graphdown.baselines import Bilinear, Ridge
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
-from graphdown.data.rules import Notes
-from graphdown.data.steps import folded, linear_in_time, unfolded
+from graphdown.data.reading.rules import Notes
+from graphdown.data.time_windows import folded, linear_in_time, unfolded
 from graphdown.variables.names import variables_of
 from meshes import Grid
 

@@ -290,7 +290,7 @@ def check(
     """
     import logging
 
-    from graphdown.check import check as run_check
+    from graphdown.data.check import check as run_check
 
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
@@ -348,8 +348,8 @@ def graph(
 
 def _grid(name: str) -> Any:
     import meshes
-    from graphdown.data.files import close_pieces, open_pieces, unreadable
-    from graphdown.data.rules import Notes
+    from graphdown.data.reading.files import close_pieces, open_pieces, unreadable
+    from graphdown.data.reading.rules import Notes
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)

@@ -22,17 +22,17 @@ from graphdown.cf.coordinates import cf_coordinates
 from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
 from graphdown.cf.time_axis import time_axis
 from graphdown.config.experiment import parse_as
-from graphdown.data.climate import Adjustment, adjustment_to, climate_of
-from graphdown.data.cover import check_cover
-from graphdown.data.fields import STATIC, to_canonical
 from graphdown.data.normalise import Normaliser
-from graphdown.data.passes import SourceDays
-from graphdown.data.rules import Notes, log_notes
-from graphdown.data.statics import target_ground
-from graphdown.data.stations import are_stations
-from graphdown.data.steps import check_step, substep_axis, windowed
+from graphdown.data.reading.coverage import check_cover
+from graphdown.data.reading.fields import STATIC, to_canonical
+from graphdown.data.reading.rules import Notes, log_notes
+from graphdown.data.reading.statics import target_ground
+from graphdown.data.reading.stations import are_stations
+from graphdown.data.reading.time_decoding import check_not_sub_daily
+from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
+from graphdown.data.streaming import SourceDays
 from graphdown.data.terrain import Ground
-from graphdown.data.times import check_not_sub_daily
+from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.geometry import Geometry
 from graphdown.members import Draw, Members

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import csr_array
 
-from graphdown.data.bank import LEAST_COVERED
+from graphdown.data.grid_bank import LEAST_COVERED
 from graphdown.model.optimal_interpolation import Observation
 from graphdown.statistics.ridge import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative

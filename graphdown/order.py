@@ -12,9 +12,9 @@ import xarray as xr
 from graphdown.cf.encoding import DRIVING_MEMBER
 from graphdown.cf.time_axis import time_axis
 from graphdown.data import read_files
-from graphdown.data.driving import Driving, driving_members
-from graphdown.data.rules import log_notes
-from graphdown.data.statics import opened_target, read_statics
+from graphdown.data.reading.ensemble_members import Driving, driving_members
+from graphdown.data.reading.rules import log_notes
+from graphdown.data.reading.statics import opened_target, read_statics
 from graphdown.emulator import EVERY, Emulator, Stream, load
 from graphdown.errors import DataError
 from graphdown.output.chunks import outline

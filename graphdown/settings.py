@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.data.driving import Driving
-from graphdown.data.files import find_paths
-from graphdown.data.store import files_seen
-from graphdown.data.times import calendar_of, days_of, seconds_of
+from graphdown.data.reading.ensemble_members import Driving
+from graphdown.data.reading.files import find_paths
+from graphdown.data.reading.time_decoding import calendar_of, days_of, seconds_of
+from graphdown.data.sample_store import files_seen
 from graphdown.emulator import Emulator, versions
 
 ATTRIBUTE = "graphdown_settings"

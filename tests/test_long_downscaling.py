@@ -15,8 +15,8 @@ import xarray as xr
 from graphdown import downscaling
 from graphdown.cf import encoding
 from graphdown.cli import main
-from graphdown.data.driving import driving_members
 from graphdown.data.normalise import Normaliser
+from graphdown.data.reading.ensemble_members import driving_members
 from graphdown.errors import DataError
 from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec

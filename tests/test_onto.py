@@ -11,7 +11,7 @@ import xarray as xr
 from graphdown import emulator as emulator_module
 from graphdown.cli import main
 from graphdown.data.normalise import Climate, Normaliser
-from graphdown.data.stations import read_stations
+from graphdown.data.reading.stations import read_stations
 from graphdown.emulator import Emulator, load
 from graphdown.errors import DataError, GraphdownError
 from graphdown.geometry import Geometry

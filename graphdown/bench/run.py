@@ -19,7 +19,7 @@ from graphdown.config.experiment import (
     parse_experiment,
 )
 from graphdown.data.load import ExperimentData
-from graphdown.data.steps import unfolded
+from graphdown.data.time_windows import unfolded
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap

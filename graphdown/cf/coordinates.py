@@ -12,7 +12,7 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from graphdown.data.stations import ROLE, are_stations
+from graphdown.data.reading.stations import ROLE, are_stations
 from meshes import Grid
 from meshes.cf import find_horizontal
 from meshes.conventions import bounds_label

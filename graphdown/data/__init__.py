@@ -1,10 +1,10 @@
 """Files to arrays: open and check fields, pair days, normalise, terrain. It knows no network."""
 
-from graphdown.data.fields import Request, open_fields, read_files, to_canonical
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.normalise import Normaliser
-from graphdown.data.pair import pair, select_period
-from graphdown.data.understanding import Understanding, VariableUnderstood
+from graphdown.data.pairing import pair, select_period
+from graphdown.data.reading.fields import Request, open_fields, read_files, to_canonical
+from graphdown.data.reading.summary import Understanding, VariableUnderstood
 
 __all__ = [
     "ExperimentData",

@@ -9,29 +9,29 @@ import numpy as np
 import xarray as xr
 
 from graphdown.config.experiment import Experiment, Source, Target
-from graphdown.data.bank import GridBank, make_bank
-from graphdown.data.cover import check_cover
-from graphdown.data.fields import (
+from graphdown.data.grid_bank import GridBank, make_bank
+from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
+from graphdown.data.pairing import pair, select_period, unpaired, within
+from graphdown.data.reading.coverage import check_cover
+from graphdown.data.reading.fields import (
     Request,
     field_values,
     horizontal_grid,
     open_fields,
     read_files,
 )
-from graphdown.data.grids import attrs_elsewhere
-from graphdown.data.missing import (
+from graphdown.data.reading.horizontal import attrs_elsewhere
+from graphdown.data.reading.missing import (
     complete_values,
     note_empty_days,
     note_filled,
     with_ground_filled,
 )
-from graphdown.data.pair import pair, select_period, unpaired, within
-from graphdown.data.ready import Holder, Memory, Rules, ValueRules, as_they_are
-from graphdown.data.rules import Notes, log_notes
-from graphdown.data.statics import TARGET, on_grid, same_points
-from graphdown.data.steps import check_step, folded, windowed
-from graphdown.data.store import Disk, Stored, files_seen
-from graphdown.data.understanding import Understanding
+from graphdown.data.reading.rules import Notes, log_notes
+from graphdown.data.reading.statics import TARGET, on_grid, same_points
+from graphdown.data.reading.summary import Understanding
+from graphdown.data.sample_store import Disk, Stored, files_seen
+from graphdown.data.time_windows import check_step, folded, windowed
 from graphdown.errors import DataError
 from meshes import Grid, coarsen, coverage
 
@@ -243,8 +243,8 @@ def _origin(
 
 
 def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
-    from graphdown.data.world import make_ensemble, make_world
-    from graphdown.data.world.ensemble import VIEWS
+    from graphdown.data.synthetic import make_ensemble, make_world
+    from graphdown.data.synthetic.ensemble import VIEWS
 
     data = experiment.data
     assert data.world is not None

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from graphdown.data.fields import STATIC
+from graphdown.data.reading.fields import STATIC
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.neighbours import nearest_points

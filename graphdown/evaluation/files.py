@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from graphdown.data.files import BROKEN
+from graphdown.data.reading.files import BROKEN
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble, member_dim

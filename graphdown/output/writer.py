@@ -12,7 +12,7 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.cf.encoding import descriptions, is_text
-from graphdown.data.store import parts_of
+from graphdown.data.sample_store import parts_of
 from graphdown.errors import GraphdownError
 from graphdown.output.chunks import Growing, outline
 from graphdown.runtime.atomic import take_place

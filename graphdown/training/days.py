@@ -10,9 +10,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.config.experiment import Experiment
-from graphdown.data.bank import GridBank
-from graphdown.data.climate import Adjustment, adjustment_to, climate_of, mean_climate
-from graphdown.data.fields import field_values, horizontal_grid
+from graphdown.data.grid_bank import GridBank
 from graphdown.data.load import (
     TARGET_STORE,
     ExperimentData,
@@ -20,10 +18,12 @@ from graphdown.data.load import (
     source_store,
     target_store,
 )
-from graphdown.data.missing import check_complete, nearest_used
 from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
-from graphdown.data.steps import neighbours
-from graphdown.data.store import Stored
+from graphdown.data.reading.fields import field_values, horizontal_grid
+from graphdown.data.reading.missing import check_complete, nearest_used
+from graphdown.data.sample_store import Stored
+from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of, mean_climate
+from graphdown.data.time_windows import neighbours
 from graphdown.geometry import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate

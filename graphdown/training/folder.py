@@ -12,7 +12,7 @@ from graphdown.config.experiment import (
     load_experiment,
     write_experiment,
 )
-from graphdown.data.store import FOLDER
+from graphdown.data.sample_store import FOLDER
 from graphdown.errors import ExperimentError
 from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first

@@ -13,9 +13,9 @@ import xarray as xr
 from flax import nnx
 
 from graphdown.config.experiment import Experiment
-from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.data.store import store_folder
+from graphdown.data.reading.fields import horizontal_grid
+from graphdown.data.sample_store import store_folder
 from graphdown.emulator import (
     Emulator,
     load,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from graphdown.config.experiment import Experiment
-from graphdown.data.bank import GridBank
-from graphdown.data.fields import field_values
+from graphdown.data.grid_bank import GridBank
 from graphdown.data.load import ExperimentData, source_arrays
 from graphdown.data.normalise import warming_spread
+from graphdown.data.reading.fields import field_values
 from graphdown.errors import ExperimentError
 from graphdown.modes import Known, Modes, choose_noise, fit_modes
 from meshes import Grid, bilinear

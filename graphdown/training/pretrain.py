@@ -19,10 +19,10 @@ from flax import nnx
 from jax import Array
 
 from graphdown.config.experiment import Experiment
-from graphdown.data.climate import Adjustment
 from graphdown.data.load import ExperimentData, load_data, region_of, source_arrays
 from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
-from graphdown.data.pair import select_period
+from graphdown.data.pairing import select_period
+from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator import EDGE_FEATURES, pad_nodes
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.data.climate import AdjustedDays, Adjustment
-from graphdown.data.store import Days
+from graphdown.data.sample_store import Days
+from graphdown.data.source_adjustment import AdjustedDays, Adjustment
 from graphdown.emulator import pad_nodes
 from graphdown.geometry import Geometry
 from graphdown.model import GraphArrays

@@ -9,8 +9,8 @@ import xarray as xr
 from graphdown.bench.spec import load_study
 from graphdown.config.experiment import load_experiment
 from graphdown.data import read_files
-from graphdown.data.fields import Request
 from graphdown.data.load import load_data
+from graphdown.data.reading.fields import Request
 from meshes import Grid
 
 from ..archives import (

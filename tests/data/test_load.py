@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from graphdown.config.experiment import load_experiment, parse_experiment
-from graphdown.data.fields import horizontal_grid
 from graphdown.data.load import load_data, source_arrays, upscaled
+from graphdown.data.reading.fields import horizontal_grid
 from graphdown.errors import DataError
 from graphdown.training.days import training_days
 from meshes import Grid, RandomGrids
@@ -205,7 +205,7 @@ def test_sea_cells_of_the_target_are_masked_and_its_empty_days_left_out(tmp_path
     assert data.fine.sizes["time"] == 8
     assert "empty-days-dropped" in {n.rule for n in data.understood["target"].notes}
     assert np.isnan(data.fine.tas.values).any()
-    from graphdown.data.grids import horizontal_grid
+    from graphdown.data.reading.horizontal import horizontal_grid
 
     mask = horizontal_grid(data.fine, ["tas"], "here").mask.reshape(6, 12)
     assert not mask[:, :3].any() and mask[:, 3:].all()
@@ -326,7 +326,7 @@ def test_ncep_to_eobs_loads_from_two_grids_and_keeps_the_sea_masked():
     assert regridded == ["psl", "ta850", "hus850"]
     grid, values = source_arrays(coarse, asked.predictors, "NCEP")
     assert values.shape == (180, 48, 5) and np.isfinite(values).all()
-    from graphdown.data.grids import horizontal_grid
+    from graphdown.data.reading.horizontal import horizontal_grid
 
     mask = horizontal_grid(data.fine, ["tas", "pr"], "E-OBS").mask
     assert mask.sum() == np.isfinite(data.fine.pr.values).any(0).sum() == 328

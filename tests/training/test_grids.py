@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from graphdown.config.experiment import Source, write_experiment
-from graphdown.data.bank import make_bank
+from graphdown.data.grid_bank import make_bank
 from graphdown.data.load import ExperimentData
 from graphdown.emulator import load
 from graphdown.errors import ExperimentError

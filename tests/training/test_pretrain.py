@@ -11,13 +11,13 @@ import yaml
 from flax import nnx
 
 import graphdown
-from graphdown.check import check
 from graphdown.config.experiment import (
     PretrainedSpec,
     PretrainSpec,
     load_experiment,
     parse_experiment,
 )
+from graphdown.data.check import check
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.emulator import named_values
 from graphdown.errors import ExperimentError, GraphdownError

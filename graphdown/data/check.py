@@ -1,0 +1,246 @@
+"""Say what graphdown understands of files, before anything is trained or downscaled."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import xarray as xr
+
+from graphdown.data.pairing import unpaired
+from graphdown.data.reading.coverage import check_cover, covered
+from graphdown.data.reading.fields import Request, horizontal_grid, read_files, some_times
+from graphdown.data.reading.files import names_in
+from graphdown.data.reading.rules import Notes
+from graphdown.data.reading.summary import Understanding
+from graphdown.errors import DataError, GraphdownError
+from meshes import Coverage, GraphSpec, Grid, coverage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class GridFound:
+    """The horizontal grid of a set of files.
+
+    Attributes:
+        kind: as `meshes.Grid` names it.
+        points: number of its points.
+        used: number of those that have values in the times looked at.
+        spacing_km: usual distance between neighbours.
+    """
+
+    kind: str
+    points: int
+    used: int
+    spacing_km: float
+
+    @classmethod
+    def of(cls, grid: Grid) -> "GridFound":
+        """Return what is to be told of a grid."""
+        return cls(grid.kind, grid.size, int(grid.mask.sum()), float(grid.spacing_km))
+
+    def __str__(self) -> str:
+        """Return words such as "gaussian, 18432 points, 203 km apart"."""
+        used = f", {self.used} of them with values" if self.used < self.points else ""
+        return f"{self.kind}, {self.points} points, {self.spacing_km:.3g} km apart{used}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and what stands in the way.
+
+    Attributes:
+        understood: of each set of files that could be understood.
+        problems: one sentence for each thing that has to be mended; empty if all is well.
+        remarks: what the sets of files have to do with each other, one sentence each.
+        grids: the grid of each set of files, or of an experiment's target and sources, by name.
+        coverage: how much of the target and of the margin around it each source covers, by the
+            files' or the source's name; empty without a target.
+    """
+
+    understood: tuple[Understanding, ...]
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    grids: Mapping[str, GridFound] = field(default_factory=dict)
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be mended."""
+        return not self.problems
+
+    def to_text(self) -> str:
+        """Return the report as lines for a user."""
+        lines = [understanding.to_text() for understanding in self.understood]
+        lines += [f"The grid of {name}: {grid}." for name, grid in self.grids.items()]
+        lines += [f"{name} {covered(found)}." for name, found in self.coverage.items()]
+        lines += self.remarks
+        lines += [f"To mend: {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that json can write."""
+        return {
+            "ok": self.ok,
+            "understood": [understanding.to_dict() for understanding in self.understood],
+            "grids": {name: dataclasses.asdict(g) for name, g in self.grids.items()},
+            "coverage": {name: dataclasses.asdict(c) for name, c in self.coverage.items()},
+            "problems": list(self.problems),
+            "remarks": list(self.remarks),
+        }
+
+
+def check(
+    files: Sequence[str],
+    target: Sequence[str] | None = None,
+    experiment: str | Path | None = None,
+    stated: Request | None = None,
+) -> Report:
+    """Check files, alone or against a target's files, or all files of an experiment.
+
+    Values are looked at in a few times only, but for an experiment, whose periods are read whole.
+    A source that covers less than 99 % of the target is a problem; one that leaves some of the
+    margin out is remarked on. The margin is the experiment's `graph.margin_km`, 400 km without.
+
+    Args:
+        files: netCDF, zarr or GRIB paths or globs of one source; may be empty with an experiment.
+        target: paths or globs of the target; without any, `files` are held against the target of
+            the experiment.
+        experiment: an experiment file.
+        stated: what is taken of `files` and `target`, and what the user states about them; by
+            default every variable that is recognised. A name to rename need be in one of the two.
+    """
+    return _Check(stated or Request(())).report(files, target or (), experiment)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Fields of a source or target, not read yet, and what was understood of them."""
+
+    ds: xr.Dataset
+    understood: Understanding
+
+    def grid(self) -> Grid:
+        """Return the grid of the first variable; what is missing in a few times is masked.
+
+        Raises:
+            DataError: the grid is not understood.
+        """
+        name = self.understood.variables[0].name
+        return horizontal_grid(some_times(self.ds, 3), [name], self.understood.where)
+
+
+class _Check:
+    """Collects what is found, one thing after the other; what fails becomes a problem."""
+
+    def __init__(self, stated: Request) -> None:
+        self.stated = stated
+        self.understood: list[Understanding] = []
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self.grids: dict[str, GridFound] = {}
+        self.coverage: dict[str, Coverage] = {}
+        self.margin_km = GraphSpec().margin_km
+
+    def report(
+        self, files: Sequence[str], target: Sequence[str], experiment: str | Path | None
+    ) -> Report:
+        source = self._opened(files, target)
+        aim = self._opened(target, files)
+        if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
+            self._attempt(lambda: self._compare_days(source, aim))
+        found = [None if opened is None else self._grid(opened) for opened in (source, aim)]
+        held_against = found[1]
+        if experiment is not None:
+            own = self._attempt(lambda: self._of_experiment(experiment))
+            held_against = held_against or own
+        if source is not None and found[0] is not None and held_against is not None:
+            where, grids = source.understood.where, (found[0], held_against)
+            self._attempt(lambda: self._cover(where, *grids))
+        for opened in (source, aim):
+            if opened is not None:
+                opened.ds.close()
+        return Report(
+            tuple(self.understood),
+            tuple(self.problems),
+            tuple(self.remarks),
+            self.grids,
+            self.coverage,
+        )
+
+    def _grid(self, opened: _Opened) -> Grid | None:
+        grid = self._attempt(opened.grid)
+        if grid is not None:
+            self.grids[opened.understood.where] = GridFound.of(grid)
+        return grid
+
+    def _attempt(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except GraphdownError as error:
+            self.problems.append(str(error))
+            return None
+
+    def _opened(self, files: Sequence[str], others: Sequence[str]) -> _Opened | None:
+        if not files:
+            return None
+        opened = self._attempt(lambda: _Opened(*read_files(files, self._request(files, others))))
+        if opened is not None:
+            self.understood.append(opened.understood)
+        return opened
+
+    def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:
+        """Return what is stated, without the names to rename that only the other files have."""
+        rename = self.stated.rename
+        if not rename or not others:
+            return self.stated
+        elsewhere = names_in(others) - names_in(files)
+        mine = {old: new for old, new in rename.items() if old not in elsewhere}
+        return dataclasses.replace(self.stated, rename=mine)
+
+    def _of_experiment(self, path: str | Path) -> Grid:
+        """Check an experiment's files; return the grid of its target."""
+        from graphdown.config.experiment import load_experiment
+        from graphdown.data.load import load_data, region_of
+
+        experiment = load_experiment(path)
+        self.margin_km = experiment.graph.margin_km
+        data = load_data(experiment)
+        self.understood += data.understood.values()
+        target = region_of(experiment, data)
+        self.grids["the target"] = GridFound.of(target)
+        for name, fields in data.coarse.items():
+            where = f"the source {name!r}"
+            there = [name for name in experiment.predictors if name in fields]
+            source = horizontal_grid(fields, there, where)
+            self.grids[where] = GridFound.of(source)
+            self.coverage[where] = coverage(source, target, self.margin_km)
+        return target
+
+    def _cover(self, where: str, source: Grid, target: Grid) -> None:
+        found = self.coverage[where] = coverage(source, target, self.margin_km)
+        notes = Notes()
+        check_cover(found, source, target, where, notes)
+        self.remarks += [str(note) for note in notes.listed()]
+
+    def _compare_days(self, source: _Opened, target: _Opened) -> None:
+        ours, theirs = unpaired(source.ds, target.ds)
+        common = source.ds.sizes["time"] - ours
+        if not common:
+            first, second = source.understood, target.understood
+            raise DataError(
+                f"{first.where} ({first.first} to {first.last}) and {second.where} "
+                f"({second.first} to {second.last}) have no day in common; choose files of the "
+                "same period."
+            )
+        self.remarks.append(
+            f"Source and target have {common} days in common; {ours} days of the source and "
+            f"{theirs} of the target have no partner."
+        )

@@ -1,0 +1,113 @@
+"""Bring the values of a dataset into memory or on disk, the rules for values applied to each part.
+
+A part is some days of all variables: the whole dataset where it is to be in memory.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.cleaning import check_range
+from graphdown.data.reading.files import unreadable
+from graphdown.data.reading.missing import days_with_values, with_ground_filled
+from graphdown.variables.names import variable_of
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Days to which the rules were applied.
+
+    Attributes:
+        ds: the days that are kept.
+        kept: False for the days that were left out [time before].
+        filled: number of values below ground that were filled, by variable.
+    """
+
+    ds: xr.Dataset
+    kept: np.ndarray
+    filled: dict[str, int] = field(default_factory=dict)
+
+
+Rules = Callable[[xr.Dataset], Ready]
+
+
+class Holder(Protocol):
+    """Where the values of an experiment's fields are held."""
+
+    def hold(
+        self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
+    ) -> Ready:
+        """Return a dataset with the rules applied.
+
+        Args:
+            name: what to call it.
+            where: for messages.
+            lazy: fields [time, *horizontal], not read yet.
+            rules: applied to parts of it, read.
+            origin: plain values that tell where the values are from and what was done to them.
+        """
+        ...
+
+
+class Memory:
+    """Holds values in memory."""
+
+    def hold(
+        self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
+    ) -> Ready:
+        """Return the dataset, read; see `Holder`."""
+        return rules(read(lazy, where))
+
+
+@dataclass(frozen=True)
+class ValueRules:
+    """The rules for the values of a target or a source.
+
+    Attributes:
+        checked: variables whose range is checked.
+        counted: variables without which a day is left out.
+        every: whether a day is left out only if all of them are missing.
+        ground: whether points below ground are filled.
+        where: for messages.
+    """
+
+    checked: Sequence[str]
+    counted: Sequence[str]
+    every: bool
+    ground: bool
+    where: str
+
+    def __call__(self, part: xr.Dataset) -> Ready:
+        """Apply the rules to days in memory.
+
+        Raises:
+            DataError: a value is out of range.
+        """
+        for name in self.checked:
+            check_range(variable_of(name), part[name].values, self.where)
+        kept = days_with_values(part, self.counted, self.every)
+        ds = part if kept.all() else part.isel(time=np.flatnonzero(kept))
+        if not self.ground or not kept.any():
+            return Ready(ds, kept)
+        ds, filled = with_ground_filled(ds, self.counted, self.where)
+        return Ready(ds, kept, filled)
+
+
+def as_they_are(part: xr.Dataset) -> Ready:
+    """Apply no rule."""
+    return Ready(part, np.ones(part.sizes["time"], bool))
+
+
+def read(ds: xr.Dataset, where: str) -> xr.Dataset:
+    """Return a dataset in memory.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    try:
+        return ds.compute()
+    except (OSError, RuntimeError, EOFError) as error:
+        raise unreadable(where, error) from None

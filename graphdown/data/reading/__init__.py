@@ -1,0 +1,1 @@
+"""Files to canonical fields; every repair and every refusal has its rule here."""

@@ -1,0 +1,187 @@
+"""Clean values block by block: fill codes, infinities, units, tiny negative precipitation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.units import Conversion, limits, meant_units
+
+HUGE = 1e15
+_NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
+CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
+RATES = ("pr",)
+CLIPPED = 0.1  # mm day-1: packing and spectral transforms leave that much below zero
+DRY = 0.01  # mm day-1: a file whose wettest value is below is not in the units it says
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What turns a file's values of one variable into canonical ones.
+
+    Attributes:
+        name: CF/CMIP name.
+        conversion: to the canonical units, None for an unknown variable.
+    """
+
+    name: str
+    conversion: Conversion | None
+
+    def lazily(self, field: xr.DataArray) -> xr.DataArray:
+        """Return the canonical values, float32; read only when they are asked for."""
+        out = xr.apply_ufunc(
+            self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
+        )
+        return out if self.conversion is None else out.assign_attrs(units=self.conversion.wanted)
+
+    def block(self, raw: np.ndarray) -> np.ndarray:
+        """Return the canonical values of an array, float32."""
+        values = self._converted(raw)
+        values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
+        if self.name in RATES:
+            values[(values < 0) & (values >= -CLIPPED)] = 0.0
+        return values.astype(np.float32, copy=False)
+
+    def note(self, raw: np.ndarray, where: str, notes: Notes) -> None:
+        """Note what the block did to a sample of raw values."""
+        values = self._converted(raw)
+        filled = self._filled(raw, values)
+        infinite = np.isinf(raw) if np.issubdtype(raw.dtype, np.floating) else np.zeros(1, bool)
+        if filled.any():
+            code = np.asarray(raw)[filled].flat[0]
+            notes.add("fill-code", where, f"undeclared fill value {code:g} is missing", self.name)
+        if infinite.any():
+            text = f"{int(infinite.sum())} infinite values in the times looked at are missing"
+            notes.add("infinite", where, text, self.name)
+        if np.issubdtype(raw.dtype, np.integer):
+            notes.add("integers", where, "integers become floating point numbers", self.name)
+        if self.name in RATES and ((values < 0) & (values >= -CLIPPED)).any():
+            text = f"down to {np.nanmin(values[values >= -CLIPPED]):.2g} mm day-1, raised to 0"
+            notes.add("negative-clipped", where, text, self.name)
+        if self.conversion is not None and self.conversion.geopotential:
+            notes.add("geopotential", where, "a geopotential, divided by 9.80665", self.name)
+
+    def _converted(self, raw: np.ndarray) -> np.ndarray:
+        double = raw.dtype.itemsize > 4 or np.issubdtype(raw.dtype, np.integer)
+        values: Any = raw.astype(np.float64 if double else np.float32)
+        made = self.conversion
+        if made is None or (made.factor, made.offset) == (1.0, 0.0):
+            return values
+        with np.errstate(over="ignore", invalid="ignore"):
+            return values * values.dtype.type(made.factor) + values.dtype.type(made.offset)
+
+    def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", over="ignore"):
+            filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
+            if self.conversion is not None:
+                least, greatest = limits(self.name)
+                outside = (values < least) | (values > greatest)
+                if outside.any():
+                    codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
+                    filled |= outside & np.isin(raw, codes)
+        return filled
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in canonical values of a few times.
+
+    Attributes:
+        name: CF/CMIP name.
+        minimum, maximum: of the values that are there; infinite without any.
+        values, absent: number of values looked at, and of those that are missing.
+        times: number of times.
+    """
+
+    name: str
+    minimum: float = np.inf
+    maximum: float = -np.inf
+    values: int = 0
+    absent: int = 0
+    times: int = 0
+
+    def and_in(self, made: np.ndarray) -> "Seen":
+        """Return what was seen in the values [time, ...] too."""
+        there = made[np.isfinite(made)]
+        return Seen(
+            self.name,
+            min(self.minimum, float(there.min(initial=np.inf))),
+            max(self.maximum, float(there.max(initial=-np.inf))),
+            self.values + made.size,
+            self.absent + made.size - there.size,
+            self.times + len(made),
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether no value is there."""
+        return self.absent == self.values
+
+    @property
+    def dry(self) -> bool:
+        """Whether precipitation is nowhere more than a trace and somewhere above zero."""
+        return self.name in RATES and 0.0 < self.maximum < DRY
+
+    @property
+    def missing(self) -> float:
+        """Share of the values that are missing."""
+        return self.absent / self.values
+
+
+def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | None = None) -> None:
+    """Refuse canonical values that the variable cannot have.
+
+    Args:
+        name: CF/CMIP name.
+        values: a sample, or all values.
+        where: for messages.
+        raw: the same values in the file's own units, from which a hint is made.
+
+    Raises:
+        DataError: a value is out of range; the message says which units would make sense.
+    """
+    least, greatest = limits(name)
+    if not np.isfinite(values).any():
+        return
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if least <= low and high <= greatest:
+        return
+    if name in RATES and low < least and not _hint(name, raw):
+        raise refuse(
+            "negative-precipitation",
+            f"{where}: {name!r} goes down to {low:.3g} mm day-1; precipitation is not negative, "
+            "so check the variable.",
+        )
+    raise refuse(
+        "out-of-range",
+        f"{where}: {name!r} runs from {low:.4g} to {high:.4g} in its canonical units, which "
+        f"should lie between {least:g} and {greatest:g}"
+        f"{_hint(name, raw) or '; check its units and values'}.",
+    )
+
+
+def check_dry(name: str, high: float, where: str) -> None:
+    """Refuse precipitation that is nowhere more than a trace: its units are others.
+
+    Raises:
+        DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
+    """
+    if name in RATES and 0.0 < high < DRY:
+        raise refuse(
+            "out-of-range",
+            f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "
+            "its units look like kg m-2 s-1: state them, as in 'units: {pr: kg m-2 s-1}'.",
+        )
+
+
+def _hint(name: str, raw: Any) -> str:
+    if raw is None or not np.isfinite(raw).any():
+        return ""
+    values = np.asarray(raw, np.float64)
+    values = values[np.isfinite(values) & (np.abs(values) < HUGE)]
+    units = meant_units(name, float(values.min()), float(values.max())) if values.size else None
+    if units is None:
+        return ""
+    return f"; its units look like {units}: state them, as in 'units: {{{name}: {units}}}'"

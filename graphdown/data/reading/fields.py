@@ -1,0 +1,477 @@
+"""Open fields from files and bring them to canonical names, units and layout."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.cleaning import Cleaning, Seen, check_dry, check_range
+from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
+from graphdown.data.reading.horizontal import (
+    bounds_named,
+    check_same_grid,
+    horizontal_grid,
+    horizontal_of,
+    on_first_grid,
+    on_time_and_space,
+    without_hidden_cells,
+)
+from graphdown.data.reading.identify import Choice, choose, recognised, renamed
+from graphdown.data.reading.join import join_times, merge_variables
+from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.series import ORIGIN, Series, series_of
+from graphdown.data.reading.summary import Understanding, VariableUnderstood
+from graphdown.data.reading.time_decoding import (
+    calendar_of,
+    daily,
+    gaps_of,
+    note_gaps,
+    step_name,
+    step_of,
+    with_time,
+)
+from graphdown.data.reading.units import conversion
+from graphdown.errors import DataError
+from graphdown.variables.names import DAILY_EXTREMES
+from meshes import Grid
+
+__all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
+
+STATIC = ("orog", "sftlf")
+LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
+ENOUGH_DAYS = 10  # a few days may well be dry everywhere
+CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
+_USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
+POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
+
+Held = TypeVar("Held", xr.DataArray, xr.Dataset)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of files, and what the user states about them.
+
+    Attributes:
+        variables: CF/CMIP names that must be there.
+        optional: names that are taken if there.
+        units: units of variables that carry none or wrong ones.
+        rename: name in the file: CF/CMIP name.
+        daily: how sub-daily values become daily ones ("mean", "max", "min", "sum"); tasmax and
+            tasmin always become maximum and minimum. None leaves times as they are.
+        select: index to take of a dimension beside time and space, as in {"member": 0}.
+        accumulated: variables whose totals run up from 00 UTC.
+        interpolate: whether variables on another grid than the first are interpolated to it.
+    """
+
+    variables: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    daily: str | None = None
+    select: Mapping[str, int] = field(default_factory=dict)
+    accumulated: tuple[str, ...] = ()
+    interpolate: bool = True
+
+
+def open_fields(
+    files: Sequence[str],
+    variables: Sequence[str],
+    units: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
+) -> xr.Dataset:
+    """Open files, join them along time and by variable, and return canonical fields.
+
+    Args:
+        files: netCDF, zarr or GRIB paths or globs.
+        variables: CF/CMIP names that must be there.
+        units: units of variables that carry none or wrong ones.
+        rename: name in the file: CF/CMIP name.
+        optional: names that are taken if there.
+
+    Returns:
+        Dataset [time, *horizontal] in canonical units, float32, not read yet. It has the first
+        file's global attributes and, as coordinates, the bounds of times and cells. Its `close`
+        closes the files; they are opened again if values are read after that.
+
+    Raises:
+        DataError: see `graphdown.data.rules.REFUSALS`.
+    """
+    request = Request(tuple(variables), tuple(optional), units or {}, rename or {})
+    return read_files(files, request)[0]
+
+
+def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Understanding]:
+    """Open files as `open_fields` does and return also what was understood.
+
+    A request that names no variable takes every one that is recognised.
+
+    Values are looked at in the first, the middle and the last time of a file; in up to 30 times of
+    files that differ in their times only, of precipitation that is dry and of variables that are
+    missing at first.
+
+    Raises:
+        DataError: see `graphdown.data.rules.REFUSALS`.
+    """
+    notes = Notes()
+    pieces: list[Piece] = []
+    where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    paths = tuple(find_paths(files))
+
+    def opened() -> Iterator[Piece]:
+        for piece in open_pieces(files, notes):
+            pieces.append(piece)
+            yield piece
+
+    try:
+        ds, understood = _Reader(opened(), request, where, notes, paths, from_disk=True).read()
+    except BaseException:
+        close_pieces(pieces)
+        raise
+    ds.set_close(lambda: close_pieces(pieces))
+    return ds, understood
+
+
+def to_canonical(
+    ds: xr.Dataset,
+    variables: Sequence[str],
+    units: Mapping[str, str] | None = None,
+    where: str = "the dataset",
+    optional: Sequence[str] = (),
+    notes: Notes | None = None,
+) -> xr.Dataset:
+    """Return the named variables of a dataset in canonical units, time first, days in order.
+
+    Repairs are told to `notes`.
+
+    Raises:
+        DataError: see `graphdown.data.rules.REFUSALS`.
+    """
+    request = Request(tuple(variables), tuple(optional), units or {})
+    pieces = [Piece(where, ds)]
+    return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
+
+
+def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.ndarray:
+    """Return the variables as float32 [time, node, variable]."""
+    stacked = [grid.values(ds[name]) for name in variables]
+    return np.stack(stacked, axis=-1).astype(np.float32, copy=False)
+
+
+def some_times(held: Held, count: int) -> Held:
+    """Return a field or dataset at a few times, first and last among them."""
+    if "time" not in held.dims:
+        return held
+    return held.isel(time=np.unique(np.linspace(0, held.sizes["time"] - 1, count).astype(int)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One variable of one series: canonical values, not read yet, and what was seen of them."""
+
+    series: Series
+    choice: Choice
+    field: xr.DataArray
+    cleaning: Cleaning
+    given: str | None
+    seen: Seen
+
+
+class _Reader:
+    """Reads the variables of a request from opened pieces."""
+
+    def __init__(
+        self,
+        pieces: Iterable[Piece],
+        request: Request,
+        where: str,
+        notes: Notes,
+        paths: tuple[str, ...],
+        from_disk: bool,
+    ) -> None:
+        self.request, self.where, self.notes = request, where, notes
+        self.paths, self.from_disk = paths, from_disk
+        there: set[str] = set()
+        prepared = []
+        for piece in pieces:  # one after the other: not all files can stay open
+            there |= {str(name) for name in piece.ds.variables}
+            prepared.append(self._prepared(piece))
+        self._check_rename(there)
+        self.series = series_of(prepared)
+
+    def read(self) -> tuple[xr.Dataset, Understanding]:
+        fields: dict[str, xr.DataArray] = {}
+        understood: list[VariableUnderstood] = []
+        wanted = (*self.request.variables, *self.request.optional) or self._recognised()
+        for name in dict.fromkeys(wanted):
+            parts = self._parts(name)
+            if parts:
+                fields[name], variable = self._joined(name, parts)
+                understood.append(variable)
+            elif name in self.request.variables:
+                raise self._absent(name)
+        if not fields:
+            return xr.Dataset(), self._understanding(xr.Dataset(), [])
+        fields = merge_variables(fields, self.where, self.notes)
+        fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
+        out = self._with_described(xr.Dataset(fields))
+        if "time" in out.dims:
+            if self.from_disk:
+                note_gaps(out["time"], self.where, self.notes)
+            out = out.transpose("time", ...)
+        return out, self._understanding(out, understood)
+
+    def _prepared(self, piece: Piece) -> Piece:
+        ds = renamed(_positioned(piece.ds), self.request.rename)
+        ds = without_hidden_cells(ds, piece.where, self.notes)
+        return replace(piece, ds=with_time(ds, piece.where, self.notes))
+
+    def _check_rename(self, there: set[str]) -> None:
+        import difflib
+
+        for name in self.request.rename:
+            if name not in there:
+                close = difflib.get_close_matches(name, sorted(there), n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else "; correct the name."
+                raise refuse(
+                    "rename-absent",
+                    f"{self.where}: 'rename' names {name!r}, which is not in the file{hint}",
+                )
+
+    def _recognised(self) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for one in self.series:
+            names |= dict.fromkeys(recognised(one.ds, one.where))
+        if not names:
+            raise refuse(
+                "variable-absent",
+                f"{self.where}: no variable is recognised (there are: {self._held()}); name them, "
+                "as in 'rename: {name in the file: tas}'.",
+            )
+        return tuple(names)
+
+    def _absent(self, name: str) -> DataError:
+        return refuse(
+            "variable-absent",
+            f"{self.where}: the variable {name!r} is absent (there are: {self._held()}); correct "
+            "the name or add it under 'rename'.",
+        )
+
+    def _held(self) -> str:
+        return ", ".join(sorted({str(n) for one in self.series for n in one.ds.data_vars}))
+
+    def _parts(self, name: str) -> list[_Part]:
+        stated = name in self.request.rename.values()
+        parts = []
+        for one in self.series:
+            choice = choose(one.ds, name, one.where, self.notes, stated)
+            if choice is not None:
+                parts.append(self._part(name, one, choice))
+        return parts[:1] if name in STATIC else parts
+
+    def _part(self, name: str, series: Series, choice: Choice) -> _Part:
+        where = series.where
+        raw = choice.field.rename(name)
+        if raw.dtype.kind not in "fiu":
+            raise refuse(
+                "not-numeric",
+                f"{where}: {choice.file_name!r} holds no numbers (its type is {raw.dtype}); choose "
+                "another variable.",
+            )
+        if name in STATIC and "time" in raw.dims:
+            raw = raw.isel(time=0, drop=True)
+        raw = on_time_and_space(raw, self.request.select, where, self.notes)
+        if name not in STATIC and name in self.request.variables and "time" not in raw.dims:
+            raise refuse(
+                "no-time",
+                f"{where}: the variable {name!r} has no dimension 'time'; give a file with times.",
+            )
+        given = self.request.units.get(name) or raw.attrs.get("units")
+        given = None if given is None else str(given)
+        lazy = _chunked(raw) if self.from_disk else raw
+        running = name in self.request.accumulated
+        rate, units = as_rate(lazy, given, running, where, self.notes)
+        cleaning = Cleaning(name, conversion(name, units, where))
+        # Chunks are read whole; the file itself gives single times.
+        looked_at = raw if rate is lazy else rate
+        seen = self._look(cleaning, looked_at, series)
+        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
+        return _Part(series, choice, lazily, cleaning, given, seen)
+
+    def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Seen:
+        """Return what is seen in a few times, checked."""
+        name, where = cleaning.name, series.where
+        seen = self._seen(cleaning, raw, series, min(LOOK * len(series.places), SECOND_LOOK))
+        if seen.empty or seen.dry:
+            seen = self._seen(cleaning, raw, series, SECOND_LOOK)
+        if seen.empty:
+            raise refuse(
+                "all-missing",
+                f"{where}: {name!r} has no value in the times looked at; check the file.",
+            )
+        if seen.times >= ENOUGH_DAYS:
+            check_dry(name, seen.maximum, where)
+        return seen
+
+    def _seen(self, cleaning: Cleaning, raw: xr.DataArray, series: Series, count: int) -> Seen:
+        seen = Seen(cleaning.name)
+        for number, part in _looks(raw, count):
+            piece = series.pieces[number]
+            where = piece.where
+            values = _read(part, where)
+            piece.close()  # what HDF5 holds of each open file would add up
+            made = cleaning.block(values)
+            check_range(cleaning.name, made, where, values)
+            cleaning.note(values, where, self.notes)
+            seen = seen.and_in(made)
+        return seen
+
+    def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
+        check_same_grid([(part.series.where, part.field) for part in parts], name)
+        joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
+        if self.request.daily is not None and "time" in joined.dims:
+            method = DAILY_EXTREMES.get(name, self.request.daily)
+            joined = daily(joined, method, parts[0].series.where, self.notes)
+        return joined, self._variable(name, parts, joined, dropped)
+
+    def _variable(
+        self, name: str, parts: Sequence[_Part], joined: xr.DataArray, dropped: int
+    ) -> VariableUnderstood:
+        first = parts[0]
+        made = first.cleaning.conversion
+        space = horizontal_of(joined, first.series.where)
+        timed = "time" in joined.dims
+        gaps = gaps_of(joined["time"]) if timed else []
+        dates = [str(joined.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
+        return VariableUnderstood(
+            name=name,
+            file_names=tuple(dict.fromkeys(p.choice.file_name for p in parts)),
+            level=first.choice.level,
+            files=len({place for p in parts for place in p.series.places}),
+            units_given=first.given,
+            units_stated=name in self.request.units,
+            units=None if made is None else made.wanted,
+            factor=1.0 if made is None else made.factor,
+            offset=0.0 if made is None else made.offset,
+            minimum=min(p.seen.minimum for p in parts),
+            maximum=max(p.seen.maximum for p in parts),
+            missing=float(np.mean([p.seen.missing for p in parts])),
+            grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
+            step=step_name(step_of(joined["time"])) if timed else "",
+            calendar=calendar_of(joined["time"]) if timed else "",
+            first=dates[0],
+            last=dates[1],
+            times=joined.sizes["time"] if timed else 0,
+            duplicates=dropped,
+            gaps=tuple(gaps),
+        )
+
+    def _with_described(self, out: xr.Dataset) -> xr.Dataset:
+        """Attach global attributes, grid mapping and bounds."""
+        out = out.assign_attrs(self.series[0].ds.attrs)
+        mappings = {f.attrs.get("grid_mapping") for f in out.data_vars.values()}
+        for one in reversed(self.series):
+            found = [n for n in mappings if n in one.ds.variables]
+            out = out.assign_coords({n: one.ds[n].reset_coords(drop=True) for n in found})
+        spatial = [n for n in out.coords if n != "time"]
+        for name in bounds_named(out, spatial):
+            held = next((one.ds[name] for one in self.series if name in one.ds.variables), None)
+            if held is not None and all(out.sizes.get(d, n) == n for d, n in held.sizes.items()):
+                out = out.assign_coords({name: held.reset_coords(drop=True).variable})
+        return self._with_time_bounds(out)
+
+    def _with_time_bounds(self, out: xr.Dataset) -> xr.Dataset:
+        if "time" not in out.dims or self.request.daily is not None:
+            return out
+        names = bounds_named(out, ["time"])
+        if not names:
+            return out
+        held = [one.ds[names[0]] for one in self.series if names[0] in one.ds.variables]
+        held = [b.reset_coords(drop=True) for b in held if "time" in b.dims]
+        if not held:
+            return _without_bounds(out)
+        every = xr.concat(held, "time", join="override", combine_attrs="override")
+        every = every.drop_duplicates("time")
+        if not out.indexes["time"].isin(every.indexes["time"]).all():
+            return _without_bounds(out)
+        return out.assign_coords({names[0]: every.sel(time=out["time"]).variable})
+
+    def _understanding(
+        self, out: xr.Dataset, variables: Sequence[VariableUnderstood]
+    ) -> Understanding:
+        timed = "time" in out.dims
+        dates = [str(out.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
+        return Understanding(
+            where=self.where,
+            files=self.paths,
+            variables=tuple(variables),
+            calendar=calendar_of(out["time"]) if timed else "",
+            first=dates[0],
+            last=dates[1],
+            times=out.sizes["time"] if timed else 0,
+            step=step_name(step_of(out["time"])) if timed else "",
+            notes=self.notes.listed(),
+            attrs=dict(self.series[0].ds.attrs),
+        )
+
+
+def _positioned(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with latitudes and longitudes as coordinates, however it has them."""
+    found = [
+        name
+        for name, v in ds.data_vars.items()
+        if name in POSITIONS or v.attrs.get("standard_name") in ("latitude", "longitude")
+    ]
+    return ds.set_coords(found)
+
+
+def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with no mention of bounds of the times, which it lacks."""
+    time = ds["time"].copy()
+    time.attrs.pop("bounds", None)
+    time.encoding.pop("bounds", None)
+    return ds.assign_coords(time=time)
+
+
+def _chunked(field: xr.DataArray) -> xr.DataArray:
+    """Return the field in chunks of up to 8 MiB and 512 times, if it is in none.
+
+    They are multiples of the file's own, and hold whole times where one of the file's chunks along
+    time does not make more.
+    """
+    if field.chunks is not None:
+        return field
+    own = field.encoding.get("preferred_chunks", {})
+    sizes = {d: min(own.get(d, 1 if d == "time" else n), n) for d, n in field.sizes.items()}
+    for dim in sorted(sizes, key=lambda d: d == "time"):
+        room = CHUNK_BYTES // (4 * math.prod(sizes.values()) or 1)
+        if dim == "time":
+            room = min(room, CHUNK_TIMES // sizes[dim])
+        sizes[dim] = min(field.sizes[dim], sizes[dim] * max(1, room))
+    return field.chunk(sizes)
+
+
+def _looks(field: xr.DataArray, count: int) -> Iterator[tuple[int, xr.DataArray]]:
+    """Yield a few times of the field by file, up to 8 MiB each, with the number of the file."""
+    few = some_times(field, count)
+    if "time" not in few.dims:
+        yield 0, few
+        return
+    cells = math.prod(n for d, n in few.sizes.items() if d != "time")
+    most = max(1, CHUNK_BYTES // (4 * cells or 1))
+    origin = few[ORIGIN].values
+    for number in np.unique(origin):
+        times = np.flatnonzero(origin == number)
+        for start in range(0, len(times), most):
+            yield int(number), few.isel(time=times[start : start + most])
+
+
+def _read(field: xr.DataArray, where: str) -> np.ndarray:
+    try:
+        return np.asarray(field.values)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise unreadable(where, error) from None

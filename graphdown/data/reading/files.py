@@ -1,0 +1,259 @@
+"""Files on disk to lazy datasets: netCDF, zarr and GRIB, one sentence where that fails."""
+
+import glob
+import os
+import struct
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.netcdf_classic import STARTS, expected_size
+from graphdown.data.reading.rules import Notes, refuse
+from graphdown.errors import DataError
+from graphdown.runtime.subnormals import subnormals_kept
+
+# Attributes that name other variables or their roles.
+REFERENCES = (
+    "standard_name",
+    "axis",
+    "positive",
+    "coordinates",
+    "bounds",
+    "climatology",
+    "grid_mapping",
+    "cell_measures",
+    "formula_terms",
+)
+GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
+NETCDF_STARTS = (b"CDF", b"\x89HDF")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+# What readers raise of files that are broken, or whose attributes are of a wrong type.
+BROKEN = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A dataset and where it is from.
+
+    Attributes:
+        where: its path, or words for a dataset in memory.
+        ds: its variables, not read yet.
+        close: closes its file, as often as it is called; what is read after that opens it again.
+    """
+
+    where: str
+    ds: xr.Dataset
+    close: Callable[[], None] = lambda: None
+
+
+def find_paths(files: Sequence[str]) -> list[str]:
+    """Return the paths that names and globs stand for, each once.
+
+    Raises:
+        DataError: nothing matches, or a file may not be read.
+    """
+    paths: list[str] = []
+    for pattern in files:
+        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
+        if not found:
+            raise refuse("no-file", f"No file matches {pattern!r}; check the path.")
+        paths += [path for path in found if path not in paths]
+    for path in paths:
+        if not os.access(path, os.R_OK):
+            raise refuse(
+                "no-permission",
+                f"The file {path!r} may not be read; give yourself the permission (chmod u+r).",
+            )
+    return paths
+
+
+def names_in(files: Sequence[str]) -> set[str]:
+    """Return the names of all variables in files, coordinates among them.
+
+    Raises:
+        DataError: see `open_pieces`.
+    """
+    pieces = list(open_pieces(files, Notes()))
+    close_pieces(pieces)
+    return {str(name) for piece in pieces for name in piece.ds.variables}
+
+
+def close_pieces(pieces: Iterable[Piece]) -> None:
+    """Close the files of pieces: while one is open, HDF5 lets nobody write it."""
+    for piece in pieces:
+        piece.close()
+
+
+def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
+    """Open files one by one, times not decoded, packed values and declared fill values decoded.
+
+    Values are not read. A GRIB file gives one piece per set of levels.
+
+    Raises:
+        DataError: a file is missing, cannot be read or holds nothing.
+    """
+    for path in find_paths(files):
+        for piece in _open(path, notes):
+            if not piece.ds.data_vars:
+                piece.close()
+                raise refuse("empty", f"{path}: there is no variable in it; check the file.")
+            yield piece
+
+
+def unreadable(where: str, error: Exception) -> DataError:
+    """Return the refusal of a file whose values cannot be read."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    return refuse(
+        "unreadable",
+        f"{where}: the file cannot be read ({reason}); it may be cut off, so fetch or copy it "
+        "again.",
+    )
+
+
+def _open(path: str, notes: Notes) -> list[Piece]:
+    start = b"" if os.path.isdir(path) else _first_bytes(path)
+    if os.path.isdir(path):
+        return [Piece(path, _open_zarr(path, notes))]
+    if Path(path).suffix.lower() in GRIB_SUFFIXES or start.startswith(b"GRIB"):
+        return [Piece(path, ds) for ds in _open_grib(path)]
+    return [_open_netcdf(path, start)]
+
+
+def _first_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if not start:
+        raise refuse("unreadable", f"{path}: the file is empty (0 bytes); fetch or copy it again.")
+    return start
+
+
+def _open_netcdf(path: str, start: bytes) -> Piece:
+    if start.startswith(STARTS):
+        _check_whole(path)
+    try:
+        store = xr.backends.NetCDF4DataStore.open(path)
+        return Piece(path, _quietly(store), store.close)
+    except BROKEN as error:
+        if start.startswith(NETCDF_STARTS):
+            raise unreadable(path, error) from None
+        asked = "data files only"
+        if path.endswith((".yaml", ".yml")):
+            asked += ", and an experiment file by --experiment"
+        raise refuse(
+            "unreadable",
+            f"{path}: this is neither netCDF nor zarr nor GRIB (it starts with {start!r}); give "
+            f"{asked}.",
+        ) from None
+
+
+def _check_whole(path: str) -> None:
+    """Refuse a classic netCDF file that ends before its values do."""
+    try:
+        with open(path, "rb") as file:
+            expected = expected_size(file)
+    except (struct.error, KeyError, IndexError):
+        raise unreadable(path, OSError("its header is incomplete")) from None
+    size = os.path.getsize(path)
+    if size < expected:
+        raise unreadable(path, OSError(f"{size} bytes, but its header says {expected}"))
+
+
+def _open_zarr(path: str, notes: Notes) -> xr.Dataset:
+    import zarr
+
+    if not any(os.path.exists(os.path.join(path, mark)) for mark in ZARR_MARKS):
+        raise refuse(
+            "unreadable",
+            f"{path}: this is a folder but no zarr store; name the files in it, as in "
+            f"'{os.path.join(path, '*.nc')}'.",
+        )
+    try:
+        ds = _quietly(path, engine="zarr", consolidated=False)
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
+    except BROKEN as error:
+        raise unreadable(path, error) from None
+    for name, variable in ds.data_vars.items():
+        array = group[str(name)]
+        assert isinstance(array, zarr.Array)
+        absent = array.nchunks - array.nchunks_initialized
+        if not absent:
+            continue
+        fill = array.fill_value
+        as_missing = fill is not None and (fill != fill or "_FillValue" in variable.encoding)
+        if not as_missing:
+            raise refuse(
+                "chunk-missing",
+                f"{path}: {absent} of {array.nchunks} chunks of {name!r} are absent and would read "
+                f"as {fill}; copy the store again.",
+            )
+        notes.add(
+            "chunks-absent",
+            path,
+            f"{absent} of {array.nchunks} chunks are absent and read as missing values",
+            str(name),
+        )
+    return ds
+
+
+def _open_grib(path: str) -> list[xr.Dataset]:
+    try:
+        with subnormals_kept():
+            import cfgrib
+    except (ImportError, RuntimeError):
+        raise refuse(
+            "grib-engine",
+            f"{path}: reading GRIB needs cfgrib; install it with: pip install 'graphdown[grib]'",
+        ) from None
+    from graphdown.data.reading.grib import flat_in_time
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # An empty index path keeps cfgrib from writing an index beside the data.
+            parts = cfgrib.open_datasets(
+                path,
+                backend_kwargs={"indexpath": "", "errors": "ignore"},
+                decode_times=False,
+                decode_timedelta=False,
+                chunks=None,
+                cache=False,
+            )
+    except (*BROKEN, EOFError, cfgrib.DatasetBuildError) as e:
+        raise unreadable(path, e) from None
+    if not parts:
+        raise refuse("unreadable", f"{path}: there is no GRIB message in it; fetch it again.")
+    return [flat_in_time(part) for part in parts]
+
+
+def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dataset:
+    """Open without decoding times and without warnings about fill values stated twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = xr.open_dataset(
+            path, chunks=None, cache=False, decode_times=False, decode_timedelta=False, **options
+        )
+    for name, variable in ds.variables.items():
+        for key in ("scale_factor", "add_offset"):
+            given = np.asarray(variable.encoding.get(key, 1.0))
+            if given.dtype.kind not in "iuf" or given.size != 1:
+                raise ValueError(
+                    f"the attribute {key!r} of {name!r} is {str(given)!r}, not a number"
+                )
+        for key in REFERENCES:
+            given = variable.attrs.get(key, variable.encoding.get(key, ""))
+            if not isinstance(given, str):
+                raise ValueError(f"the attribute {key!r} of {name!r} is {str(given)!r}, not text")
+    return ds

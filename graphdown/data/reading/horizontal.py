@@ -1,0 +1,318 @@
+"""The horizontal grid of a field: coordinates put right, one grid for all variables."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.grib import LEAD, START
+from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.series import ORIGIN
+from meshes import Grid, bilinear
+from meshes.cf import Horizontal, find_horizontal
+from meshes.conventions import bounds_label
+
+FILL = 1000.0  # degrees: a coordinate beyond is a fill value, not a place
+CLOSE = 1e-3  # degrees
+
+
+def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
+    """Return the dataset without the cells whose latitude or longitude is a fill value.
+
+    A two-dimensional grid becomes a list of cells then.
+
+    Raises:
+        DataError: the latitude holds longitudes.
+    """
+    lat, lon = (_coordinate(ds, role) for role in ("latitude", "longitude"))
+    if lat is None or lon is None:
+        return ds
+    hidden = [_hidden(ds[name].values) for name in (lat, lon)]
+    _check_swapped(ds, lat, lon, hidden, where)
+    if not any(h.any() for h in hidden) or any(h.all() for h in hidden):
+        return ds
+    count = int(np.count_nonzero(hidden[0] | hidden[1] if ds[lat].dims == ds[lon].dims else hidden))
+    notes.add("hidden-cells", where, f"{count} cells without a position are left out")
+    if ds[lat].ndim == 1 and ds[lat].dims != ds[lon].dims:
+        pairs = zip((lat, lon), hidden, strict=True)
+        return ds.isel({ds[n].dims[0]: np.flatnonzero(~h) for n, h in pairs})
+    keep = np.flatnonzero(~(hidden[0] | hidden[1]).ravel())
+    if ds[lat].ndim == 1:
+        return ds.isel({ds[lat].dims[0]: keep})
+    dims = ds[lat].dims
+    flat = ds.drop_vars([d for d in dims if d in ds.variables])
+    # Stacking reads what dask does not hold.
+    flat = flat.chunk(dict.fromkeys(flat.dims, -1) | {d: 1 for d in ("time",) if d in flat.dims})
+    return flat.stack(cell=dims, create_index=False).isel(cell=keep)
+
+
+def _coordinate(ds: xr.Dataset, role: str) -> Hashable | None:
+    import cf_xarray  # noqa: F401
+
+    named = ds.cf.coordinates.get(role, [])
+    short = {"latitude": "lat", "longitude": "lon"}[role]
+    names = [*named, *(n for n in (short, role, f"nav_{short}") if n in ds.variables)]
+    names = [n for n in names if ds[n].ndim in (1, 2) and ds[n].dtype.kind in "fiu"]
+    # Two-dimensional coordinates say where the cells are; axes beside them are the model's own.
+    return max(names, key=lambda n: ds[n].ndim, default=None)
+
+
+def _hidden(values: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return ~(np.abs(values.astype(np.float64)) < FILL - 1.5)
+
+
+def _check_swapped(
+    ds: xr.Dataset, lat: Hashable, lon: Hashable, hidden: list[np.ndarray], where: str
+) -> None:
+    lats, lons = (ds[n].values[~h] for n, h in zip((lat, lon), hidden, strict=True))
+    if not lats.size or not lons.size:
+        return
+    if np.abs(lats).max() > 90.01 and np.abs(lons).max() <= 90.01:
+        raise refuse(
+            "coordinates-swapped",
+            f"{where}: the latitude {lat!r} reaches {np.abs(lats).max():g} while the longitude "
+            f"{lon!r} stays within 90; they are swapped, so exchange their names.",
+        )
+
+
+def horizontal_of(field: xr.DataArray, where: str) -> Horizontal:
+    """Return latitude, longitude and the horizontal dimensions of a field.
+
+    Raises:
+        DataError: it has none, or several.
+    """
+    try:
+        return find_horizontal(field.rename("field").to_dataset())
+    except ValueError as error:
+        reason = str(error).replace("'field'", repr(field.name))
+        raise refuse("grid-unknown", f"{where}: {reason}") from None
+
+
+def on_time_and_space(
+    field: xr.DataArray, select: Mapping[str, int], where: str, notes: Notes
+) -> xr.DataArray:
+    """Return a field with no dimension but time and the horizontal ones, and their coordinates.
+
+    Args:
+        field: any field.
+        select: index to take of another dimension, as in {"member": 0}.
+        where: for messages.
+        notes: collects dropped dimensions.
+
+    Raises:
+        DataError: another dimension has several entries and is not selected.
+    """
+    space = horizontal_of(field, where)
+    extra = [d for d in field.dims if d != "time" and d not in space.dims]
+    for dim in extra:
+        if str(dim) in select:
+            index = select[str(dim)]
+            if not 0 <= index < field.sizes[dim]:
+                raise refuse(
+                    "selection",
+                    f"{where}: 'select' asks for {index} of {dim!r}, which has "
+                    f"{field.sizes[dim]} entries; count from 0.",
+                )
+            field = field.isel({dim: index})
+        elif field.sizes[dim] == 1:
+            notes.add("extra-dimension-dropped", where, f"{dim!r} of length 1", str(field.name))
+            field = field.isel({dim: 0})
+        else:
+            raise refuse(
+                "extra-dimension",
+                f"{where}: {field.name!r} has the dimension {dim!r} with {field.sizes[dim]} "
+                f"entries beside time and space; choose one, as in 'select: {{{dim}: 0}}'.",
+            )
+    keep = {*space.coords.variables, "time", START, LEAD, ORIGIN}
+    return field.drop_vars([c for c in field.coords if c not in keep])
+
+
+def check_same_grid(parts: Sequence[tuple[str, xr.DataArray]], name: str) -> None:
+    """Refuse parts of one variable on different grids.
+
+    Raises:
+        DataError: two parts differ in dimensions, size or position.
+    """
+    first_where, first = parts[0]
+    for where, field in parts[1:]:
+        if not same_grid(first, field):
+            sizes = [
+                " x ".join(str(n) for d, n in f.sizes.items() if d != "time")
+                for f in (first, field)
+            ]
+            raise refuse(
+                "grids-differ",
+                f"{first_where} ({sizes[0]}) and {where} ({sizes[1]}) hold {name!r} on different "
+                "grids; give files of one grid.",
+            )
+
+
+def same_grid(a: xr.DataArray, b: xr.DataArray) -> bool:
+    """Tell whether two fields stand on the same points in the same order."""
+    sizes = [{d: n for d, n in f.sizes.items() if d != "time"} for f in (a, b)]
+    if sizes[0] != sizes[1]:
+        return False
+    left, right = (horizontal_of(f, "a field") for f in (a, b))
+    return all(
+        x.dims == y.dims and np.allclose(x.values, y.values, atol=CLOSE)
+        for x, y in ((left.lat, right.lat), (left.lon, right.lon))
+    )
+
+
+def on_first_grid(
+    fields: Mapping[str, xr.DataArray], interpolate: bool, where: str, notes: Notes
+) -> dict[str, xr.DataArray]:
+    """Return the fields on the grid of the first one.
+
+    Args:
+        fields: by name.
+        interpolate: whether a field on another grid is interpolated bilinearly or refused.
+        where: for messages.
+        notes: collects what was interpolated.
+
+    Raises:
+        DataError: grids differ and must not, or a grid is not understood.
+    """
+    names = list(fields)
+    first = fields[names[0]]
+    out = {}
+    for name, field in fields.items():
+        if same_grid(first, field):
+            # The points agree up to rounding; one set of coordinates keeps the dataset whole.
+            own = {c: v for c, v in first.coords.items() if "time" not in v.dims}
+            out[name] = field.assign_coords(own)
+            continue
+        dims = [tuple(str(d) for d in f.dims if d != "time") for f in (first, field)]
+        if not interpolate:
+            raise refuse(
+                "grids-differ",
+                f"{where}: {names[0]!r} stands on {dims[0]} but {name!r} on {dims[1]}, another "
+                "grid; bring them to one grid first.",
+            )
+        out[name] = _interpolated(field, first, where)
+        text = f"from {_described(field)} to the {_described(first)} of {names[0]!r}, bilinearly"
+        notes.add("regridded", where, text, name)
+    return out
+
+
+def grid_of(field: xr.DataArray, where: str) -> Grid:
+    """Return the grid of one field.
+
+    Raises:
+        DataError: it is not understood.
+    """
+    moment = field.isel(time=0, drop=True) if "time" in field.dims else field
+    try:
+        return Grid.from_dataset(moment.rename("field").to_dataset())
+    except ValueError as error:
+        raise refuse("grid-unknown", f"{where}: {error}") from None
+
+
+def _described(field: xr.DataArray) -> str:
+    sizes = " x ".join(str(n) for d, n in field.sizes.items() if d != "time")
+    return f"{sizes} grid"
+
+
+def _interpolated(field: xr.DataArray, like: xr.DataArray, where: str) -> xr.DataArray:
+    source, target = grid_of(field, where), grid_of(like, where)
+    weights = bilinear(source, target)
+
+    def block(values: np.ndarray) -> np.ndarray:
+        made = weights.apply(values.reshape(*values.shape[: -len(source.dims)], source.size))
+        return made.reshape(*made.shape[:-1], *target.shape)
+
+    moved = {d: f"_{d}" for d in source.dims}
+    bare = field.drop_vars([c for c in field.coords if c != "time"]).rename(moved)
+    if bare.chunks is not None:
+        bare = bare.chunk(dict.fromkeys(moved.values(), -1))
+    made = xr.apply_ufunc(
+        block,
+        bare,
+        input_core_dims=[list(moved.values())],
+        output_core_dims=[list(target.dims)],
+        dask="parallelized",
+        output_dtypes=[np.float32],
+        dask_gufunc_kwargs={"output_sizes": dict(zip(target.dims, target.shape, strict=True))},
+        keep_attrs=True,
+    )
+    return made.assign_coords({c: v for c, v in like.coords.items() if "time" not in v.dims})
+
+
+def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
+    """Return the grid that the named variables share; it reads them.
+
+    Points at which a variable has no value at any time are masked out.
+
+    Raises:
+        DataError: the variables stand on different grids, or no coordinates are found.
+    """
+    return grid_where_present(ds, {name: ever_present(ds[name]) for name in variables}, where)
+
+
+def ever_present(field: xr.DataArray) -> xr.DataArray:
+    """Tell at which points a field has a value at any time."""
+    there = field.notnull()
+    return there.any("time") if "time" in there.dims else there
+
+
+def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str) -> Grid:
+    """Return the grid that variables share, without the points at which one is never present.
+
+    Args:
+        ds: has the variables.
+        there: `ever_present` of each of them.
+        where: for messages.
+
+    Raises:
+        DataError: as for `horizontal_grid`.
+    """
+    variables = list(there)
+    dims = {name: tuple(d for d in ds[name].dims if d != "time") for name in variables}
+    first = variables[0]
+    for name in variables:
+        if set(dims[name]) != set(dims[first]):
+            raise refuse(
+                "grids-differ",
+                f"{where}: {first!r} stands on {dims[first]} but {name!r} on {dims[name]}; "
+                "bring them to one grid first.",
+            )
+    grid = grid_of_dataset(ds, variables, where)
+    present = np.ones(grid.shape, dtype=bool)
+    for one in there.values():
+        present &= one.transpose(*grid.dims).values
+    if not present.any():
+        raise refuse("all-missing", f"{where}: no point has values of all variables; check them.")
+    if present.all():
+        return grid
+    return Grid.from_dataset(_with_bounds(ds, variables), mask=present)
+
+
+def grid_of_dataset(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
+    """Return the grid that the named variables share, or that of a dataset for none.
+
+    Raises:
+        DataError: it is not understood.
+    """
+    try:
+        return Grid.from_dataset(_with_bounds(ds, variables) if variables else ds)
+    except ValueError as error:
+        raise refuse("grid-unknown", f"{where}: {error}") from None
+
+
+def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
+    """Return the names of bounds that the named coordinates mention, held or not."""
+    found = [bounds_label(ds[n].variable) for n in names]
+    return [str(b) for b in found if b]
+
+
+def _with_bounds(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
+    part = ds[list(variables)]
+    spatial = [n for n in part.coords if n != "time"]
+    held = [b for b in bounds_named(ds, spatial) if b in ds.variables]
+    return part.assign_coords({b: ds[b] for b in held})
+
+
+def attrs_elsewhere(field: xr.DataArray) -> dict[str, object]:
+    """Return the attributes of a field that hold on another grid too."""
+    return {str(name): value for name, value in field.attrs.items() if name != "grid_mapping"}

@@ -1,0 +1,104 @@
+"""Lists of stations: points without cells, each with a name."""
+
+import csv
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.rules import refuse
+from meshes import Grid
+from meshes.cf import find_horizontal
+from meshes.conventions import bounds_label
+from meshes.grid import LAT_ATTRS, LON_ATTRS
+
+STATION = "station"
+COLUMNS = {
+    "lon": ("lon", "longitude"),
+    "lat": ("lat", "latitude"),
+    STATION: ("station", "name", "id", "station_name", "station_id"),
+    "orog": ("orog", "altitude", "elevation", "height"),
+    "sftlf": ("sftlf",),
+}
+ROLE = {"cf_role": "timeseries_id"}
+ATTRS = {
+    "lon": LON_ATTRS,
+    "lat": LAT_ATTRS,
+    STATION: {"long_name": "station name", **ROLE},
+    "orog": {"standard_name": "surface_altitude", "units": "m"},
+    "sftlf": {"standard_name": "land_area_fraction", "units": "1"},
+}
+
+
+def read_stations(path: str) -> xr.Dataset:
+    """Return the stations of a CSV file, one in a row.
+
+    Args:
+        path: its first row names the columns: lon and lat in degrees; if known, the station's name,
+            orog in m and sftlf from 0 to 1.
+
+    Returns:
+        orog and sftlf, as far as given, on the dimension `station`.
+
+    Raises:
+        DataError: the file cannot be read, or lon or lat is absent or no number.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(
+            path, sep=None, engine="python", skipinitialspace=True, encoding="utf-8-sig"
+        )
+    except FileNotFoundError:
+        raise refuse("no-file", f"No file matches {path!r}; check the path.") from None
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise refuse(
+            "unreadable", f"{path}: this is no table of stations ({reason}); correct it."
+        ) from None
+    given = {str(c).strip().lower(): c for c in table.columns}
+    variables = {}
+    for name, known in COLUMNS.items():
+        found = [given[k] for k in known if k in given]
+        if found:
+            variables[name] = _column(table[found[0]].to_numpy(), name, path)
+        elif name in ("lon", "lat"):
+            raise refuse(
+                "grid-unknown",
+                f"{path}: there is no column {name!r} (there are: "
+                f"{', '.join(map(str, table.columns))}); name the columns lon, lat and, if known, "
+                "station, orog, sftlf.",
+            )
+    return xr.Dataset(variables).set_coords(["lon", "lat"])
+
+
+def _column(values: np.ndarray, name: str, path: str) -> xr.Variable:
+    if name == STATION:
+        return xr.Variable(STATION, values.astype(str), ATTRS[name])
+    try:
+        numbers = values.astype(np.float64)
+    except ValueError as error:
+        raise refuse(
+            "not-numeric", f"{path}: the column {name!r} holds no numbers ({error}); correct it."
+        ) from None
+    return xr.Variable(STATION, numbers, ATTRS[name])
+
+
+def with_station_names(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with the names of its stations, told by cf_role, as their coordinate."""
+    for name, variable in ds.variables.items():
+        if variable.attrs.get("cf_role") != ROLE["cf_role"] or variable.ndim != 1:
+            continue
+        (dim,) = variable.dims
+        if dim in ds.variables:
+            continue
+        labels = variable.values
+        if labels.dtype.kind == "S":
+            labels = np.char.decode(labels, "utf-8")
+        return ds.drop_vars([name]).assign_coords({dim: (dim, labels, variable.attrs)})
+    return ds
+
+
+def are_stations(grid: Grid) -> bool:
+    """Tell whether a grid is a list of points whose cells nothing describes."""
+    names = find_horizontal(grid.coords).names
+    return len(grid.shape) == 1 and not any(bounds_label(grid.coords[n].variable) for n in names)

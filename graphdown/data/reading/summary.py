@@ -1,0 +1,123 @@
+"""What was understood of files: variables, units, times, grid and repairs, as plain values."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from graphdown.data.reading.rules import Note
+from graphdown.data.reading.time_decoding import Gap
+
+
+@dataclass(frozen=True)
+class VariableUnderstood:
+    """One variable as it was taken.
+
+    Attributes:
+        name: CF/CMIP name.
+        file_names: its names in the files.
+        level: the level that was chosen of a dimension, or empty.
+        files: number of files it was found in.
+        units_given: units in the files or stated, None without any.
+        units_stated: True where the user stated them.
+        units: canonical units, None for a variable that graphdown does not know.
+        factor, offset: canonical = given * factor + offset.
+        minimum, maximum: of the sample in canonical units; None if it holds no value.
+        missing: share of missing values in the sample.
+        grid: kind and size of the horizontal grid.
+        step: words such as daily; empty for a field without time.
+        calendar: of its times; empty without time.
+        first, last: dates; empty without time.
+        times: number of times after repairs.
+        duplicates: number of times that were dropped because they were there twice.
+        gaps: stretches without times.
+    """
+
+    name: str
+    file_names: tuple[str, ...]
+    level: str
+    files: int
+    units_given: str | None
+    units_stated: bool
+    units: str | None
+    factor: float
+    offset: float
+    minimum: float | None
+    maximum: float | None
+    missing: float
+    grid: str
+    step: str
+    calendar: str
+    first: str
+    last: str
+    times: int
+    duplicates: int
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What graphdown understood of a source or target.
+
+    Attributes:
+        where: what was opened.
+        files: the paths.
+        variables: those that were taken.
+        calendar, first, last, times, step: of the times common to the variables; empty and 0
+            without any.
+        notes: repairs and notices, in order.
+        attrs: the first file's global attributes.
+    """
+
+    where: str
+    files: tuple[str, ...]
+    variables: tuple[VariableUnderstood, ...]
+    calendar: str
+    first: str
+    last: str
+    times: int
+    step: str
+    notes: tuple[Note, ...]
+    attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, texts and numbers that json can write."""
+        return _plain(dataclasses.asdict(self))
+
+    def to_text(self) -> str:
+        """Return lines for a user: the period, a line per variable, a line per note."""
+        period = f", {self.times} times, {self.first} to {self.last}" if self.times else ""
+        kind = f" ({self.step}, calendar {self.calendar})" if self.times else ""
+        lines = [f"{self.where}: {_count(len(self.files), 'file')}{period}{kind}"]
+        lines += [f"  {_variable_line(v)}" for v in self.variables]
+        lines += [f"  * {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def _variable_line(v: VariableUnderstood) -> str:
+    source = " and ".join(repr(n) for n in v.file_names)
+    level = f" at {v.level}" if v.level else ""
+    given = v.units_given if v.units_given is not None else "no units"
+    stated = " (stated)" if v.units_stated else ""
+    units = f"{given}{stated}" + (f" -> {v.units}" if v.units not in (None, v.units_given) else "")
+    values = "no values"
+    if v.minimum is not None and v.maximum is not None:
+        values = f"{v.minimum:.4g} to {v.maximum:.4g}"
+    missing = f", {100 * v.missing:.0f} % missing" if v.missing else ""
+    return f"{v.name}: {source}{level}, {units}, {values}{missing}, {v.grid}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

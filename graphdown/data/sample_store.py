@@ -1,0 +1,363 @@
+"""Fields on disk, packed so that any few days are read at once, and written in bounded memory.
+
+A store is a zarr array [time, node, variable] of float32, uncompressed, one day a chunk, many
+chunks in a shard file: what a training step reads of a day lies in one piece. zarr's Python code
+spends a millisecond on a chunk; tensorstore, which orbax brings along, reads the same files ten
+times faster and without holding the interpreter.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import xarray as xr
+
+from graphdown.config.experiment import Experiment
+from graphdown.data.holders import Ready, Rules, read
+from graphdown.data.reading.fields import field_values
+from graphdown.data.reading.horizontal import grid_of
+from graphdown.data.reading.rules import refuse
+from graphdown.errors import GraphdownError
+from meshes import Grid
+
+FORMAT = 1
+FOLDER = "samples"
+PART_BYTES = 64 * 2**20  # of a part that is read at once
+SHARD_BYTES = 64 * 2**20
+
+
+def store_folder(experiment: Experiment, run: str | Path) -> Path | None:
+    """Return where a run keeps its fields on disk, None if the experiment asks for memory."""
+    return Path(run) / FOLDER if experiment.training.samples == "disk" else None
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """Days of a store, read when they are asked for: `days[indices]`, `days[start:end]`.
+
+    Attributes:
+        array: tensorstore [time, node, variable].
+        rows: which of its times these days are [D]; or which of them each day has beside it, with
+            itself first [D, L], whose variables then follow one after the other.
+        columns: which of its variables [V].
+        nodes: which node's values each node takes [N].
+        padding: number of further nodes, with the value 0.
+    """
+
+    array: Any
+    rows: np.ndarray
+    columns: np.ndarray
+    nodes: np.ndarray
+    padding: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Days, nodes and variables."""
+        steps = self.rows.shape[1] if self.rows.ndim == 2 else 1
+        return len(self.rows), len(self.nodes) + self.padding, steps * len(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, days: np.ndarray | slice) -> np.ndarray:
+        rows = self.rows[days]
+        if rows.ndim == 2:
+            every = replace(self, rows=rows.ravel())[:]
+            by_step = every.reshape(*rows.shape, *every.shape[1:])
+            return np.concatenate(np.moveaxis(by_step, 1, 0), axis=-1)
+        order = np.arange(len(rows))
+        consecutive = len(rows) > 0 and bool((rows == rows[0] + order).all())
+        part = self.array[int(rows[0]) : int(rows[-1]) + 1] if consecutive else self.array[rows]
+        values = part.read().result()
+        if not np.array_equal(self.columns, np.arange(values.shape[2])):
+            values = values[:, :, self.columns]
+        if not np.array_equal(self.nodes, np.arange(values.shape[1])):
+            values = values[:, self.nodes]
+        if self.padding:
+            values = np.pad(values, ((0, 0), (0, self.padding), (0, 0)))
+        return np.ascontiguousarray(values)
+
+    def padded(self, size: int) -> "Days":
+        """Return the days with further nodes, up to a size."""
+        return replace(self, padding=size - len(self.nodes))
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The fields of a target or a source in a store.
+
+    Attributes:
+        path: zarr store.
+        names: of the variables in it.
+        grid: whose points the nodes are; what it masks does not matter.
+        time: the index of its times.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    grid: Grid
+    time: Any
+
+    @cached_property
+    def array(self) -> Any:
+        """The values, as a tensorstore [time, node, variable]."""
+        return _open_array(self.path)
+
+    def days(
+        self,
+        time: xr.DataArray,
+        names: Sequence[str],
+        nodes: np.ndarray | None = None,
+        beside: Sequence[xr.DataArray] = (),
+    ) -> Days:
+        """Return days by their time stamps, and some of the variables.
+
+        Args:
+            time: time stamps that the store has.
+            names: variables.
+            nodes: which node's values each node takes; its own if not given.
+            beside: further times for each of the days, whose variables follow those of the day.
+        """
+        found = [self.time.get_indexer(own.to_index()) for own in (time, *beside)]
+        lacking = sum(int((rows < 0).sum()) for rows in found)
+        if lacking:
+            raise KeyError(f"{self.path} lacks {lacking} of the times asked for.")
+        rows = np.stack(found, axis=-1) if beside else found[0]
+        columns = np.asarray([self.names.index(name) for name in names])
+        own = np.arange(self.grid.size) if nodes is None else nodes
+        return Days(self.array, rows, columns, own)
+
+    def variables(self, like: xr.Dataset) -> dict[str, xr.Variable]:
+        """Return the fields [time, *horizontal], read when asked for, with given attributes."""
+        import dask.array as da
+
+        steps = max(1, PART_BYTES // (4 * math.prod(self.array.shape[1:])))
+        shape = (len(self.time), *self.grid.shape)
+        whole = da.from_array(
+            _Readable(self.array), (steps, -1, -1), name=False, meta=np.empty((0, 0, 0), np.float32)
+        )
+        return {
+            name: xr.Variable(
+                ("time", *self.grid.dims), whole[:, :, i].reshape(shape), like[name].attrs
+            )
+            for i, name in enumerate(self.names)
+        }
+
+
+@dataclass(frozen=True)
+class _Readable:
+    """What dask wants of an array."""
+
+    array: Any
+    dtype: Any = np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return np.asarray(self.array[index].read().result())
+
+
+class Disk:
+    """Holds values in the stores of a folder.
+
+    A store is written once, part by part, and bears its name only when it is complete. It serves
+    again as long as it is whole and its origin is the same.
+
+    Attributes:
+        stored: the stores by the names they were given.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stored: dict[str, Stored] = {}
+
+    def hold(
+        self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
+    ) -> Ready:
+        """Return the dataset, its fields in a store; see `graphdown.data.ready.Holder`.
+
+        Raises:
+            GraphdownError: the store cannot be written.
+        """
+        path = self.folder / f"{quote(name, safe=' ')}.zarr"
+        made_by = {"format": FORMAT, "graphdown": version("graphdown")}
+        origin = json.loads(json.dumps({**made_by, **origin}))
+        held = _whole(path)
+        if held is None or held["origin"] != origin:
+            _write(path, lazy, rules, where, origin)
+            held = _whole(path)
+        assert held is not None
+        kept = np.ones(lazy.sizes["time"], bool)
+        kept[held["dropped"]] = False
+        first = rules(read(lazy.isel(time=np.flatnonzero(kept)[:1]), where)).ds
+        stored = Stored(
+            path,
+            tuple(held["names"]),
+            grid_of(first[held["names"][0]], where),
+            lazy.indexes["time"][kept],
+        )
+        self.stored[name] = stored
+        return Ready(_dataset(stored, first, lazy, kept), kept, held["filled"])
+
+
+def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
+    """Return a dataset like its first day, with all days."""
+    times = lazy.drop_vars(list(lazy.data_vars)).isel(time=np.flatnonzero(kept))
+    still = first.drop_vars([n for n, v in first.variables.items() if "time" in v.dims])
+    timed = {n: v for n, v in times.coords.items() if n in first.coords and "time" in v.dims}
+    return still.assign_coords(timed).assign(stored.variables(first))
+
+
+def _whole(path: Path) -> dict[str, Any] | None:
+    """Return what a store says of itself, None if it is absent or lacks a part."""
+    try:
+        attrs = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return attrs if attrs.get("bytes") == _value_bytes(path) else None
+
+
+def _value_bytes(path: Path) -> int:
+    return sum(p.stat().st_size for p in (path / "c").rglob("*") if p.is_file())
+
+
+def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[str, Any]) -> None:
+    """Write a store under another name and rename it."""
+    new = path.with_name(f"{path.name}.new")
+    writer = _Writer(new, lazy.sizes["time"], where)
+    kept: list[np.ndarray] = []
+    filled: Counter[str] = Counter()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        for part in parts_of(lazy):
+            ready = rules(read(part, where))
+            kept.append(ready.kept)
+            filled.update(ready.filled)
+            if ready.kept.any():
+                writer.append(ready.ds)
+        every = np.concatenate(kept)
+        if not every.any():
+            raise refuse("all-missing", f"{where}: no day has values of all variables; check them.")
+        dropped = np.flatnonzero(~every).tolist()
+        writer.finish({"origin": origin, "dropped": dropped, "filled": dict(filled)})
+        shutil.rmtree(path, ignore_errors=True)
+        new.rename(path)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise GraphdownError(
+            f"The store {str(path)!r} was not written ({reason}); see that the disk has room, or "
+            "set 'training.samples: memory'."
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def parts_of(ds: xr.Dataset, size: int | None = None) -> Iterator[xr.Dataset]:
+    """Yield the days of a dataset in parts, whole chunks where it has chunks.
+
+    Args:
+        ds: fields [time, ...].
+        size: bytes of a part, about; PART_BYTES if not given.
+    """
+    days = ds.sizes["time"]
+    timed = [v for v in ds.data_vars.values() if "time" in v.dims]
+    per_day = max(1, sum(4 * v.size for v in timed) // max(days, 1))
+    most = max(1, (PART_BYTES if size is None else size) // per_day)
+    chunks = ds.unify_chunks().chunksizes.get("time")
+    ends = np.cumsum(chunks) if chunks else np.arange(most, days + most, most)
+    start = 0
+    for end, following in zip(ends, [*ends[1:], None], strict=True):
+        if following is None or following - start > most:
+            yield ds.isel(time=slice(start, int(end)))
+            start = int(end)
+
+
+class _Writer:
+    """Appends days to a new store, whole shards at a time."""
+
+    def __init__(self, path: Path, most: int, where: str) -> None:
+        self.path, self.most, self.where = path, most, where
+        self.names: list[str] = []
+        self.rows = 0
+        self.waiting: list[np.ndarray] = []
+
+    def append(self, ds: xr.Dataset) -> None:
+        if not self.names:
+            self._create(ds)
+        self.waiting.append(field_values(ds, self.names, self.grid))
+        whole = sum(map(len, self.waiting)) // self.shard * self.shard
+        if whole:
+            self._flush(whole)
+
+    def finish(self, attrs: dict[str, Any]) -> None:
+        import zarr
+
+        self._flush(sum(map(len, self.waiting)))
+        array = zarr.open_array(self.path, mode="r+")
+        array.resize((self.rows, *array.shape[1:]))
+        array.update_attributes({**attrs, "names": self.names, "bytes": _value_bytes(self.path)})
+
+    def _create(self, ds: xr.Dataset) -> None:
+        import zarr
+
+        self.names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims]
+        self.grid = grid_of(ds[self.names[0]], self.where)
+        shape = (self.grid.size, len(self.names))
+        self.shard = min(max(1, SHARD_BYTES // (4 * math.prod(shape))), self.most)
+        zarr.create_array(
+            self.path,
+            shape=(self.most, *shape),
+            shards=(self.shard, *shape),
+            chunks=(1, *shape),
+            dtype="float32",
+            filters=None,
+            compressors=None,
+            fill_value=float("nan"),
+            dimension_names=("time", "node", "variable"),
+        )
+        self.array = _open_array(self.path)
+
+    def _flush(self, count: int) -> None:
+        rows = np.concatenate(self.waiting) if self.waiting else np.empty((0,))
+        if count:
+            try:
+                self.array[self.rows : self.rows + count].write(rows[:count]).result()
+            except ValueError as error:  # tensorstore's word for what the system refuses
+                raise OSError(str(error)) from error
+        self.rows += count
+        self.waiting = [rows[count:]] if len(rows) > count else []
+
+
+def _open_array(path: Path) -> Any:
+    import tensorstore
+
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": os.path.abspath(path)}}
+    return tensorstore.open(spec).result()
+
+
+def files_seen(paths: Sequence[str]) -> list[list[Any]]:
+    """Return each path with its size in bytes and the last change of it or of what is in it."""
+    return [[os.path.abspath(path), *_seen(Path(path))] for path in paths]
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+    stats = [p.stat() for p in inside]
+    return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)

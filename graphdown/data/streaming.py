@@ -1,0 +1,91 @@
+"""The predictors of a source in passes over its days, a few of them in memory at a time."""
+
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.holders import read
+from graphdown.data.reading.fields import field_values
+from graphdown.data.reading.horizontal import ever_present, grid_where_present
+from graphdown.data.reading.missing import (
+    check_complete,
+    nearest_used,
+    note_filled,
+    with_ground_filled,
+)
+from graphdown.data.reading.rules import Notes
+from graphdown.data.sample_store import parts_of
+from graphdown.runtime.prefetch import prefetched
+
+PART_BYTES = 4 * 2**20  # of a part, as far as the files' own chunks allow
+AHEAD = 2  # parts that wait or are being read
+
+
+class SourceDays:
+    """The predictors of a source, as `graphdown.data.load.source_arrays` has them, by parts.
+
+    The first pass, when it is made, finds what only all days together tell.
+
+    Args:
+        ds: the predictors [time, *horizontal], best not read yet.
+        predictors: their names; those that the dataset lacks are NaN.
+        where: for messages.
+        notes: is told what was filled below ground.
+
+    Attributes:
+        grid: its grid; points at which a predictor never has a value are masked.
+
+    Raises:
+        DataError: values are missing at other points, or a file cannot be read.
+    """
+
+    def __init__(
+        self, ds: xr.Dataset, predictors: tuple[str, ...], where: str, notes: Notes
+    ) -> None:
+        self._names = tuple(name for name in predictors if name in ds)
+        self._columns = [predictors.index(name) for name in self._names]
+        self._width = len(predictors)
+        self._ds, self._where = ds[list(self._names)], where
+        there: dict[str, xr.DataArray] = {}
+        missing: dict[str, xr.DataArray] = {}
+        filled: Counter[str] = Counter()
+        with closing(
+            prefetched(self._read, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)
+        ) as parts:
+            for part, counts in parts:
+                filled.update(counts)
+                for name in self._names:
+                    seen, lost = ever_present(part[name]), part[name].isnull().sum("time")
+                    there[name] = there[name] | seen if name in there else seen
+                    missing[name] = missing[name] + lost if name in missing else lost
+        note_filled({name: filled[name] for name in self._names if name in filled}, where, notes)
+        self.grid = grid_where_present(ds, there, where)
+        if any((self.grid.values(lost) > 0)[self.grid.mask].any() for lost in missing.values()):
+            values = (self._values(part) for part in parts_of(self._ds, PART_BYTES))
+            check_complete(values, self.grid, self._names, where)
+
+    def passed(self, nodes: np.ndarray) -> Generator[np.ndarray, None, None]:
+        """Yield the values [days, n, variable] of nodes [n], the next days being read meanwhile.
+
+        Masked nodes take the nearest used one's values.
+        """
+        taken = nodes if self.grid.mask.all() else nearest_used(self.grid)[nodes]
+
+        def values(part: xr.Dataset) -> np.ndarray:
+            made = self._values(part)[:, taken]
+            if len(self._names) == self._width:
+                return made
+            every = np.full((*made.shape[:2], self._width), np.nan, np.float32)
+            every[..., self._columns] = made
+            return every
+
+        yield from prefetched(values, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)
+
+    def _read(self, part: xr.Dataset) -> tuple[xr.Dataset, dict[str, int]]:
+        return with_ground_filled(read(part, self._where), self._names, self._where)
+
+    def _values(self, part: xr.Dataset) -> np.ndarray:
+        return field_values(self._read(part)[0], self._names, self.grid)

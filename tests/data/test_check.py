@@ -1,0 +1,150 @@
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from graphdown.data import Request
+from graphdown.data.check import check
+
+INNER, WIDE = ((0.0, 4.0), (40.0, 43.0)), ((-8.0, 12.0), (32.0, 51.0))
+
+
+def write(
+    path, start="2000-01-01", days=5, units="K", calendar="standard", name="tas", region=INNER
+):
+    """Write 280 everywhere on a grid of 1 degree in a region ((west, east), (south, north))."""
+    time = xr.date_range(start, periods=days, calendar=calendar, use_cftime=calendar != "standard")
+    lon, lat = (np.arange(*ends) for ends in region)
+    values = np.full((days, len(lat), len(lon)), 280.0, np.float32)
+    attrs = {} if units is None else {"units": units}
+    ds = xr.Dataset({name: (("time", "lat", "lon"), values, attrs)}, {"time": time})
+    ds.assign_coords(lat=lat, lon=lon).to_netcdf(path)
+    return [str(path)]
+
+
+def experiment(folder, source, target, margin_km):
+    path = folder / "experiment.yaml"
+    raw = {
+        "name": "x",
+        "output": "x",
+        "predictors": ["tas"],
+        "targets": ["tas"],
+        "data": {"target": {"files": target}, "sources": [{"name": "gcm", "files": source}]},
+        "periods": {
+            "train": ["2000-01-01", "2000-01-03"],
+            "validation": ["2000-01-04", "2000-01-04"],
+            "test": ["2000-01-05", "2000-01-05"],
+        },
+        "graph": {"margin_km": margin_km},
+    }
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def test_a_source_and_a_target_are_described_and_compared(tmp_path):
+    source = write(tmp_path / "a.nc", calendar="noleap", start="2000-02-27")
+    target = write(tmp_path / "b.nc", start="2000-02-28")
+    report = check(source, target)
+    assert report.ok and len(report.understood) == 2
+    line = "4 days in common; 1 days of the source and 1 of the target have no partner."
+    assert line in report.to_text()
+    assert json.loads(json.dumps(report.to_dict()))["ok"] is True
+
+
+def test_every_problem_is_listed_as_one_sentence(tmp_path):
+    report = check(write(tmp_path / "a.nc", units=None), [str(tmp_path / "none.nc")])
+    assert not report.ok and len(report.problems) == 2
+    assert "'tas' has no units; state them" in report.problems[0]
+    assert "No file matches" in report.problems[1]
+    assert check([str(tmp_path / "a.nc")], stated=Request((), units={"tas": "K"})).ok
+
+
+def test_files_of_other_periods_have_no_day_in_common(tmp_path):
+    report = check(write(tmp_path / "a.nc"), write(tmp_path / "b.nc", start="2010-01-01"))
+    assert "have no day in common; choose files of the same period" in report.problems[0]
+
+
+def test_an_experiment_that_is_missing_is_a_problem(tmp_path):
+    report = check([], experiment=tmp_path / "none.yaml")
+    assert "does not exist; check the path" in report.problems[0]
+
+
+def test_the_grid_of_each_set_of_files_is_told(tmp_path):
+    source = write(tmp_path / "a.nc", region=WIDE)
+    with xr.open_dataset(write(tmp_path / "b.nc")[0]) as ds:
+        ds.where(ds.lon > 0).to_netcdf(tmp_path / "c.nc")
+    report = check(source, [str(tmp_path / "c.nc")])
+    found = json.loads(report.to_json())["grids"]
+    assert [(g["kind"], g["points"], g["used"]) for g in found.values()] == [
+        ("regular", 380, 380),
+        ("regular", 12, 9),
+    ]
+    assert 70.0 < found[source[0]]["spacing_km"] < 111.2
+    assert f"The grid of {source[0]}: regular, 380 points, " in report.to_text()
+    assert "km apart, 9 of them with values." in report.to_text()
+
+
+def test_a_grid_that_is_not_understood_is_a_problem(tmp_path):
+    with xr.open_dataset(write(tmp_path / "a.nc")[0]) as ds:
+        ds.isel(lat=[0, 2, 1]).to_netcdf(tmp_path / "b.nc")
+    report = check([str(tmp_path / "b.nc")])
+    assert len(report.problems) == 1 and "does not strictly increase" in report.problems[0]
+
+
+REGIONS = {
+    "around": (WIDE, 1.0, 1.0),
+    "ends in the margin": (INNER, 1.0, 0.0),
+    "half": (((0.0, 2.0), (40.0, 43.0)), 0.5, 0.0),
+    "elsewhere": (((100.0, 104.0), (40.0, 43.0)), 0.0, 0.0),
+    "swapped": (WIDE[::-1], 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("case", REGIONS)
+def test_the_source_s_cover_of_the_target_and_its_margin_is_told(case, tmp_path):
+    region, share, margin = REGIONS[case]
+    source = write(tmp_path / "a.nc", region=region)
+    report = check(source, write(tmp_path / "b.nc"))
+    found = json.loads(report.to_json())["coverage"][source[0]]
+    assert found == pytest.approx({"target": share, "margin": margin, "margin_km": 400.0}, abs=0.1)
+    percent = f"{100 * found['target']:.3g}"
+    assert f"{source[0]} covers {percent} % of the target and " in report.to_text()
+    assert report.ok == (share == 1.0)
+    problems, remarks = "".join(report.problems), "".join(report.remarks)
+    assert ("choose a source around the target" in problems) == (case in ("half", "elsewhere"))
+    assert ("so they may be swapped: exchange their names" in problems) == (case == "swapped")
+    assert ("of the 400 km around it [margin]" in remarks) == (case == "ends in the margin")
+
+
+def test_the_experiment_s_sources_and_files_beside_it_are_held_against_its_target(tmp_path):
+    source = write(tmp_path / "a.nc", region=WIDE)
+    target = write(tmp_path / "b.nc")
+    other = write(tmp_path / "c.nc", region=((0.0, 2.0), (40.0, 43.0)))
+    report = check(other, experiment=experiment(tmp_path, source, target, 5000.0))
+    assert report.coverage["the source 'gcm'"].target == 1.0
+    assert set(report.grids) == {other[0], "the target", "the source 'gcm'"}
+    assert report.coverage["the source 'gcm'"].margin < 0.2
+    assert any("5000 km around it [margin]" in str(n) for u in report.understood for n in u.notes)
+    assert report.coverage[other[0]].target == pytest.approx(0.5, abs=0.1)
+    assert len(report.problems) == 1 and f"{other[0]}: it (lat" in report.problems[0]
+
+
+def test_a_name_to_rename_need_be_in_the_source_or_the_target_only(tmp_path):
+    source, target = write(tmp_path / "a.nc", name="warmth"), write(tmp_path / "b.nc", name="heat")
+    stated = Request((), rename={"warmth": "tas", "heat": "tas"})
+    assert [u.variables[0].name for u in check(source, target, stated=stated).understood] == [
+        "tas",
+        "tas",
+    ]
+    problems = check(source, target, stated=Request((), rename={"warmt": "tas"})).problems
+    assert "'warmt', which is not in the file; did you mean 'warmth'?" in problems[0]
+
+
+def test_a_target_of_fixed_fields_has_no_days_to_compare(tmp_path):
+    write(tmp_path / "a.nc", region=WIDE)
+    orog = xr.open_dataset(write(tmp_path / "b.nc", units="m", name="orog")[0]).isel(time=0)
+    orog.drop_vars("time").to_netcdf(tmp_path / "c.nc")
+    report = check([str(tmp_path / "a.nc")], [str(tmp_path / "c.nc")])
+    assert report.ok and not report.remarks and len(report.coverage) == 1
