@@ -60,8 +60,8 @@ def write_case(folder: Path, years: int) -> None:
     from flax import nnx
 
     from graphdown.data.synthetic import WorldSpec, make_world
-    from graphdown.emulator import Emulator, named_values, new_network
-    from graphdown.geometry import Geometry
+    from graphdown.emulator.domain import Geometry
+    from graphdown.emulator.emulator import Emulator, named_values, new_network
     from graphdown.model import ModelSpec
     from meshes import GraphSpec, Grid
 
@@ -167,7 +167,7 @@ def share_made(part: Path) -> float:
 def checked(folder: Path, rng: np.random.Generator) -> dict:
     """Return what is seen of the finished store."""
     from graphdown.data import open_fields
-    from graphdown.emulator import BATCH, load
+    from graphdown.emulator.emulator import BATCH, load
 
     before, start = process_peak(), time.monotonic()
     fine = xr.open_zarr(folder / "fine.zarr")

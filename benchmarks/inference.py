@@ -76,7 +76,7 @@ def measure(folder: Path, options: argparse.Namespace) -> list[dict]:
 
 def network(run: str, source: str) -> dict:
     """Return the rate of the network on days in memory."""
-    from graphdown.emulator import BATCH, load
+    from graphdown.emulator.emulator import BATCH, load
     from graphdown.runtime.batches import regrouped
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.variables.forcings import forcings
@@ -98,7 +98,7 @@ def files(run: str, source: str, out: str) -> dict:
     from dataclasses import replace
 
     from graphdown.cli import main as command
-    from graphdown.emulator import BATCH, Emulator
+    from graphdown.emulator.emulator import BATCH, Emulator
 
     real, began = Emulator.stream, []
 

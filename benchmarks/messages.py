@@ -41,7 +41,7 @@ from results_table import (
 import graphdown
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
-from graphdown.emulator import new_network, path_name
+from graphdown.emulator.emulator import new_network, path_name
 from graphdown.evaluation.error import rmse_total
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.study import downscaling

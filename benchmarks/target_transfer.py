@@ -38,7 +38,7 @@ from graphdown.baselines import Bilinear, LapseRate, MeanBias, Ridge
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.data.load import upscaled
-from graphdown.emulator import Emulator
+from graphdown.emulator.emulator import Emulator
 from graphdown.model.spec import BINDING
 from meshes import Grid, bilinear
 

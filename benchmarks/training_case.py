@@ -8,7 +8,7 @@ from flax import nnx
 from untrained import demo, geometry, normaliser, source_grid, square
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator import new_network, pad_nodes
+from graphdown.emulator.emulator import new_network, pad_nodes
 from graphdown.model import ModelSpec, Scaling
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step

@@ -34,7 +34,7 @@ def square(side: int) -> Grid:
 
 def geometry(target: Grid) -> Any:
     """Return a target with made-up mountains and coast, and the demo's graph."""
-    from graphdown.geometry import Geometry
+    from graphdown.emulator.domain import Geometry
 
     waves = np.sin(np.radians(20 * target.lon)) * np.cos(np.radians(25 * target.lat))
     statics = xr.Dataset(
@@ -50,7 +50,7 @@ def write_emulator(folder: Path, target: Grid) -> None:
     """Save an untrained emulator with the network of configs/demo.yaml."""
     from flax import nnx
 
-    from graphdown.emulator import Emulator, named_values, new_network
+    from graphdown.emulator.emulator import Emulator, named_values, new_network
     from graphdown.model import ModelSpec
 
     model, place, statistics = ModelSpec(**demo()["model"]), geometry(target), normaliser()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from graphdown.bench import Outcome, Study
     from graphdown.config.experiment import Experiment, Source, load_experiment
     from graphdown.data import ExperimentData
-    from graphdown.emulator import Emulator, load
+    from graphdown.emulator.emulator import Emulator, load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
     from graphdown.training.pretrained import Pretrained

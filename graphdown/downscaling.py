@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from graphdown.emulator import BATCH, Stream
+from graphdown.emulator.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
 from graphdown.order import Order, Work
 from graphdown.output.resumable import (

@@ -15,7 +15,7 @@ from graphdown.data import read_files
 from graphdown.data.reading.ensemble_members import Driving, driving_members
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.reading.statics import opened_target, read_statics
-from graphdown.emulator import EVERY, Emulator, Stream, load
+from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
 from graphdown.errors import DataError
 from graphdown.output.chunks import outline
 from graphdown.output.resumable import Shard

@@ -13,7 +13,7 @@ from graphdown.data.reading.ensemble_members import Driving
 from graphdown.data.reading.files import find_paths
 from graphdown.data.reading.time_decoding import calendar_of, days_of, seconds_of
 from graphdown.data.sample_store import files_seen
-from graphdown.emulator import Emulator, versions
+from graphdown.emulator.emulator import Emulator, versions
 
 ATTRIBUTE = "graphdown_settings"
 WORDS = {

@@ -4,8 +4,8 @@ import numpy as np
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator, named_values, new_network
-from graphdown.geometry import Geometry
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator, named_values, new_network
 from graphdown.model import ModelSpec
 
 

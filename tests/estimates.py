@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.geometry import Geometry
+from graphdown.emulator.domain import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from meshes import GraphSpec, bilinear

@@ -22,8 +22,9 @@ from flax import nnx
 import meshes.graph
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator, load, named_values, new_network
-from graphdown.geometry import Geometry
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator.eofs import Modes
 from graphdown.model import (
     Downscaler,
     GraphArrays,
@@ -33,7 +34,6 @@ from graphdown.model import (
     source_arrays,
 )
 from graphdown.model.arrays import with_spacing_offset, with_target
-from graphdown.modes import Modes
 from graphdown.training import Trainer
 from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.parallel import AXIS

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown import emulator as emulator_module
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator
-from graphdown.geometry import Geometry
+from graphdown.emulator import emulator as emulator_module
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid
 

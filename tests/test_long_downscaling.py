@@ -17,8 +17,8 @@ from graphdown.cf import encoding
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.ensemble_members import driving_members
+from graphdown.emulator.domain import Geometry
 from graphdown.errors import DataError
-from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
 from graphdown.output import resumable
 from graphdown.output.resumable import Shard

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import graphdown.emulator
+import graphdown.emulator.emulator
 import meshes.connect
 import meshes.graph
-from graphdown.emulator import Emulator
+from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler, message
 from graphdown.training import Trainer, train
 from graphdown.training.checkpoint import Checkpoints

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphdown.cf.provenance import checkpoint_sha256
-from graphdown.emulator import named_values, with_values
+from graphdown.emulator.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
 from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first, wait_for_all

@@ -24,11 +24,11 @@ from graphdown.data.reading.missing import check_complete, nearest_used
 from graphdown.data.sample_store import Stored
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.time_windows import neighbours
-from graphdown.geometry import Geometry
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.eofs import Modes
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
-from graphdown.modes import Modes
 from graphdown.training.few import held_out_of, learned_from
 from graphdown.variables.names import variables_of
 from graphdown.variables.time_steps import DAY_HOURS, start_of

@@ -15,9 +15,9 @@ from graphdown.config.experiment import (
     load_experiment,
     parse_experiment,
 )
-from graphdown.emulator import Emulator, load
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.geometry import Geometry
 from graphdown.training.pretrained import refuse_pretraining
 from graphdown.training.replay import with_replayed
 from graphdown.training.start import check_same, hashed

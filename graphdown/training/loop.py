@@ -16,7 +16,8 @@ from graphdown.config.experiment import Experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.fields import horizontal_grid
 from graphdown.data.sample_store import store_folder
-from graphdown.emulator import (
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import (
     Emulator,
     load,
     named_values,
@@ -25,9 +26,8 @@ from graphdown.emulator import (
     run_network,
     with_values,
 )
+from graphdown.emulator.ensemble import Draw, Members
 from graphdown.errors import ExperimentError
-from graphdown.geometry import Geometry
-from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, Scaling
 from graphdown.model.arrays import Interpolation
 from graphdown.model.heads import Readout

@@ -9,8 +9,8 @@ from graphdown.data.grid_bank import GridBank
 from graphdown.data.load import ExperimentData, source_arrays
 from graphdown.data.normalise import warming_spread
 from graphdown.data.reading.fields import field_values
+from graphdown.emulator.eofs import Known, Modes, choose_noise, fit_modes
 from graphdown.errors import ExperimentError
-from graphdown.modes import Known, Modes, choose_noise, fit_modes
 from meshes import Grid, bilinear
 
 

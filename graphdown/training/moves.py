@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from graphdown.config.experiment import FinetuneSpec
-from graphdown.emulator import named_values, with_values
+from graphdown.emulator.emulator import named_values, with_values
 
 ENCODER = ("encode", "mesh_input", "mesh_update")
 CLOSED_FORM = "regression"

@@ -23,7 +23,7 @@ from graphdown.data.load import ExperimentData, load_data, region_of, source_arr
 from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.pairing import select_period
 from graphdown.data.source_adjustment import Adjustment
-from graphdown.emulator import EDGE_FEATURES, pad_nodes
+from graphdown.emulator.emulator import EDGE_FEATURES, pad_nodes
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling
 from graphdown.model.arrays import Interpolation, graph_arrays, with_hidden, with_spacing_offset

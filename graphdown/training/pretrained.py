@@ -12,7 +12,7 @@ import numpy as np
 from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.config.experiment import Experiment, parse_as
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import damage_told, named_values, versions, with_values
+from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
 from graphdown.training.start import check_same, hashed

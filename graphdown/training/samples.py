@@ -11,8 +11,8 @@ import xarray as xr
 from graphdown.config.experiment import TrainingSpec
 from graphdown.data.sample_store import Days
 from graphdown.data.source_adjustment import AdjustedDays, Adjustment
-from graphdown.emulator import pad_nodes
-from graphdown.geometry import Geometry
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import Interpolation
 from graphdown.model.edge_tables import bucket

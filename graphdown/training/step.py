@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator import path_name
+from graphdown.emulator.emulator import path_name
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.optimal_interpolation import LeftOut
 from graphdown.model.predict import Scaling, outputs

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator import pad_nodes
+from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import (
     Downscaler,
     GraphArrays,

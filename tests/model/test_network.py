@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator import path_name
+from graphdown.emulator.emulator import path_name
 from graphdown.model import Downscaler
 from graphdown.model.network import UNROLLED, TargetEmbedding, TargetRegression
 

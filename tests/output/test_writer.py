@@ -21,9 +21,9 @@ from graphdown.cf import encoding
 from graphdown.cf.time_axis import time_axis
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
-from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
 from graphdown.output.chunks import Growing
 from graphdown.output.writer import check_output, write, write_parts

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from conftest import make_data, make_experiment, make_trainer, truth
 
-from graphdown.emulator import named_values
+from graphdown.emulator.emulator import named_values
 from graphdown.errors import ExperimentError
 from graphdown.training import train
 from graphdown.training.parallel import DataParallel, axes_of

@@ -11,7 +11,7 @@ import xarray as xr
 
 from graphdown.config.experiment import TrainingSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator, named_values
+from graphdown.emulator.emulator import Emulator, named_values
 from graphdown.errors import DataError
 from graphdown.model.predict import Scaling
 from graphdown.training import Trainer

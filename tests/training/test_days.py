@@ -5,7 +5,7 @@ import pytest
 
 from graphdown.config.experiment import experiment_to_dict, parse_experiment
 from graphdown.data.load import load_data
-from graphdown.emulator import load
+from graphdown.emulator.emulator import load
 from graphdown.errors import DataError
 from graphdown.training import Trainer, days, load_for, train
 from graphdown.training.folder import open_run

@@ -12,7 +12,7 @@ import yaml
 import graphdown
 from graphdown.config.experiment import FinetuneSpec, Periods, load_experiment, parse_experiment
 from graphdown.data.load import ExperimentData
-from graphdown.emulator import load, named_values
+from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.training import Trainer, finetune_experiment, train
 from graphdown.training.few import held_out_of, learned_from, with_last_years

@@ -9,7 +9,7 @@ import pytest
 from graphdown.config.experiment import Source, write_experiment
 from graphdown.data.grid_bank import make_bank
 from graphdown.data.load import ExperimentData
-from graphdown.emulator import load
+from graphdown.emulator.emulator import load
 from graphdown.errors import ExperimentError
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from graphdown.config.experiment import experiment_to_dict
-from graphdown.emulator import load
+from graphdown.emulator.emulator import load
 
 from .conftest import COARSE, FINE, make_experiment, orography, source, truth
 

@@ -14,7 +14,7 @@ import pytest
 
 from graphdown.baselines import Bilinear
 from graphdown.config.experiment import load_experiment, write_experiment
-from graphdown.emulator import load, named_values
+from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.signals import Interrupted
 from graphdown.training import Trainer, train

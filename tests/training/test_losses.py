@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator import load
+from graphdown.emulator.emulator import load
 from graphdown.errors import ExperimentError
 from graphdown.model.heads import Readout
 from graphdown.training import train

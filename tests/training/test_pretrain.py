@@ -19,7 +19,7 @@ from graphdown.config.experiment import (
 )
 from graphdown.data.check import check
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.emulator import named_values
+from graphdown.emulator.emulator import named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.arrays import with_hidden
 from graphdown.training import Trainer, finetune_experiment, pretrain, train

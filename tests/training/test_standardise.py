@@ -7,7 +7,7 @@ import pytest
 
 from graphdown.config.experiment import FinetuneSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import Emulator, load, named_values
+from graphdown.emulator.emulator import Emulator, load, named_values
 from graphdown.errors import GraphdownError
 from graphdown.training import Trainer
 from graphdown.training.finetune import finetune_experiment

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator import named_values
+from graphdown.emulator.emulator import named_values
 from graphdown.model.arrays import LOG_SPACING
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_optimiser, make_step

@@ -13,7 +13,7 @@ from graphdown.cli import main
 from graphdown.config.experiment import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.time_windows import linear_in_time, unfolded
-from graphdown.emulator import SCHEMA, Emulator, load, named_values
+from graphdown.emulator.emulator import SCHEMA, Emulator, load, named_values
 from graphdown.errors import DataError, ExperimentError
 from graphdown.model.conserve import step_means
 from graphdown.output.writer import write_parts

@@ -6,12 +6,12 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import Ground, TerrainFeatures, static_names
+from graphdown.emulator.eofs import Modes
 from graphdown.errors import GraphdownError
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.edge_tables import on_device
 from graphdown.model.optimal_interpolation import Patterns
-from graphdown.modes import Modes
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 

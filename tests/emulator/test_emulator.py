@@ -12,7 +12,8 @@ from flax import nnx
 
 from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import (
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import (
     PARAMETERS,
     SCHEMA,
     TARGET,
@@ -22,12 +23,11 @@ from graphdown.emulator import (
     new_network,
 )
 from graphdown.errors import DataError, GraphdownError
-from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
-from .emulators import random_emulator
-from .invariants import check_saved
+from ..emulators import random_emulator
+from ..invariants import check_saved
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 NORMALISER = Normaliser(

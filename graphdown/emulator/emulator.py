@@ -33,14 +33,14 @@ from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_
 from graphdown.data.streaming import SourceDays
 from graphdown.data.terrain import Ground
 from graphdown.data.time_windows import check_step, substep_axis, windowed
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.ensemble import Draw, Members
+from graphdown.emulator.eofs import Modes
 from graphdown.errors import DamageError, GraphdownError
-from graphdown.geometry import Geometry
-from graphdown.members import Draw, Members
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.edge_tables import bucket, on_device
 from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
-from graphdown.modes import Modes
 from graphdown.runtime.batches import regrouped
 from graphdown.runtime.prefetch import prefetched
 from graphdown.variables.constraints import within_limits

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown import emulator as emulator_module
 from graphdown.cli import main
 from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.reading.stations import read_stations
-from graphdown.emulator import Emulator, load
+from graphdown.emulator import emulator as emulator_module
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import DataError, GraphdownError
-from graphdown.geometry import Geometry
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid, bilinear, conservative
 
-from .emulators import random_emulator
+from ..emulators import random_emulator
 
 NORMALISER = Normaliser(("tas", "pr"), ("tas", "pr"), (283, 2, 0.8), (9, 2, 0.6), (0, 0), (0.5, 1))
 MODEL = ModelSpec(channels=6, rounds=1, target_channels=6)

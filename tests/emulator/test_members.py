@@ -11,16 +11,16 @@ import xarray as xr
 
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import SCHEMA, load
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.emulator import SCHEMA, load
+from graphdown.emulator.ensemble import LENGTH_KM, NOISE, Members, day_keys, normal, waves
 from graphdown.errors import GraphdownError
 from graphdown.evaluation import evaluate_ensemble
-from graphdown.geometry import Geometry
-from graphdown.members import LENGTH_KM, NOISE, Members, day_keys, normal, waves
 from graphdown.model import ModelSpec
 from graphdown.model.heads import Readout
 from meshes import EARTH_RADIUS_KM, GraphSpec, Grid
 
-from .emulators import random_emulator
+from ..emulators import random_emulator
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 NORMALISER = Normaliser(("tas", "pr"), ("tas", "pr"), (283, 2, 1), (9, 2, 1), (0, 0), (0.5, 1))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from graphdown.modes import NOISES, Known, _best_ends, choose_noise, fit_modes
+from graphdown.emulator.eofs import NOISES, Known, _best_ends, choose_noise, fit_modes
 from graphdown.statistics.ridge import Design
 from meshes import Grid, RandomGrids, bilinear, random_grids
 
-from .estimates import by_modes, on_device
+from ..estimates import by_modes, on_device
 
 FIELDS = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 45.0))
 TARGET = Grid.regular(0.5, 0.5, (1.0, 41.0, 5.0, 44.0))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.geometry import Geometry
-from graphdown.modes import Modes
+from graphdown.emulator.domain import Geometry
+from graphdown.emulator.eofs import Modes
 from meshes import GraphSpec, Grid
 
 TARGET = Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0))

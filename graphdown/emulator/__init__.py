@@ -1,0 +1,1 @@
+"""The emulator: a trained network with all that is needed to use it."""
