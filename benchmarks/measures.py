@@ -33,7 +33,7 @@ from graphdown.evaluation import (
 )
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.fractions import fractions_skill_score
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.spectrum import power_spectrum
 from graphdown.evaluation.spectrum import ralsd as own_ralsd

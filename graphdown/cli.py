@@ -142,7 +142,7 @@ def evaluate(
         run: the run's folder, or a downscaled file in .nc or .zarr.
         truth: the file to compare a downscaled one with, on the same grid.
     """
-    from graphdown.evaluation.files import evaluate_files
+    from graphdown.evaluation.score_files import evaluate_files
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.study import evaluate_run
 

@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from graphdown.evaluation.days import Days
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from meshes.grid import Grid
 
 EXPECTED_UNITS = {"temperature": "K", "precipitation": "mm day-1"}

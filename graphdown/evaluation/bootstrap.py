@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.align import common_times, make_pairs
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.reduce import area_mean, divide
 from graphdown.evaluation.signal import change
 from meshes.grid import Grid

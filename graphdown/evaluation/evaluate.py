@@ -18,7 +18,7 @@ from graphdown.evaluation import (
 from graphdown.evaluation.align import make_pairs
 from graphdown.evaluation.fractions import fractions_skill_score
 from graphdown.evaluation.measures import MEASURES, Measure, measure
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.spectrum import power_spectrum, ralsd

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from graphdown.evaluation.error import correlation_map
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 
 PRECIPITATION = "pr"
 

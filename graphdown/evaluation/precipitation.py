@@ -4,7 +4,7 @@ import numpy as np
 
 from graphdown.evaluation.annual import mean_annual
 from graphdown.evaluation.days import Days
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.reduce import counts, divide, time_mean
 
 WET_DAY_MM = 1.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphdown.evaluation.pair import Pair
+from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean, divide, time_mean
 

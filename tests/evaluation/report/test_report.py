@@ -12,7 +12,7 @@ from graphdown.evaluation.report.write import training_curves
 from graphdown.evaluation.table import format_value
 from meshes.grid import Grid
 
-from ..browser import assert_opens, needs_browser
+from ...browser import assert_opens, needs_browser
 
 VOID = {"meta", "img", "br"}
 
