@@ -204,7 +204,7 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     from dataclasses import replace
 
     from graphdown.training import Trainer, load_for
-    from graphdown.training.folder import open_run
+    from graphdown.training.run.folder import open_run
 
     years = len(list(Path(archive).glob("fine_*.nc")))
     last = pd.Timestamp(f"{START + years - 1}-11-30")

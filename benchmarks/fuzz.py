@@ -340,7 +340,7 @@ def forge_header(path: Path, random: Random) -> None:
 
 
 def checkpoint_case(place: Path, random: Random) -> list[str]:
-    from graphdown.training.checkpoint import PROGRESS, _hashes
+    from graphdown.training.run.checkpoint import PROGRESS, _hashes
 
     every = sorted((place / "run" / "checkpoints").iterdir())
     folder = every[random.integers(len(every))]

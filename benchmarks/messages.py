@@ -45,10 +45,10 @@ from graphdown.emulator.emulator import new_network, path_name
 from graphdown.evaluation.error import rmse_total
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.study import downscaling
-from graphdown.training import Trainer, loop
+from graphdown.training import Trainer, trainer
 from graphdown.training.parallel import DataParallel
-from graphdown.training.regression import fit_target_regression
 from graphdown.training.step import initial_state
+from graphdown.training.target_regression import fit_target_regression
 from meshes import Grid
 
 RUNS = Path("runs/messages")
@@ -99,7 +99,7 @@ def regression_fitted_once() -> Iterator[None]:
             made.append(fit_target_regression(*given))
         return made[0]
 
-    with mock.patch.object(loop, "fit_target_regression", fitted):
+    with mock.patch.object(trainer, "fit_target_regression", fitted):
         yield
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from graphdown.emulator.emulator import Emulator, load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
-    from graphdown.training.pretrained import Pretrained
+    from graphdown.training.pretraining.artifact import Pretrained
 
 # Imported when first asked for, so that the command line can heed signals before that.
 _HOMES = {

@@ -35,8 +35,8 @@ from graphdown.model import (
 )
 from graphdown.model.arrays import with_spacing_offset, with_target
 from graphdown.training import Trainer
-from graphdown.training.checkpoint import Checkpoints, Progress
 from graphdown.training.parallel import AXIS
+from graphdown.training.run.checkpoint import Checkpoints, Progress
 from graphdown.training.step import initial_state, make_step
 from meshes import DownscalingGraph, Grid, bilinear, build_graph
 from meshes.icosphere import build_mesh

@@ -22,8 +22,8 @@ import meshes.graph
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler, message
 from graphdown.training import Trainer, train
-from graphdown.training.checkpoint import Checkpoints
 from graphdown.training.parallel import DataParallel
+from graphdown.training.run.checkpoint import Checkpoints
 from meshes.sites import Sites
 
 from . import invariants

@@ -25,7 +25,7 @@ from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
 from graphdown.study import Predict, downscaling, fit_baselines
-from graphdown.training.few import last_years
+from graphdown.training.periods import last_years
 
 SCORES = "scores.nc"
 MAPS = ("bias_map", "signal_prediction_map", "signal_truth_map")

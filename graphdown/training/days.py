@@ -29,7 +29,7 @@ from graphdown.emulator.eofs import Modes
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
-from graphdown.training.few import held_out_of, learned_from
+from graphdown.training.periods import held_out_of, learned_from
 from graphdown.variables.names import variables_of
 from graphdown.variables.time_steps import DAY_HOURS, start_of
 from meshes import Grid, bilinear

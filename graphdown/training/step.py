@@ -16,10 +16,10 @@ from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.optimal_interpolation import LeftOut
 from graphdown.model.predict import Scaling, outputs
 from graphdown.model.source_bank import SourceBank
-from graphdown.training.augment import Augmentation
+from graphdown.training.augmentation import Augmentation
 from graphdown.training.losses import Gammas, Losses, step_noise
-from graphdown.training.moves import Moves
 from graphdown.training.parallel import AXIS
+from graphdown.training.trainable import Moves
 
 Loss = Callable[[Any, Any, Any, Array], Array]
 

@@ -8,8 +8,8 @@ from graphdown.data.load import load_data
 from graphdown.emulator.emulator import load
 from graphdown.errors import DataError
 from graphdown.training import Trainer, days, load_for, train
-from graphdown.training.folder import open_run
 from graphdown.training.parallel import DataParallel
+from graphdown.training.run.folder import open_run
 
 from .conftest import COARSE, OTHER, make_data, make_experiment, source, truth
 

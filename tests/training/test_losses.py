@@ -14,8 +14,7 @@ from graphdown.emulator.emulator import load
 from graphdown.errors import ExperimentError
 from graphdown.model.heads import Readout
 from graphdown.training import train
-from graphdown.training.augment import make_smoother
-from graphdown.training.loop import _only
+from graphdown.training.augmentation import make_smoother
 from graphdown.training.losses import (
     Gammas,
     Losses,
@@ -25,6 +24,7 @@ from graphdown.training.losses import (
     fit_gammas,
     step_noise,
 )
+from graphdown.training.trainer import _only
 from meshes import Grid
 
 from ..evaluation import plain

@@ -3,7 +3,7 @@
 import pytest
 
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.training.lock import LOCK, held
+from graphdown.training.run.lock import LOCK, held
 
 
 def test_a_folder_is_held_meanwhile_and_nothing_is_left_afterwards(tmp_path):

@@ -33,7 +33,7 @@ from graphdown.model.arrays import Interpolation
 from graphdown.model.heads import Readout
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
-from graphdown.training.augment import make_augmentation, make_smoother
+from graphdown.training.augmentation import make_augmentation, make_smoother
 from graphdown.training.days import (
     PairedDays,
     adjustments,
@@ -42,18 +42,22 @@ from graphdown.training.days import (
     training_days,
     validation_pair,
 )
-from graphdown.training.few import with_last_years
-from graphdown.training.finetune import copy_emulator, geometry_for, pretrained, with_hash
-from graphdown.training.folder import check_run, open_run, put
-from graphdown.training.lock import held
+from graphdown.training.finetuning.experiment import (
+    copy_emulator,
+    geometry_for,
+    pretrained,
+    with_hash,
+)
+from graphdown.training.finetuning.replay import replay_turns, validation_weights
+from graphdown.training.fit_eofs import fit_experiment_modes
 from graphdown.training.losses import Losses, fair_crps, fit_gammas
-from graphdown.training.modes import fit_experiment_modes
-from graphdown.training.moves import Moves
 from graphdown.training.parallel import DataParallel, Step, axes_of
-from graphdown.training.pretrained import pretraining_of, with_pretrained_hash
-from graphdown.training.regression import fit_target_regression, regressed
-from graphdown.training.replay import replay_turns, validation_weights
-from graphdown.training.run import Run
+from graphdown.training.periods import with_last_years
+from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
+from graphdown.training.run.folder import check_run, open_run, put
+from graphdown.training.run.input_checksums import checksum, checksum_of_days, checksum_of_grid
+from graphdown.training.run.lock import held
+from graphdown.training.run.loop import Run
 from graphdown.training.samples import (
     Samples,
     dates,
@@ -61,7 +65,6 @@ from graphdown.training.samples import (
     lay_out,
     make_samples,
 )
-from graphdown.training.seen import checksum, checksum_of_days, checksum_of_grid
 from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import (
     Batch,
@@ -69,6 +72,8 @@ from graphdown.training.step import (
     make_optimiser,
     make_step,
 )
+from graphdown.training.target_regression import fit_target_regression, regressed
+from graphdown.training.trainable import Moves
 
 VALIDATION_DAYS = 192
 STREAM = 104729

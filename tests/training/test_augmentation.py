@@ -15,7 +15,7 @@ from graphdown.emulator.emulator import Emulator, named_values
 from graphdown.errors import DataError
 from graphdown.model.predict import Scaling
 from graphdown.training import Trainer
-from graphdown.training.augment import (
+from graphdown.training.augmentation import (
     dropped,
     make_augmentation,
     make_smoother,

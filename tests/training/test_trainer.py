@@ -18,10 +18,10 @@ from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.signals import Interrupted
 from graphdown.training import Trainer, train
-from graphdown.training.checkpoint import Checkpoints
-from graphdown.training.folder import open_run
-from graphdown.training.lock import LOCK, held
 from graphdown.training.parallel import DataParallel
+from graphdown.training.run.checkpoint import Checkpoints
+from graphdown.training.run.folder import open_run
+from graphdown.training.run.lock import LOCK, held
 from meshes import bilinear
 
 from ..invariants import check_same_run, final_state

@@ -14,7 +14,7 @@ import yaml
 from graphdown.config.experiment import experiment_to_dict
 from graphdown.emulator.emulator import load
 
-from .conftest import COARSE, FINE, make_experiment, orography, source, truth
+from ..conftest import COARSE, FINE, make_experiment, orography, source, truth
 
 KILLED = """
 import os, sys

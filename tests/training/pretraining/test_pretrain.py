@@ -23,13 +23,13 @@ from graphdown.emulator.emulator import named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.arrays import with_hidden
 from graphdown.training import Trainer, finetune_experiment, pretrain, train
-from graphdown.training.checkpoint import Checkpoints
-from graphdown.training.hide import visible_nodes
-from graphdown.training.pretrain import Pretrainer
-from graphdown.training.pretrained import CARRIED, load_pretrained
+from graphdown.training.pretraining.artifact import CARRIED, load_pretrained
+from graphdown.training.pretraining.masking import visible_nodes
+from graphdown.training.pretraining.pretrain import Pretrainer
+from graphdown.training.run.checkpoint import Checkpoints
 from meshes import EARTH_RADIUS_KM, Grid
 
-from .conftest import COARSE, OTHER, UNITS, dataset, make_experiment, perturbed, source, weather
+from ..conftest import COARSE, OTHER, UNITS, dataset, make_experiment, perturbed, source, weather
 
 REGION = (0.0, 40.0, 6.0, 46.0)
 FAR = Grid.regular(2.0, 1.0, (-14.0, 30.0, 20.0, 56.0))

@@ -18,9 +18,9 @@ from graphdown.config.experiment import (
 from graphdown.emulator.domain import Geometry
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.training.pretrained import refuse_pretraining
-from graphdown.training.replay import with_replayed
-from graphdown.training.start import check_same, hashed
+from graphdown.training.finetuning.replay import with_replayed
+from graphdown.training.finetuning.warm_start import check_same, hashed
+from graphdown.training.pretraining.artifact import refuse_pretraining
 from meshes import Grid
 
 CHECKS = 20  # validations of a fine-tuning whose settings are not given

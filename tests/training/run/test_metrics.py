@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from graphdown.errors import GraphdownError
-from graphdown.training.metrics import MetricsLog, read_rows
+from graphdown.training.run.metrics import MetricsLog, read_rows
 
 ROWS = [{"step": str(step), "loss": f"{1 / step:.6g}"} for step in (10, 20, 30)]
 TEXT = b"step,loss\r\n10,0.1\r\n20,0.05\r\n30,0.0333333\r\n"

@@ -23,11 +23,11 @@ from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import agreed, is_first, wait_for_all
 from graphdown.runtime.prefetch import prefetched
 from graphdown.runtime.signals import Interrupted, deferred_stop
-from graphdown.training.checkpoint import Checkpoints, Progress
-from graphdown.training.metrics import MetricsLog, read_rows
 from graphdown.training.parallel import DataParallel, Specs, Step
-from graphdown.training.seen import Seen, check_seen
-from graphdown.training.skipped import LossLog
+from graphdown.training.run.checkpoint import Checkpoints, Progress
+from graphdown.training.run.input_checksums import Seen, check_seen
+from graphdown.training.run.loss_log import LossLog
+from graphdown.training.run.metrics import MetricsLog, read_rows
 from graphdown.training.step import State, initial_state
 
 LOOK = 20  # steps between looks at losses that are still on the device

@@ -15,7 +15,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
-from graphdown.training.start import check_same, hashed
+from graphdown.training.finetuning.warm_start import check_same, hashed
 from meshes import GraphSpec
 from meshes.archive import read_arrays
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphdown.training import regression
-from graphdown.training.regression import PENALTIES, fit_target_regression
+from graphdown.training import target_regression
+from graphdown.training.target_regression import PENALTIES, fit_target_regression
 from meshes import bilinear
 from meshes.remap import bilinear_to_points
 
@@ -30,7 +30,7 @@ def parts(trainer):
 
 @pytest.fixture
 def one_penalty(monkeypatch):
-    monkeypatch.setattr(regression, "PENALTIES", (2.0,))
+    monkeypatch.setattr(target_regression, "PENALTIES", (2.0,))
     return 2.0
 
 

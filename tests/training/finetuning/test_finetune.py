@@ -15,13 +15,13 @@ from graphdown.data.load import ExperimentData
 from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.training import Trainer, finetune_experiment, train
-from graphdown.training.few import held_out_of, learned_from, with_last_years
-from graphdown.training.moves import Moves, stages_from_target
+from graphdown.training.finetuning.replay import replay_turns, validation_weights
 from graphdown.training.parallel import DataParallel
-from graphdown.training.replay import replay_turns, validation_weights
+from graphdown.training.periods import held_out_of, learned_from, with_last_years
 from graphdown.training.step import initial_state, make_optimiser, make_step
+from graphdown.training.trainable import Moves, stages_from_target
 
-from .conftest import (
+from ..conftest import (
     COARSE,
     FINE,
     OTHER,
@@ -32,7 +32,7 @@ from .conftest import (
     source,
     truth,
 )
-from .test_loop import interrupted
+from ..test_trainer import interrupted
 
 MODEL = {"target_embedding": 2}
 CLOSED = {"rounds": 2, "target_embedding": 2, "target_regression": 3}

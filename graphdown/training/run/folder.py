@@ -16,7 +16,7 @@ from graphdown.data.sample_store import FOLDER
 from graphdown.errors import ExperimentError
 from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first
-from graphdown.training.lock import LOCK
+from graphdown.training.run.lock import LOCK
 
 EXPERIMENT = "experiment.yaml"
 BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's

@@ -10,8 +10,8 @@ import pytest
 
 from graphdown.config.experiment import TrainingSpec
 from graphdown.errors import GraphdownError
-from graphdown.training import checkpoint
-from graphdown.training.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, Progress
+from graphdown.training.run import checkpoint
+from graphdown.training.run.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, Progress
 from graphdown.training.step import initial_state, make_optimiser
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from graphdown.errors import ExperimentError
-from graphdown.training.seen import FILE, OWN, check_seen
+from graphdown.training.run.input_checksums import FILE, OWN, check_seen
 
 SEEN = {"the target": "0f0f0f0f", "the source 'a'": "12345678"}
 

@@ -31,16 +31,16 @@ from graphdown.model.edge_tables import bucket
 from graphdown.model.predict import standardise
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
-from graphdown.training.augment import Augmentation, make_augmentation, make_smoother
+from graphdown.training.augmentation import Augmentation, make_augmentation, make_smoother
 from graphdown.training.days import adjustments
-from graphdown.training.folder import check_run, open_run, put
-from graphdown.training.hide import visible_nodes
-from graphdown.training.lock import held
 from graphdown.training.parallel import AXIS, DataParallel, Step
-from graphdown.training.pretrained import FOLDER, Pretrained, carried, load_pretrained
-from graphdown.training.run import Run
+from graphdown.training.pretraining.artifact import FOLDER, Pretrained, carried, load_pretrained
+from graphdown.training.pretraining.masking import visible_nodes
+from graphdown.training.run.folder import check_run, open_run, put
+from graphdown.training.run.input_checksums import checksum, dates_of
+from graphdown.training.run.lock import held
+from graphdown.training.run.loop import Run
 from graphdown.training.samples import dates, draw
-from graphdown.training.seen import checksum, dates_of
 from graphdown.training.step import make_descent, make_optimiser
 from graphdown.variables.forcings import FORCINGS, forcings
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph

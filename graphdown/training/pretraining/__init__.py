@@ -1,0 +1,1 @@
+"""Pretraining: masked reconstruction of source fields, without a target."""

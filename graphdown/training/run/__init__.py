@@ -1,0 +1,1 @@
+"""A run's folder: checkpoints, lock, logs, and the loop that fills it."""
