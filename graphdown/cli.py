@@ -10,10 +10,10 @@ import tyro
 from tyro.conf import Positional, arg
 
 from graphdown.config.experiment import FinetuneOptions
+from graphdown.downscaling.file_options import Statements
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
-from graphdown.statements import Statements
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
 NOTHING = Statements()
@@ -243,8 +243,8 @@ def downscale(
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
     """
-    from graphdown.downscaling import downscale_files
-    from graphdown.order import Order
+    from graphdown.downscaling.request import Order
+    from graphdown.downscaling.run import downscale_files
     from graphdown.output.resumable import Shard
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.malloc import share_freed_memory

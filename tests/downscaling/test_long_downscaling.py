@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown import downscaling
 from graphdown.cf import encoding
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.ensemble_members import driving_members
+from graphdown.downscaling import run
 from graphdown.emulator.domain import Geometry
 from graphdown.errors import DataError
 from graphdown.model import ModelSpec
@@ -287,7 +287,7 @@ def test_a_damaged_journal_counts_for_nothing_and_a_damaged_plan_is_told(here, m
 
 def test_an_output_that_the_disk_has_no_room_for_is_refused_at_once(here, monkeypatch, capsys):
     usage = SimpleNamespace(free=40_000)
-    monkeypatch.setattr(downscaling.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: usage)
     for name in ("new.zarr", "new.nc"):
         line = said(capsys, *CALL, name)
         assert "needs about 0.0412 MiB, but its disk has 0.0381 MiB free; make room" in line

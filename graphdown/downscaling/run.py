@@ -8,9 +8,10 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.downscaling.fingerprint import array_digest, as_attribute, differences, settings_in
+from graphdown.downscaling.request import Order, Work
 from graphdown.emulator.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
-from graphdown.order import Order, Work
 from graphdown.output.resumable import (
     Journal,
     Shard,
@@ -25,7 +26,6 @@ from graphdown.output.resumable import (
 from graphdown.output.writer import check_output, failure_told, write_parts
 from graphdown.runtime.progress import Progress
 from graphdown.runtime.signals import deferred_stop
-from graphdown.settings import array_digest, as_attribute, differences, settings_in
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from graphdown.data import read_files
 from graphdown.data.reading.ensemble_members import Driving, driving_members
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.reading.statics import opened_target, read_statics
+from graphdown.downscaling.file_options import Statements
+from graphdown.downscaling.fingerprint import as_attribute, settings_of
 from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
 from graphdown.errors import DataError
 from graphdown.output.chunks import outline
 from graphdown.output.resumable import Shard
 from graphdown.output.writer import prepared
-from graphdown.settings import as_attribute, settings_of
-from graphdown.statements import Statements
 
 LABEL = "driving_variant_label"
 

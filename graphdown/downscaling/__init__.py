@@ -1,0 +1,1 @@
+"""The `downscale` command: from a request over a job to the output."""
