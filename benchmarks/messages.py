@@ -39,12 +39,12 @@ from results_table import (
 )
 
 import graphdown
+from graphdown.comparison import downscaling
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.emulator.emulator import new_network, path_name
 from graphdown.evaluation.error import rmse_total
 from graphdown.runtime.malloc import keep_freed_memory
-from graphdown.study import downscaling
 from graphdown.training import Trainer, trainer
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state

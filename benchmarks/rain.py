@@ -37,10 +37,10 @@ from results_table import (
 
 import graphdown
 from graphdown.baselines import Bilinear, Ridge
+from graphdown.comparison import downscaling
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
 from graphdown.evaluation import evaluate_ensemble
-from graphdown.study import downscaling
 from meshes import Grid
 
 RUNS = Path("runs/rain")

@@ -21,13 +21,13 @@ from results_table import machine, markdown_table, mean_and_spread, write_text
 
 import graphdown
 from graphdown.baselines import NETWORKS, QUICK
-from graphdown.bench.page import interval_text
-from graphdown.bench.summary import Values
-from graphdown.bench.words import told_apart
+from graphdown.comparison import GNN, make_cases
 from graphdown.data import load_data
 from graphdown.evaluation import Case, score_cases
 from graphdown.evaluation.bootstrap import DRAWN, bootstrap
-from graphdown.study import GNN, make_cases
+from graphdown.transfer.findings import told_apart
+from graphdown.transfer.report.page import interval_text
+from graphdown.transfer.tables import Values
 
 MEASURES = (
     "rmse",

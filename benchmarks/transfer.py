@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from results_table import RESULTS, machine, markdown_table, write_text
 
-from graphdown.bench import Outcome, load_study, transfer
-from graphdown.bench.page import interval_text
-from graphdown.bench.select import SHOWN
-from graphdown.bench.words import findings, verdicts
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import plain_units
 from graphdown.runtime.compilation_cache import keep_compiled
+from graphdown.transfer import Outcome, load_study, transfer
+from graphdown.transfer.findings import findings, verdicts
+from graphdown.transfer.report.page import interval_text
+from graphdown.transfer.select import SHOWN
 
 
 def main() -> None:

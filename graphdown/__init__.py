@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphdown.bench import Outcome, Study
     from graphdown.config.experiment import Experiment, Source, load_experiment
     from graphdown.data import ExperimentData
     from graphdown.emulator.emulator import Emulator, load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
     from graphdown.training.pretraining.artifact import Pretrained
+    from graphdown.transfer import Outcome, Study
 
 # Imported when first asked for, so that the command line can heed signals before that.
 _HOMES = {
@@ -136,8 +136,8 @@ def transfer(
         DataError: a field is missing or wrong.
         GraphdownError: a training diverged, or a process was killed.
     """
-    from graphdown.bench import Study, load_study
-    from graphdown.bench import transfer as run_study
+    from graphdown.transfer import Study, load_study
+    from graphdown.transfer import transfer as run_study
 
     if isinstance(study, Study):
         if quick or overrides:

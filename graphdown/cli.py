@@ -142,9 +142,9 @@ def evaluate(
         run: the run's folder, or a downscaled file in .nc or .zarr.
         truth: the file to compare a downscaled one with, on the same grid.
     """
+    from graphdown.comparison import evaluate_run
     from graphdown.evaluation.score_files import evaluate_files
     from graphdown.runtime.compilation_cache import keep_compiled
-    from graphdown.study import evaluate_run
 
     if truth is not None:
         print(evaluate_files(run, truth))
@@ -177,10 +177,10 @@ def transfer(
         output: the study's folder; empty takes the file's own.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.bench import load_study
-    from graphdown.bench import transfer as run_study
-    from graphdown.bench.words import findings
     from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.transfer import load_study
+    from graphdown.transfer import transfer as run_study
+    from graphdown.transfer.findings import findings
 
     keep_compiled()
     own = [f"seeds={seeds}"] if seeds is not None else []
@@ -363,9 +363,9 @@ def _grid(name: str) -> Any:
 
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
+    from graphdown.comparison import evaluate_run, write_inputs
     from graphdown.config.experiment import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
-    from graphdown.study import evaluate_run, write_inputs
     from graphdown.training import load_for
     from graphdown.training import train as run_training
 

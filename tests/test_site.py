@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from graphdown.bench.spec import Block, Strategy, Study
 from graphdown.config.experiment import (
     Experiment,
     FinetuneSpec,
@@ -21,6 +20,7 @@ from graphdown.config.experiment import (
     TrainingSpec,
 )
 from graphdown.model.spec import ModelSpec
+from graphdown.transfer.spec import Block, Strategy, Study
 from meshes import GraphSpec, RandomGrids
 
 ROOT = Path(__file__).parent.parent

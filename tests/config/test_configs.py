@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.bench.spec import load_study
 from graphdown.config.experiment import load_experiment
 from graphdown.data import read_files
 from graphdown.data.load import load_data
 from graphdown.data.reading.fields import Request
+from graphdown.transfer.spec import load_study
 from meshes import Grid
 
 from ..archives import (

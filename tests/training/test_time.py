@@ -10,6 +10,7 @@ import xarray as xr
 
 from graphdown.baselines import Bilinear
 from graphdown.cli import main
+from graphdown.comparison import evaluate_run
 from graphdown.config.experiment import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.time_windows import linear_in_time, unfolded
@@ -17,7 +18,6 @@ from graphdown.emulator.emulator import SCHEMA, Emulator, load, named_values
 from graphdown.errors import DataError, ExperimentError
 from graphdown.model.conserve import step_means
 from graphdown.output.writer import write_parts
-from graphdown.study import evaluate_run
 from graphdown.training import Trainer, finetune_experiment, train
 from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from graphdown.bench.plan import Cell
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.table import format_value, plain_units
@@ -12,10 +11,11 @@ from graphdown.reports import html
 from graphdown.reports.colours import change_scale, error_scale
 from graphdown.reports.html import Picture
 from graphdown.reports.maps import Frame, MapCanvas
+from graphdown.transfer.plan import Cell
 from meshes import Grid
 
 if TYPE_CHECKING:
-    from graphdown.bench.outcome import Outcome
+    from graphdown.transfer.outcome import Outcome
 
 MOST_STRATEGIES = 8
 TEXT = (

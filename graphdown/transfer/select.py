@@ -8,7 +8,7 @@ from graphdown.evaluation.table import plain_units
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphdown.bench.outcome import Outcome
+    from graphdown.transfer.outcome import Outcome
 
 SHOWN = ("rmse", "bias", "wasserstein1", "signal_rmse")
 

@@ -10,16 +10,16 @@ import pytest
 import xarray as xr
 
 import graphdown
-from graphdown.bench import parse_study, transfer
-from graphdown.bench.plan import Task
-from graphdown.bench.run import Run, same_work
+from graphdown.comparison import fit_baselines
 from graphdown.errors import ExperimentError
-from graphdown.study import fit_baselines
 from graphdown.training.parallel import DataParallel
+from graphdown.transfer import parse_study, transfer
+from graphdown.transfer.plan import Task
+from graphdown.transfer.run import Run, same_work
 from meshes import Grid
 
 from ..browser import assert_opens, needs_browser
-from .conftest import COARSE, OTHER, make_data, source
+from ..training.conftest import COARSE, OTHER, make_data, source
 
 WRITE_PAGE = "graphdown.bench.outcome.write_page"
 THIRD = Grid.regular(1.0, 1.2, (0.0, 40.0, 6.0, 46.0))

@@ -11,11 +11,11 @@ from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from graphdown.bench.spec import Study
-from graphdown.bench.work import Work
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
+from graphdown.transfer.scheduler import Work
+from graphdown.transfer.spec import Study
 
 
 def in_processes(study: Study, jobs: int) -> None:

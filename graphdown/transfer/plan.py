@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graphdown.bench.spec import Block, Study
 from graphdown.config.experiment import Experiment
+from graphdown.transfer.spec import Block, Study
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import xarray as xr
 from graphdown import evaluate
 from graphdown.baselines import QUICK
 from graphdown.cli import main
+from graphdown.comparison import GNN, evaluate_run, write_inputs
 from graphdown.config.experiment import parse_experiment
 from graphdown.data import load_data
-from graphdown.study import GNN, evaluate_run, write_inputs
 from graphdown.training import train
 from meshes import Grid
 

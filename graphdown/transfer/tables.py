@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from graphdown.bench.plan import Cell, Task
-from graphdown.bench.run import DRAWS
 from graphdown.evaluation.bootstrap import interval
 from graphdown.evaluation.measures import MEASURES
+from graphdown.transfer.plan import Cell, Task
+from graphdown.transfer.run import DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from graphdown.bench.plan import years_text
-from graphdown.bench.select import of_block, of_measure, panels_of, unseen_rows
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.table import format_value, plain_units
+from graphdown.transfer.plan import years_text
+from graphdown.transfer.select import of_block, of_measure, panels_of, unseen_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphdown.bench.outcome import Outcome
+    from graphdown.transfer.outcome import Outcome
 
 
 def findings(outcome: "Outcome") -> list[str]:

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 import jax
 import xarray as xr
 
-from graphdown.bench.clock import Clock
-from graphdown.bench.plan import Cell, Task, cells_of, scored_on, seeds_of, with_sources
-from graphdown.bench.run import Run
-from graphdown.bench.spec import Study
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.runtime.locks import InUseError, locked_meanwhile
+from graphdown.transfer.eta import Clock
+from graphdown.transfer.plan import Cell, Task, cells_of, scored_on, seeds_of, with_sources
+from graphdown.transfer.run import Run
+from graphdown.transfer.spec import Study
 
 LOOK_AGAIN_S = 1.0  # while other processes are at the runs that are left
 

@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphdown.bench.charts import curve_chart, heat_map, interval_chart
-from graphdown.bench.maps import signal_maps
-from graphdown.bench.plan import years_text
-from graphdown.bench.select import SHOWN, of_block, of_measure, panels_of, unseen_rows
-from graphdown.bench.spec import Block
-from graphdown.bench.words import findings, verdicts
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.score_tables import definitions
 from graphdown.evaluation.table import format_value
 from graphdown.reports import html
 from graphdown.reports.charts import method_colours
 from graphdown.reports.html import Cell, Picture
+from graphdown.transfer.findings import findings, verdicts
+from graphdown.transfer.plan import years_text
+from graphdown.transfer.report.charts import curve_chart, heat_map, interval_chart
+from graphdown.transfer.report.maps import signal_maps
+from graphdown.transfer.select import SHOWN, of_block, of_measure, panels_of, unseen_rows
+from graphdown.transfer.spec import Block
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphdown.bench.outcome import Outcome
+    from graphdown.transfer.outcome import Outcome
 
 MOST_ROWS = 16
 UNSEEN, SEEN = "sources not learned from", "sources learned from"

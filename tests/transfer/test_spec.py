@@ -3,10 +3,10 @@ import copy
 import pytest
 import yaml
 
-from graphdown.bench import load_study, parse_study
-from graphdown.bench.plan import Task, cells_of, scored_on, seeds_of
-from graphdown.bench.run import Run
 from graphdown.errors import ExperimentError
+from graphdown.transfer import load_study, parse_study
+from graphdown.transfer.plan import Task, cells_of, scored_on, seeds_of
+from graphdown.transfer.run import Run
 
 STUDY = {
     "name": "tiny",

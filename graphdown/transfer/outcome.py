@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from graphdown.bench.page import write_page
-from graphdown.bench.plan import Cell, Task
-from graphdown.bench.processes import in_processes
-from graphdown.bench.spec import Study
-from graphdown.bench.summary import (
+from graphdown.data.load import ExperimentData
+from graphdown.errors import ExperimentError
+from graphdown.transfer.plan import Cell, Task
+from graphdown.transfer.pool import in_processes
+from graphdown.transfer.report.page import write_page
+from graphdown.transfer.scheduler import Work
+from graphdown.transfer.spec import Study
+from graphdown.transfer.tables import (
     Scored,
     adaptation_table,
     gap_table,
@@ -18,9 +21,6 @@ from graphdown.bench.summary import (
     score_table,
     scores_dataset,
 )
-from graphdown.bench.work import Work
-from graphdown.data.load import ExperimentData
-from graphdown.errors import ExperimentError
 
 if TYPE_CHECKING:
     import pandas as pd

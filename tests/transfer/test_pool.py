@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from graphdown.bench import parse_study, transfer
-from graphdown.bench.work import Work
 from graphdown.errors import DataError, ExperimentError
 from graphdown.runtime.locks import locked
+from graphdown.transfer import parse_study, transfer
+from graphdown.transfer.scheduler import Work
 
 WORLD = {
     "name": "several",

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.bench.plan import Cell, Task
-from graphdown.bench.summary import (
+from graphdown.transfer.findings import verdicts
+from graphdown.transfer.plan import Cell, Task
+from graphdown.transfer.tables import (
     Scored,
     Values,
     adaptation_table,
@@ -14,7 +15,6 @@ from graphdown.bench.summary import (
     score_table,
     scores_dataset,
 )
-from graphdown.bench.words import verdicts
 
 START, FULL = Task("network", ("A", "B")), Task("full", ("A", "B"), ("D",), 3)
 APPLY = ("A", "B", "D")

@@ -10,8 +10,7 @@ from zlib import crc32
 
 import xarray as xr
 
-from graphdown.bench.plan import Task, with_sources
-from graphdown.bench.spec import Study
+from graphdown.comparison import Predict, downscaling, fit_baselines
 from graphdown.config.experiment import (
     Experiment,
     FinetuneOptions,
@@ -24,8 +23,9 @@ from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
-from graphdown.study import Predict, downscaling, fit_baselines
 from graphdown.training.periods import last_years
+from graphdown.transfer.plan import Task, with_sources
+from graphdown.transfer.spec import Study
 
 SCORES = "scores.nc"
 MAPS = ("bias_map", "signal_prediction_map", "signal_truth_map")
