@@ -18,8 +18,8 @@ import xarray as xr
 from results_table import machine, markdown_table, write_text
 
 import meshes
-from meshes.coverage import in_cells
-from meshes.sphere import normalise, tangent_frame
+from meshes.geometry.sphere import normalise, tangent_frame
+from meshes.graphs.coverage import in_cells
 
 TARGET = "EUR-11"
 SAMPLES = 100_000

@@ -3,17 +3,17 @@
 NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` alone.
 """
 
-from meshes.coarsen import coarsen
-from meshes.coverage import Coverage, coverage
-from meshes.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
-from meshes.grid import Grid
-from meshes.icosphere import Mesh, build_mesh, icosphere
-from meshes.random_grids import RandomGrids, random_grids
-from meshes.reading import grids_in
-from meshes.remap import bilinear, conservative, nearest
-from meshes.sphere import EARTH_RADIUS_KM
-from meshes.storage import load_graph
-from meshes.weights import SparseWeights
+from meshes.geometry.sphere import EARTH_RADIUS_KM
+from meshes.graphs.coverage import Coverage, coverage
+from meshes.graphs.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
+from meshes.graphs.mesh import Mesh, build_mesh, icosphere
+from meshes.graphs.storage import load_graph
+from meshes.grids.coarsen import coarsen
+from meshes.grids.grid import Grid
+from meshes.grids.random_grids import RandomGrids, random_grids
+from meshes.grids.reading import grids_in
+from meshes.remapping.remap import bilinear, conservative, nearest
+from meshes.remapping.weights import SparseWeights
 
 __all__ = [
     "EARTH_RADIUS_KM",

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshes.grid import Grid
-from meshes.icosphere import Mesh
-from meshes.outline import outline
-from meshes.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, tangent_frame, xyz_to_lonlat
+from meshes.geometry.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, tangent_frame, xyz_to_lonlat
+from meshes.graphs.mesh import Mesh
+from meshes.grids.grid import Grid
+from meshes.grids.outline import outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from meshes.graph import DownscalingGraph
+    from meshes.graphs.graph import DownscalingGraph
 
 _LINES = {"facecolor": "none", "edgecolor": "0.35", "linewidth": 0.4}
 

@@ -7,7 +7,7 @@ from graphdown.emulator.domain import Geometry
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from meshes import GraphSpec, bilinear
-from meshes.sphere import EARTH_RADIUS_KM
+from meshes.geometry.sphere import EARTH_RADIUS_KM
 
 
 def on_device(modes, grid, target, values, left_out=None):

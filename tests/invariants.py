@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-import meshes.graph
+import meshes.graphs.graph
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.domain import Geometry
@@ -39,14 +39,14 @@ from graphdown.training.parallel import AXIS
 from graphdown.training.run.checkpoint import Checkpoints, Progress
 from graphdown.training.step import initial_state, make_step
 from meshes import DownscalingGraph, Grid, bilinear, build_graph
-from meshes.icosphere import build_mesh
-from meshes.sphere import (
+from meshes.geometry.sphere import (
     EARTH_RADIUS_KM,
     lonlat_to_xyz,
     tangent_frame,
     wrap_longitude,
     xyz_to_lonlat,
 )
+from meshes.graphs.mesh import build_mesh
 
 from .estimates import on_device
 from .model import plain

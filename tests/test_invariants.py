@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from meshes import Grid, RandomGrids, random_grids
-from meshes.random_grids import KINDS
+from meshes.grids.random_grids import KINDS
 
 from . import invariants
 from .invariants import STORAGES, case, data_on, downscaled

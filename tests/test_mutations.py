@@ -17,14 +17,14 @@ import pytest
 from flax import nnx
 
 import graphdown.emulator.emulator
-import meshes.connect
-import meshes.graph
+import meshes.graphs.edges
+import meshes.graphs.graph
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler, message
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
-from meshes.sites import Sites
+from meshes.remapping.sites import Sites
 
 from . import invariants
 from .invariants import case, data_on

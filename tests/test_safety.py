@@ -11,7 +11,7 @@ import graphdown
 import meshes
 from graphdown.config.experiment import read_yaml
 from graphdown.errors import ExperimentError
-from meshes.archive import read_arrays
+from meshes.geometry.archive import read_arrays
 
 SOURCES = sorted(
     p for package in (graphdown, meshes) for p in Path(package.__file__).parent.rglob("*.py")

@@ -14,9 +14,9 @@ import xarray as xr
 
 from graphdown.data.reading.stations import ROLE, are_stations
 from meshes import Grid
-from meshes.cf import find_horizontal
-from meshes.conventions import bounds_label
-from meshes.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.cf import find_horizontal
+from meshes.grids.conventions import bounds_label
+from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 
 AXES = {
     "latitude": "Y",

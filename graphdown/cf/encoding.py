@@ -19,7 +19,7 @@ import cftime
 import numpy as np
 import xarray as xr
 
-from meshes.conventions import bounds_label
+from meshes.grids.conventions import bounds_label
 
 DRIVING_MEMBER = "driving_member"
 CHUNK_BYTES = 2 * 2**20

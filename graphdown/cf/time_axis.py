@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from meshes.conventions import bounds_label
+from meshes.grids.conventions import bounds_label
 
 KEPT_ATTRS = ("long_name", "comment")
 

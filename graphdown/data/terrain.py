@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from graphdown.data.reading.fields import STATIC
 from graphdown.errors import DataError
 from meshes import EARTH_RADIUS_KM, Grid
-from meshes.neighbours import nearest_points
-from meshes.sphere import tangent_frame
+from meshes.geometry.neighbours import nearest_points
+from meshes.geometry.sphere import tangent_frame
 
 HEIGHT_SCALE_M = 1000.0
 SLOPE_SCALE = 0.02  # m per m

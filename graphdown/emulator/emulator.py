@@ -48,8 +48,8 @@ from graphdown.variables.forcings import forcing_names, forcings
 from graphdown.variables.names import check_names, variables_of
 from graphdown.variables.time_steps import DAY_HOURS, TimeSpec
 from meshes import GraphSpec, Grid, coverage
-from meshes.archive import read_arrays
-from meshes.conventions import bounds_label
+from meshes.geometry.archive import read_arrays
+from meshes.grids.conventions import bounds_label
 
 FORMAT = 5
 BEFORE_TIME = 4  # what emulators of single days are written as

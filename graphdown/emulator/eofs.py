@@ -12,9 +12,9 @@ from graphdown.data.grid_bank import LEAST_COVERED
 from graphdown.model.optimal_interpolation import Observation
 from graphdown.statistics.ridge import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
-from meshes.sites import Sites
-from meshes.sphere import EARTH_RADIUS_KM
-from meshes.triangulation import merge_coincident
+from meshes.geometry.sphere import EARTH_RADIUS_KM
+from meshes.geometry.triangulation import merge_coincident
+from meshes.remapping.sites import Sites
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 5))
 

@@ -6,7 +6,7 @@ import xarray as xr
 
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 EXPECTED_UNITS = {"temperature": "K", "precipitation": "mm day-1"}
 

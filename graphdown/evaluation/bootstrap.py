@@ -15,7 +15,7 @@ from graphdown.evaluation.align import common_times, make_pairs
 from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.reduce import area_mean, divide
 from graphdown.evaluation.signal import change
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 DRAWN = ("rmse", "bias", "mean_bias", "wasserstein1", "signal_rmse")
 LEAST_YEARS = 10

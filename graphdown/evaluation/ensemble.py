@@ -5,7 +5,7 @@ import xarray as xr
 
 from graphdown.evaluation.align import make_pairs
 from graphdown.evaluation.reduce import area_mean, divide, time_mean
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 MEMBER_DIMS = ("realization", "member")
 CHUNK_DAYS = 64

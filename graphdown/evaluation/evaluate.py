@@ -22,7 +22,7 @@ from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.spectrum import power_spectrum, ralsd
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 MAP_GROUPS = (error, variance, distribution, temperature, precipitation)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphdown.reports.colours import COLOURS, ColourScale
-from meshes.grid import Grid
-from meshes.outline import outline
-from meshes.sphere import normalise, tangent_frame
+from meshes.geometry.sphere import normalise, tangent_frame
+from meshes.grids.grid import Grid
+from meshes.grids.outline import outline
 
 if TYPE_CHECKING:
     from matplotlib.contour import ContourSet

@@ -20,9 +20,9 @@ from graphdown.model.predict import Scaling
 from graphdown.training.parallel import AXIS
 from graphdown.variables.names import is_non_negative, variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
-from meshes.connect import within_radius
-from meshes.graph import kernel
-from meshes.sphere import chord_to_angle
+from meshes.geometry.sphere import chord_to_angle
+from meshes.graphs.edges import within_radius
+from meshes.graphs.graph import kernel
 
 Augmentation = Callable[[Array, Array, Scaling, Interpolation | None], Array]
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 
 def daily(grid: Grid, time: pd.DatetimeIndex, **fields: np.ndarray) -> xr.Dataset:

@@ -12,7 +12,7 @@ from graphdown.evaluation.bootstrap import (
     interval,
     wasserstein1,
 )
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 from .conftest import daily, fields
 

@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.evaluation import MEASURES, evaluate, evaluate_ensemble
 from graphdown.evaluation.ensemble import crps_map, energy_score, rank_histogram, spread_skill
 from graphdown.evaluation.fractions import fractions_skill_score
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 from . import plain
 from .conftest import daily

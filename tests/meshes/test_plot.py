@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from meshes import GraphSpec, Grid, build_graph
+from meshes.geometry.sphere import lonlat_to_xyz
 from meshes.plot import map_km, middle, plot_graph, plot_grid, plot_mesh
-from meshes.sphere import lonlat_to_xyz
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
 GRAPH = build_graph(Grid.regular(2.0, 2.0), TARGET, GraphSpec(mesh_level=5))

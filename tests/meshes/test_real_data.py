@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 
 from meshes import Grid, bilinear, build_graph, coarsen, conservative, coverage, grids_in
-from meshes.coverage import in_cells
-from meshes.sphere import EARTH_RADIUS_KM, normalise, tangent_frame
-from meshes.validation import edge_lengths_km
+from meshes.geometry.sphere import EARTH_RADIUS_KM, normalise, tangent_frame
+from meshes.graphs.coverage import in_cells
+from meshes.graphs.validation import edge_lengths_km
 
 FOLDER = os.environ.get("GRAPHDOWN_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="GRAPHDOWN_DATA names no folder of real data")

@@ -8,7 +8,7 @@ import pytest
 from graphdown.training import target_regression
 from graphdown.training.target_regression import PENALTIES, fit_target_regression
 from meshes import bilinear
-from meshes.remap import bilinear_to_points
+from meshes.remapping.remap import bilinear_to_points
 
 from .conftest import COARSE, FINE, OTHER, make_trainer
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from meshes import EARTH_RADIUS_KM, Grid
-from meshes.sphere import normalise, tangent_frame, xyz_to_lonlat
+from meshes.geometry.sphere import normalise, tangent_frame, xyz_to_lonlat
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import numpy as np
 
 from graphdown.data.reading.rules import Notes, refuse
 from meshes import Coverage, Grid, coverage
-from meshes.coverage import describe_extent
+from meshes.graphs.coverage import describe_extent
 
 LEAST = 0.99  # share of the target's area: a source that covers less is refused
 WHOLE = 0.999

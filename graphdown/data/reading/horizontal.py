@@ -9,8 +9,8 @@ from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
 from meshes import Grid, bilinear
-from meshes.cf import Horizontal, find_horizontal
-from meshes.conventions import bounds_label
+from meshes.grids.cf import Horizontal, find_horizontal
+from meshes.grids.conventions import bounds_label
 
 FILL = 1000.0  # degrees: a coordinate beyond is a fill value, not a place
 CLOSE = 1e-3  # degrees

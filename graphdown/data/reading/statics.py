@@ -15,7 +15,7 @@ from graphdown.data.reading.stations import are_stations, read_stations, with_st
 from graphdown.data.terrain import Ground
 from graphdown.errors import GraphdownError
 from meshes import Grid, bilinear, conservative
-from meshes.coverage import covers
+from meshes.graphs.coverage import covers
 
 TARGET = "the target"
 STATICS = "the statics"

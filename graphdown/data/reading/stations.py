@@ -7,9 +7,9 @@ import xarray as xr
 
 from graphdown.data.reading.rules import refuse
 from meshes import Grid
-from meshes.cf import find_horizontal
-from meshes.conventions import bounds_label
-from meshes.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.cf import find_horizontal
+from meshes.grids.conventions import bounds_label
+from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 
 STATION = "station"
 COLUMNS = {

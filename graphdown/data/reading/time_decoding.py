@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
-from meshes.conventions import bounds_label
+from meshes.grids.conventions import bounds_label
 
 NAMES = ("time", "valid_time", "Time", "TIME", "t", "XTIME", "date")
 REAL_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")

@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.evaluation.cases import Case
 from graphdown.evaluation.table import plain_units
 from graphdown.reports.maps import Frame, MapCanvas
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from meshes import GraphSpec
-from meshes.archive import read_arrays
+from meshes.geometry.archive import read_arrays
 
 FOLDER = "pretrained"
 FORMAT = 1

@@ -4,7 +4,7 @@ import numpy as np
 
 from graphdown.config.experiment import PretrainSpec
 from meshes import EARTH_RADIUS_KM, Grid
-from meshes.sphere import angle_to_chord
+from meshes.geometry.sphere import angle_to_chord
 
 
 def visible_nodes(grid: Grid, spec: PretrainSpec, random: np.random.Generator) -> np.ndarray:

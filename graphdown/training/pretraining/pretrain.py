@@ -44,7 +44,7 @@ from graphdown.training.samples import dates, draw
 from graphdown.training.step import make_descent, make_optimiser
 from graphdown.variables.forcings import FORCINGS, forcings
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
-from meshes.graph import decode_edges
+from meshes.graphs.graph import decode_edges
 
 VALIDATION_DAYS = 192
 STREAM = 15485863

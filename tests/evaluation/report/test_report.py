@@ -10,7 +10,7 @@ from graphdown.evaluation import Case, score_cases, write_report
 from graphdown.evaluation.report.days_shown import days_to_show
 from graphdown.evaluation.report.write import training_curves
 from graphdown.evaluation.table import format_value
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 from ...browser import assert_opens, needs_browser
 

@@ -12,7 +12,7 @@ from graphdown.reports.colours import (
     magnitude_scale,
 )
 from graphdown.reports.maps import LONGER_SIDE, MARGIN, Frame, MapCanvas
-from meshes.grid import Grid
+from meshes.grids.grid import Grid
 
 
 def picture(png: bytes) -> np.ndarray:

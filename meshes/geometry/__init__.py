@@ -1,0 +1,1 @@
+"""Points, cells and triangulations on the sphere."""

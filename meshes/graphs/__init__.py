@@ -1,0 +1,1 @@
+"""Graphs from source grid over mesh to target grid."""

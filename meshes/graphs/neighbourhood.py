@@ -1,0 +1,74 @@
+"""The part of a large source grid that bears on a region, proven to give what all of it gives."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle, in_cap
+from meshes.grids.grid import Grid
+from meshes.remapping.sites import Sites
+
+# Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
+WORTH_A_CUT = 5000
+LARGEST_SHARE = 0.7
+CELLS_AROUND = 4.0
+# Points that make one polygon share a circle to a tenth of an edge.
+CIRCLE_SLACK = 1.5
+
+
+class Neighbourhood:
+    """The used points of a source within `reach_km` of a mesh node.
+
+    Attributes:
+        reach_km: every used point closer than this to a node is among the points; infinite if
+            these are all used points.
+        points: indices into the source.
+    """
+
+    def __init__(self, source: Grid, nodes: np.ndarray, radius_km: float):
+        """Choose the points within radius_km or a few cells of nodes [M, 3], whichever is more."""
+        self._source, self._nodes = source, cKDTree(nodes)
+        used = np.count_nonzero(source.mask)
+        reach_km = max(radius_km, CELLS_AROUND * source.spacing_km)
+        if used > WORTH_A_CUT and reach_km < EARTH_RADIUS_KM:
+            chord = float(angle_to_chord(reach_km / EARTH_RADIUS_KM))
+            close = in_cap(source.xyz, nodes, reach_km / EARTH_RADIUS_KM)
+            close = close[source.mask[close]]
+            near = self._nodes.query(source.xyz[close], distance_upper_bound=chord)[0]
+            kept = close[np.isfinite(near)]
+            if 0 < kept.size < LARGEST_SHARE * used:
+                self.points, self.reach_km = kept, reach_km
+                return
+        self.points, self.reach_km = np.flatnonzero(source.mask), np.inf
+
+    def locate(self, xyz: np.ndarray) -> tuple[Sites, np.ndarray | None]:
+        """Return sites of the source, and the triangles around unit vectors [N, 3] among them.
+
+        They are those of `Sites.locate`.
+        """
+        sites = Sites.of(self._source, self.points)
+        triangle = sites.locate(xyz)
+        if np.isfinite(self.reach_km) and not self._proven(sites, triangle):
+            sites = Sites.of(self._source)
+            triangle = sites.locate(xyz)
+        return sites, triangle
+
+    def _proven(self, sites: Sites, triangle: np.ndarray | None) -> bool:
+        """Tell whether triangles are the same without the cut.
+
+        A triangle is one of the whole source's if no point lies in its circle, and all points in
+        a circle are known if it lies within the reach of a node. Whether a triangle belongs to
+        the covered region hangs on the triangles around its vertices.
+        """
+        mesh = sites.triangulation
+        if mesh is None or triangle is None:
+            return False
+        asked = np.zeros(len(mesh.triangles), dtype=bool)
+        asked[triangle] = True
+        if not mesh.inside[asked].all():
+            return False
+        radius = np.linalg.norm(mesh.points[mesh.triangles[:, 0]] - mesh.normals, axis=1)
+        distance = chord_to_angle(self._nodes.query(mesh.normals)[0])
+        outer = (distance + CIRCLE_SLACK * chord_to_angle(radius)) * EARTH_RADIUS_KM
+        around = np.zeros(len(mesh.points))
+        np.maximum.at(around, mesh.triangles.ravel(), np.repeat(outer, 3))
+        return bool(around[mesh.triangles[asked]].max() <= self.reach_km)

@@ -1,0 +1,1 @@
+"""Grids: points, cells and masks, from files, names and definitions."""

@@ -1,0 +1,81 @@
+"""Bring what files say about a grid into CF's form: latitude and longitude with their bounds."""
+
+import re
+from collections.abc import Hashable
+
+import numpy as np
+import xarray as xr
+
+from meshes.grids import healpix, projections, ugrid
+
+_SCRIP = {"grid_center_lat": "grid_corner_lat", "grid_center_lon": "grid_corner_lon"}
+_BOUNDS_FORMS = ("{}_bnds", "{}_bounds", "{}_vertices", "{}_b", "bounds_{}", "bnds_{}")
+
+
+def to_cf(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with its grid told in CF's way, or as it is where nothing else is known.
+
+    Understood are SCRIP, UGRID, HEALPix told by its grid mapping, rotated and projected axes
+    without two-dimensional coordinates, bounds that no attribute names, and N + 1 cell edges.
+    """
+    ds = _scrip(ds.copy(deep=False))
+    ds = ugrid.with_coordinates(ds)
+    ds = healpix.with_coordinates(ds)
+    return projections.with_coordinates(ds)
+
+
+def scrip_mask(ds: xr.Dataset) -> xr.DataArray | None:
+    """Return SCRIP's mask of used cells, None for another file."""
+    return ds["grid_imask"] != 0 if {"grid_imask", *_SCRIP} <= set(ds.variables) else None
+
+
+def _scrip(ds: xr.Dataset) -> xr.Dataset:
+    if not set(_SCRIP) <= set(ds.variables):
+        return ds
+    for (centre, corner), role in zip(_SCRIP.items(), ("latitude", "longitude"), strict=True):
+        ds[centre].attrs["standard_name"] = role
+        if corner in ds.variables:
+            ds[centre].attrs["bounds"] = corner
+    return ds
+
+
+def bounds_label(variable: xr.Variable) -> Hashable | None:
+    """Return the name that a coordinate gives its bounds, held or not; None if it gives none.
+
+    xarray moves the attribute to the encoding when it is told to decode all coordinates.
+    """
+    return variable.attrs.get("bounds", variable.encoding.get("bounds"))
+
+
+def bounds_name(ds: xr.Dataset, name: Hashable) -> Hashable | None:
+    """Return the name of the variable with a coordinate's bounds, None without one."""
+    known = [bounds_label(ds[name].variable), *(form.format(name) for form in _BOUNDS_FORMS)]
+    return next((one for one in known if one in ds.variables), None)
+
+
+def bounds_names(ds: xr.Dataset) -> set[Hashable]:
+    """Return the names of the variables that hold the bounds of another."""
+    named = {bounds_name(ds, name) for name in ds.variables}
+    shaped = {n for n in ds.variables if re.search(r"(_bnds|_bounds|_vertices|_corners)$", str(n))}
+    return (named | shaped) & set(ds.variables)
+
+
+def cell_bounds(ds: xr.Dataset, name: Hashable, dims: tuple[Hashable, ...]) -> np.ndarray | None:
+    """Return the bounds [*dims, V] of a coordinate as numbers, None if missing or unusable.
+
+    N + 1 edges along one or two dimensions become 2 or 4 bounds of each cell.
+    """
+    bounds = bounds_name(ds, name)
+    if bounds is None or not np.issubdtype(ds[bounds].dtype, np.number):
+        return None
+    given = ds[bounds].squeeze([d for d in ds[bounds].dims if d not in dims and ds.sizes[d] == 1])
+    shape = tuple(ds.sizes[d] for d in dims)
+    if given.ndim == len(dims) + 1 and set(given.dims[:-1]) == set(dims):
+        return given.transpose(*dims, given.dims[-1]).values.astype(np.float64)
+    edges = given.values.astype(np.float64)
+    if ds[name].dims != dims or edges.shape != tuple(n + 1 for n in shape):
+        return None
+    if edges.ndim == 1:
+        return np.stack([edges[:-1], edges[1:]], axis=-1)
+    corners = [edges[:-1, :-1], edges[:-1, 1:], edges[1:, 1:], edges[1:, :-1]]
+    return np.stack(corners, axis=-1) if edges.ndim == 2 else None

@@ -1,0 +1,1 @@
+"""Sparse weights that carry fields between grids."""
