@@ -4,9 +4,9 @@ Example: python benchmarks/start.py
 
 A start is the command `graphdown downscale` on a year of daily files from a grid that the emulator
 never saw, from the start of the process until it has its first days. Cold: what JAX compiled is
-not kept from before. Cached: it is, see graphdown/runtime/compilation_cache.py. Compilation is that of the training
-step, tracing included. Each figure is that of a process
-of its own. The table goes to benchmarks/results/start.md, the times to start.json.
+not kept from before. Cached: it is, see graphdown/runtime/compilation_cache.py. Compilation is that
+of the training step, tracing included. Each figure is that of a process of its own. The table goes
+to benchmarks/results/start.md, the times to start.json.
 """
 
 import argparse
@@ -87,7 +87,10 @@ def first_days(began: str, run: str, source: str) -> None:
     from graphdown.cli import main as command
 
     seconds: list[float] = []
-    graphdown.writing.write_parts = lambda parts, *_: (next(parts), seconds.append(time.time()))
+    graphdown.output.writer.write_parts = lambda parts, *_: (
+        next(parts),
+        seconds.append(time.time()),
+    )
     command(["downscale", run, source, "-o", str(Path(run) / "unused.nc")])
     print(seconds[0] - float(began))
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 # Imported when first asked for, so that the command line can heed signals before that.
 _HOMES = {
     "DataError": "errors",
-    "Emulator": "emulator",
-    "Experiment": "experiment",
+    "Emulator": "emulator.emulator",
+    "Experiment": "config.experiment",
     "ExperimentError": "errors",
     "GraphdownError": "errors",
-    "Source": "experiment",
+    "Source": "config.experiment",
     "evaluate": "evaluation",
-    "load": "emulator",
-    "load_experiment": "experiment",
+    "load": "emulator.emulator",
+    "load_experiment": "config.experiment",
 }
 
 __all__ = [
@@ -100,7 +100,7 @@ def finetune(
             "training.steps=200".
         loaded: the fields, if they are loaded already.
         options: moves, rank, pull, depth_decay, years, held_out and replay of
-            `graphdown.experiment.FinetuneOptions`.
+            `graphdown.config.experiment.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the emulator does not fit the data's target.
@@ -120,7 +120,7 @@ def transfer(
     overrides: Sequence[str] = (),
     jobs: int = 1,
 ) -> "Outcome":
-    """Do a transfer study: strategies x train-on sets x apply-to; see `graphdown.bench`.
+    """Do a transfer study: strategies x train-on sets x apply-to; see `graphdown.transfer`.
 
     Example: `graphdown.transfer("configs/transfer_ensemble.yaml", quick=True).unseen`. The same
     call goes on with an interrupted study.
@@ -129,13 +129,14 @@ def transfer(
         study: the study, or its file.
         quick: the file's own small version.
         overrides: "key.sub=value" strings over the file.
-        jobs: processes to do runs in, see `graphdown.bench.transfer`.
+        jobs: processes to do runs in, see `graphdown.transfer.outcome.transfer`.
 
     Raises:
         ExperimentError: the study or `jobs` is wrong, or its folder holds another one.
         DataError: a field is missing or wrong.
         GraphdownError: a training diverged, or a process was killed.
     """
+    from graphdown.errors import ExperimentError
     from graphdown.transfer import Study, load_study
     from graphdown.transfer import transfer as run_study
 

@@ -243,8 +243,8 @@ def downscale(
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
     """
+    from graphdown.downscaling.downscale import downscale_files
     from graphdown.downscaling.request import Order
-    from graphdown.downscaling.run import downscale_files
     from graphdown.output.resumable import Shard
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.malloc import share_freed_memory

@@ -13,7 +13,7 @@ class DataError(GraphdownError):
     """A data file or dataset is wrong; the message names the file or variable.
 
     Attributes:
-        rule: name of the refusal in `graphdown.data.rules`, if it is one of those.
+        rule: name of the refusal in `graphdown.data.reading.rules`, if it is one of those.
     """
 
     rule: str | None = None

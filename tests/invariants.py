@@ -224,7 +224,7 @@ def check_alone(case: Case, source: Grid, some: np.ndarray) -> None:
     graph, statics = case.geometry._graph_and_statics(source, None)
     values, target = weather(source.size), PLACES.select(some)
     neighbours = case.geometry.spec.decode_neighbours
-    parts = {"decode": meshes.graph.decode_edges(graph.mesh, target, neighbours)}
+    parts = {"decode": meshes.graphs.graph.decode_edges(graph.mesh, target, neighbours)}
     parts["to_target"] = bilinear(source, target)
     few = graph_arrays(replace(graph, target=target, **parts), statics[some])
     whole = downscaled(case, source, values)
@@ -282,7 +282,7 @@ def mesh_rotated(matrix: np.ndarray):
         mesh = build_mesh(PLACES, *spec)
         return replace(mesh, xyz=mesh.xyz @ matrix.T)
 
-    with mock.patch("meshes.graph.build_mesh", build):
+    with mock.patch("meshes.graphs.graph.build_mesh", build):
         yield
 
 
@@ -671,7 +671,7 @@ def check_direction(lon: float, lat: float, azimuth: float, angle: float) -> Non
     along = np.sin(turn) * np.sin(far) * np.cos(phi), np.cos(far) - np.sin(phi) * up
     there = lon + np.degrees(np.arctan2(*along)), np.degrees(np.arcsin(np.clip(up, -1.0, 1.0)))
     ends = (lonlat_to_xyz(*place)[None] for place in (there, (lon, lat)))
-    made, distance = meshes.graph.relative_position(*ends, EARTH_RADIUS_KM)
+    made, distance = meshes.graphs.graph.relative_position(*ends, EARTH_RADIUS_KM)
     expected = np.sin(far) * np.sin(turn), np.sin(far) * np.cos(turn), np.cos(far) - 1.0, far
     np.testing.assert_allclose(made[0], expected, atol=FRAME)
     np.testing.assert_allclose(distance, far, atol=FRAME)

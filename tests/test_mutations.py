@@ -20,7 +20,7 @@ import graphdown.emulator.emulator
 import meshes.graphs.edges
 import meshes.graphs.graph
 from graphdown.emulator.emulator import Emulator
-from graphdown.model import Downscaler, message
+from graphdown.model import Downscaler, edge_tables, message
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
@@ -102,10 +102,10 @@ def with_longitude(encode):
 
 def seen_from_the_sender(position):
     def other(senders, receivers, unit):
-        frame = meshes.graph.tangent_frame(senders)
+        frame = meshes.graphs.graph.tangent_frame(senders)
         made, distance = position(senders, receivers, unit)
         chord = np.einsum("eij,ej->ei", frame, senders - receivers)
-        made[:, :3] = chord * (meshes.graph.EARTH_RADIUS_KM / unit)
+        made[:, :3] = chord * (meshes.graphs.graph.EARTH_RADIUS_KM / unit)
         return made, distance
 
     return other
@@ -236,24 +236,30 @@ def splitting(modes=0):
 
 MUTATIONS = [
     Mutation(
-        *(1, "edges are taken to be sorted", tables, "_fill", as_listed),
+        *(1, "edges are taken to be sorted", edge_tables, "_fill", as_listed),
         lambda _: invariants.check_order_of_edges(case(), CELLS, seed=1),
     ),
     Mutation(
-        *(1, "the first five neighbours", meshes.connect, "within_radius", first_five),
+        *(1, "the first five neighbours", meshes.graphs.edges, "within_radius", first_five),
         lambda _: invariants.check_order_of_source(case(), CELLS, seed=1),
     ),
     Mutation(
-        *(1, "lengths in the longest edge", meshes.graph, "decode_edges", in_the_longest_edge),
+        *(
+            1,
+            "lengths in the longest edge",
+            meshes.graphs.graph,
+            "decode_edges",
+            in_the_longest_edge,
+        ),
         lambda _: invariants.check_alone(case(), SOURCE, np.arange(38, 80, 3)),
     ),
     Mutation(
-        *(2, "a sum for the mean", meshes.graph, "encode_edges"),
-        *(lambda _: meshes.graph.graphcast_encode_edges, splitting()),
+        *(2, "a sum for the mean", meshes.graphs.graph, "encode_edges"),
+        *(lambda _: meshes.graphs.graph.graphcast_encode_edges, splitting()),
     ),
-    Mutation(2, "no areas", meshes.graph, "encode_edges", without_areas, splitting()),
+    Mutation(2, "no areas", meshes.graphs.graph, "encode_edges", without_areas, splitting()),
     Mutation(
-        *(2, "each part has its own spacing", meshes.graph, "merge_coincident"),
+        *(2, "each part has its own spacing", meshes.graphs.graph, "merge_coincident"),
         *(lambda _: lambda xyz: (xyz, np.arange(len(xyz))), splitting()),
     ),
     Mutation(
@@ -261,24 +267,24 @@ MUTATIONS = [
         *(lambda _: lambda sites: np.ones(sites._n_source), splitting(6)),
     ),
     Mutation(
-        *(2, "padding carries weight", tables, "_scatter", heavy_padding),
+        *(2, "padding carries weight", edge_tables, "_scatter", heavy_padding),
         lambda _: invariants.check_padding(case(), SOURCE),
     ),
     Mutation(
-        *(3, "longitude as a feature", meshes.graph, "encode_edges", with_longitude),
+        *(3, "longitude as a feature", meshes.graphs.graph, "encode_edges", with_longitude),
         lambda _: invariants.check_whole_turns(case(), CELLS, turns=1),
     ),
     Mutation(
-        *(3, "axes of the globe", meshes.graph, "tangent_frame", axes_of_the_globe),
+        *(3, "axes of the globe", meshes.graphs.graph, "tangent_frame", axes_of_the_globe),
         lambda _: invariants.check_turn(case(), CELLS, 131.0),
     ),
     Mutation(
-        *(3, "the sender's frame", meshes.graph, "relative_position", seen_from_the_sender),
+        *(3, "the sender's frame", meshes.graphs.graph, "relative_position", seen_from_the_sender),
         lambda _: invariants.check_rotation(CELLS, ROTATION),
     ),
     Mutation(
-        *(4, "a sum for the mean", meshes.graph, "encode_edges"),
-        lambda _: meshes.graph.graphcast_encode_edges,
+        *(4, "a sum for the mean", meshes.graphs.graph, "encode_edges"),
+        lambda _: meshes.graphs.graph.graphcast_encode_edges,
         lambda _: invariants.check_refinement(case(), seed=0),
     ),
     Mutation(
@@ -315,16 +321,16 @@ MUTATIONS = [
     ),
     Mutation(8, "half precision", Emulator, "_arrays", in_half_precision, saved),
     Mutation(
-        *(8, "pickle is allowed", graphdown.emulator, "read_arrays", pickle_allowed),
+        *(8, "pickle is allowed", graphdown.emulator.emulator, "read_arrays", pickle_allowed),
         saved_as_objects,
     ),
-    Mutation(9, "east and north swapped", meshes.graph, "tangent_frame", swapped, direction),
+    Mutation(9, "east and north swapped", meshes.graphs.graph, "tangent_frame", swapped, direction),
     Mutation(
-        *(9, "azimuths counter-clockwise", meshes.graph, "tangent_frame", counter_clockwise),
+        *(9, "azimuths counter-clockwise", meshes.graphs.graph, "tangent_frame", counter_clockwise),
         direction,
     ),
     Mutation(
-        *(9, "the sender's frame", meshes.graph, "relative_position", seen_from_the_sender),
+        *(9, "the sender's frame", meshes.graphs.graph, "relative_position", seen_from_the_sender),
         direction,
     ),
 ]

@@ -13,7 +13,7 @@ from graphdown.baselines.nearest import Nearest
 from graphdown.baselines.networks.baseline import NetworkBaseline
 from graphdown.baselines.networks.deepesd import DeepESD
 from graphdown.baselines.networks.error_predicting import ErrorPredictingCNN
-from graphdown.baselines.networks.training import NetworkTraining
+from graphdown.baselines.networks.fit import NetworkTraining
 from graphdown.baselines.networks.unet import UNet
 from graphdown.baselines.quantile_mapping import QuantileMapping
 from graphdown.baselines.ridge import Ridge

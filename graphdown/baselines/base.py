@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.pairing import Pair, on_common_times
+from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Target
 
 

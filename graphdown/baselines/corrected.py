@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
-from graphdown.baselines.pairing import Pair
+from graphdown.baselines.paired_times import Pair
 
 
 class CorrectedBilinear(Bilinear):

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.base import Baseline
-from graphdown.baselines.fields import read_field
+from graphdown.baselines.gridded_fields import read_field
 from graphdown.baselines.interpolator import Interpolator
-from graphdown.baselines.pairing import Pair
+from graphdown.baselines.paired_times import Pair
 from meshes import Grid, SparseWeights
 
 

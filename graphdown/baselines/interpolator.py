@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphdown.baselines.fields import Field
+from graphdown.baselines.gridded_fields import Field
 from meshes import Grid, SparseWeights
 
 

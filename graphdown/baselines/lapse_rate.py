@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
-from graphdown.baselines.fields import Field, read_field
-from graphdown.baselines.pairing import Pair
+from graphdown.baselines.gridded_fields import Field, read_field
+from graphdown.baselines.paired_times import Pair
 from meshes import conservative
 
 LAPSE_RATE = 0.0065  # K m-1, the troposphere of the International Standard Atmosphere (ISO 2533)

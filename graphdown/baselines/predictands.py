@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.fields import field_names
+from graphdown.baselines.gridded_fields import field_names
 from meshes import Grid
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.fields import Field, predictor_names, read_field
+from graphdown.baselines.gridded_fields import Field, predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
 from graphdown.variables.names import variable_of
 from meshes import bilinear

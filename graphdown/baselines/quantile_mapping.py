@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.corrected import CorrectedBilinear
-from graphdown.baselines.pairing import of_season, seasons
+from graphdown.baselines.paired_times import of_season, seasons
 
 LEVELS = 100
 DRY = 0.1  # mm day-1; less counts as dry

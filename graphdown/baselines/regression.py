@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.predictands import Target, within_range
 from graphdown.baselines.predictors import Predictors
-from graphdown.statistics.ridge import Design, Fit
+from graphdown.statistics.least_squares import Design, Fit
 
 
 class Regression:

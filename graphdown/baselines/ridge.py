@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.base import Baseline
-from graphdown.baselines.pairing import Pair, held_back
+from graphdown.baselines.paired_times import Pair, held_back
 from graphdown.baselines.regression import Regression
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-2, 13))

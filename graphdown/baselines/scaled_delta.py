@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.corrected import CorrectedBilinear
 from graphdown.baselines.moments import moments
-from graphdown.baselines.pairing import of_season, seasons
+from graphdown.baselines.paired_times import of_season, seasons
 
 
 class Moments(NamedTuple):

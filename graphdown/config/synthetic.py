@@ -13,8 +13,8 @@ class WorldSpec:
         start_year: first year of the daily series.
         years: number of whole years (standard calendar).
         size: cells along either side of the target grid.
-        rcm: a regional model of the ensemble (see `graphdown.data.world.ensemble`), whose fields
-            are the target; if not given, there is one weather and one truth.
+        rcm: a regional model of the ensemble (see `graphdown.data.synthetic.gcm_ensemble`), whose
+            fields are the target; if not given, there is one weather and one truth.
     """
 
     seed: int = 0

@@ -12,7 +12,7 @@ from graphdown.config.experiment import Experiment, Source, Target
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, within
-from graphdown.data.reading.coverage import check_cover
+from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import (
     Request,
     field_values,
@@ -20,6 +20,7 @@ from graphdown.data.reading.fields import (
     open_fields,
     read_files,
 )
+from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.horizontal import attrs_elsewhere
 from graphdown.data.reading.missing import (
     complete_values,
@@ -29,7 +30,6 @@ from graphdown.data.reading.missing import (
 )
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import TARGET, on_grid, same_points
-from graphdown.data.reading.summary import Understanding
 from graphdown.data.sample_store import Disk, Stored, files_seen
 from graphdown.data.time_windows import check_step, folded, windowed
 from graphdown.errors import DataError
@@ -244,7 +244,7 @@ def _origin(
 
 def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
     from graphdown.data.synthetic import make_ensemble, make_world
-    from graphdown.data.synthetic.ensemble import VIEWS
+    from graphdown.data.synthetic.gcm_ensemble import VIEWS
 
     data = experiment.data
     assert data.world is not None

@@ -40,7 +40,8 @@ class Normaliser:
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
         source_mean, source_std: with `standardise: per-source`, the climate that each source's
-            predictors are given before all else, see `graphdown.data.climate`; else empty.
+            predictors are given before all else, see `graphdown.data.source_adjustment`; else
+            empty.
         may_lack: predictors that a source may lack.
         standardised: the variables that are given that climate, and to what share, 0 to 1; all,
             wholly, if there are none.

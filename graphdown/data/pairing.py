@@ -51,7 +51,7 @@ def pair(
     """Return both datasets on the calendar days, or parts of days, that both have, in order.
 
     A day is matched by year, month and day, whatever the hour of its time stamp and the calendar;
-    a day without a partner is dropped. So is a shorter step, see `graphdown.data.steps`.
+    a day without a partner is dropped. So is a shorter step, see `graphdown.data.time_windows`.
 
     Raises:
         DataError: no step in common, or several times in one.

@@ -190,7 +190,7 @@ class Disk:
     def hold(
         self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
     ) -> Ready:
-        """Return the dataset, its fields in a store; see `graphdown.data.ready.Holder`.
+        """Return the dataset, its fields in a store; see `graphdown.data.holders.Holder`.
 
         Raises:
             GraphdownError: the store cannot be written.

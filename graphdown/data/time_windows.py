@@ -1,7 +1,7 @@
 """Fields by coarse steps: what neighbouring steps hold beside them, sub-steps folded and unfolded.
 
-Names and weights are those of `graphdown.steps`. Steps begin on the clock, so a step is told by the
-time within it, whatever the stamp, and holds the days of any calendar.
+Names and weights are those of `graphdown.variables.time_steps`. Steps begin on the clock, so a step
+is told by the time within it, whatever the stamp, and holds the days of any calendar.
 """
 
 from collections.abc import Callable, Sequence
@@ -161,7 +161,7 @@ def substep_axis(time: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
     Means have bounds and stand in their middle; points in time are those at which they begin.
 
     Args:
-        time: that of the steps, see `graphdown.times.time_axis`.
+        time: that of the steps, see `graphdown.cf.time_axis.time_axis`.
         spec: of the steps.
     """
     if spec.substeps == 1:

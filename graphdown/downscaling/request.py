@@ -19,7 +19,7 @@ from graphdown.downscaling.file_options import Statements
 from graphdown.downscaling.fingerprint import as_attribute, settings_of
 from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
 from graphdown.errors import DataError
-from graphdown.output.chunks import outline
+from graphdown.output.chunk_buffer import outline
 from graphdown.output.resumable import Shard
 from graphdown.output.writer import prepared
 

@@ -23,7 +23,7 @@ from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
 from graphdown.cf.time_axis import time_axis
 from graphdown.config.experiment import parse_as
 from graphdown.data.normalise import Normaliser
-from graphdown.data.reading.coverage import check_cover
+from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import STATIC, to_canonical
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
@@ -34,7 +34,7 @@ from graphdown.data.streaming import SourceDays
 from graphdown.data.terrain import Ground
 from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.emulator.domain import Geometry
-from graphdown.emulator.ensemble import Draw, Members
+from graphdown.emulator.ensemble_noise import Draw, Members
 from graphdown.emulator.eofs import Modes
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
@@ -355,7 +355,7 @@ class Emulator:
         Args:
             values: [time, Nt, T], or of members [time, member, Nt, T]; what they are at masked
                 points does not matter.
-            time: the coordinate `time` and its bounds, if any, see `graphdown.times`.
+            time: the coordinate `time` and its bounds, if any, see `graphdown.cf.time_axis`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
         """
         target = self.geometry.target

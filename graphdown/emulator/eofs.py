@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from graphdown.data.grid_bank import LEAST_COVERED
 from graphdown.model.optimal_interpolation import Observation
-from graphdown.statistics.ridge import warm_and_cold, without_gaps
+from graphdown.statistics.least_squares import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.geometry.sphere import EARTH_RADIUS_KM
 from meshes.geometry.triangulation import merge_coincident

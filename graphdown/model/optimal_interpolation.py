@@ -14,7 +14,7 @@ LEAST_SHARE = 1e-3  # of an interpolation's donors that are covered
 
 
 class Observation(NamedTuple):
-    """How a source grid tells the amplitudes of the modes (see `graphdown.modes.Modes`).
+    """How a source grid tells the amplitudes of the modes (see `graphdown.emulator.eofs.Modes`).
 
     Attributes:
         gain: [T, K, Ns, V], for each target; padded nodes have 0.
@@ -56,7 +56,7 @@ class LeftOut(NamedTuple):
     Attributes:
         values: of the source [Ns, B, V], as the modes were fitted on.
         truth: targets [Nt, B, T]; missing ones count as the node's mean.
-        share: of the days in the patterns [B, K] (see `graphdown.modes.Modes.shares`).
+        share: of the days in the patterns [B, K] (see `graphdown.emulator.eofs.Modes.shares`).
     """
 
     values: Any

@@ -44,9 +44,9 @@ class ModelSpec:
         regression_targets: the targets that have the regression, by name; all if not given. It
             learns the biases of the sources it is fitted to, which one that was not may not share.
         modes: empirical orthogonal functions of the training fields, by which the targets are
-            estimated from any source grid in closed form (`graphdown.modes`); the network corrects
-            that estimate instead of an interpolation. It binds to the target grid; 0 leaves it
-            out. The source needs `grids`.
+            estimated from any source grid in closed form (`graphdown.emulator.eofs`); the network
+            corrects that estimate instead of an interpolation. It binds to the target grid; 0
+            leaves it out. The source needs `grids`.
         messages: "linear", whose second matrix comes after the sum over the neighbours; "mlp",
             GraphCast's interaction network with a state for each mesh edge, a few times slower; or
             "attention", AIFS' graph transformer on the mesh, with linear messages to it and from

@@ -33,7 +33,7 @@ import xarray as xr
 
 from graphdown.cf.encoding import DRIVING_MEMBER
 from graphdown.errors import GraphdownError
-from graphdown.output.chunks import Rows, new_zarr, opened_zarr
+from graphdown.output.chunk_buffer import Rows, new_zarr, opened_zarr
 from graphdown.runtime.atomic import sync, sync_below, take_place, write_durably
 from graphdown.runtime.locks import locked
 
@@ -71,7 +71,7 @@ class Plan:
     """What a store is to be.
 
     Attributes:
-        settings: what it is made by, see `graphdown.settings`.
+        settings: what it is made by, see `graphdown.downscaling.fingerprint`.
         shards: number of parts of the work.
         fields: names of the fields.
         days: of each member.
@@ -368,7 +368,7 @@ def begin(
 
     Args:
         path: the name that the store is to bear.
-        whole: the dataset to be, see `graphdown.growing.outline`.
+        whole: the dataset to be, see `graphdown.output.chunk_buffer.outline`.
         settings: what it is made by.
         shards: number of parts of the work.
 

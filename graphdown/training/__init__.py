@@ -1,6 +1,6 @@
 """Training: loss and step, parallelism, checkpoints, the loop."""
 
-from graphdown.training.finetuning.experiment import finetune_experiment
+from graphdown.training.finetuning.finetune_experiment import finetune_experiment
 from graphdown.training.pretraining.pretrain import pretrain
 from graphdown.training.trainer import Trainer, load_for, train
 

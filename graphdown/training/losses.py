@@ -15,7 +15,7 @@ from graphdown.model.arrays import Interpolation
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
 from graphdown.model.transforms import transformed
-from graphdown.training.days import DayValues, parts
+from graphdown.training.paired_days import DayValues, parts
 from graphdown.variables.names import is_non_negative, variable_of
 
 LIKELIHOOD = "likelihood"

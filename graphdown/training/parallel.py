@@ -2,7 +2,7 @@
 
 The step is written once, for one device, with the named axis "data" to sum over, and "graph" where
 devices share the target's nodes. The devices are those of all processes, see
-`graphdown.training.processes`.
+`graphdown.runtime.distributed`.
 """
 
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from graphdown.model.arrays import Interpolation
 from graphdown.model.edge_tables import bucket
 from graphdown.model.source_bank import SourceBank, source_bank
 from graphdown.training.augmentation import make_smoother
-from graphdown.training.days import DayValues, PairedDays, paired_days
+from graphdown.training.paired_days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 from graphdown.variables.forcings import forcings
 from graphdown.variables.time_steps import DAY_HOURS

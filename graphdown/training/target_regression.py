@@ -11,8 +11,8 @@ from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import transformed
-from graphdown.statistics.ridge import Design, FitWithOwn, warm_and_cold, without_gaps
-from graphdown.training.days import parts
+from graphdown.statistics.least_squares import Design, FitWithOwn, warm_and_cold, without_gaps
+from graphdown.training.paired_days import parts
 from graphdown.training.samples import Samples
 from graphdown.variables.names import variable_of
 

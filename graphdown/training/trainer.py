@@ -26,7 +26,7 @@ from graphdown.emulator.emulator import (
     run_network,
     with_values,
 )
-from graphdown.emulator.ensemble import Draw, Members
+from graphdown.emulator.ensemble_noise import Draw, Members
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, Scaling
 from graphdown.model.arrays import Interpolation
@@ -34,15 +34,7 @@ from graphdown.model.heads import Readout
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import make_augmentation, make_smoother
-from graphdown.training.days import (
-    PairedDays,
-    adjustments,
-    fit_statistics,
-    held_out,
-    training_days,
-    validation_pair,
-)
-from graphdown.training.finetuning.experiment import (
+from graphdown.training.finetuning.finetune_experiment import (
     copy_emulator,
     geometry_for,
     pretrained,
@@ -51,6 +43,14 @@ from graphdown.training.finetuning.experiment import (
 from graphdown.training.finetuning.replay import replay_turns, validation_weights
 from graphdown.training.fit_eofs import fit_experiment_modes
 from graphdown.training.losses import Losses, fair_crps, fit_gammas
+from graphdown.training.paired_days import (
+    PairedDays,
+    adjustments,
+    fit_statistics,
+    held_out,
+    training_days,
+    validation_pair,
+)
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.periods import with_last_years
 from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash

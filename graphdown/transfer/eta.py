@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import xarray as xr
 
 from graphdown.transfer.plan import Task
-from graphdown.transfer.run import Run
 from graphdown.transfer.spec import Study
+from graphdown.transfer.study_run import Run
 
 # Seconds on a slow core, for a first guess; runs that are done correct it.
 GUESS_NETWORK, GUESS_STEP = 8.0, 0.045

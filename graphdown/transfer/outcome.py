@@ -41,7 +41,7 @@ class Outcome:
         study: what was asked.
         cells: its cells.
         results: scores by task, a dataset for each seed.
-        scores, gaps, adaptation, groups: see `graphdown.bench.summary`.
+        scores, gaps, adaptation, groups: see `graphdown.transfer.tables`.
         page: the report.
     """
 

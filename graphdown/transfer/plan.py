@@ -53,7 +53,7 @@ class Cell:
         task: what is scored.
         apply, tune: as the block says.
         start: the task that it starts from, None for none.
-        beside: what it learned from beside `train`, see `graphdown.bench.spec.Strategy`.
+        beside: what it learned from beside `train`, see `graphdown.transfer.spec.Strategy`.
     """
 
     block: str

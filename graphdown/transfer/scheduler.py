@@ -11,8 +11,8 @@ from graphdown.data.load import ExperimentData, load_data
 from graphdown.runtime.locks import InUseError, locked_meanwhile
 from graphdown.transfer.eta import Clock
 from graphdown.transfer.plan import Cell, Task, cells_of, scored_on, seeds_of, with_sources
-from graphdown.transfer.run import Run
 from graphdown.transfer.spec import Study
+from graphdown.transfer.study_run import Run
 
 LOOK_AGAIN_S = 1.0  # while other processes are at the runs that are left
 

@@ -17,7 +17,7 @@ import xarray as xr
 from graphdown.evaluation.bootstrap import interval
 from graphdown.evaluation.measures import MEASURES
 from graphdown.transfer.plan import Cell, Task
-from graphdown.transfer.run import DRAWS
+from graphdown.transfer.study_run import DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ class Scored:
 
     @classmethod
     def of(cls, runs: Sequence[xr.Dataset]) -> "Scored":
-        """Return the scores of one dataset for each seed, see `graphdown.bench.run`."""
+        """Return the scores of one dataset for each seed, see `graphdown.transfer.study_run`."""
         first = runs[0]
         names = [str(n) for n in first if str(n).removesuffix(DRAWS) in MEASURES]
         dims = ("source", "variable", ...)
@@ -239,15 +239,15 @@ def adaptation_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
 def group_table(cells: Sequence[Cell], results: Results) -> "pd.DataFrame":
     """Return each strategy's mean over cells and over the sources of a group.
 
-    Where cells are looked at one by one (see `graphdown.bench.plan.Cell`), the strategy's name says
-    what was learned from, and "unseen" are the sources that no cell of the block learned from.
+    Where cells are looked at one by one (see `graphdown.transfer.plan.Cell`), the strategy's name
+    says what was learned from, and "unseen" are the sources that no cell of the block learned from.
 
     A row for each block, strategy, number of sources learned from, years, group (see
-    `graphdown.bench.plan.Cell`), variable and measure. Columns: value is the distance from perfect,
-    gap that minus the mean of the cell's own sources (of the group "unseen" only; missing where a
-    cell was not applied to these), difference the value minus that of the block's first strategy
-    (missing where that one has other cells), each with spread, low and high; cells is how many
-    pairs of a cell and a source they are means of.
+    `graphdown.transfer.plan.Cell`), variable and measure. Columns: value is the distance from
+    perfect, gap that minus the mean of the cell's own sources (of the group "unseen" only; missing
+    where a cell was not applied to these), difference the value minus that of the block's first
+    strategy (missing where that one has other cells), each with spread, low and high; cells is how
+    many pairs of a cell and a source they are means of.
     """
     import pandas as pd
 

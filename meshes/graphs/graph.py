@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from meshes.geometry.blocks import blocks
+from meshes.geometry.row_blocks import blocks
 from meshes.geometry.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
 from meshes.geometry.triangulation import merge_coincident
 from meshes.graphs import edges

@@ -3,7 +3,7 @@
 import numpy as np
 
 from meshes.geometry.sphere import distance_km
-from meshes.graphs import edges
+from meshes.graphs.edges import enlarged_radius_km
 from meshes.graphs.graph import DECODE_REACH, DownscalingGraph, EdgeSet
 from meshes.graphs.mesh import nominal_spacing_km
 from meshes.grids.grid import Grid
@@ -68,7 +68,7 @@ def _check_lengths(graph: DownscalingGraph) -> None:
     mesh, slack = graph.mesh, 1.0 + 1e-6
     length = edge_lengths_km(graph)
     used = graph.source.xyz[graph.source.mask]
-    radius = edges.enlarged_radius_km(used, mesh.xyz, graph.spec.encode_radius_km)
+    radius = enlarged_radius_km(used, mesh.xyz, graph.spec.encode_radius_km)
     limit = radius[graph.encode.receivers] * slack
     _refuse(length["encode"] > limit, "encode: edge {} is longer than its node's radius")
     level = mesh.finest - np.rint(graph.process.features[:, -1])

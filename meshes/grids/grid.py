@@ -205,7 +205,8 @@ class Grid:
 
     @classmethod
     def named(cls, name: str) -> "Grid":
-        """Return a grid by name: a CORDEX domain or a usual GCM grid (see `meshes.catalogue`).
+        """Return a grid by name: a CORDEX domain or a usual GCM grid (see
+        `meshes.grids.catalogue`).
 
         Raises:
             ValueError: the name is unknown; the closest known ones are listed.

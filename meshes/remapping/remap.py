@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from meshes.geometry.blocks import blocks
 from meshes.geometry.neighbours import nearest_points
+from meshes.geometry.row_blocks import blocks
 from meshes.geometry.sphere import normalise
 from meshes.geometry.triangulation import Triangulation, cross2, gnomonic
 from meshes.grids.grid import Grid

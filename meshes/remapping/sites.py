@@ -5,8 +5,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import QhullError, cKDTree
 
-from meshes.geometry.blocks import blocks
 from meshes.geometry.neighbours import nearest_points
+from meshes.geometry.row_blocks import blocks
 from meshes.geometry.triangulation import Triangulation, merge_coincident
 from meshes.grids.grid import Grid
 from meshes.remapping.weights import SparseWeights

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from graphdown.baselines import Ridge
-from graphdown.statistics.ridge import Design
+from graphdown.statistics.least_squares import Design
 from meshes import Grid
 
 from .conftest import block_means, dataset, rmse

@@ -13,7 +13,7 @@ from graphdown.config.experiment import load_experiment, parse_experiment
 from graphdown.data.load import load_data, source_arrays, upscaled
 from graphdown.data.reading.fields import horizontal_grid
 from graphdown.errors import DataError
-from graphdown.training.days import training_days
+from graphdown.training.paired_days import training_days
 from meshes import Grid, RandomGrids
 
 from .files import make

@@ -16,7 +16,7 @@ from graphdown.cf import encoding
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.ensemble_members import driving_members
-from graphdown.downscaling import run
+from graphdown.downscaling import downscale
 from graphdown.emulator.domain import Geometry
 from graphdown.errors import DataError
 from graphdown.model import ModelSpec
@@ -287,7 +287,7 @@ def test_a_damaged_journal_counts_for_nothing_and_a_damaged_plan_is_told(here, m
 
 def test_an_output_that_the_disk_has_no_room_for_is_refused_at_once(here, monkeypatch, capsys):
     usage = SimpleNamespace(free=40_000)
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(downscale.shutil, "disk_usage", lambda _: usage)
     for name in ("new.zarr", "new.nc"):
         line = said(capsys, *CALL, name)
         assert "needs about 0.0412 MiB, but its disk has 0.0381 MiB free; make room" in line
@@ -356,7 +356,7 @@ def test_a_shard_that_is_none_is_refused(text, here, capsys):
 
 def test_progress_is_a_line_now_and_then(monkeypatch, caplog):
     clock = iter(np.arange(0.0, 1000.0, 40.0))
-    monkeypatch.setattr("graphdown.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("graphdown.runtime.progress.time.monotonic", lambda: next(clock))
     with caplog.at_level("INFO"), Progress(54_000, before=14_000) as progress:
         for _ in range(5):
             progress.add(1000)

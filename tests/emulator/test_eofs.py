@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphdown.emulator.eofs import NOISES, Known, _best_ends, choose_noise, fit_modes
-from graphdown.statistics.ridge import Design
+from graphdown.statistics.least_squares import Design
 from meshes import Grid, RandomGrids, bilinear, random_grids
 
 from ..estimates import by_modes, on_device

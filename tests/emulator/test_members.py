@@ -13,7 +13,7 @@ from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.domain import Geometry
 from graphdown.emulator.emulator import SCHEMA, load
-from graphdown.emulator.ensemble import LENGTH_KM, NOISE, Members, day_keys, normal, waves
+from graphdown.emulator.ensemble_noise import LENGTH_KM, NOISE, Members, day_keys, normal, waves
 from graphdown.errors import GraphdownError
 from graphdown.evaluation import evaluate_ensemble
 from graphdown.model import ModelSpec

@@ -25,7 +25,7 @@ from graphdown.emulator.domain import Geometry
 from graphdown.emulator.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.model import ModelSpec
-from graphdown.output.chunks import Growing
+from graphdown.output.chunk_buffer import Growing
 from graphdown.output.writer import check_output, write, write_parts
 from graphdown.runtime.locks import locked
 from meshes import GraphSpec, Grid

@@ -12,7 +12,7 @@ from graphdown.runtime import compilation_cache
 
 CODE = """
 import jax, numpy as np
-from graphdown.cache import keep_compiled
+from graphdown.runtime.compilation_cache import keep_compiled
 counts = {"hits": 0, "misses": 0}
 def count(event, **_):
     kind = event.rsplit("cache_", 1)[-1]

@@ -12,7 +12,7 @@ def test_notices_are_plain_lines_once_above_a_progress_bar(monkeypatch):
     of_a_library = logging.StreamHandler(elsewhere)
     logging.getLogger().addHandler(of_a_library)
     monkeypatch.setattr(sys, "stderr", terminal)
-    logger = logging.getLogger("graphdown.data.rules")
+    logger = logging.getLogger("graphdown.data.reading.rules")
     before = logging.getLogger("graphdown").level
     with notices_shown():
         for _ in tqdm(range(2), file=terminal, mininterval=0.0, desc="train"):

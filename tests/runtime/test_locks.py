@@ -13,7 +13,7 @@ from graphdown.runtime.locks import locked
 HOLD = """
 import sys
 from pathlib import Path
-from graphdown.lock import locked
+from graphdown.runtime.locks import locked
 with locked(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     sys.stdin.read()

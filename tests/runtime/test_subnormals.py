@@ -4,8 +4,8 @@ import sys
 import pytest
 
 CODE = """
-from graphdown.data.files import open_pieces
-from graphdown.data.rules import Notes
+from graphdown.data.reading.files import open_pieces
+from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError
 import sys
 try:

@@ -10,7 +10,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import Emulator, load, named_values
 from graphdown.errors import GraphdownError
 from graphdown.training import Trainer
-from graphdown.training.finetuning.experiment import finetune_experiment
+from graphdown.training.finetuning.finetune_experiment import finetune_experiment
 
 from .conftest import COARSE, FINE, OTHER, make_data, make_experiment, perturbed, source
 

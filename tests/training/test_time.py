@@ -151,8 +151,8 @@ def test_training_lowers_the_error_of_sub_steps(run, data):
 
 def test_a_stream_from_a_file_is_the_whole(run, file, data, tmp_path, monkeypatch):
     """Parts of a few steps, whose neighbours are in other parts."""
-    monkeypatch.setattr("graphdown.data.store.PART_BYTES", 5 * 2 * 9 * 4 * 3)
-    monkeypatch.setattr("graphdown.emulator.BATCH", 4)
+    monkeypatch.setattr("graphdown.data.sample_store.PART_BYTES", 5 * 2 * 9 * 4 * 3)
+    monkeypatch.setattr("graphdown.emulator.emulator.BATCH", 4)
     coarse, _ = data.pair(run[1], "own", "test")
     emulator = load(run[0])
     whole = emulator.downscale(coarse)
@@ -178,8 +178,8 @@ def test_a_stream_from_a_file_is_the_whole(run, file, data, tmp_path, monkeypatc
 
 def test_shards_of_sub_steps_make_the_whole(run, data, tmp_path, monkeypatch, capsys):
     """Chunks and shards begin within a step, batches do not."""
-    monkeypatch.setattr("graphdown.encoding.CHUNK_BYTES", 7 * 4 * GRID.size)
-    for module in ("emulator", "downscaling"):
+    monkeypatch.setattr("graphdown.cf.encoding.CHUNK_BYTES", 7 * 4 * GRID.size)
+    for module in ("emulator.emulator", "downscaling.downscale"):
         monkeypatch.setattr(f"graphdown.{module}.BATCH", 4)
     coarse, _ = data.pair(run[1], "own", "test")
     coarse[list(PREDICTORS)].to_netcdf(tmp_path / "coarse.nc")

@@ -91,7 +91,9 @@ def test_what_another_process_holds_is_left_to_it_and_taken_over_when_it_ends(
         while work.do_next():
             pass
         assert [run.key for run in work.left] == [first.key]
-        monkeypatch.setattr("graphdown.bench.work.time.sleep", lambda seconds: other.close())
+        monkeypatch.setattr(
+            "graphdown.transfer.scheduler.time.sleep", lambda seconds: other.close()
+        )
         work.finish()
     assert not work.left
     told = capsys.readouterr().out.splitlines()

@@ -6,7 +6,7 @@ import yaml
 from graphdown.errors import ExperimentError
 from graphdown.transfer import load_study, parse_study
 from graphdown.transfer.plan import Task, cells_of, scored_on, seeds_of
-from graphdown.transfer.run import Run
+from graphdown.transfer.study_run import Run
 
 STUDY = {
     "name": "tiny",

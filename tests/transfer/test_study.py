@@ -15,13 +15,13 @@ from graphdown.errors import ExperimentError
 from graphdown.training.parallel import DataParallel
 from graphdown.transfer import parse_study, transfer
 from graphdown.transfer.plan import Task
-from graphdown.transfer.run import Run, same_work
+from graphdown.transfer.study_run import Run, same_work
 from meshes import Grid
 
 from ..browser import assert_opens, needs_browser
 from ..training.conftest import COARSE, OTHER, make_data, source
 
-WRITE_PAGE = "graphdown.bench.outcome.write_page"
+WRITE_PAGE = "graphdown.transfer.outcome.write_page"
 THIRD = Grid.regular(1.0, 1.2, (0.0, 40.0, 6.0, 46.0))
 TINY = {
     "name": "Tiny <study>",

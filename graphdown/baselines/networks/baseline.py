@@ -10,17 +10,17 @@ import xarray as xr
 from flax import nnx
 
 from graphdown.baselines.base import Baseline
-from graphdown.baselines.fields import predictor_names, read_field
-from graphdown.baselines.networks.inputs import Inputs, Standardiser
-from graphdown.baselines.networks.maps import MapReader, Maps
-from graphdown.baselines.networks.training import (
+from graphdown.baselines.gridded_fields import predictor_names, read_field
+from graphdown.baselines.networks.box_maps import MapReader, Maps
+from graphdown.baselines.networks.fit import (
     Loss,
     NetworkTraining,
     Samples,
     run_network,
     train_network,
 )
-from graphdown.baselines.pairing import Pair, held_back
+from graphdown.baselines.networks.inputs import Inputs, Standardiser
+from graphdown.baselines.paired_times import Pair, held_back
 from meshes import Grid
 
 

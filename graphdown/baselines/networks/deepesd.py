@@ -10,13 +10,9 @@ from jax import Array
 
 from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
 from graphdown.baselines.networks.box import box_around
+from graphdown.baselines.networks.box_maps import Maps
+from graphdown.baselines.networks.fit import NetworkTraining, masked_mean, squared_error
 from graphdown.baselines.networks.inputs import ByPoint, Standardiser
-from graphdown.baselines.networks.maps import Maps
-from graphdown.baselines.networks.training import (
-    NetworkTraining,
-    masked_mean,
-    squared_error,
-)
 from graphdown.baselines.predictands import spread_over_time
 from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import Grid

@@ -11,9 +11,9 @@ from jax import Array
 
 from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task
 from graphdown.baselines.networks.blocks import halved
+from graphdown.baselines.networks.box_maps import Maps
+from graphdown.baselines.networks.fit import Loss, NetworkTraining, masked_mean
 from graphdown.baselines.networks.inputs import ByVariable
-from graphdown.baselines.networks.maps import Maps
-from graphdown.baselines.networks.training import Loss, NetworkTraining, masked_mean
 from graphdown.baselines.networks.unet import two_dimensional
 from meshes import Grid
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from graphdown.baselines.networks.maps import Maps
+from graphdown.baselines.networks.box_maps import Maps
 
 
 class Inputs(NamedTuple):

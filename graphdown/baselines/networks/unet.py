@@ -10,9 +10,9 @@ from jax import Array
 from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
 from graphdown.baselines.networks.blocks import DoubleConvolution, Expansion, batch_norm, halved
 from graphdown.baselines.networks.box import Box, centred, extent_of, frame_of
+from graphdown.baselines.networks.box_maps import Maps
+from graphdown.baselines.networks.fit import NetworkTraining, squared_error
 from graphdown.baselines.networks.inputs import ByDay, Standardiser
-from graphdown.baselines.networks.maps import Maps
-from graphdown.baselines.networks.training import NetworkTraining, squared_error
 from graphdown.baselines.predictands import spread_over_time
 from meshes import EARTH_RADIUS_KM, Grid
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, Seen, check_dry, check_range
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.horizontal import (
     bounds_named,
@@ -24,7 +25,6 @@ from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN, Series, series_of
-from graphdown.data.reading.summary import Understanding, VariableUnderstood
 from graphdown.data.reading.time_decoding import (
     calendar_of,
     daily,
@@ -99,7 +99,7 @@ def open_fields(
         closes the files; they are opened again if values are read after that.
 
     Raises:
-        DataError: see `graphdown.data.rules.REFUSALS`.
+        DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
     request = Request(tuple(variables), tuple(optional), units or {}, rename or {})
     return read_files(files, request)[0]
@@ -115,7 +115,7 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
     missing at first.
 
     Raises:
-        DataError: see `graphdown.data.rules.REFUSALS`.
+        DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
     notes = Notes()
     pieces: list[Piece] = []
@@ -149,7 +149,7 @@ def to_canonical(
     Repairs are told to `notes`.
 
     Raises:
-        DataError: see `graphdown.data.rules.REFUSALS`.
+        DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
     request = Request(tuple(variables), tuple(optional), units or {})
     pieces = [Piece(where, ds)]

@@ -6,7 +6,7 @@ several GCMs with weather of their own that drive two regional models.
 """
 
 from graphdown.config.synthetic import WorldSpec
-from graphdown.data.synthetic.ensemble import make_ensemble
+from graphdown.data.synthetic.gcm_ensemble import make_ensemble
 from graphdown.data.synthetic.make import make_world
 from graphdown.data.synthetic.world import World
 

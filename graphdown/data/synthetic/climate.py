@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphdown.data.synthetic.terrain import Terrain
+from graphdown.data.synthetic.orography import Terrain
 from graphdown.data.synthetic.weather import Weather
 
 LAPSE_RATE = 6.5e-3

@@ -4,8 +4,8 @@ import numpy as np
 
 from graphdown.config.synthetic import WorldSpec
 from graphdown.data.synthetic import climate
-from graphdown.data.synthetic.region import make_region
-from graphdown.data.synthetic.terrain import Terrain, make_terrain
+from graphdown.data.synthetic.orography import Terrain, make_terrain
+from graphdown.data.synthetic.target_region import make_region
 from graphdown.data.synthetic.views import Views, dataset
 from graphdown.data.synthetic.waves import Waves
 from graphdown.data.synthetic.weather import Weather, simulate

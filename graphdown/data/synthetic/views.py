@@ -12,8 +12,8 @@ import xarray as xr
 from scipy.sparse import csr_array, vstack
 
 from graphdown.data.synthetic.climate import frontal_rain, surface_temperature
-from graphdown.data.synthetic.region import POLE_LAT, POLE_LON, Region
-from graphdown.data.synthetic.terrain import Terrain
+from graphdown.data.synthetic.orography import Terrain
+from graphdown.data.synthetic.target_region import POLE_LAT, POLE_LON, Region
 from graphdown.data.synthetic.weather import Weather
 from meshes import EARTH_RADIUS_KM, Grid, coarsen, conservative
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdown.config.synthetic import WorldSpec
-from graphdown.data.synthetic.region import Region
+from graphdown.data.synthetic.target_region import Region
 from graphdown.data.synthetic.waves import Waves
 
 CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25

@@ -32,7 +32,7 @@ from graphdown.model.predict import standardise
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import Augmentation, make_augmentation, make_smoother
-from graphdown.training.days import adjustments
+from graphdown.training.paired_days import adjustments
 from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretraining.artifact import FOLDER, Pretrained, carried, load_pretrained
 from graphdown.training.pretraining.masking import visible_nodes

@@ -12,7 +12,7 @@ from graphdown.errors import ExperimentError
 from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import is_first
-from graphdown.training.days import DayValues, PairedDays, parts
+from graphdown.training.paired_days import DayValues, PairedDays, parts
 from meshes import Grid
 
 FILE = "fields.json"

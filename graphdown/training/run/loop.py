@@ -44,7 +44,7 @@ class Run(ABC):
         folder: of the run.
         params: before the first step.
         optimiser: what moves them.
-        seen: checksums of the fields, see `graphdown.training.seen`.
+        seen: checksums of the fields, see `graphdown.training.run.input_checksums`.
         result: name of the folder within that holds the best weights.
         scores_start: whether the weights before the first step may be the best.
         specs: says how batches and constants are split where devices share target nodes; None for

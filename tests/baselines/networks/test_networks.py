@@ -16,15 +16,10 @@ from graphdown.baselines import (
     make_baselines,
 )
 from graphdown.baselines.networks.box import box_around
+from graphdown.baselines.networks.box_maps import MapReader, Maps
 from graphdown.baselines.networks.error_predicting import difference_loss
+from graphdown.baselines.networks.fit import Samples, run_network, squared_error, train_network
 from graphdown.baselines.networks.inputs import ByDay, ByPoint, Inputs
-from graphdown.baselines.networks.maps import MapReader, Maps
-from graphdown.baselines.networks.training import (
-    Samples,
-    run_network,
-    squared_error,
-    train_network,
-)
 from graphdown.baselines.networks.unet import UNetNetwork, interpolation, lattice_size
 from graphdown.model.distributions import expectation, negative_log_likelihood
 from meshes import EARTH_RADIUS_KM, Grid

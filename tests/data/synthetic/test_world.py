@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from graphdown.data.synthetic import WorldSpec, climate, make_world
-from graphdown.data.synthetic.region import make_region
-from graphdown.data.synthetic.terrain import Terrain, make_terrain
+from graphdown.data.synthetic.orography import Terrain, make_terrain
+from graphdown.data.synthetic.target_region import make_region
 from graphdown.data.synthetic.views import GCMS, PREDICTORS
 from graphdown.data.synthetic.waves import Waves
 from graphdown.data.synthetic.weather import AIR_DENSITY, CORIOLIS, Weather, saturation

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
-from meshes.geometry import blocks
+from meshes.geometry import row_blocks
 from meshes.geometry.sphere import EARTH_RADIUS_KM, tangent_frame
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
@@ -54,8 +54,8 @@ def test_any_source_gives_a_whole_graph(source):
 )
 def test_the_graph_does_not_depend_on_how_many_targets_are_worked_on_at_once(source, monkeypatch):
     whole = build_graph(source, TARGET, SPEC)
-    monkeypatch.setattr(blocks, "POINTS", 70)
-    assert len(list(blocks.blocks(TARGET.size))) == 7
+    monkeypatch.setattr(row_blocks, "POINTS", 70)
+    assert len(list(row_blocks.blocks(TARGET.size))) == 7
     parts = build_graph(source, TARGET, SPEC)
     for name in EDGES:
         for what in ("senders", "receivers", "features", "weights"):

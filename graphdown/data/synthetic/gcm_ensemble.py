@@ -16,8 +16,8 @@ import xarray as xr
 from graphdown.config.synthetic import WorldSpec
 from graphdown.data.synthetic import climate
 from graphdown.data.synthetic.climate import Physics
-from graphdown.data.synthetic.region import Region, make_region
-from graphdown.data.synthetic.terrain import Terrain, make_terrain
+from graphdown.data.synthetic.orography import Terrain, make_terrain
+from graphdown.data.synthetic.target_region import Region, make_region
 from graphdown.data.synthetic.views import (
     PERFECT_CELLS,
     Errors,

@@ -7,7 +7,7 @@ from graphdown.config.experiment import experiment_to_dict, parse_experiment
 from graphdown.data.load import load_data
 from graphdown.emulator.emulator import load
 from graphdown.errors import DataError
-from graphdown.training import Trainer, days, load_for, train
+from graphdown.training import Trainer, load_for, paired_days, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.folder import open_run
 
@@ -137,7 +137,7 @@ def test_nothing_is_stored_in_a_folder_that_is_no_run(archive, tmp_path):
 
 
 def test_a_value_missing_in_a_store_is_refused_as_in_memory(archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(days, "PART_BYTES", 4000)
+    monkeypatch.setattr(paired_days, "PART_BYTES", 4000)
     coarse = source(COARSE)
     coarse["pr"][[30, 50], 1, 1] = np.nan
     for name in ("b", "fine"):
@@ -149,10 +149,10 @@ def test_a_value_missing_in_a_store_is_refused_as_in_memory(archive, tmp_path, m
 
 
 def test_parts_cover_all_days_once(monkeypatch):
-    monkeypatch.setattr(days, "PART_BYTES", 4 * 5 * 2 * 4)
-    assert [(p.start, p.stop) for p in days.parts(np.zeros((10, 5, 2)))] == [
+    monkeypatch.setattr(paired_days, "PART_BYTES", 4 * 5 * 2 * 4)
+    assert [(p.start, p.stop) for p in paired_days.parts(np.zeros((10, 5, 2)))] == [
         (0, 4),
         (4, 8),
         (8, 10),
     ]
-    assert [(p.start, p.stop) for p in days.parts(np.zeros((2, 50, 2)))] == [(0, 1), (1, 2)]
+    assert [(p.start, p.stop) for p in paired_days.parts(np.zeros((2, 50, 2)))] == [(0, 1), (1, 2)]

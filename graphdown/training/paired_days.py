@@ -39,7 +39,7 @@ estimated = jax.jit(estimate)
 
 
 class DayValues(Protocol):
-    """Values by day: an array [time, node, variable], or `graphdown.data.store.Days`."""
+    """Values by day: an array [time, node, variable], or `graphdown.data.sample_store.Days`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -193,7 +193,7 @@ def held_out(bank: GridBank | None) -> Sequence[int | None]:
 def source_climate(
     data: ExperimentData, experiment: Experiment, source: str, target: Grid
 ) -> Climate:
-    """Return the climate of a source in the training period, see `graphdown.data.climate`."""
+    """Climate of a source in the training period; see `graphdown.data.source_adjustment`."""
     where = f"the source {source!r}"
     history = data.history(experiment, source)
     return mean_climate([climate_of(ds, experiment.predictors, target, where) for ds in history])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.fields import predictor_names, read_field
+from graphdown.baselines.gridded_fields import predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
 from graphdown.variables.forcings import forcings
 from graphdown.variables.names import variable_of

@@ -45,7 +45,7 @@ def finetune_experiment(
             improvement.
         output: folder of the new run; by default one beside the run.
         overrides: "key.sub=value" strings, values in YAML, over all of that.
-        options: of `graphdown.experiment.FinetuneOptions`.
+        options: of `graphdown.config.experiment.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the run knows no such source.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from graphdown.data.synthetic.region import Region
+from graphdown.data.synthetic.target_region import Region
 from graphdown.data.synthetic.waves import Waves
 
 SHORE_M = 60.0

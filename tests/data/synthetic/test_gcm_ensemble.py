@@ -8,13 +8,13 @@ import pytest
 from graphdown.config.experiment import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.synthetic import WorldSpec, make_ensemble
-from graphdown.data.synthetic.ensemble import GCMS, RCMS, VIEWS
-from graphdown.data.synthetic.region import make_region
+from graphdown.data.synthetic.gcm_ensemble import GCMS, RCMS, VIEWS
+from graphdown.data.synthetic.target_region import make_region
 from graphdown.data.synthetic.views import PREDICTORS
 from graphdown.data.synthetic.waves import Waves
 from graphdown.data.synthetic.weather import Character, simulate
 from graphdown.errors import DataError
-from graphdown.training.days import training_days
+from graphdown.training.paired_days import training_days
 from meshes import Grid, conservative
 
 SPEC = WorldSpec(seed=3, years=1, size=12, rcm="rcm-1")
