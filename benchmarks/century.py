@@ -60,7 +60,7 @@ def write_case(folder: Path, years: int) -> None:
     from flax import nnx
 
     from graphdown.data.synthetic import WorldSpec, make_world
-    from graphdown.emulator.domain import Geometry
+    from graphdown.emulator.domain import TargetDomain
     from graphdown.emulator.emulator import Emulator, named_values, new_network
     from graphdown.model import ModelSpec
     from meshes import GraphSpec, Grid
@@ -68,7 +68,7 @@ def write_case(folder: Path, years: int) -> None:
     spec = WorldSpec(**demo()["data"]["world"])
     world, model, statistics = make_world(spec), ModelSpec(**demo()["model"]), normaliser()
     target = Grid.from_dataset(world.truth[["tas"]])
-    place = Geometry(target, world.statics, GraphSpec(**demo()["graph"]))
+    place = TargetDomain(target, world.statics, GraphSpec(**demo()["graph"]))
     network = new_network(model, place, statistics, seed=0)
     rng = np.random.default_rng(0)
     weights = {  # a last layer of zeros would hide what comes before it

@@ -112,7 +112,7 @@ def experiment(archive: Path, run: Path, samples: str, last: pd.Timestamp) -> An
         "validation": [first, second],
         "test": [third, fourth],
     }
-    raw["training"] |= {"samples": samples, "devices": 1}
+    raw["training"] |= {"sample_storage": samples, "devices": 1}
     return parse_experiment(raw, "the benchmark")
 
 

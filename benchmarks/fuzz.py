@@ -134,10 +134,10 @@ def experiment() -> dict[str, Any]:
         "test": ["2001-02-01", "2001-02-09"],
     }
     training = {**EXPERIMENT["training"], "steps": 2, "validate_every": 1, "warming_offset": [0, 1]}
-    training |= {"losses": {"tas": "mae"}, "samples": "memory", "backend": "shard_map"}
+    training |= {"losses": {"tas": "mae"}, "sample_storage": "memory", "backend": "shard_map"}
     model = {**EXPERIMENT["model"], "target_regression": 0, "heads": {}, "noise": 0}
     own = {"output": "run", "data": inputs, "periods": periods, "training": training}
-    own |= {"model": model, "may_lack": [], "baselines": ["bilinear"], "seed": 0}
+    own |= {"model": model, "optional_predictors": [], "baselines": ["bilinear"], "seed": 0}
     return {**EXPERIMENT, **own}
 
 

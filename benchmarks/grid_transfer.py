@@ -4,12 +4,12 @@ Same days, same truth, many source grids. Methods:
   random       graphdown trained on random grids;
   single       graphdown trained on one grid (regular, 1.5 degrees);
   specialist   graphdown trained on the grid that it is applied to;
-  random-plain, single-plain   the first two without modes: the network corrects an interpolation;
+  random-plain, single-plain   the first two without EOFs: the network corrects an interpolation;
   graphcast    single-plain with GraphCast's encoder (sums, lengths in the longest edge);
   unet         U-Net on predictors regridded to its box, trained on the one grid;
   unet-random  the same, trained on random grids;
   ridge        ridge regression per target cell, fitted on the grid that it is applied to;
-  modes        the estimate that graphdown corrects, no network;
+  EOFs        the estimate that graphdown corrects, no network;
   bilinear     interpolation.
 
 Example: python benchmarks/grid_transfer.py configs/iberia_grids.yaml --seeds 3
@@ -55,8 +55,8 @@ TESTS = {
 }
 PLAIN = ("random-plain", "single-plain", "graphcast")
 SEEDED = ("random", "single", "specialist", *PLAIN, "unet", "unet-random")
-METHODS = (*SEEDED, "ridge", "modes", "bilinear")
-RIVALS = ("single", "graphcast", "unet", "unet-random", "ridge", "modes")
+METHODS = (*SEEDED, "ridge", "eofs", "bilinear")
+RIVALS = ("single", "graphcast", "unet", "unet-random", "ridge", "eofs")
 MEAN, WORST = 1.03, 1.08  # goals of RMSE over the specialists'
 UNET_GRIDS = 12
 
@@ -162,9 +162,9 @@ def shared(study: Study, method: str, seed: int) -> Predict:
     if method in PLAIN:
         grids = None if method == "random-plain" else SINGLE
         encoder = {"encoder": "graphcast"} if method == "graphcast" else {}
-        return study.train(method, seed, grids, graph=encoder, model={"modes": 0})
-    if method == "modes":
-        return study.train("modes", seed, training={"steps": 1, "learning_rate": 1e-12})
+        return study.train(method, seed, grids, graph=encoder, model={"eofs": 0})
+    if method == "eofs":
+        return study.train("eofs", seed, training={"steps": 1, "learning_rate": 1e-12})
     single = study.bank(SINGLE)
     if method == "unet":
         return study.unet(seed, [(single, 0)])

@@ -200,7 +200,7 @@ class Study:
 
     def _weights(self, kind: str, channels: int, known: Trainer) -> int:
         spec = dataclasses.replace(self.experiment.model, messages=kind, channels=channels)
-        given = spec, known.geometry, known.normaliser, 0
+        given = spec, known.domain, known.normaliser, 0
         return weights_of(nnx.state(nnx.eval_shape(lambda: new_network(*given))))
 
     def _made(self, kind: str, channels: int, steps: int, seed: int) -> Experiment:

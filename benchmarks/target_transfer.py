@@ -1,6 +1,6 @@
 """Score emulators on targets that they were not trained on, beside those trained there.
 
-No embedding, regression or modes bind the networks to their target. From one coarse source:
+No embedding, regression or EOFs bind the networks to their target. From one coarse source:
   another region     trained on one half of the domain, applied to the other half;
   coarser            trained on the fine target, applied to the means of 2 x 2 cells;
   finer              trained on those means, applied to the fine target;

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from untrained import demo, geometry, normaliser, source_grid, square
+from untrained import demo, domain, normaliser, source_grid, square
 
 from graphdown.config.experiment import TrainingSpec
 from graphdown.emulator.emulator import new_network, pad_nodes
@@ -25,7 +25,7 @@ class TrainingCase:
 
     def __init__(self, side: int, **changes: Any) -> None:
         target, self.statistics = square(side), normaliser()
-        place, source = geometry(target), source_grid(target)
+        place, source = domain(target), source_grid(target)
         self.spec = TrainingSpec(**demo()["training"])
         self.model = ModelSpec(**{**demo()["model"], **changes})
         network = new_network(self.model, place, self.statistics, seed=0)

@@ -32,9 +32,9 @@ def square(side: int) -> Grid:
     return Grid.regular(0.11, 0.11, (3.0, 40.0, 3.0 + degrees + 0.1, 40.0 + degrees + 0.1))
 
 
-def geometry(target: Grid) -> Any:
+def domain(target: Grid) -> Any:
     """Return a target with made-up mountains and coast, and the demo's graph."""
-    from graphdown.emulator.domain import Geometry
+    from graphdown.emulator.domain import TargetDomain
 
     waves = np.sin(np.radians(20 * target.lon)) * np.cos(np.radians(25 * target.lat))
     statics = xr.Dataset(
@@ -43,7 +43,7 @@ def geometry(target: Grid) -> Any:
             "sftlf": target.dataarray((waves > -0.5).astype(np.float32), attrs={"units": "1"}),
         }
     )
-    return Geometry(target, statics, GraphSpec(**demo()["graph"]))
+    return TargetDomain(target, statics, GraphSpec(**demo()["graph"]))
 
 
 def write_emulator(folder: Path, target: Grid) -> None:
@@ -53,7 +53,7 @@ def write_emulator(folder: Path, target: Grid) -> None:
     from graphdown.emulator.emulator import Emulator, named_values, new_network
     from graphdown.model import ModelSpec
 
-    model, place, statistics = ModelSpec(**demo()["model"]), geometry(target), normaliser()
+    model, place, statistics = ModelSpec(**demo()["model"]), domain(target), normaliser()
     network = new_network(model, place, statistics, seed=0)
     weights = named_values(nnx.state(network))
     Emulator("untrained", model, statistics, place, weights).save(folder / "emulator")

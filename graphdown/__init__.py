@@ -88,8 +88,8 @@ def finetune(
 ) -> "Emulator":
     """Go on training the emulator of a run on other data, in a run folder of its own.
 
-    Example: `finetune("runs/demo", "shifted", years=3, moves="head", pull=0.01)`. The same call
-    goes on with an interrupted run.
+    Example: `finetune("runs/demo", "shifted", years=3, trainable="head", l2_sp=0.01)`. The same
+    call goes on with an interrupted run.
 
     Args:
         run: the run's folder.
@@ -99,7 +99,7 @@ def finetune(
         overrides: "key.sub=value" strings over the resulting experiment, as in
             "training.steps=200".
         loaded: the fields, if they are loaded already.
-        options: moves, rank, pull, depth_decay, years, held_out and replay of
+        options: trainable, rank, l2_sp, layerwise_decay, years, validation_share and replay of
             `graphdown.config.experiment.FinetuneOptions`.
 
     Raises:

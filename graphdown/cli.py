@@ -10,13 +10,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from graphdown.config.experiment import FinetuneOptions
-from graphdown.downscaling.file_options import Statements
+from graphdown.downscaling.file_options import FileOptions
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
 
 DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
-NOTHING = Statements()
+NOTHING = FileOptions()
 GENTLE = FinetuneOptions()
 
 
@@ -103,7 +103,7 @@ def finetune(
 ) -> None:
     """Go on training a run's emulator on other data; the same command resumes.
 
-    Example: graphdown finetune runs/demo --data shifted --years 3 --moves head --pull 0.01
+    Example: graphdown finetune runs/demo --data shifted --years 3 --trainable head --l2-sp 0.01
 
     SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
 
@@ -111,7 +111,7 @@ def finetune(
         run: the run's folder, which stays as it is.
         data: name of a source that the run's experiment knows, seen or unseen, or an experiment
             file, whose data, periods and training are taken.
-        options: what moves and how far.
+        options: which parameters train, and how far they may go.
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
@@ -200,7 +200,7 @@ def downscale(
     historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     members: int = 0,
     seed: int = 0,
-    stated: Annotated[Statements, arg(name="")] = NOTHING,
+    stated: Annotated[FileOptions, arg(name="")] = NOTHING,
     overwrite: bool = False,
     shard: Annotated[str, arg(metavar="I/N")] = "",
     merge: bool = False,
@@ -244,14 +244,14 @@ def downscale(
         merge: make the output of its shards.
     """
     from graphdown.downscaling.downscale import downscale_files
-    from graphdown.downscaling.request import Order
+    from graphdown.downscaling.request import DownscaleRequest
     from graphdown.output.resumable import Shard
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.malloc import share_freed_memory
 
     share_freed_memory()
     keep_compiled()
-    order = Order(
+    order = DownscaleRequest(
         run,
         inputs,
         output,
@@ -273,7 +273,7 @@ def check(
     *,
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
-    stated: Annotated[Statements, arg(name="")] = NOTHING,
+    stated: Annotated[FileOptions, arg(name="")] = NOTHING,
     json: bool = False,
 ) -> None:
     """Say what is understood of files, and what would be refused and why; status 1 if anything.

@@ -114,7 +114,7 @@ def _smaller(raw: dict[str, Any]) -> dict[str, Any]:
     training = {"steps": 8, "validate_every": 4, "warmup_steps": 2, "batch_size": 4}
     raw["training"] = raw.get("training", {}) | training
     raw["model"] = raw.get("model", {}) | {"channels": 8, "rounds": 1, "target_channels": 8}
-    raw["model"] |= {"target_regression": 0, "modes": 0}
+    raw["model"] |= {"target_regression": 0, "eofs": 0}
     raw["graph"] = raw.get("graph", {}) | {"mesh_level": 5}
     if "world" in raw["data"]:
         raw["data"]["world"] |= {"years": 4, "size": 12}

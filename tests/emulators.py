@@ -4,17 +4,17 @@ import numpy as np
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, named_values, new_network
 from graphdown.model import ModelSpec
 
 
-def random_emulator(model: ModelSpec, normaliser: Normaliser, geometry: Geometry) -> Emulator:
+def random_emulator(model: ModelSpec, normaliser: Normaliser, domain: TargetDomain) -> Emulator:
     """Return an emulator whose random parameters leave none at zero."""
-    network = new_network(model, geometry, normaliser, seed=0)
+    network = new_network(model, domain, normaliser, seed=0)
     rng = np.random.default_rng(1)
     params = {
         n: v + 0.3 * rng.normal(size=v.shape).astype(np.float32)
         for n, v in named_values(nnx.state(network)).items()
     }
-    return Emulator("tiny", model, normaliser, geometry, params)
+    return Emulator("tiny", model, normaliser, domain, params)

@@ -22,9 +22,9 @@ from flax import nnx
 import meshes.graphs.graph
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load, named_values, new_network
-from graphdown.emulator.eofs import Modes
+from graphdown.emulator.eofs import EOFs
 from graphdown.model import (
     Downscaler,
     GraphArrays,
@@ -36,7 +36,7 @@ from graphdown.model import (
 from graphdown.model.arrays import with_spacing_offset, with_target
 from graphdown.training import Trainer
 from graphdown.training.parallel import AXIS
-from graphdown.training.run.checkpoint import Checkpoints, Progress
+from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.step import initial_state, make_step
 from meshes import DownscalingGraph, Grid, bilinear, build_graph
 from meshes.geometry.sphere import (
@@ -85,31 +85,31 @@ REGION = (-9.0, 35.0, 23.0, 57.0)
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its target; with modes it corrects their estimate."""
+    """A network with its target; with EOFs it corrects their estimate."""
 
     network: Downscaler
-    geometry: Geometry
+    domain: TargetDomain
 
 
-def geometry_of(target: Grid, modes: Modes | None = None, order=slice(None)) -> Geometry:
+def geometry_of(target: Grid, eofs: EOFs | None = None, order=slice(None)) -> TargetDomain:
     """The target with a rough orography and a coast, its points in an order."""
     rng = np.random.default_rng(3)
     orog = rng.uniform(0.0, 2000.0, target.size)[order]
     land = rng.uniform(0.0, 1.0, target.size)[order]
     statics = {"orog": target.dataarray(orog, "orog"), "sftlf": target.dataarray(land, "sftlf")}
-    return Geometry(target, xr.Dataset(statics), GRAPH_SPEC, modes)
+    return TargetDomain(target, xr.Dataset(statics), GRAPH_SPEC, eofs)
 
 
 @cache
-def case(modes: int = 0, messages: str = "linear") -> Case:
-    geometry = geometry_of(PLACES, random_modes(modes) if modes else None)
-    sizes = (3, 3, 2, len(geometry.static_names), 5, 5, 4, TARGET.size, 3 if modes else 0)
+def case(eofs: int = 0, messages: str = "linear") -> Case:
+    domain = geometry_of(PLACES, random_eofs(eofs) if eofs else None)
+    sizes = (3, 3, 2, len(domain.static_names), 5, 5, 4, TARGET.size, 3 if eofs else 0)
     shape = NetworkShape(*sizes)
     spec = replace(MODEL, messages=messages)
-    return Case(randomised(lambda: Downscaler(spec, shape, rngs=nnx.Rngs(0))), geometry)
+    return Case(randomised(lambda: Downscaler(spec, shape, rngs=nnx.Rngs(0))), domain)
 
 
-def random_modes(count: int) -> Modes:
+def random_eofs(count: int) -> EOFs:
     """Modes of two predictors and three targets; one noise for all, as amplitudes are compared."""
     rng = np.random.default_rng(5)
     phase = rng.normal(0.0, 0.3, (count, 2, 3))
@@ -121,7 +121,7 @@ def random_modes(count: int) -> Modes:
     mean = usual + rng.normal(size=(FIELDS.size, 2)), rng.normal(size=(TARGET.size, 3))
     scale, columns = np.array([2.0, 1.5]), np.asarray(SCALES.column)
     parts = mean[0], scale, patterns, mean[1], targets, columns
-    return Modes(FIELDS, *parts, np.array([50.0, 300.0]), np.array([[2.0] * 3, [0.5] * 3]))
+    return EOFs(FIELDS, *parts, np.array([50.0, 300.0]), np.array([[2.0] * 3, [0.5] * 3]))
 
 
 @cache
@@ -136,15 +136,15 @@ Change = Callable[[DownscalingGraph], DownscalingGraph]
 
 
 def laid_out(
-    geometry: Geometry, source: Grid, change: Change | None = None, statics=None
+    domain: TargetDomain, source: Grid, change: Change | None = None, statics=None
 ) -> GraphArrays:
     """The arrays of a source, padded as `most_padded`; the graph may be changed before."""
-    graph, own = geometry._graph_and_statics(source, None)
+    graph, own = domain._graph_and_statics(source, None)
     graph = graph if change is None else change(graph)
-    seen = None if geometry.modes is None else geometry.modes.observation(source)
+    seen = None if domain.eofs is None else domain.eofs.observation(source)
     graphs, every = (graph, *most_padded()), (seen, None, None)
     given = [own if statics is None else statics] * 3
-    return with_target(source_arrays(graphs, given, every)[0], graph, 0, geometry.patterns())
+    return with_target(source_arrays(graphs, given, every)[0], graph, 0, domain.patterns())
 
 
 @partial(jax.jit, static_argnames="graphdef")
@@ -161,9 +161,9 @@ def predicted(network: Downscaler, values: np.ndarray, graph: GraphArrays, rest=
     return np.asarray(made)
 
 
-def downscaled(case: Case, source: Grid, values: np.ndarray, change=None, geometry=None):
-    geometry = case.geometry if geometry is None else geometry
-    return predicted(case.network, values, laid_out(geometry, source, change))
+def downscaled(case: Case, source: Grid, values: np.ndarray, change=None, domain=None):
+    domain = case.domain if domain is None else domain
+    return predicted(case.network, values, laid_out(domain, source, change))
 
 
 def taken(grid: Grid, index: np.ndarray) -> Grid:
@@ -190,13 +190,13 @@ def check_order_of_source(case: Case, source: Grid, seed: int) -> None:
 
 def check_order_of_target(case: Case, source: Grid, seed: int) -> None:
     """The prediction takes the order of the target nodes, and nothing else of it changes."""
-    values, modes = weather(source.size), case.geometry.modes
+    values, eofs = weather(source.size), case.domain.eofs
     order = np.random.default_rng(seed).permutation(TARGET.size)
-    if modes is not None:
-        own = modes.target_mean[order], modes.target_patterns[:, order]
-        modes = replace(modes, target_mean=own[0], target_patterns=own[1])
-    geometry = geometry_of(PLACES.select(order), modes, order)
-    made = downscaled(case, source, values, geometry=geometry)
+    if eofs is not None:
+        own = eofs.target_mean[order], eofs.target_patterns[:, order]
+        eofs = replace(eofs, target_mean=own[0], target_patterns=own[1])
+    domain = geometry_of(PLACES.select(order), eofs, order)
+    made = downscaled(case, source, values, domain=domain)
     same(made, downscaled(case, source, values)[:, order])
 
 
@@ -221,9 +221,9 @@ def check_order_of_edges(case: Case, source: Grid, seed: int) -> None:
 
 def check_alone(case: Case, source: Grid, some: np.ndarray) -> None:
     """Target nodes `some` are predicted on the graph without the others as they are with them."""
-    graph, statics = case.geometry._graph_and_statics(source, None)
+    graph, statics = case.domain._graph_and_statics(source, None)
     values, target = weather(source.size), PLACES.select(some)
-    neighbours = case.geometry.spec.decode_neighbours
+    neighbours = case.domain.spec.decode_neighbours
     parts = {"decode": meshes.graphs.graph.decode_edges(graph.mesh, target, neighbours)}
     parts["to_target"] = bilinear(source, target)
     few = graph_arrays(replace(graph, target=target, **parts), statics[some])
@@ -247,12 +247,12 @@ def check_split(case: Case, source: Grid, seed: int) -> None:
 
 def check_padding(case: Case, source: Grid) -> None:
     """Neither the size of the padding nor what stands there has a say."""
-    values, arrays = weather(source.size), laid_out(case.geometry, source)
+    values, arrays = weather(source.size), laid_out(case.domain, source)
     made = predicted(case.network, values, arrays)
     np.testing.assert_array_equal(predicted(case.network, values, arrays, rest=1e3), made)
-    graph, statics = case.geometry._graph_and_statics(source, None)
-    seen = None if case.geometry.modes is None else case.geometry.modes.observation(source)
-    patterns = case.geometry.patterns()
+    graph, statics = case.domain._graph_and_statics(source, None)
+    seen = None if case.domain.eofs is None else case.domain.eofs.observation(source)
+    patterns = case.domain.patterns()
     bare = graph_arrays(graph, statics, observation=seen, patterns=patterns)
     assert bare.encode.weights[0].size < arrays.encode.weights[0].size
     same(predicted(case.network, values, bare), made)
@@ -295,8 +295,8 @@ def check_whole_turns(case: Case, source: Grid, turns: int) -> None:
     """Longitudes that are 360 degrees larger or smaller name the same places."""
     values, full = weather(source.size), 360.0 * turns
     far = replace(source, lon=source.lon + full, corners=source.corners + [full, 0.0])
-    geometry = geometry_of(replace(PLACES, lon=PLACES.lon - full), case.geometry.modes)
-    made = downscaled(case, far, values, geometry=geometry)
+    domain = geometry_of(replace(PLACES, lon=PLACES.lon - full), case.domain.eofs)
+    made = downscaled(case, far, values, domain=domain)
     same(made, downscaled(case, source, values))
 
 
@@ -329,11 +329,11 @@ def check_storage(case: Case, source: Grid, how: str) -> None:
 
 def check_turn(case: Case, source: Grid, degrees: float) -> None:
     """Source, mesh and target, turned together about the Earth's axis, give the same."""
-    values, modes = weather(source.size), case.geometry.modes
-    modes = None if modes is None else replace(modes, grid=turned(FIELDS, degrees))
-    geometry = geometry_of(turned(PLACES, degrees), modes)
+    values, eofs = weather(source.size), case.domain.eofs
+    eofs = None if eofs is None else replace(eofs, grid=turned(FIELDS, degrees))
+    domain = geometry_of(turned(PLACES, degrees), eofs)
     with mesh_rotated(about_the_axis(degrees)):
-        made = downscaled(case, turned(source, degrees), values, geometry=geometry)
+        made = downscaled(case, turned(source, degrees), values, domain=domain)
     same(made, downscaled(case, source, values))
 
 
@@ -373,11 +373,11 @@ def undirected(network: Downscaler) -> Downscaler:
 def check_rotation_undirected(case: Case, source: Grid, matrix: np.ndarray) -> None:
     """A network that uses no direction predicts the same after a rotation about any axis."""
     network, values = undirected(case.network), weather(source.size)
-    slopeless = np.random.default_rng(4).normal(size=(TARGET.size, len(case.geometry.static_names)))
-    expected = predicted(network, values, laid_out(case.geometry, source, statics=slopeless))
+    slopeless = np.random.default_rng(4).normal(size=(TARGET.size, len(case.domain.static_names)))
+    expected = predicted(network, values, laid_out(case.domain, source, statics=slopeless))
     with mesh_rotated(matrix):
-        geometry = geometry_of(rotated(PLACES, matrix))
-        arrays = laid_out(geometry, rotated(source, matrix), statics=slopeless)
+        domain = geometry_of(rotated(PLACES, matrix))
+        arrays = laid_out(domain, rotated(source, matrix), statics=slopeless)
     same(predicted(network, values, arrays), expected)
 
 
@@ -396,9 +396,9 @@ def check_refinement(case: Case, seed: int) -> None:
     """
     phase = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, (2, 2))
     grids = [Grid.regular(spacing, spacing, REFINED) for spacing in SPACINGS]
-    geometry = case.geometry
-    graphs = [geometry.graph(grid) for grid in grids]
-    _, statics = geometry._graph_and_statics(grids[-1], None)
+    domain = case.domain
+    graphs = [domain.graph(grid) for grid in grids]
+    _, statics = domain._graph_and_statics(grids[-1], None)
     made = []
     for spacing, grid, own in zip(
         SPACINGS,
@@ -426,17 +426,17 @@ def rms(values: np.ndarray) -> float:
 
 
 def check_refinement_of_modes(seed: int, count: int = 6) -> None:
-    """From ever finer grids the estimate by the modes converges to the fields' own targets."""
-    modes = random_modes(count)
+    """From ever finer grids the estimate by the EOFs converges to the fields' own targets."""
+    eofs = random_eofs(count)
     amplitudes = np.random.default_rng(seed).normal(size=(3, count))
-    truth = np.einsum("dk,knt->dnt", amplitudes, modes.target_patterns)
-    shown = np.einsum("dk,knv->dvn", amplitudes, modes.patterns) * modes.scale[:, None]
+    truth = np.einsum("dk,knt->dnt", amplitudes, eofs.target_patterns)
+    shown = np.einsum("dk,knv->dvn", amplitudes, eofs.patterns) * eofs.scale[:, None]
     errors = []
     for spacing in SPACINGS:
         grid = Grid.regular(spacing, spacing, REGION)
-        means = modes.weights(grid).apply(shown + modes.mean.T)
-        made = on_device(modes, grid, TARGET, np.moveaxis(np.nan_to_num(means), 1, 2))
-        errors.append(rms(made - modes.target_mean - truth) / rms(truth))
+        means = eofs.weights(grid).apply(shown + eofs.mean.T)
+        made = on_device(eofs, grid, TARGET, np.moveaxis(np.nan_to_num(means), 1, 2))
+        errors.append(rms(made - eofs.target_mean - truth) / rms(truth))
     assert all(after < 0.5 * before for before, after in pairwise(errors)), errors
 
 
@@ -458,7 +458,7 @@ def leave_files(folder, data, model=None) -> None:
     trainer = Trainer(weather_on.make_experiment(folder, data, model), data, folder)
     trainer._keep(trainer.params)
     checkpoints = Checkpoints(folder / "checkpoints")
-    checkpoints.save(initial_state(trainer.params, trainer.optimiser), Progress())
+    checkpoints.save(initial_state(trainer.params, trainer.optimiser), RunProgress())
     checkpoints.close()
 
 
@@ -585,7 +585,7 @@ def check_same_run(trainer, cut, whole) -> None:
     same_bytes(load(cut).params, load(whole).params)
 
 
-def without_seconds(progress: Progress) -> Progress:
+def without_seconds(progress: RunProgress) -> RunProgress:
     rows = tuple({**row, "seconds": ""} for row in progress.rows)
     return replace(progress, seconds=0.0, rows=rows)
 
@@ -623,10 +623,10 @@ def without_pickle():
 @cache
 def small_emulator() -> Emulator:
     """An emulator of two variables with random parameters."""
-    names, geometry = ("tas", "pr"), case().geometry
+    names, domain = ("tas", "pr"), case().domain
     normaliser = Normaliser(names, names, (1, 1, 1), (2, 2, 2), (0, 0), (1, 1))
-    network = randomised(lambda: new_network(MODEL, geometry, normaliser, seed=0))
-    return Emulator("small", MODEL, normaliser, geometry, named_values(nnx.state(network)))
+    network = randomised(lambda: new_network(MODEL, domain, normaliser, seed=0))
+    return Emulator("small", MODEL, normaliser, domain, named_values(nnx.state(network)))
 
 
 def predictors() -> xr.Dataset:

@@ -1,4 +1,4 @@
-"""The invariants of the design hold: for many kinds of source grid, and with modes.
+"""The invariants of the design hold: for many kinds of source grid, and with EOFs.
 
 About any axis, not the Earth's alone (invariant 3), the graph turns with its north, and a network
 that uses no direction predicts the same. One that does cannot: its frames are east, north and up,
@@ -24,7 +24,7 @@ BINDING = {"target_embedding": 2, "target_regression": 3}
 SEEDS = st.integers(0, 2**16)
 NETWORKS = {
     "plain": (0, "linear"),
-    "modes": (6, "linear"),
+    "eofs": (6, "linear"),
     "mlp": (0, "mlp"),
     "attention": (0, "attention"),
 }

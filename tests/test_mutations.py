@@ -230,8 +230,8 @@ def direction(_):
     invariants.check_direction(10.0, 50.0, azimuth=30.0, angle=2.0)
 
 
-def splitting(modes=0):
-    return lambda _: invariants.check_split(case(modes), CELLS, seed=1)
+def splitting(eofs=0):
+    return lambda _: invariants.check_split(case(eofs), CELLS, seed=1)
 
 
 MUTATIONS = [

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.paired_times import Pair, on_common_times
-from graphdown.baselines.predictands import Target
+from graphdown.baselines.predictands import Predictands
 
 
 class Baseline(ABC):
@@ -26,7 +26,7 @@ class Baseline(ABC):
     source_bound: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._target: Target | None = None
+        self._target: Predictands | None = None
 
     def __repr__(self) -> str:
         state = "unfitted" if self._target is None else f"to {self._target.grid!r}"
@@ -63,7 +63,7 @@ class Baseline(ABC):
             )
         pairs = [on_common_times(*pair) for pair in pairs]
         validation = [on_common_times(*pair) for pair in validation]
-        target = Target.of(pairs[0][1])
+        target = Predictands.of(pairs[0][1])
         for coarse, fine in pairs:
             target.check_units(coarse)
             target.check_grid(fine)
@@ -92,7 +92,7 @@ class Baseline(ABC):
         return target.dataset(self._downscale(coarse), coarse["time"])
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Predictands:
         """The grid and the variables that the method was fitted to."""
         if self._target is None:
             raise ValueError(f"The baseline {self.name!r} is not fitted; call fit first.")

@@ -11,7 +11,7 @@ from meshes import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class Predictands:
     """The grid and the variables that a method predicts.
 
     Attributes:
@@ -23,7 +23,7 @@ class Target:
     attrs: Mapping[str, Mapping[Hashable, object]]
 
     @classmethod
-    def of(cls, fine: xr.Dataset) -> "Target":
+    def of(cls, fine: xr.Dataset) -> "Predictands":
         """Return the target that a dataset of fine fields shows.
 
         Raises:

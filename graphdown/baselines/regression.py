@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.predictands import Target, within_range
+from graphdown.baselines.predictands import Predictands, within_range
 from graphdown.baselines.predictors import Predictors
 from graphdown.statistics.least_squares import Design, Fit
 
@@ -24,7 +24,7 @@ class Regression:
     """
 
     def __init__(
-        self, coarse: xr.Dataset, fine: xr.Dataset, target: Target, logarithm: bool
+        self, coarse: xr.Dataset, fine: xr.Dataset, target: Predictands, logarithm: bool
     ) -> None:
         self.predictors = Predictors(coarse, logarithm)
         self._target = target

@@ -11,7 +11,7 @@ from graphdown.baselines.moments import moments
 from graphdown.baselines.paired_times import of_season, seasons
 
 
-class Moments(NamedTuple):
+class SeasonMoments(NamedTuple):
     """Mean and standard deviation [N] of the interpolated and of the fine fields."""
 
     mean_before: np.ndarray
@@ -42,7 +42,7 @@ class ScaledDelta(CorrectedBilinear):
         parts = seasons(time)
         self._moments = {
             name: {
-                season: Moments(*moments(values[days]), *moments(truths[name][days]))
+                season: SeasonMoments(*moments(values[days]), *moments(truths[name][days]))
                 for season, days in parts.items()
             }
             for name, values in interpolated.items()

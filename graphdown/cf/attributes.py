@@ -2,7 +2,7 @@
 
 import re
 
-from graphdown.data.reading.units import canonical_units
+from graphdown.variables.catalogue import canonical_units
 from graphdown.variables.time_steps import DAY_HOURS, HOUR_SECONDS, TimeSpec
 
 MEAN = "time: mean"

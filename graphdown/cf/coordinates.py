@@ -12,11 +12,11 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.stations import ROLE, are_stations
 from meshes import Grid
 from meshes.grids.cf import find_horizontal
 from meshes.grids.conventions import bounds_label
 from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.station_lists import ROLE, are_stations
 
 AXES = {
     "latitude": "Y",

@@ -159,9 +159,9 @@ class TrainingSpec:
         members: of each day in a step, for a model with `noise`.
         multiscale_km: adds to the loss "crps" that of means over neighbourhoods of these radii, so
             that members have the truth's texture.
-        samples: where the days to learn from are kept: in "memory", or on "disk", in the run's
-            folder, which takes little memory however long the periods are. Parameters are the
-            same bit for bit. `model.target_regression` and `model.modes` are fitted in memory all
+        sample_storage: where the days to learn from are kept: in "memory", or on "disk", in the
+            run's folder, which takes little memory however long the periods are. Parameters are the
+            same bit for bit. `model.target_regression` and `model.eofs` are fitted in memory all
             the same.
         smoothing_km: augmentation: in each step, a uniformly drawn share in [0, 1] of the source
             fields is replaced by their mean within this distance; 0 leaves them as they are.
@@ -174,7 +174,7 @@ class TrainingSpec:
         noise: augmentation: size of independent noise at each node, day and predictor, in standard
             deviations; for precipitation a lognormal factor of mean 1.
         variable_dropout: augmentation: probability, for each day, that one of the experiment's
-            `may_lack` is missing.
+            `optional_predictors` is missing.
         backend: how the step is mapped over the devices.
         devices: local devices to use; 0 means all.
         target_shards: devices that share the target's nodes and the edges to them between them,
@@ -205,7 +205,7 @@ class TrainingSpec:
     )
     members: int = 2
     multiscale_km: tuple[float, ...] = ()
-    samples: Literal["memory", "disk"] = "memory"
+    sample_storage: Literal["memory", "disk"] = "memory"
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: int = 0
     target_shards: int = 1
@@ -216,31 +216,31 @@ class FinetuneOptions:
     """How far fine-tuning may lead away from the network that it starts from.
 
     Attributes:
-        moves: which parameters move: "all"; the "head" (last layer and each target node's own
+        trainable: which parameters move: "all"; the "head" (last layer and each target node's own
             readout); the "norm" layers; the "encoder" (source to mesh); or "adapters", low-rank
             matrices beside every kernel (LoRA, Hu et al. 2021, arXiv 2106.09685), which are added
             to the kernels when the emulator is saved. Closed-form parts (`model.target_regression`,
-            `model.modes`) never move.
+            `model.eofs`) never move.
         rank: of the adapters.
-        pull: weight a of the penalty a/2 |w - w0|^2 on the distance of the network's weights from
+        l2_sp: weight a of the penalty a/2 |w - w0|^2 on the distance of the network's weights from
             those that it started with (L2-SP, Li et al. 2018, arXiv 1802.01483).
-        depth_decay: factor of the learning rate from each stage to the one before it, counted from
-            the target: head, target update, decoder, rounds of message passing, encoder.
+        layerwise_decay: factor of the learning rate from each stage to the one before it, counted
+            from the target: head, target update, decoder, rounds of message passing, encoder.
         years: use the last so many years of `periods.train`; 0 leaves all weights unchanged; if
             not given, the whole period.
-        held_out: share of the days of each month of those years, at its end, that is not learned
-            from but chooses when to stop; 0 lets `periods.validation` choose.
+        validation_share: share of the days of each month of those years, at its end, that is not
+            learned from but chooses when to stop; 0 lets `periods.validation` choose.
         replay: share of the steps that go on with the sources, and the years, that the run itself
             learned from, against forgetting them (experience replay, Rolnick et al. 2019, arXiv
             1811.11682); they have the same share in choosing when to stop.
     """
 
-    moves: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
+    trainable: Literal["all", "head", "norm", "encoder", "adapters"] = "all"
     rank: int = 4
-    pull: float = 0.0
-    depth_decay: float = 1.0
+    l2_sp: float = 0.0
+    layerwise_decay: float = 1.0
     years: int | None = None
-    held_out: float = 0.2
+    validation_share: float = 0.2
     replay: float = 0.0
 
 
@@ -302,7 +302,8 @@ class Experiment:
         data, periods, graph, model, training, time: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
-        may_lack: predictors that a source may lack; the network sees their mean and a flag there.
+        optional_predictors: predictors that a source may lack; the network sees their mean and a
+            flag there.
         standardise: "shared" standardises all sources by the same statistics, biases included.
             "per-source" first gives each source's predictors the mean and standard deviation that
             the training sources have on average over the target and the training period, by its
@@ -336,7 +337,7 @@ class Experiment:
         "scaled delta",
         "ridge",
     )
-    may_lack: tuple[str, ...] = ()
+    optional_predictors: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
     standardised_variables: dict[str, float] = field(default_factory=dict)
     finetune: FinetuneSpec | None = None
@@ -352,13 +353,13 @@ class Experiment:
             self,
             predictors=self.time.predictors(self.predictors),
             targets=self.time.targets(self.targets),
-            may_lack=self.time.predictors(self.may_lack),
+            optional_predictors=self.time.predictors(self.optional_predictors),
         )
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Names of the predictors that every source must have."""
-        return tuple(name for name in self.predictors if name not in self.may_lack)
+        return tuple(name for name in self.predictors if name not in self.optional_predictors)
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -646,7 +647,7 @@ def _check_names(experiment: Experiment, where: str) -> None:
         "model.regression_targets": model.regression_targets,
     }
     of_predictors: dict[str, Collection[str]] = {
-        "may_lack": experiment.may_lack,
+        "optional_predictors": experiment.optional_predictors,
         "training.shifted_variables": training.shifted_variables,
         "standardised_variables": experiment.standardised_variables,
     }
@@ -690,23 +691,23 @@ def _check_names(experiment: Experiment, where: str) -> None:
 
 
 def _check_may_lack(experiment: Experiment, where: str) -> None:
-    names, model = experiment.may_lack, experiment.model
+    names, model = experiment.optional_predictors, experiment.model
     for name in names:
         if name in experiment.targets:
             raise ExperimentError(
-                f"{where}: 'may_lack' names {name!r}, a target, whose prediction starts from the "
-                "source's own; drop it there."
+                f"{where}: 'optional_predictors' names {name!r}, a target, whose prediction starts "
+                "from the source's own; drop it there."
             )
-    if names and (model.modes or model.target_regression):
+    if names and (model.eofs or model.target_regression):
         raise ExperimentError(
-            f"{where}: 'may_lack' does not go with 'model.modes' and 'model.target_regression', "
-            "which need every predictor; set these to 0."
+            f"{where}: 'optional_predictors' does not go with 'model.eofs' and "
+            "'model.target_regression', which need every predictor; set these to 0."
         )
     dropout = experiment.training.variable_dropout
     if dropout >= 1 or (dropout and not names):
         raise ExperimentError(
             f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
-            "'may_lack' must name what is dropped."
+            "'optional_predictors' must name what is dropped."
         )
 
 
@@ -759,7 +760,7 @@ def _check_time(experiment: Experiment, where: str) -> None:
     """Check steps in time, and what does not go with them."""
     time, model = experiment.time, experiment.model
     others = {
-        "model.modes": bool(model.modes),
+        "model.eofs": bool(model.eofs),
         "pretrain": experiment.pretrain is not None,
         "pretrained": experiment.pretrained is not None,
     }
@@ -796,10 +797,10 @@ def _check_time(experiment: Experiment, where: str) -> None:
 def _check_finetune(spec: FinetuneSpec, where: str) -> None:
     right = {
         "rank": (spec.rank >= 1, "be at least 1"),
-        "pull": (spec.pull >= 0, "not be negative"),
-        "depth_decay": (0 < spec.depth_decay <= 1, "be greater than 0 and at most 1"),
+        "l2_sp": (spec.l2_sp >= 0, "not be negative"),
+        "layerwise_decay": (0 < spec.layerwise_decay <= 1, "be greater than 0 and at most 1"),
         "years": (spec.years is None or spec.years >= 0, "not be negative"),
-        "held_out": (0 <= spec.held_out < 1, "lie in [0, 1)"),
+        "validation_share": (0 <= spec.validation_share < 1, "lie in [0, 1)"),
         "replay": (0.05 <= spec.replay <= 0.95 or not spec.replay, "be 0 or lie in [0.05, 0.95]"),
     }
     _demand(right, spec, "finetune", where)

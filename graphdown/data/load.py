@@ -264,7 +264,7 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
     def view(source: Source) -> xr.Dataset:
         fields = world.views[str(source.view)]
         _need(fields, experiment.needed, f"the view {source.view!r}", "predictors")
-        extra = [name for name in (*experiment.may_lack, "orog") if name in fields]
+        extra = [name for name in (*experiment.optional_predictors, "orog") if name in fields]
         part = fields[[*experiment.needed, *extra]]
         of_view = {**origin, "view": source.view, "names": list(experiment.predictors)}
         where = f"the source {source.name!r}"
@@ -373,8 +373,8 @@ def _source(
     source: Source, periods: Sequence[str], experiment: Experiment, holder: Holder
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
-    needed, may_lack = experiment.needed, experiment.may_lack
-    opened, understood = _open(where, source, needed, optional=["orog", *may_lack])
+    needed, optional_predictors = experiment.needed, experiment.optional_predictors
+    opened, understood = _open(where, source, needed, optional=["orog", *optional_predictors])
     names = tuple(name for name in experiment.predictors if name in opened)
     part = _in_periods(opened, periods, experiment, where, where, experiment.time.seconds)
     rules = ValueRules(names, names, every=False, ground=True, where=where)

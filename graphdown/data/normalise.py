@@ -12,7 +12,7 @@ from graphdown.variables.time_steps import start_of
 
 LOG_VARIABLES = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
-OPTIONAL = ("source_mean", "source_std", "may_lack", "standardised")
+OPTIONAL = ("source_mean", "source_std", "optional_predictors", "standardised")
 AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
 
 
@@ -42,7 +42,7 @@ class Normaliser:
         source_mean, source_std: with `standardise: per-source`, the climate that each source's
             predictors are given before all else, see `graphdown.data.source_adjustment`; else
             empty.
-        may_lack: predictors that a source may lack.
+        optional_predictors: predictors that a source may lack.
         standardised: the variables that are given that climate, and to what share, 0 to 1; all,
             wholly, if there are none.
     """
@@ -55,7 +55,7 @@ class Normaliser:
     scale: tuple[float, ...]
     source_mean: tuple[float, ...] = ()
     source_std: tuple[float, ...] = ()
-    may_lack: tuple[str, ...] = ()
+    optional_predictors: tuple[str, ...] = ()
     standardised: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,12 +72,12 @@ class Normaliser:
     @property
     def channels(self) -> int:
         """Number of the network's input channels, flags included."""
-        return len(self.mean) + len(self.may_lack)
+        return len(self.mean) + len(self.optional_predictors)
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Names of the predictors that every source must have."""
-        return tuple(name for name in self.predictors if name not in self.may_lack)
+        return tuple(name for name in self.predictors if name not in self.optional_predictors)
 
     @property
     def reference(self) -> Climate | None:
@@ -109,8 +109,10 @@ class Normaliser:
         else:
             column = column[:, 0]
         integers = {"variable": variable, "column": column}
-        if self.may_lack:
-            integers["flagged"] = np.asarray([names.index(name) for name in self.may_lack])
+        if self.optional_predictors:
+            integers["flagged"] = np.asarray(
+                [names.index(name) for name in self.optional_predictors]
+            )
         return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +252,7 @@ def fit_normaliser(
         variable, _ = channels(predictors)[int(absent.argmax())]
         raise DataError(
             f"No training source has {predictors[variable]!r}; drop it from 'predictors' and "
-            "'may_lack', or add a source that has it."
+            "'optional_predictors', or add a source that has it."
         )
     mean = _over_sources([m.mean for m in coarse], there)
     variance = _over_sources([m.variance + (m.mean - mean) ** 2 for m in coarse], there)

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from graphdown.data.reading.fields import field_values
 from graphdown.data.reading.horizontal import grid_of
 from graphdown.data.reading.rules import refuse
 from graphdown.errors import GraphdownError
+from graphdown.runtime.parts import parts_of
 from meshes import Grid
 
 FORMAT = 1
@@ -38,11 +39,11 @@ SHARD_BYTES = 64 * 2**20
 
 def store_folder(experiment: Experiment, run: str | Path) -> Path | None:
     """Return where a run keeps its fields on disk, None if the experiment asks for memory."""
-    return Path(run) / FOLDER if experiment.training.samples == "disk" else None
+    return Path(run) / FOLDER if experiment.training.sample_storage == "disk" else None
 
 
 @dataclass(frozen=True, eq=False)
-class Days:
+class StoredDays:
     """Days of a store, read when they are asked for: `days[indices]`, `days[start:end]`.
 
     Attributes:
@@ -87,7 +88,7 @@ class Days:
             values = np.pad(values, ((0, 0), (0, self.padding), (0, 0)))
         return np.ascontiguousarray(values)
 
-    def padded(self, size: int) -> "Days":
+    def padded(self, size: int) -> "StoredDays":
         """Return the days with further nodes, up to a size."""
         return replace(self, padding=size - len(self.nodes))
 
@@ -119,7 +120,7 @@ class Stored:
         names: Sequence[str],
         nodes: np.ndarray | None = None,
         beside: Sequence[xr.DataArray] = (),
-    ) -> Days:
+    ) -> StoredDays:
         """Return days by their time stamps, and some of the variables.
 
         Args:
@@ -135,7 +136,7 @@ class Stored:
         rows = np.stack(found, axis=-1) if beside else found[0]
         columns = np.asarray([self.names.index(name) for name in names])
         own = np.arange(self.grid.size) if nodes is None else nodes
-        return Days(self.array, rows, columns, own)
+        return StoredDays(self.array, rows, columns, own)
 
     def variables(self, like: xr.Dataset) -> dict[str, xr.Variable]:
         """Return the fields [time, *horizontal], read when asked for, with given attributes."""
@@ -246,7 +247,7 @@ def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
-        for part in parts_of(lazy):
+        for part in parts_of(lazy, PART_BYTES):
             ready = rules(read(part, where))
             kept.append(ready.kept)
             filled.update(ready.filled)
@@ -263,30 +264,10 @@ def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[
         reason = error.strerror or " ".join(str(error).split())
         raise GraphdownError(
             f"The store {str(path)!r} was not written ({reason}); see that the disk has room, or "
-            "set 'training.samples: memory'."
+            "set 'training.sample_storage: memory'."
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def parts_of(ds: xr.Dataset, size: int | None = None) -> Iterator[xr.Dataset]:
-    """Yield the days of a dataset in parts, whole chunks where it has chunks.
-
-    Args:
-        ds: fields [time, ...].
-        size: bytes of a part, about; PART_BYTES if not given.
-    """
-    days = ds.sizes["time"]
-    timed = [v for v in ds.data_vars.values() if "time" in v.dims]
-    per_day = max(1, sum(4 * v.size for v in timed) // max(days, 1))
-    most = max(1, (PART_BYTES if size is None else size) // per_day)
-    chunks = ds.unify_chunks().chunksizes.get("time")
-    ends = np.cumsum(chunks) if chunks else np.arange(most, days + most, most)
-    start = 0
-    for end, following in zip(ends, [*ends[1:], None], strict=True):
-        if following is None or following - start > most:
-            yield ds.isel(time=slice(start, int(end)))
-            start = int(end)
 
 
 class _Writer:

@@ -33,7 +33,7 @@ class AdjustedDays:
     """Days of a store, adjusted when they are read.
 
     Attributes:
-        values: by day, see `graphdown.data.sample_store.Days`.
+        values: by day, see `graphdown.data.sample_store.StoredDays`.
         adjustment: of the predictors.
     """
 

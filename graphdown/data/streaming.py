@@ -17,7 +17,7 @@ from graphdown.data.reading.missing import (
     with_ground_filled,
 )
 from graphdown.data.reading.rules import Notes
-from graphdown.data.sample_store import parts_of
+from graphdown.runtime.parts import parts_of
 from graphdown.runtime.prefetch import prefetched
 
 PART_BYTES = 4 * 2**20  # of a part, as far as the files' own chunks allow

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from graphdown.downscaling.fingerprint import array_digest, as_attribute, differences, settings_in
-from graphdown.downscaling.request import Order, Work
+from graphdown.downscaling.fingerprint import (
+    array_digest,
+    as_attribute,
+    differences,
+    fingerprint_in,
+)
+from graphdown.downscaling.request import DownscaleJob, DownscaleRequest
 from graphdown.emulator.emulator import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
 from graphdown.output.resumable import (
@@ -32,7 +37,7 @@ logger = logging.getLogger(__name__)
 COMPRESSED = 0.9  # bytes in a file for each byte of float32 fields, at most
 
 
-def downscale_files(order: Order) -> str:
+def downscale_files(order: DownscaleRequest) -> str:
     """Do what is ordered, or go on with it; return a sentence on what is there now.
 
     Raises:
@@ -41,8 +46,8 @@ def downscale_files(order: Order) -> str:
         Interrupted: a signal asked to stop; a zarr output can be gone on with.
     """
     _check(order)
-    work = Work.of(order)
-    made = settings_in(order.output)
+    work = DownscaleJob.of(order)
+    made = fingerprint_in(order.output)
     if made is not None and not order.overwrite:
         other = differences(made, work.settings)
         if not other:
@@ -58,13 +63,13 @@ def downscale_files(order: Order) -> str:
     return _merged(work) if order.merge else _resumable(work)
 
 
-def _check(order: Order) -> None:
+def _check(order: DownscaleRequest) -> None:
     """Refuse what needs no file to be seen wrong."""
     if not order.inputs:
         raise GraphdownError("No input is given; name the files after the run's folder.")
     if order.statics and not order.target:
         raise GraphdownError("--statics belongs to another target; name that with --target.")
-    known = settings_in(order.output) is not None
+    known = fingerprint_in(order.output) is not None
     check_output(order.output, order.overwrite or known)
     if order.output.suffix == ".nc" and (order.shard is not None or order.merge):
         raise GraphdownError("Shards are made of zarr outputs only; name one that ends in .zarr.")
@@ -72,7 +77,7 @@ def _check(order: Order) -> None:
         raise GraphdownError("Give --merge when all shards are made, without --shard.")
 
 
-def _whole_file(work: Work) -> str:
+def _whole_file(work: DownscaleJob) -> str:
     """Write a netCDF file in one go."""
     order = work.order
     if len(work.driving) > 1:
@@ -96,7 +101,7 @@ def _whole_file(work: Work) -> str:
     return f"Wrote {work.words} to {order.output}"
 
 
-def _resumable(work: Work) -> str:
+def _resumable(work: DownscaleJob) -> str:
     """Make a zarr store, or a shard of one, from where it was left."""
     order, shard = work.order, work.order.shard or Shard()
     with failure_told(order.output):
@@ -130,7 +135,7 @@ def _resumable(work: Work) -> str:
     )
 
 
-def _found(work: Work, shards: int | None) -> Unfinished | None:
+def _found(work: DownscaleJob, shards: int | None) -> Unfinished | None:
     """Return what was begun of the same output, None if there is nothing.
 
     Raises:
@@ -168,7 +173,7 @@ def _kept_told(unfinished: Unfinished) -> Iterator[None]:
         yield
 
 
-def _make(work: Work, unfinished: Unfinished, shard: Shard, journal: Journal) -> None:
+def _make(work: DownscaleJob, unfinished: Unfinished, shard: Shard, journal: Journal) -> None:
     """Make the days of a shard that are still to be made."""
     plan = unfinished.plan
     left = list(plan.stretches(shard, journal.done))
@@ -219,7 +224,7 @@ def _check_source(journal: Journal, stretch: Stretch, stream: Stream) -> None:
         )
 
 
-def _merged(work: Work) -> str:
+def _merged(work: DownscaleJob) -> str:
     """Make one store of shards."""
     output = work.order.output
     unfinished = _found(work, None)

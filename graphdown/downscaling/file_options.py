@@ -14,7 +14,7 @@ NO_MEMBER: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
-class Statements:
+class FileOptions:
     """What files do not say themselves.
 
     Attributes:

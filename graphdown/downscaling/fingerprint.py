@@ -27,7 +27,7 @@ WORDS = {
 }
 
 
-def settings_of(
+def fingerprint_of(
     emulator: Emulator,
     members: Sequence[Driving],
     historical: Sequence[str],
@@ -57,7 +57,7 @@ def settings_of(
     }
 
 
-def settings_in(path: Path) -> dict[str, str] | None:
+def fingerprint_in(path: Path) -> dict[str, str] | None:
     """Return what an output says that it was made by; None if it says nothing or is no output."""
     try:
         if path.is_dir():
@@ -92,7 +92,7 @@ def array_digest(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _target(emulator: Emulator) -> str:
-    target, statics = emulator.geometry.target, emulator.geometry.statics
+    target, statics = emulator.domain.target, emulator.domain.statics
     fields = [target.values(statics[name]) for name in sorted(map(str, statics.data_vars))]
     return array_digest([target.lon, target.lat, target.mask, *fields])
 

@@ -15,8 +15,8 @@ from graphdown.data import read_files
 from graphdown.data.reading.ensemble_members import Driving, driving_members
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.reading.statics import opened_target, read_statics
-from graphdown.downscaling.file_options import Statements
-from graphdown.downscaling.fingerprint import as_attribute, settings_of
+from graphdown.downscaling.file_options import FileOptions
+from graphdown.downscaling.fingerprint import as_attribute, fingerprint_of
 from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
 from graphdown.errors import DataError
 from graphdown.output.chunk_buffer import outline
@@ -27,7 +27,7 @@ LABEL = "driving_variant_label"
 
 
 @dataclass(frozen=True)
-class Order:
+class DownscaleRequest:
     """What `graphdown downscale` is asked for; see there.
 
     Attributes:
@@ -43,7 +43,7 @@ class Order:
     historical: tuple[str, ...] = ()
     members: int = 0
     seed: int = 0
-    stated: Statements = field(default_factory=Statements)
+    stated: FileOptions = field(default_factory=FileOptions)
     overwrite: bool = False
     shard: Shard | None = None
     merge: bool = False
@@ -65,7 +65,7 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class DownscaleJob:
     """An order and what was found of it.
 
     Attributes:
@@ -78,7 +78,7 @@ class Work:
         settings: what decides on the values.
     """
 
-    order: Order
+    order: DownscaleRequest
     emulator: Emulator
     driving: list[Driving]
     past: xr.Dataset | None
@@ -87,7 +87,7 @@ class Work:
     settings: dict[str, str]
 
     @classmethod
-    def of(cls, order: Order) -> "Work":
+    def of(cls, order: DownscaleRequest) -> "DownscaleJob":
         """Read what an order names, values excepted."""
         emulator = load(order.run)
         if order.target:
@@ -97,12 +97,14 @@ class Work:
         driving = driving_members(order.inputs, [*order.stated.request().select])
         past = None
         if order.historical:
-            needed, may_lack = emulator.needed, emulator.may_lack
-            opened, _ = read_files(order.historical, order.stated.request(needed, may_lack))
+            needed, optional_predictors = emulator.needed, emulator.optional_predictors
+            opened, _ = read_files(
+                order.historical, order.stated.request(needed, optional_predictors)
+            )
             with opened:
                 past = opened.compute()
         time, attrs = _axis(emulator, driving, order.stated)
-        settings = settings_of(emulator, driving, order.historical, time.time, order.options)
+        settings = fingerprint_of(emulator, driving, order.historical, time.time, order.options)
         return cls(order, emulator, driving, past, time, attrs, settings)
 
     @property
@@ -119,7 +121,7 @@ class Work:
     @property
     def day_bytes(self) -> int:
         """Bytes of one day of one member of the driving model."""
-        size = self.emulator.geometry.target.size * len(self.emulator.targets)
+        size = self.emulator.domain.target.size * len(self.emulator.targets)
         return 4 * size * max(self.order.members, 1)
 
     def opened(self, member: int) -> AbstractContextManager[xr.Dataset]:
@@ -135,7 +137,7 @@ class Work:
 
     def whole(self) -> xr.Dataset:
         """Return the dataset to be, its fields of no values yet."""
-        target, targets = self.emulator.geometry.target, self.emulator.targets
+        target, targets = self.emulator.domain.target, self.emulator.targets
         ensemble = (self.order.members,) if self.order.members else ()
         values = np.zeros((1, *ensemble, target.size, len(targets)), np.float32)
         first = self.emulator.dataset(values, self.time.isel(time=slice(0, 1)), self.attrs)
@@ -146,9 +148,9 @@ class Work:
 
 
 @contextmanager
-def _opened(emulator: Emulator, member: Driving, stated: Statements) -> Iterator[xr.Dataset]:
-    needed, may_lack = emulator.needed, emulator.may_lack
-    request = stated.request(needed, ["orog", *may_lack], member.select)
+def _opened(emulator: Emulator, member: Driving, stated: FileOptions) -> Iterator[xr.Dataset]:
+    needed, optional_predictors = emulator.needed, emulator.optional_predictors
+    request = stated.request(needed, ["orog", *optional_predictors], member.select)
     ds, understood = read_files(member.files, request)
     log_notes(understood.notes)
     with ds:
@@ -156,7 +158,7 @@ def _opened(emulator: Emulator, member: Driving, stated: Statements) -> Iterator
 
 
 def _axis(
-    emulator: Emulator, driving: list[Driving], stated: Statements
+    emulator: Emulator, driving: list[Driving], stated: FileOptions
 ) -> tuple[xr.Dataset, dict[str, object]]:
     """Return the times of all members, their bounds, and the global attributes that all have.
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.terrain import Ground, TerrainFeatures, static_names
-from graphdown.emulator.eofs import Modes
+from graphdown.emulator.eofs import EOFs
 from graphdown.errors import GraphdownError
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
@@ -15,14 +15,14 @@ from graphdown.model.optimal_interpolation import Patterns
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
 
-class Geometry:
+class TargetDomain:
     """Target grid, static fields and graph specification.
 
     Args:
         target: the target grid, Nt points.
         statics: orog and sftlf on it, as far as known.
         spec: how graphs are built.
-        modes: of the training fields, if the network corrects their estimate.
+        eofs: of the training fields, if the network corrects their estimate.
         ground: height and land around the target where it does not tell them itself, as a list of
             stations does not.
     """
@@ -32,11 +32,11 @@ class Geometry:
         target: Grid,
         statics: xr.Dataset,
         spec: GraphSpec,
-        modes: Modes | None = None,
+        eofs: EOFs | None = None,
         ground: Ground | None = None,
     ) -> None:
         self.target = target
-        self.modes = modes
+        self.eofs = eofs
         self.statics = statics
         self.spec = spec
         self.ground = ground
@@ -78,8 +78,8 @@ class Geometry:
             for source, orog in zip(sources, orogs, strict=True)
         ]
         graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
-        modes = self.modes
-        seen = [None if modes is None else modes.observation(source) for source in sources]
+        eofs = self.eofs
+        seen = [None if eofs is None else eofs.observation(source) for source in sources]
         arrays = source_arrays(graphs, statics, seen)
         return with_target(arrays[0], graphs[0], around, self.patterns()), arrays
 
@@ -92,19 +92,19 @@ class Geometry:
         """
         graph, statics = self._graph_and_statics(source, source_orog)
         used, seen = graph.used_sources(), None
-        if self.modes is not None:
-            shown = self.modes.weights(source)
+        if self.eofs is not None:
+            shown = self.eofs.weights(source)
             used = np.union1d(used, shown.rows)
-            seen = self.modes.observation(source, shown, used)
+            seen = self.eofs.observation(source, shown, used)
         graph = graph.of_sources(used)
         (arrays,) = source_arrays([graph], [statics], [seen])
         return with_target(arrays, graph, around, self.patterns()), used
 
     def patterns(self) -> Patterns | None:
-        """Return the modes at the target, None without modes."""
-        if self.modes is None:
+        """Return the EOFs at the target, None without EOFs."""
+        if self.eofs is None:
             return None
-        patterns, mean = self.modes.target_patterns, self.modes.target_mean
+        patterns, mean = self.eofs.target_patterns, self.eofs.target_mean
         spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
         parts = (patterns, mean, mean.mean(axis=0), np.maximum(spread, 1e-6))
         return Patterns(*(on_device(part, np.float32) for part in parts))

@@ -27,15 +27,14 @@ from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import STATIC, to_canonical
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
-from graphdown.data.reading.stations import are_stations
 from graphdown.data.reading.time_decoding import check_not_sub_daily
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.terrain import Ground
 from graphdown.data.time_windows import check_step, substep_axis, windowed
-from graphdown.emulator.domain import Geometry
-from graphdown.emulator.ensemble_noise import Draw, Members
-from graphdown.emulator.eofs import Modes
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
+from graphdown.emulator.eofs import EOFs
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.edge_tables import bucket, on_device
@@ -50,6 +49,7 @@ from graphdown.variables.time_steps import DAY_HOURS, TimeSpec
 from meshes import GraphSpec, Grid, coverage
 from meshes.geometry.archive import read_arrays
 from meshes.grids.conventions import bounds_label
+from meshes.grids.station_lists import are_stations
 
 FORMAT = 5
 BEFORE_TIME = 4  # what emulators of single days are written as
@@ -65,7 +65,7 @@ REALIZATION = "realization"
 MEMBER_ATTRS = {"standard_name": "realization", "long_name": "Ensemble member", "units": "1"}
 OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
 OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
-OF_MODES = "modes."
+OF_EOFS = "eofs."
 EDGE_FEATURES = (5, 5, 4)
 
 
@@ -86,7 +86,7 @@ class Emulator:
     name: str
     model: ModelSpec
     normaliser: Normaliser
-    geometry: Geometry
+    domain: TargetDomain
     params: Mapping[str, np.ndarray]
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
@@ -102,9 +102,9 @@ class Emulator:
         return variables_of(self.normaliser.needed)
 
     @property
-    def may_lack(self) -> tuple[str, ...]:
+    def optional_predictors(self) -> tuple[str, ...]:
         """Names of those that a source may lack."""
-        return variables_of(self.normaliser.may_lack)
+        return variables_of(self.normaliser.optional_predictors)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Emulator:
             **own,
             "name": self.name,
             "model": self.model.to_dict(),
-            "graph": dataclasses.asdict(self.geometry.spec) | self.geometry.spec.lengths,
+            "graph": dataclasses.asdict(self.domain.spec) | self.domain.spec.lengths,
             "normaliser": self.normaliser.to_dict(),
         }
 
@@ -133,16 +133,16 @@ class Emulator:
 
     @property
     def _arrays(self) -> dict[str, np.ndarray]:
-        """The network's parameters, and the modes under names of their own."""
-        modes = self.geometry.modes
-        own = {} if modes is None else modes.arrays()
-        return {**self.params, **{OF_MODES + name: value for name, value in own.items()}}
+        """The network's parameters, and the EOFs under names of their own."""
+        eofs = self.domain.eofs
+        own = {} if eofs is None else eofs.arrays()
+        return {**self.params, **{OF_EOFS + name: value for name, value in own.items()}}
 
     @cached_property
     def _network(self) -> Downscaler:
         # Its shapes alone: random numbers, which are not wanted, would have to be compiled for.
         shapes = nnx.eval_shape(
-            lambda: new_network(self.model, self.geometry, self.normaliser, 0, self.time.step_hours)
+            lambda: new_network(self.model, self.domain, self.normaliser, 0, self.time.step_hours)
         )
         graphdef, params = nnx.split(shapes)
         return nnx.merge(graphdef, with_values(params, self.params))
@@ -226,11 +226,11 @@ class Emulator:
         members: int,
         seed: int,
         days: slice = EVERY,
-    ) -> "_Work":
+    ) -> "_Inference":
         """Check a dataset and return what is to be done."""
         drawing = self._members(members, seed)
         where, notes = "the dataset to downscale", Notes()
-        optional = ["orog", *self.may_lack]
+        optional = ["orog", *self.optional_predictors]
         ds = to_canonical(coarse, self.needed, units, where, optional, notes)
         if self.time.is_daily:
             check_not_sub_daily(ds, where)
@@ -239,18 +239,20 @@ class Emulator:
         ds = windowed(ds, self.time).isel(time=days)
         source = SourceDays(ds, self.normaliser.predictors, where, notes)
         adjustment = self._adjustment(historical, units)
-        covered = coverage(source.grid, self.geometry.target, self.geometry.spec.margin_km)
-        check_cover(covered, source.grid, self.geometry.target, where, notes)
+        covered = coverage(source.grid, self.domain.target, self.domain.spec.margin_km)
+        check_cover(covered, source.grid, self.domain.target, where, notes)
         log_notes(notes.listed())
         orog, around = ds.get("orog"), self.model.target_regression
-        graph, used = self.geometry.used_arrays(source.grid, orog, around)
+        graph, used = self.domain.used_arrays(source.grid, orog, around)
         time = time_axis(ds.time, ds, coarse)
         values = partial(source.passed, used)
         parts = self._network, self.normaliser, graph, values, adjustment, time
         made_at = self.times_made(time)
-        return _Work(*parts, source.grid, made_at, members, drawing, self.time, self.makes_means)
+        return _Inference(
+            *parts, source.grid, made_at, members, drawing, self.time, self.makes_means
+        )
 
-    def _members(self, members: int, seed: int) -> Members | None:
+    def _members(self, members: int, seed: int) -> EnsembleNoise | None:
         """Return what draws an ensemble of so many members, None for none."""
         if members < 0 or seed < 0:
             raise GraphdownError("'members' and 'seed' must not be negative.")
@@ -260,8 +262,8 @@ class Emulator:
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
                 "the loss 'crps', or with a head 'bernoulli-gamma' of 'pr'."
             )
-        parts = seed, self.model.noise, readout, self.geometry.target
-        own = Members(*parts, self.time.step_hours)
+        parts = seed, self.model.noise, readout, self.domain.target
+        own = EnsembleNoise(*parts, self.time.step_hours)
         return own if members else None
 
     @property
@@ -322,10 +324,10 @@ class Emulator:
                 f"The emulator {self.name!r} is bound to its own target by "
                 f"{' and '.join(map(repr, bound))}; train one without to put it onto another."
             )
-        wanted = [name for name in STATIC if name in self.geometry.statics]
+        wanted = [name for name in STATIC if name in self.domain.statics]
         at_target, around = target_ground(target, statics, wanted)
-        geometry = Geometry(at_target.grid, at_target.statics, self.geometry.spec, ground=around)
-        return dataclasses.replace(self, geometry=geometry)
+        domain = TargetDomain(at_target.grid, at_target.statics, self.domain.spec, ground=around)
+        return dataclasses.replace(self, domain=domain)
 
     def _adjustment(
         self, historical: xr.Dataset | None, units: Mapping[str, str] | None
@@ -342,9 +344,9 @@ class Emulator:
         if reference is None or historical is None:
             return None
         names, where = self.normaliser.predictors, "the historical dataset"
-        ds = to_canonical(historical, self.needed, units, where, self.may_lack, Notes())
+        ds = to_canonical(historical, self.needed, units, where, self.optional_predictors, Notes())
         ds = windowed(ds, self.time)
-        own = climate_of(ds, names, self.geometry.target, where)
+        own = climate_of(ds, names, self.domain.target, where)
         return adjustment_to(reference, own, names, self.normaliser.standardised)
 
     def dataset(
@@ -358,7 +360,7 @@ class Emulator:
             time: the coordinate `time` and its bounds, if any, see `graphdown.cf.time_axis`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
         """
-        target = self.geometry.target
+        target = self.domain.target
         values = np.where(target.mask[:, None], values, np.float32(np.nan))
         ensemble = values.ndim == 4
         dims = ("time", REALIZATION) if ensemble else ("time",)
@@ -390,11 +392,11 @@ class Emulator:
         """Write the emulator into a new or empty folder: parameters, schema, target grid."""
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / PARAMETERS, **self._arrays)  # type: ignore[arg-type]
-        _write_grid(folder / TARGET, self.geometry.target, self.geometry.statics)
-        if self.geometry.modes is not None:
-            _write_grid(folder / FIELDS, self.geometry.modes.grid, xr.Dataset())
-        if self.geometry.ground is not None:
-            ground = self.geometry.ground
+        _write_grid(folder / TARGET, self.domain.target, self.domain.statics)
+        if self.domain.eofs is not None:
+            _write_grid(folder / FIELDS, self.domain.eofs.grid, xr.Dataset())
+        if self.domain.ground is not None:
+            ground = self.domain.ground
             _write_grid(folder / GROUND, ground.grid, ground.statics)
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
@@ -416,7 +418,7 @@ class Stream:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Work:
+class _Inference:
     """Days to downscale.
 
     Attributes:
@@ -440,7 +442,7 @@ class _Work:
     source: Grid
     made_at: xr.Dataset
     members: int = 0
-    drawing: Members | None = None
+    drawing: EnsembleNoise | None = None
     steps: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
 
@@ -508,19 +510,19 @@ def load(run: str | Path) -> Emulator:
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
             "were written with); copy the folder again or repeat the training."
         )
-    if schema["format"] < 3 and model.modes:
+    if schema["format"] < 3 and model.eofs:
         raise GraphdownError(
-            f"{str(folder)!r} was written by an older graphdown, whose modes were others; repeat "
+            f"{str(folder)!r} was written by an older graphdown, whose EOFs were others; repeat "
             "the training."
         )
-    of_modes = {k.removeprefix(OF_MODES): v for k, v in arrays.items() if k.startswith(OF_MODES)}
-    modes = Modes(_read_grid(folder / FIELDS)[0], **of_modes) if of_modes else None
-    params = {k: v for k, v in arrays.items() if not k.startswith(OF_MODES)}
+    eof_arrays = {k.removeprefix(OF_EOFS): v for k, v in arrays.items() if k.startswith(OF_EOFS)}
+    eofs = EOFs(_read_grid(folder / FIELDS)[0], **eof_arrays) if eof_arrays else None
+    params = {k: v for k, v in arrays.items() if not k.startswith(OF_EOFS)}
     ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
-    geometry = Geometry(target, statics, spec, modes, ground)
+    domain = TargetDomain(target, statics, spec, eofs, ground)
     if schema["format"] == 1:
         params = _with_rounds_stacked(params, model.rounds)
-    return Emulator(name, model, normaliser, geometry, params, time)
+    return Emulator(name, model, normaliser, domain, params, time)
 
 
 def _with_rounds_stacked(params: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
@@ -563,7 +565,7 @@ def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
 
 def new_network(
     model: ModelSpec,
-    geometry: Geometry,
+    domain: TargetDomain,
     normaliser: Normaliser,
     seed: int,
     step_hours: int = DAY_HOURS,
@@ -573,10 +575,10 @@ def new_network(
         normaliser.channels,
         len(normaliser.targets),
         len(forcing_names(step_hours)),
-        len(geometry.static_names),
+        len(domain.static_names),
         *EDGE_FEATURES,
-        geometry.target.size,
-        0 if geometry.modes is None else len(normaliser.targets),
+        domain.target.size,
+        0 if domain.eofs is None else len(normaliser.targets),
         Readout.of(model, normaliser.targets),
     )
     return Downscaler(model, shape, rngs=nnx.Rngs(seed))
@@ -666,7 +668,7 @@ def run_members(
     graph: GraphArrays,
     values: np.ndarray,
     season: np.ndarray,
-    draws: Iterable[Draw],
+    draws: Iterable[MemberNoise],
 ) -> np.ndarray:
     """Return the targets of members [time, member, Nt, T]; see `run_network`.
 

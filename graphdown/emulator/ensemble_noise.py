@@ -22,7 +22,7 @@ LENGTH_KM = 150.0
 NOISE, RANKS = 0, 1  # streams of random numbers
 
 
-class Draw(NamedTuple):
+class MemberNoise(NamedTuple):
     """The random numbers of one member.
 
     Attributes:
@@ -36,7 +36,7 @@ class Draw(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
+class EnsembleNoise:
     """Draws the random numbers of members.
 
     Attributes:
@@ -53,17 +53,17 @@ class Members:
     target: Grid
     step_hours: int = DAY_HOURS
 
-    def draw(self, member: int, time: xr.DataArray) -> Draw:
+    def draw(self, member: int, time: xr.DataArray) -> MemberNoise:
         """Return a member's numbers for days [time]."""
         keys = step_keys(time, self.step_hours)
         drawn = len(self.readout.drawn)
         noise = normal(self.seed, member, keys, NOISE, self.noise) if self.noise else None
         if not drawn:
-            return Draw(noise, None)
+            return MemberNoise(noise, None)
         weights = normal(self.seed, member, keys, RANKS, drawn * 2 * WAVES)
         fields = self._waves @ weights.reshape(len(keys) * drawn, 2 * WAVES).T
         ranks = ndtr(fields).reshape(self.target.size, len(keys), drawn)
-        return Draw(noise, np.swapaxes(ranks, 0, 1))
+        return MemberNoise(noise, np.swapaxes(ranks, 0, 1))
 
     @cached_property
     def _waves(self) -> np.ndarray:

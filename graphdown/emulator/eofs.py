@@ -38,7 +38,7 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Modes:
+class EOFs:
     """Empirical orthogonal functions of fields, and the targets that go with them.
 
     Reduced-space optimal interpolation (Kaplan et al. 1997, J. Geophys. Res. 102, 27835): fields
@@ -169,7 +169,7 @@ class Modes:
         return every[:, self.columns]
 
 
-def fit_modes(
+def fit_eofs(
     grid: Grid,
     fields: np.ndarray,
     fine: np.ndarray,
@@ -177,14 +177,14 @@ def fit_modes(
     columns: np.ndarray,
     warming: np.ndarray,
     target_warming: np.ndarray,
-) -> Modes:
-    """Return the leading modes of training days; the noise is still to be chosen.
+) -> EOFs:
+    """Return the leading EOFs of training days; the noise is still to be chosen.
 
     Args:
         grid: of the fields.
         fields: predictors [time, Nf, V], complete.
         fine: targets [time, Nt, T]; missing ones count as the node's mean.
-        count: number of modes; at most as many as days.
+        count: number of EOFs; at most as many as days.
         columns: the predictor [T] that each target is, V for none.
         warming, target_warming: standard deviation of a uniform warming in each predictor [V] and
             target [T], which enters as a pair of days.
@@ -205,7 +205,7 @@ def fit_modes(
     targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
     patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
     noise = np.ones(1), np.ones((1, y.shape[-1]))
-    return Modes(grid, mean, scale, patterns, target_mean, targets, columns, *noise)
+    return EOFs(grid, mean, scale, patterns, target_mean, targets, columns, *noise)
 
 
 def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
@@ -214,34 +214,34 @@ def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
     return np.concatenate([anomalies, warm_and_cold(spread, len(anomalies))])
 
 
-def choose_noise(modes: Modes, validation: Sequence[Known]) -> Modes:
-    """Return the modes with the noise that does best on validation days, for each target.
+def choose_noise(eofs: EOFs, validation: Sequence[Known]) -> EOFs:
+    """Return the EOFs with the noise that does best on validation days, for each target.
 
     Args:
-        modes: as fitted.
+        eofs: as fitted.
         validation: days from some source grids; the noise is chosen for the finest and for the
             coarsest of them such that what lies between them does well.
     """
     spacings = np.asarray([_spacing_km(known.source.area) for known in validation])
-    errors = np.stack([_errors(modes, known) for known in validation])
+    errors = np.stack([_errors(eofs, known) for known in validation])
     ends = np.unique([spacings.min(), spacings.max()])
     place = (np.log(spacings) - np.log(ends[0])) / max(np.log(ends[-1] / ends[0]), 1e-12)
     chosen = np.stack([_best_ends(own, place) for own in np.moveaxis(errors, -1, 0)], axis=-1)
-    return replace(modes, spacings=ends, noise=np.asarray(NOISES)[chosen[: len(ends)]])
+    return replace(eofs, spacings=ends, noise=np.asarray(NOISES)[chosen[: len(ends)]])
 
 
-def _errors(modes: Modes, known: Known) -> np.ndarray:
+def _errors(eofs: EOFs, known: Known) -> np.ndarray:
     """Return the mean square errors of each noise and target [noises, T]."""
-    target = modes.target_patterns.reshape(len(modes.target_patterns), -1)
-    means, mean = modes.seen_from(known.weights)
+    target = eofs.target_patterns.reshape(len(eofs.target_patterns), -1)
+    means, mean = eofs.seen_from(known.weights)
     flat = means.reshape(-1, means.shape[-1])
     squares, vectors = eigh(flat.T @ flat)
     anomalies = known.values - mean
-    rotated = (anomalies / modes.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
-    # What the modes leave is interpolated, a linear map too: so the patterns can take it in.
+    rotated = (anomalies / eofs.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
+    # What the EOFs leave is interpolated, a linear map too: so the patterns can take it in.
     seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
-    own = _interpolated(known.to_target, seen[..., modes.columns]) + modes.target_mean
-    shown = np.moveaxis(modes.as_targets(means), -1, 0)
+    own = _interpolated(known.to_target, seen[..., eofs.columns]) + eofs.target_mean
+    shown = np.moveaxis(eofs.as_targets(means), -1, 0)
     back = _interpolated(known.to_target, shown).reshape(target.shape)
     of_rotated = vectors.T @ (target - back)
     errors = []

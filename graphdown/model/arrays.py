@@ -24,7 +24,7 @@ from meshes import DownscalingGraph, EdgeSet, SparseWeights
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
 
-class Interpolation(NamedTuple):
+class InterpolationTable(NamedTuple):
     """Sparse interpolation with a fixed number of donors per receiver.
 
     Attributes:
@@ -52,12 +52,12 @@ class SourceArrays(NamedTuple):
         encode: edges from the source to the mesh.
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics]; one of them is the height above the source's.
-        observation: how the source tells the modes' amplitudes, None without modes.
+        observation: how the source tells the EOFs' amplitudes, None without EOFs.
     """
 
     encode: EdgeTable
-    to_mesh: Interpolation
-    to_target: Interpolation
+    to_mesh: InterpolationTable
+    to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
 
@@ -70,13 +70,13 @@ class GraphArrays(NamedTuple):
         process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
-        patterns: the modes at the target, None without modes.
+        patterns: the EOFs at the target, None without EOFs.
         nodes: int [Nt], which of the network's target nodes these are; None for all of them.
     """
 
     encode: EdgeTable
-    to_mesh: Interpolation
-    to_target: Interpolation
+    to_mesh: InterpolationTable
+    to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
     process: EdgeTable
@@ -99,9 +99,9 @@ def graph_arrays(
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
         around: how many mesh nodes around each target node to list.
-        observation: how the source tells the modes' amplitudes, as arrays of NumPy; None without
-            modes.
-        patterns: the modes at the target.
+        observation: how the source tells the EOFs' amplitudes, as arrays of NumPy; None without
+            EOFs.
+        patterns: the EOFs at the target.
 
     Raises:
         ExperimentError: the mesh has fewer nodes.
@@ -221,7 +221,7 @@ def most_donors(weights: SparseWeights) -> int:
     return int(np.bincount(weights.rows, minlength=1).max())
 
 
-def interpolation(weights: SparseWeights, width: int) -> Interpolation:
+def interpolation(weights: SparseWeights, width: int) -> InterpolationTable:
     """Lay out sparse weights with the same number of donors for every receiver."""
     degree = np.bincount(weights.rows, minlength=weights.shape[0])
     order = np.argsort(weights.rows, kind="stable")
@@ -231,4 +231,4 @@ def interpolation(weights: SparseWeights, width: int) -> Interpolation:
     values = np.zeros((weights.shape[0], width), np.float32)
     donors[rows, rank] = weights.cols[order]
     values[rows, rank] = weights.values[order]
-    return Interpolation(on_device(donors), on_device(values))
+    return InterpolationTable(on_device(donors), on_device(values))

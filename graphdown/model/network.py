@@ -41,7 +41,7 @@ class NetworkShape:
         target_statics: static features of a target node.
         encode_features, process_features, decode_features: features of an edge.
         target_nodes: nodes of the target grid; used only with a target embedding.
-        estimates: targets that the modes estimate beforehand, 0 without modes.
+        estimates: targets that the EOFs estimate beforehand, 0 without EOFs.
         readout: what the outputs say of the targets.
     """
 
@@ -213,7 +213,7 @@ class Downscaler(nnx.Module):
             x: normalised predictors at the source nodes [Ns, B, predictors].
             forcings: numbers per sample [B, forcings].
             graph: the edges, interpolations and static features.
-            known: standardised estimates at the targets [Nt, B, estimates], None without modes.
+            known: standardised estimates at the targets [Nt, B, estimates], None without EOFs.
             noise: standard normal numbers of each sample [B, noise], None for zeros.
         """
         at_mesh, at_target = graph.to_mesh(x), graph.to_target(x)

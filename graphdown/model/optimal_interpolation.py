@@ -9,19 +9,19 @@ from jax import Array
 
 # Gains amplify; on GPUs and TPUs the default would round their inputs to 10 or 7 bits.
 PRECISE = jax.lax.Precision.HIGHEST
-MOST_LEVERAGE = 0.95  # of one day; few modes are no exact regression, and could have more
+MOST_LEVERAGE = 0.95  # of one day; few EOFs are no exact regression, and could have more
 LEAST_SHARE = 1e-3  # of an interpolation's donors that are covered
 
 
 class Observation(NamedTuple):
-    """How a source grid tells the amplitudes of the modes (see `graphdown.emulator.eofs.Modes`).
+    """How a source grid tells the amplitudes of the EOFs (see `graphdown.emulator.eofs.EOFs`).
 
     Attributes:
         gain: [T, K, Ns, V], for each target; padded nodes have 0.
         mean: mean of the source values [Ns, V].
         shown: [K, Ns, T], what amplitudes mean for the predictor that each target is, physical
             units; 0 for targets that are none.
-        covered: 1 for nodes of which the modes know, else 0 [Ns].
+        covered: 1 for nodes of which the EOFs know, else 0 [Ns].
     """
 
     gain: Any
@@ -54,9 +54,9 @@ class LeftOut(NamedTuple):
     """Training days, without which their own estimates are to be made.
 
     Attributes:
-        values: of the source [Ns, B, V], as the modes were fitted on.
+        values: of the source [Ns, B, V], as the EOFs were fitted on.
         truth: targets [Nt, B, T]; missing ones count as the node's mean.
-        share: of the days in the patterns [B, K] (see `graphdown.emulator.eofs.Modes.shares`).
+        share: of the days in the patterns [B, K] (see `graphdown.emulator.eofs.EOFs.shares`).
     """
 
     values: Any
@@ -74,18 +74,18 @@ def estimate(
 ) -> Array:
     """Return the estimated targets [Nt, B, T] from source values [Ns, B, V], physical units.
 
-    What the modes leave of the source's values is interpolated and added, for targets that are
-    predictors themselves: few modes miss much of what a fine grid shows, and of a climate that is
+    What the EOFs leave of the source's values is interpolated and added, for targets that are
+    predictors themselves: few EOFs miss much of what a fine grid shows, and of a climate that is
     none of theirs.
 
-    The modes fit their training days closer than any other day. What the estimate of a training
+    The EOFs fit their training days closer than any other day. What the estimate of a training
     day would be without this day follows from the day's leverage h, as in any ridge regression
     (Sherman and Morrison 1950): it misses the truth by 1 / (1 - h) times as much. So does what the
-    modes make of the source's own values.
+    EOFs make of the source's own values.
 
     Args:
         values: of the source.
-        observation, patterns: what the modes mean at the source and at the target.
+        observation, patterns: what the EOFs mean at the source and at the target.
         columns: the predictor [T] that each target is, V for none.
         to_target: interpolates values [Ns, ...] to [Nt, ...].
         left_out: training days that are to be left out, None for none.
@@ -109,7 +109,7 @@ def estimate(
 
 
 def _amplitudes(values: Array, observation: Observation) -> Array:
-    """Return the amplitudes of the modes for each target [T, K, B]."""
+    """Return the amplitudes of the EOFs for each target [T, K, B]."""
     seen = values - observation.mean[:, None]
     return jnp.einsum("tknv,nbv->tkb", observation.gain, seen, precision=PRECISE)
 
@@ -131,7 +131,7 @@ def _seen(values: Array, observation: Observation, columns: Array) -> Array:
 
 
 def _interpolated(left: Array, covered: Array, to_target: Callable[[Array], Array]) -> Array:
-    """Return values [Ns, B, T] at the targets, from donors that the modes know of."""
+    """Return values [Ns, B, T] at the targets, from donors that the EOFs know of."""
     share = to_target(covered[:, None, None])
     made = to_target(left * covered[:, None, None])
     return made / jnp.where(share > LEAST_SHARE, share, jnp.inf)

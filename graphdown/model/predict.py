@@ -57,7 +57,7 @@ def predict(
         source: predictors [B, Ns, V] in physical units.
         forcings: numbers per sample [B, F].
         graph: edges, interpolations and static features.
-        left_out: training days that the modes are to make their estimate without.
+        left_out: training days that the EOFs are to make their estimate without.
         noise: of each sample [B, n], for a network with noise; None for zeros.
     """
     made = outputs(network, scales, source, forcings, graph, left_out, noise)
@@ -110,7 +110,7 @@ def uncorrected(
 ) -> Array:
     """Return what the network corrects [Nt, B, T] of source values [Ns, B, V].
 
-    The estimate by the modes if there are any, else interpolated values, or a constant for targets
+    The estimate by the EOFs if there are any, else interpolated values, or a constant for targets
     that are no predictors.
     """
     if graph.observation is not None and graph.patterns is not None:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-BINDING = ("target_embedding", "target_regression", "modes")
+BINDING = ("target_embedding", "target_regression", "eofs")
 # Settings that emulators without them are stored without, and so keep their hash.
 OPTIONAL = (
     "heads",
@@ -20,7 +20,7 @@ LEAST = {
     "target_channels": 1,
     "target_embedding": 0,
     "target_regression": 0,
-    "modes": 0,
+    "eofs": 0,
     "noise": 0,
     "attention_heads": 1,
 }
@@ -43,7 +43,7 @@ class ModelSpec:
             it out.
         regression_targets: the targets that have the regression, by name; all if not given. It
             learns the biases of the sources it is fitted to, which one that was not may not share.
-        modes: empirical orthogonal functions of the training fields, by which the targets are
+        eofs: empirical orthogonal functions of the training fields, by which the targets are
             estimated from any source grid in closed form (`graphdown.emulator.eofs`); the network
             corrects that estimate instead of an interpolation. It binds to the target grid; 0
             leaves it out. The source needs `grids`.
@@ -71,7 +71,7 @@ class ModelSpec:
     target_embedding: int = 0
     target_regression: int = 0
     regression_targets: tuple[str, ...] = ()
-    modes: int = 0
+    eofs: int = 0
     messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
     heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)

@@ -12,11 +12,11 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.cf.encoding import descriptions, is_text
-from graphdown.data.sample_store import parts_of
 from graphdown.errors import GraphdownError
 from graphdown.output.chunk_buffer import Growing, outline
 from graphdown.runtime.atomic import take_place
 from graphdown.runtime.locks import locked
+from graphdown.runtime.parts import parts_of
 
 FORMATS = (".nc", ".zarr")
 LOCK = "lock"

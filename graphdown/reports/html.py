@@ -84,7 +84,7 @@ def colour_key(colours: dict[str, str], dashed: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table: its text and whether it is the best of its column."""
 
     text: str
@@ -101,7 +101,7 @@ class Cell:
 def table(
     groups: Sequence[tuple[str, int]],
     headings: Sequence[tuple[str, str]],
-    rows: Sequence[tuple[str, Sequence[Cell]]],
+    rows: Sequence[tuple[str, Sequence[TableCell]]],
 ) -> str:
     """Return a table that scrolls sideways on narrow screens.
 

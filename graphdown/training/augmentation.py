@@ -14,7 +14,7 @@ from jax import Array
 
 from graphdown.config.experiment import TrainingSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.model.arrays import Interpolation, interpolation, most_donors
+from graphdown.model.arrays import InterpolationTable, interpolation, most_donors
 from graphdown.model.edge_tables import stack
 from graphdown.model.predict import Scaling
 from graphdown.training.parallel import AXIS
@@ -24,7 +24,7 @@ from meshes.geometry.sphere import chord_to_angle
 from meshes.graphs.edges import within_radius
 from meshes.graphs.graph import kernel
 
-Augmentation = Callable[[Array, Array, Scaling, Interpolation | None], Array]
+Augmentation = Callable[[Array, Array, Scaling, InterpolationTable | None], Array]
 
 
 def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> Augmentation | None:
@@ -47,12 +47,12 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
     # A variable has its errors, or is missing, in every step of a window alike.
     variables = variables_of(names)
     own = np.asarray([variables.index(variable_of(name)) for name in names])
-    droppable = np.asarray([name in normaliser.may_lack for name in names])
+    droppable = np.asarray([name in normaliser.optional_predictors for name in names])
     chosen = spec.shifted_variables or variables
     shifting = np.asarray([variable_of(name) in chosen for name in names], np.float32)
 
     def augment(
-        values: Array, step: Array, scales: Scaling, smoother: Interpolation | None
+        values: Array, step: Array, scales: Scaling, smoother: InterpolationTable | None
     ) -> Array:
         of_step = jax.random.fold_in(jax.random.key(seed), step)
         smoothed_by, shifted_by, of_days = jax.random.split(of_step, 3)
@@ -78,7 +78,7 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
     return augment
 
 
-def smoothed(values: Array, share: Array, smoother: Interpolation) -> Array:
+def smoothed(values: Array, share: Array, smoother: InterpolationTable) -> Array:
     """Return fields [B, Ns, V] of which a share is their mean over the neighbourhood."""
     means = jnp.swapaxes(smoother(jnp.swapaxes(values, 0, 1)), 0, 1)
     return values + share * (means - values)
@@ -114,7 +114,7 @@ def dropped(values: Array, drop: Array) -> Array:
     return jnp.where(drop[:, None], jnp.nan, values)
 
 
-def make_smoother(grids: Sequence[Grid], nodes: int, radius_km: float) -> Interpolation | None:
+def make_smoother(grids: Sequence[Grid], nodes: int, radius_km: float) -> InterpolationTable | None:
     """Return the means over neighbourhoods, stacked along the grids; None for a radius of 0.
 
     Weights are areas times the kernel of the encoder, (1 - (d/r)^2)^2 of the distance.
@@ -128,7 +128,7 @@ def make_smoother(grids: Sequence[Grid], nodes: int, radius_km: float) -> Interp
         return None
     weights = [_neighbourhood(grid, nodes, radius_km) for grid in grids]
     width = max(most_donors(own) for own in weights)
-    made: Interpolation = stack([interpolation(own, width) for own in weights])
+    made: InterpolationTable = stack([interpolation(own, width) for own in weights])
     return made
 
 

@@ -1,4 +1,4 @@
-"""Fit the modes of an experiment: on its training days, the noise on validation days."""
+"""Fit the EOFs of an experiment: on its training days, the noise on validation days."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from graphdown.data.grid_bank import GridBank
 from graphdown.data.load import ExperimentData, source_arrays
 from graphdown.data.normalise import warming_spread
 from graphdown.data.reading.fields import field_values
-from graphdown.emulator.eofs import Known, Modes, choose_noise, fit_modes
+from graphdown.emulator.eofs import EOFs, Known, choose_noise, fit_eofs
 from graphdown.errors import ExperimentError
 from meshes import Grid, bilinear
 
 
-def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: Grid) -> Modes:
-    """Return the modes of an experiment's fields and targets.
+def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Grid) -> EOFs:
+    """Return the EOFs of an experiment's fields and targets.
 
     Args:
         experiment: its one training source has random grids.
@@ -29,8 +29,8 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
     bank = data.banks.get(name)
     if bank is None or len(data.sources) > 1:
         raise ExperimentError(
-            "'model.modes' needs exactly one training source, and this with 'grids', since the "
-            "modes are those of its fields; give one, or set 'model.modes: 0'."
+            "'model.eofs' needs exactly one training source, and this with 'grids', since the "
+            "EOFs are those of its fields; give one, or set 'model.eofs: 0'."
         )
     fields, fine = data.fields(experiment, name, "train")
     _, values = source_arrays(fields, experiment.predictors, f"the source {name!r}")
@@ -40,15 +40,15 @@ def fit_experiment_modes(experiment: Experiment, data: ExperimentData, target: G
     )
     places = {name: k for k, name in enumerate(experiment.predictors)}
     columns = [places.get(name, len(places)) for name in experiment.targets]
-    modes = fit_modes(
+    eofs = fit_eofs(
         bank.fields,
         values,
         field_values(fine, experiment.targets, target),
-        experiment.model.modes,
+        experiment.model.eofs,
         np.asarray(columns),
         *warming,
     )
-    return choose_noise(modes, list(_validation(experiment, data, name, bank, target)))
+    return choose_noise(eofs, list(_validation(experiment, data, name, bank, target)))
 
 
 def _validation(

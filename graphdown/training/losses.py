@@ -11,7 +11,7 @@ from jax import Array
 from jax.scipy.special import gammainc
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.model.arrays import Interpolation
+from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
 from graphdown.model.transforms import transformed
@@ -184,7 +184,12 @@ class Losses:
         return jnp.maximum(values, 0.0) if self.positive[target] else values
 
     def over_scales(
-        self, made: Array, truth: Array, weight: Array, scale: Array, means: Sequence[Interpolation]
+        self,
+        made: Array,
+        truth: Array,
+        weight: Array,
+        scale: Array,
+        means: Sequence[InterpolationTable],
     ) -> Array:
         """Return the sum of weighted fair CRPS of means over neighbourhoods, all scales together.
 
@@ -210,7 +215,7 @@ class Losses:
         return total
 
 
-def _smoothed(fields: Array, smoother: Interpolation) -> Array:
+def _smoothed(fields: Array, smoother: InterpolationTable) -> Array:
     """Return means over neighbourhoods of fields [..., Nt]."""
     return jnp.moveaxis(smoother(jnp.moveaxis(fields, -1, 0)), 0, -1)
 

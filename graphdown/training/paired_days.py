@@ -24,8 +24,8 @@ from graphdown.data.reading.missing import check_complete, nearest_used
 from graphdown.data.sample_store import Stored
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.time_windows import neighbours
-from graphdown.emulator.domain import Geometry
-from graphdown.emulator.eofs import Modes
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.eofs import EOFs
 from graphdown.model.arrays import interpolation, most_donors
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
@@ -39,7 +39,7 @@ estimated = jax.jit(estimate)
 
 
 class DayValues(Protocol):
-    """Values by day: an array [time, node, variable], or `graphdown.data.sample_store.Days`."""
+    """Values by day: an array [time, node, variable], or `data.sample_store.StoredDays`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,7 +65,7 @@ class PairedDays:
         bank: grids that the source is upscaled to; `grid` and `source` are as before.
         adjustment: what gives the source the climate of others, None for none; `source` is as
             before it.
-        share: of the days in the modes that were fitted on them [time, K], None for none.
+        share: of the days in the EOFs that were fitted on them [time, K], None for none.
         step_hours: length of a day, or of a shorter step that stands for one.
     """
 
@@ -84,10 +84,10 @@ class PairedDays:
         """Return a grid of the bank, or the source's own for None."""
         return self.grid if number is None or self.bank is None else self.bank.grids[number]
 
-    def shares(self, modes: Modes) -> np.ndarray:
-        """Return the shares of the days in the modes [time, K]."""
+    def shares(self, eofs: EOFs) -> np.ndarray:
+        """Return the shares of the days in the EOFs [time, K]."""
         total = len(self.source)
-        return np.concatenate([modes.shares(self.source[p], total) for p in parts(self.source)])
+        return np.concatenate([eofs.shares(self.source[p], total) for p in parts(self.source)])
 
     def seen(self, days: slice, number: int | None) -> np.ndarray:
         """Return the adjusted predictors [days, node, V] on a grid as for `on_grid`."""
@@ -110,8 +110,8 @@ def training_days(
     """
     pair = data.fields(experiment, source, "train")
     tuned = experiment.finetune
-    if tuned is not None and tuned.held_out:
-        pair = learned_from(pair, tuned.held_out)
+    if tuned is not None and tuned.validation_share:
+        pair = learned_from(pair, tuned.validation_share)
     coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
     if not data.stored or any(name not in coarse for name in names):
@@ -139,9 +139,9 @@ def validation_pair(
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Return the days of a source that choose, on a grid as for `ExperimentData.pair`."""
     tuned = experiment.finetune
-    if tuned is None or not tuned.held_out:
+    if tuned is None or not tuned.validation_share:
         return data.pair(experiment, source, "validation", grid)
-    return held_out_of(data.pair(experiment, source, "train", grid), tuned.held_out)
+    return held_out_of(data.pair(experiment, source, "train", grid), tuned.validation_share)
 
 
 def paired_days(
@@ -185,7 +185,7 @@ def parts(values: DayValues) -> Iterator[slice]:
     yield from (slice(start, min(start + size, days)) for start in range(0, days, size))
 
 
-def held_out(bank: GridBank | None) -> Sequence[int | None]:
+def validation_grids(bank: GridBank | None) -> Sequence[int | None]:
     """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
     return [None] if bank is None else bank.held_out
 
@@ -222,7 +222,7 @@ def fit_statistics(
     days: Sequence[PairedDays],
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
-    geometry: Geometry,
+    domain: TargetDomain,
     transforms: tuple[str, ...] = (),
 ) -> Normaliser:
     """Return the statistics of the training days of all sources, each source counting alike.
@@ -233,10 +233,10 @@ def fit_statistics(
     """
     coarse, corrections, means = [], [], []
     for source in days:
-        for number in held_out(source.bank):
+        for number in validation_grids(source.bank):
             entering, correction, fine = Moments(), Moments(), Moments()
             grid = source.on_grid(number)
-            missed = _missed(source, grid, predictors, targets, geometry, transforms)
+            missed = _missed(source, grid, predictors, targets, domain, transforms)
             for part in parts(source.fine):
                 given, wanted = source.seen(part, number), source.fine[part]
                 made = to_channels(given, predictors)
@@ -259,7 +259,7 @@ def _missed(
     grid: Grid,
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
-    geometry: Geometry,
+    domain: TargetDomain,
     transforms: tuple[str, ...],
 ) -> Callable[[np.ndarray, np.ndarray, slice], np.ndarray]:
     """Return what tells how far days are from what the network corrects.
@@ -274,12 +274,12 @@ def _missed(
         wanted, start = (np.asarray(transformed(jnp.asarray(v), transforms)) for v in (fine, made))
         return wanted - start
 
-    weights = bilinear(grid, geometry.target)
-    modes, patterns = geometry.modes, geometry.patterns()
-    if modes is not None and patterns is not None:
-        share, observation = source.share, modes.observation(grid)
+    weights = bilinear(grid, domain.target)
+    eofs, patterns = domain.eofs, domain.patterns()
+    if eofs is not None and patterns is not None:
+        share, observation = source.share, eofs.observation(grid)
         assert share is not None
-        known = observation, patterns, modes.columns, interpolation(weights, most_donors(weights))
+        known = observation, patterns, eofs.columns, interpolation(weights, most_donors(weights))
 
         def missed(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
             given, wanted = np.swapaxes(values, 0, 1), np.swapaxes(fine, 0, 1)
@@ -297,7 +297,7 @@ def _missed(
         own = [
             np.sum([share * weights.apply(values[..., i]) for i, share in start], axis=0)
             if start
-            else np.zeros((len(values), geometry.target.size))
+            else np.zeros((len(values), domain.target.size))
             for start in starts
         ]
         return difference(fine, np.stack(own, axis=-1))

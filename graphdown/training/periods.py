@@ -67,8 +67,8 @@ def held_out_of(pair: Pair, share: float) -> Pair:
 def _taken(pair: Pair, days: np.ndarray, share: float) -> Pair:
     if not days.any():
         raise ExperimentError(
-            f"'finetune.held_out' is {share:g}, which divides the {len(days)} days of fine-tuning "
-            "into nothing and the rest; choose another share, or more days."
+            f"'finetune.validation_share' is {share:g}, which divides the {len(days)} days of "
+            "fine-tuning into nothing and the rest; choose another share, or more days."
         )
     where = np.flatnonzero(days)
     return pair[0].isel(time=where), pair[1].isel(time=where)

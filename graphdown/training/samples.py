@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 
 from graphdown.config.experiment import TrainingSpec
-from graphdown.data.sample_store import Days
+from graphdown.data.sample_store import StoredDays
 from graphdown.data.source_adjustment import AdjustedDays, Adjustment
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import GraphArrays
-from graphdown.model.arrays import Interpolation
+from graphdown.model.arrays import InterpolationTable
 from graphdown.model.edge_tables import bucket
 from graphdown.model.source_bank import SourceBank, source_bank
 from graphdown.training.augmentation import make_smoother
@@ -37,7 +37,7 @@ class Samples:
         forcings: numbers per day [time, F].
         graph: from this source to the target; with a bank, from its first grid.
         bank: source grids to draw from.
-        share: of the days in the modes [time, K], None without modes.
+        share: of the days in the EOFs [time, K], None without EOFs.
         smoother: means over neighbourhoods of each source grid, None without smoothing.
     """
 
@@ -48,7 +48,7 @@ class Samples:
     graph: GraphArrays
     bank: SourceBank | None = None
     share: np.ndarray | None = None
-    smoother: Interpolation | None = None
+    smoother: InterpolationTable | None = None
 
     @property
     def grids(self) -> int:
@@ -81,23 +81,23 @@ def make_samples(
     pair: tuple[xr.Dataset, xr.Dataset],
     predictors: tuple[str, ...],
     targets: tuple[str, ...],
-    geometry: Geometry,
+    domain: TargetDomain,
     around: int = 0,
     adjustment: Adjustment | None = None,
     step_hours: int = DAY_HOURS,
 ) -> Samples:
-    """Lay out paired datasets (coarse, fine) as samples; `around` is as for `Geometry.arrays`.
+    """Lay out paired datasets (coarse, fine) as samples; `around` is as for `TargetDomain.arrays`.
 
     Raises:
         DataError: values of the source are missing.
     """
-    days = paired_days(name, pair, predictors, targets, geometry.target, step_hours)
-    return lay_out(replace(days, adjustment=adjustment), geometry, around)
+    days = paired_days(name, pair, predictors, targets, domain.target, step_hours)
+    return lay_out(replace(days, adjustment=adjustment), domain, around)
 
 
 def lay_out(
     days: PairedDays,
-    geometry: Geometry,
+    domain: TargetDomain,
     around: int = 0,
     smoothing_km: float = 0.0,
 ) -> Samples:
@@ -106,12 +106,12 @@ def lay_out(
     Args:
         days: of one source.
         geometry: of the target.
-        around: as for `Geometry.arrays`.
+        around: as for `TargetDomain.arrays`.
         smoothing_km: as in `TrainingSpec`.
     """
     bank, season = days.bank, forcings(days.time, days.step_hours)
     if bank is None:
-        graph = geometry.arrays(days.grid, days.orog, around)
+        graph = domain.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
         smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
         return Samples(days.name, source, days.fine, season, graph, smoother=smoother)
@@ -120,7 +120,7 @@ def lay_out(
     if days.orog is not None:
         orog = days.orog.to_dataset(name="orog")
         heights = [bank.upscale(orog, k)["orog"] for k in range(bank.training)]
-    graph, arrays = geometry.several_arrays(grids, heights, around)
+    graph, arrays = domain.several_arrays(grids, heights, around)
     sources = source_bank(bank.weights[: bank.training], arrays)
     fields = _adjusted(days.source, days.adjustment)
     smoother = make_smoother(grids, sources.nodes, smoothing_km)
@@ -130,11 +130,17 @@ def lay_out(
 def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
     if adjustment is None:
         return values
-    return AdjustedDays(values, adjustment) if isinstance(values, Days) else adjustment(values[:])
+    return (
+        AdjustedDays(values, adjustment)
+        if isinstance(values, StoredDays)
+        else adjustment(values[:])
+    )
 
 
 def _padded(values: DayValues, grid: Grid) -> DayValues:
-    return values.padded(bucket(grid.size)) if isinstance(values, Days) else pad_nodes(values[:])
+    return (
+        values.padded(bucket(grid.size)) if isinstance(values, StoredDays) else pad_nodes(values[:])
+    )
 
 
 class Drawn(NamedTuple):

@@ -19,7 +19,7 @@ from graphdown.model.source_bank import SourceBank
 from graphdown.training.augmentation import Augmentation
 from graphdown.training.losses import Gammas, Losses, step_noise
 from graphdown.training.parallel import AXIS
-from graphdown.training.trainable import Moves
+from graphdown.training.trainable import Trainable
 
 Loss = Callable[[Any, Any, Any, Array], Array]
 
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
         warming: kelvin to add to the air temperatures [B].
         spacing: what to add to the logarithm of the source spacing [B], the same for all days.
         grid: number of the bank's grid to upscale to [B], the same for all days.
-        share: of the days in the modes [B, K], None without modes.
+        share: of the days in the EOFs [B, K], None without EOFs.
     """
 
     source: Any
@@ -56,7 +56,7 @@ class Constants(NamedTuple):
         area: weight of each target node [Nt], mean 1.
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
         smoother: means over neighbourhoods of each of the source's grids, None without smoothing.
-        kept: with moves, the network's parameters before them, see `Moves.kept`.
+        kept: in fine-tuning, the network's parameters before them, see `Trainable.kept`.
         gammas: distributions of each cell's wet days, for losses that need them.
         means: over neighbourhoods of the target, for each of `training.multiscale_km`.
     """
@@ -81,11 +81,13 @@ class State(NamedTuple):
     step: Array
 
 
-def make_optimiser(spec: TrainingSpec, moves: Moves | None = None) -> optax.GradientTransformation:
+def make_optimiser(
+    spec: TrainingSpec, trainable: Trainable | None = None
+) -> optax.GradientTransformation:
     """Return AdamW with clipping, linear warm-up and cosine decay to zero.
 
-    Only the kernels of linear layers and their adapters decay. With moves, each parameter has the
-    learning rate of its stage.
+    Only the kernels of linear layers and their adapters decay. In fine-tuning, each parameter has
+    the learning rate of its stage.
     """
     rate = optax.warmup_cosine_decay_schedule(
         0.0, spec.learning_rate, min(spec.warmup_steps, spec.steps - 1), max(spec.steps, 2)
@@ -93,7 +95,7 @@ def make_optimiser(spec: TrainingSpec, moves: Moves | None = None) -> optax.Grad
     return optax.chain(
         optax.clip_by_global_norm(spec.clip_norm),
         optax.adamw(rate, weight_decay=spec.weight_decay, mask=_kernels),
-        optax.identity() if moves is None else optax.stateless(partial(_by_stage, moves)),
+        optax.identity() if trainable is None else optax.stateless(partial(_by_stage, trainable)),
     )
 
 
@@ -101,9 +103,9 @@ def _kernels(params: Any) -> Any:
     return jax.tree.map_with_path(lambda path, _: "kernel" in path_name(path).split("."), params)
 
 
-def _by_stage(moves: Moves, updates: Any, params: Any) -> Any:
+def _by_stage(trainable: Trainable, updates: Any, params: Any) -> Any:
     return jax.tree.map_with_path(
-        lambda path, update: moves.slowed(path_name(path), update), updates
+        lambda path, update: trainable.slowed(path_name(path), update), updates
     )
 
 
@@ -118,7 +120,7 @@ def make_step(
     graphdef: nnx.GraphDef,
     optimiser: optax.GradientTransformation,
     ema_decay: float,
-    moves: Moves | None = None,
+    trainable: Trainable | None = None,
     augment: Augmentation | None = None,
     losses: Losses | None = None,
     seed: int = 0,
@@ -130,7 +132,7 @@ def make_step(
         graphdef: the network.
         optimiser: see `make_optimiser`.
         ema_decay: as in `TrainingSpec`.
-        moves: what the state's parameters are of the network's; all of them if not given.
+        trainable: what the state's parameters are of the network's; all of them if not given.
         augment: what changes the source fields, see `make_augmentation`.
         losses: of the targets; mean square errors if not given.
         seed: of the noise of members.
@@ -152,7 +154,7 @@ def make_step(
         if augment is not None:
             own = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
             source = augment(source, number, constants.scales, own)
-        whole = params if moves is None else moves.whole(params, constants.kept)
+        whole = params if trainable is None else trainable.whole(params, constants.kept)
         network = nnx.merge(graphdef, whole)
         graph = with_spacing_offset(graph, batch.spacing[0])
         scales, season, noise = constants.scales, batch.forcings, None
@@ -174,14 +176,14 @@ def make_step(
         further = losses.over_scales(made, truth, weight, scales.scale, constants.means)
         return (value.sum() + further) / total
 
-    return make_descent(loss, optimiser, ema_decay, moves, axes)
+    return make_descent(loss, optimiser, ema_decay, trainable, axes)
 
 
 def make_descent(
     loss: Loss,
     optimiser: optax.GradientTransformation,
     ema_decay: float,
-    moves: Moves | None = None,
+    trainable: Trainable | None = None,
     axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Any, Any], tuple[State, dict[str, Array]]]:
     """Return the step for one device that lowers a loss.
@@ -191,14 +193,14 @@ def make_descent(
 
     Args:
         loss: this device's part of it, of parameters, batch, constants and the step's number.
-        optimiser, ema_decay, moves, axes: as for `make_step`.
+        optimiser, ema_decay, trainable, axes: as for `make_step`.
     """
 
     def step(state: State, batch: Any, constants: Any) -> tuple[State, dict[str, Array]]:
         value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
         value, gradient = jax.lax.psum((value, gradient), axes)
-        if moves is not None and moves.spec.pull:
-            pull = jax.grad(moves.penalty)(state.params, constants.kept)
+        if trainable is not None and trainable.spec.l2_sp:
+            pull = jax.grad(trainable.penalty)(state.params, constants.kept)
             gradient = jax.tree.map(jnp.add, gradient, pull)
         norm = optax.tree.norm(gradient)
         updates, inner = optimiser.update(gradient, state.optimiser, state.params)
@@ -227,5 +229,5 @@ def _repeated(
 
 
 def _left_out(source: Array, batch: Batch) -> LeftOut:
-    """Return the batch's own days, which the network must not see the modes know already."""
+    """Return the batch's own days, which the network must not see the EOFs know already."""
     return LeftOut(jnp.swapaxes(source, 0, 1), jnp.swapaxes(batch.fine, 0, 1), batch.share)

@@ -16,7 +16,7 @@ CLOSED_FORM = "regression"
 
 
 @dataclass(frozen=True, eq=False)
-class Moves:
+class Trainable:
     """What of a network moves; all else keeps its bits.
 
     Attributes:
@@ -40,7 +40,7 @@ class Moves:
         The product of a pair is zero before the first step.
         """
         chosen = {name: value for name, value in self.kept.items() if self._chosen(name)}
-        if self.spec.moves != "adapters":
+        if self.spec.trainable != "adapters":
             return chosen
         rng = np.random.default_rng([seed, 611953])
         return {name: _adapter(value.shape, self.spec.rank, rng) for name, value in chosen.items()}
@@ -58,12 +58,12 @@ class Moves:
         """Return L2-SP: half of the squared distance from the start, times `spec.pull`."""
         moved = self._moved(own, kept)
         distance = sum(jnp.sum((value - kept[name]) ** 2) for name, value in moved.items())
-        return 0.5 * self.spec.pull * jnp.asarray(distance)
+        return 0.5 * self.spec.l2_sp * jnp.asarray(distance)
 
     def slowed(self, name: str, update: Array) -> Array:
         """Return the update of a parameter times the factor of its learning rate."""
         stages = np.asarray(stages_from_target(name, self.rounds))
-        rates = np.float32(self.spec.depth_decay) ** stages
+        rates = np.float32(self.spec.layerwise_decay) ** stages
         return (
             jnp.asarray(rates.reshape(stages.shape + (1,) * (update.ndim - stages.ndim))) * update
         )
@@ -76,10 +76,10 @@ class Moves:
             "norm": "norm" in parts,
             "encoder": first in ENCODER,
             "adapters": parts[-1] == "kernel",
-        }[self.spec.moves]
+        }[self.spec.trainable]
 
     def _moved(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> dict[str, Array]:
-        if self.spec.moves != "adapters":
+        if self.spec.trainable != "adapters":
             return dict(own)
         return {name: kept[name] + pair["down"] @ pair["up"] for name, pair in own.items()}
 

@@ -16,7 +16,7 @@ from graphdown.config.experiment import Experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.fields import horizontal_grid
 from graphdown.data.sample_store import store_folder
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import (
     Emulator,
     load,
@@ -26,29 +26,29 @@ from graphdown.emulator.emulator import (
     run_network,
     with_values,
 )
-from graphdown.emulator.ensemble_noise import Draw, Members
+from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, Scaling
-from graphdown.model.arrays import Interpolation
+from graphdown.model.arrays import InterpolationTable
 from graphdown.model.heads import Readout
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import make_augmentation, make_smoother
 from graphdown.training.finetuning.finetune_experiment import (
     copy_emulator,
-    geometry_for,
+    domain_for,
     pretrained,
     with_hash,
 )
 from graphdown.training.finetuning.replay import replay_turns, validation_weights
-from graphdown.training.fit_eofs import fit_experiment_modes
+from graphdown.training.fit_eofs import fit_experiment_eofs
 from graphdown.training.losses import Losses, fair_crps, fit_gammas
 from graphdown.training.paired_days import (
     PairedDays,
     adjustments,
     fit_statistics,
-    held_out,
     training_days,
+    validation_grids,
     validation_pair,
 )
 from graphdown.training.parallel import DataParallel, Step, axes_of
@@ -57,7 +57,7 @@ from graphdown.training.pretraining.artifact import pretraining_of, with_pretrai
 from graphdown.training.run.folder import check_run, open_run, put
 from graphdown.training.run.input_checksums import checksum, checksum_of_days, checksum_of_grid
 from graphdown.training.run.lock import held
-from graphdown.training.run.loop import Run
+from graphdown.training.run.loop import TrainingLoop
 from graphdown.training.samples import (
     Samples,
     dates,
@@ -73,7 +73,7 @@ from graphdown.training.step import (
     make_step,
 )
 from graphdown.training.target_regression import fit_target_regression, regressed
-from graphdown.training.trainable import Moves
+from graphdown.training.trainable import Trainable
 
 VALIDATION_DAYS = 192
 STREAM = 104729
@@ -126,7 +126,7 @@ def load_for(experiment: Experiment) -> ExperimentData:
             return load_data(experiment, store)
 
 
-class Trainer(Run):
+class Trainer(TrainingLoop):
     """A run that trains an emulator: its samples, network, state and folder."""
 
     result = "emulator"
@@ -136,8 +136,8 @@ class Trainer(Run):
         """Prepare samples, statistics and network."""
         start, before = pretrained(experiment), pretraining_of(experiment)
         known = start or before
-        self.geometry = _geometry(experiment, data, start)
-        grid = self.geometry.target
+        self.domain = _domain(experiment, data, start)
+        grid = self.domain.target
         # Fields of a source are there for all years, however few its targets are.
         reference, self.adjustments = adjustments(
             data, experiment, grid, None if known is None else known.normaliser.reference
@@ -152,12 +152,12 @@ class Trainer(Run):
             for name in data.sources
         }
         self.turns = replay_turns(tuple(data.sources), replayed, share)
-        known_to = data.sources if start is None else replayed  # what modes were fitted on
+        known_to = data.sources if start is None else replayed  # what EOFs were fitted on
         days = [self._days(data, name, known=name in known_to) for name in data.sources]
         readout = Readout.of(experiment.model, experiment.targets)
         self.normaliser = (
             fit_statistics(
-                days, experiment.predictors, experiment.targets, self.geometry, readout.transforms
+                days, experiment.predictors, experiment.targets, self.domain, readout.transforms
             )
             if start is None
             else start.normaliser
@@ -166,11 +166,11 @@ class Trainer(Run):
             self.normaliser = before.statistics(self.normaliser)
         self.normaliser = replace(
             self.normaliser.standardising_to(reference, experiment.standardised_variables),
-            may_lack=experiment.may_lack,
+            optional_predictors=experiment.optional_predictors,
         )
         around = experiment.model.target_regression
         smoothing = experiment.training.smoothing_km
-        self.samples = [lay_out(own, self.geometry, around, smoothing) for own in days]
+        self.samples = [lay_out(own, self.domain, around, smoothing) for own in days]
         judged = {name: list(self._validation(data, name)) for name in data.sources}
         self.validation = [samples for own in judged.values() for samples in own]
         self.counts = validation_weights(judged, replayed, share)
@@ -183,7 +183,7 @@ class Trainer(Run):
             ),
         }
         hours = experiment.time.step_hours
-        parts = experiment.model, self.geometry, self.normaliser
+        parts = experiment.model, self.domain, self.normaliser
         network = new_network(*parts, experiment.seed, hours)
         if network.regression is not None and start is None:
             fitted = fit_target_regression(
@@ -201,45 +201,45 @@ class Trainer(Run):
         self.graphdef, self.params = nnx.split(network)
         if before is not None:
             self.params = before.into(self.params)
-        self.moves: Moves | None = None
+        self.trainable: Trainable | None = None
         self.scores_start = start is not None
         if start is not None and experiment.finetune is not None:
             weights = with_values(self.params, start.params)
-            self.moves = Moves(experiment.finetune, weights, experiment.model.rounds)
-            self.params = self.moves.start(experiment.seed)
-        self.optimiser = make_optimiser(experiment.training, self.moves)
+            self.trainable = Trainable(experiment.finetune, weights, experiment.model.rounds)
+            self.params = self.trainable.start(experiment.seed)
+        self.optimiser = make_optimiser(experiment.training, self.trainable)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
         self._prepare_losses(readout)
 
     def _prepare_losses(self, readout: Readout) -> None:
         """Prepare what the losses need, and what draws members for validation, if any."""
-        e, grid = self.experiment, self.geometry.target
+        e, grid = self.experiment, self.domain.target
         spec, noise = e.training, e.model.noise
         self.losses = Losses.of(spec, e.targets, readout, noise)
         rain = self.losses.weighs_rarity
         self.gammas = fit_gammas([own.fine for own in self.samples]) if rain else None
         made = (make_smoother([grid], grid.size, radius) for radius in spec.multiscale_km)
         self.means = tuple(_only(smoother) for smoother in made if smoother is not None)
-        members = Members(e.seed, noise, readout, grid)
+        members = EnsembleNoise(e.seed, noise, readout, grid)
         self.drawing = members if noise or readout.drawn else None
         self.measure = "rmse" if self.drawing is None else "crps"
 
     def _days(self, data: ExperimentData, name: str, known: bool) -> PairedDays:
-        """Return the days of a source to learn from; known are those that modes were fitted on."""
-        days = training_days(data, self._view[name], name, self.geometry.target)
-        modes = self.geometry.modes
-        share = days.shares(modes) if modes is not None and known else None
+        """Return the days of a source to learn from; known are those that EOFs were fitted on."""
+        days = training_days(data, self._view[name], name, self.domain.target)
+        eofs = self.domain.eofs
+        share = days.shares(eofs) if eofs is not None and known else None
         return replace(days, adjustment=self.adjustments.get(name), share=share)
 
     def _validation(self, data: ExperimentData, name: str) -> Iterator[Samples]:
         """Yield the days of the validation period, on each grid that training leaves out."""
-        e, grids = self.experiment, held_out(data.banks.get(name))
+        e, grids = self.experiment, validation_grids(data.banks.get(name))
         for grid in grids:
             pair = validation_pair(data, self._view[name], name, grid)
             around = e.model.target_regression
             names, own = (e.predictors, e.targets), self.adjustments.get(name)
             hours = e.time.step_hours
-            samples = make_samples(name, pair, *names, self.geometry, around, own, hours)
+            samples = make_samples(name, pair, *names, self.domain, around, own, hours)
             yield _thin(samples, VALIDATION_DAYS // len(grids))
 
     def run(self) -> Emulator:
@@ -249,17 +249,17 @@ class Trainer(Run):
 
     def _step(self) -> Step:
         decay = self.experiment.training.ema_decay
-        parts = self.graphdef, self.optimiser, decay, self.moves, self.augment
+        parts = self.graphdef, self.optimiser, decay, self.trainable, self.augment
         axes = axes_of(self.experiment.training)
         return make_step(*parts, self.losses, self.experiment.seed, axes)
 
     def _replicated(self, mapped: DataParallel) -> list[Constants]:
-        kept = None if self.moves is None else mapped.replicate(self.moves.kept)
+        kept = None if self.trainable is None else mapped.replicate(self.trainable.kept)
         return [mapped.lay(self._constants(s))._replace(kept=kept) for s in self.samples]
 
     def _constants(self, samples: Samples) -> Constants:
         scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
-        area = self.geometry.target.area * self.geometry.target.mask
+        area = self.domain.target.area * self.domain.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())
         warmed = (predictors, targets)
@@ -290,7 +290,7 @@ class Trainer(Run):
         Sources that are replayed count as much as they do in training.
         """
         network = nnx.merge(self.graphdef, self._whole(params))
-        area = self.geometry.target.area
+        area = self.domain.target.area
         each = []
         for samples in self.validation:
             fine = samples.fine[:]
@@ -314,7 +314,7 @@ class Trainer(Run):
         members = run_members(*given, draws)
         return np.asarray(jax.jit(fair_crps)(members, fine))
 
-    def _draw(self, member: int, days: int) -> Draw:
+    def _draw(self, member: int, days: int) -> MemberNoise:
         """Return the random numbers of a member for days of validation, the same every time."""
         assert self.drawing is not None
         time = xr.date_range("2001-01-01", periods=days)
@@ -325,27 +325,29 @@ class Trainer(Run):
 
     def _whole(self, params: Any) -> Any:
         """Return the network's parameters, of those that training moves."""
-        return params if self.moves is None else self.moves.whole(params, self.moves.kept)
+        return (
+            params if self.trainable is None else self.trainable.whole(params, self.trainable.kept)
+        )
 
     def _keep(self, params: Any) -> None:
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
         weights = named_values(self._whole(params))
-        emulator = Emulator(e.name, e.model, self.normaliser, self.geometry, weights, e.time)
+        emulator = Emulator(e.name, e.model, self.normaliser, self.domain, weights, e.time)
         put(self.folder / self.result, emulator.save)
 
 
-def _geometry(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> Geometry:
+def _domain(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> TargetDomain:
     grid = horizontal_grid(data.fine, experiment.targets, "the target")
     if start is not None:
-        return geometry_for(start, Geometry(grid, data.statics, experiment.graph))
-    modes = fit_experiment_modes(experiment, data, grid) if experiment.model.modes else None
-    return Geometry(grid, data.statics, experiment.graph, modes)
+        return domain_for(start, TargetDomain(grid, data.statics, experiment.graph))
+    eofs = fit_experiment_eofs(experiment, data, grid) if experiment.model.eofs else None
+    return TargetDomain(grid, data.statics, experiment.graph, eofs)
 
 
-def _only(stacked: Interpolation) -> Interpolation:
+def _only(stacked: InterpolationTable) -> InterpolationTable:
     """Return the one interpolation of a stack."""
-    return Interpolation(*(array[0] for array in stacked))
+    return InterpolationTable(*(array[0] for array in stacked))
 
 
 def _thin(samples: Samples, most: int) -> Samples:

@@ -6,7 +6,7 @@ import xarray as xr
 
 from graphdown.transfer.plan import Task
 from graphdown.transfer.spec import Study
-from graphdown.transfer.study_run import Run
+from graphdown.transfer.study_run import StudyRun
 
 # Seconds on a slow core, for a first guess; runs that are done correct it.
 GUESS_NETWORK, GUESS_STEP = 8.0, 0.045
@@ -28,7 +28,7 @@ class Clock:
         self._learning.setdefault(task.strategy, []).append(scores.attrs["learning_seconds"])
         self._scoring.append(scores.attrs["scoring_seconds"] / scores.sizes["source"])
 
-    def words(self, left: Sequence[Run], tasks: dict[Task, list[str]]) -> str:
+    def words(self, left: Sequence[StudyRun], tasks: dict[Task, list[str]]) -> str:
         """Return how long some runs will take all processes together, in words."""
         scoring = sum(self._scoring) / len(self._scoring) if self._scoring else GUESS_SCORING
         seconds = sum(self._seconds(run.task) + scoring * len(tasks[run.task]) for run in left)

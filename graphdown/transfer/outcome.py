@@ -11,7 +11,7 @@ from graphdown.errors import ExperimentError
 from graphdown.transfer.plan import Cell, Task
 from graphdown.transfer.pool import in_processes
 from graphdown.transfer.report.page import write_page
-from graphdown.transfer.scheduler import Work
+from graphdown.transfer.scheduler import StudyScheduler
 from graphdown.transfer.spec import Study
 from graphdown.transfer.tables import (
     Scored,
@@ -76,7 +76,7 @@ def transfer(study: Study, data: ExperimentData | None = None, jobs: int = 1) ->
     """
     if jobs < 1 or (jobs > 1 and data is not None):
         raise ExperimentError("'jobs' must be at least 1, and 1 where 'data' are given.")
-    work = Work(study, jobs, data)
+    work = StudyScheduler(study, jobs, data)
     work.describe()
     if jobs > 1 and work.left:
         in_processes(study, min(jobs, len(work.left)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
-from graphdown.transfer.scheduler import Work
+from graphdown.transfer.scheduler import StudyScheduler
 from graphdown.transfer.spec import Study
 
 
@@ -84,7 +84,7 @@ def _work(study: Study, jobs: int, log: Path, told: "SimpleQueue[GraphdownError]
     try:
         with notices_shown(), stopped_at_once():
             keep_compiled()
-            Work(study, jobs).finish()
+            StudyScheduler(study, jobs).finish()
     except GraphdownError as error:
         told.put(error)
         sys.exit(2)

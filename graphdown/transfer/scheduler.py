@@ -12,12 +12,12 @@ from graphdown.runtime.locks import InUseError, locked_meanwhile
 from graphdown.transfer.eta import Clock
 from graphdown.transfer.plan import Cell, Task, cells_of, scored_on, seeds_of, with_sources
 from graphdown.transfer.spec import Study
-from graphdown.transfer.study_run import Run
+from graphdown.transfer.study_run import StudyRun
 
 LOOK_AGAIN_S = 1.0  # while other processes are at the runs that are left
 
 
-class Work:
+class StudyScheduler:
     """The runs of a study: those that are done, and those that are left.
 
     Processes that see the same folder share the runs: each takes the first one that no other
@@ -45,7 +45,9 @@ class Work:
         self._clock = Clock(study, jobs)
         self._found: dict[tuple[Task, int], xr.Dataset] = {}
         # Seed by seed: neighbours are unlike then, so processes do not compile the same at once.
-        every = (Run(study, task, seed) for task in self.tasks for seed in seeds_of(study, task))
+        every = (
+            StudyRun(study, task, seed) for task in self.tasks for seed in seeds_of(study, task)
+        )
         self._runs = sorted(every, key=lambda run: run.seed)
         self.look()
 
@@ -59,7 +61,7 @@ class Work:
         return found
 
     @property
-    def left(self) -> list[Run]:
+    def left(self) -> list[StudyRun]:
         """The runs that are not done, as far as this process knows."""
         return [run for run in self._runs if run.key not in self._found]
 
@@ -109,7 +111,7 @@ class Work:
             return True
         return False
 
-    def _do(self, run: Run) -> None:
+    def _do(self, run: StudyRun) -> None:
         if self._data is None:
             self._data = _loaded(self._study, self.cells)
         started = time.monotonic()
@@ -131,7 +133,7 @@ class Work:
             if scores is not None:
                 self._take(run, scores)
 
-    def _take(self, run: Run, scores: xr.Dataset) -> None:
+    def _take(self, run: StudyRun, scores: xr.Dataset) -> None:
         self._found[run.key] = scores
         self._clock.note(run.task, scores)
 
@@ -141,7 +143,7 @@ class Work:
 
 
 @contextmanager
-def _claimed(run: Run) -> Iterator[bool]:
+def _claimed(run: StudyRun) -> Iterator[bool]:
     """Hold a run meanwhile; tell whether no other process holds it."""
     claim = run.folder.with_suffix(".lock")  # beside it: training wants an empty folder or a run
     claim.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ DRAWS = "_draws"
 
 
 @dataclass(frozen=True)
-class Run:
+class StudyRun:
     """A task with a seed.
 
     Attributes:
@@ -89,10 +89,12 @@ class Run:
         return self.task, self.seed
 
     @property
-    def start(self) -> "Run | None":
+    def start(self) -> "StudyRun | None":
         """The run of the study that it goes on from, None for none."""
         start = self.study.strategies[self.task.strategy].start
-        return None if start is None else Run(self.study, Task(start, self.task.train), self.seed)
+        return (
+            None if start is None else StudyRun(self.study, Task(start, self.task.train), self.seed)
+        )
 
     def stored(self, sources: list[str]) -> xr.Dataset | None:
         """Return the scores on sources if they have all been stored, None if not.

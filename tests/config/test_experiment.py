@@ -141,13 +141,22 @@ WRONG = {
     ),
     "skipped": ({("training",): {"most_skipped": 0}}, ["'training.most_skipped'", "greater"]),
     "noise": ({("training",): {"noise": -1}}, ["'training.noise'", "not be negative"]),
-    "no predictor": ({("may_lack",): ["psl"]}, ["'may_lack'", "'psl'", "drop it"]),
-    "may lack a target": ({("may_lack",): ["tas"]}, ["'may_lack'", "'tas'", "a target"]),
-    "modes and gaps": (
-        {("may_lack",): ["pr"], ("model", "modes"): 5},
-        ["'may_lack'", "'model.modes'", "set these to 0"],
+    "no predictor": (
+        {("optional_predictors",): ["psl"]},
+        ["'optional_predictors'", "'psl'", "drop it"],
     ),
-    "nothing to drop": ({("training",): {"variable_dropout": 0.1}}, ["'may_lack' must name"]),
+    "may lack a target": (
+        {("optional_predictors",): ["tas"]},
+        ["'optional_predictors'", "'tas'", "a target"],
+    ),
+    "EOFs and gaps": (
+        {("optional_predictors",): ["pr"], ("model", "eofs"): 5},
+        ["'optional_predictors'", "'model.eofs'", "set these to 0"],
+    ),
+    "nothing to drop": (
+        {("training",): {"variable_dropout": 0.1}},
+        ["'optional_predictors' must name"],
+    ),
     "fine-tuning": (
         {("finetune",): {"run": "x", "rank": 0}},
         ["'finetune.rank' is 0, but must be at least 1"],

@@ -66,7 +66,7 @@ def experiment(tmp_path, **changes):
             "sources": [{"name": "a b", "files": [str(tmp_path / "coarse.nc")]}],
         },
         "periods": PERIODS,
-        "training": {"samples": "disk"},
+        "training": {"sample_storage": "disk"},
     }
     return parse_experiment({**raw, **changes}, "x.yaml")
 

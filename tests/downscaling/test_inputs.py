@@ -7,7 +7,7 @@ import xarray as xr
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator import emulator as emulator_module
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid
@@ -22,8 +22,8 @@ def run(tmp_path, monkeypatch):
     """Save an emulator whose network gives the mean of its tas, and return what it was given."""
     monkeypatch.chdir(tmp_path)
     spec = GraphSpec(mesh_level=5, encode_radius_km=600.0)
-    geometry = Geometry(TARGET, xr.Dataset(), spec)
-    Emulator("x", ModelSpec(), NORMALISER, geometry, {}).save(tmp_path / "run")
+    domain = TargetDomain(TARGET, xr.Dataset(), spec)
+    Emulator("x", ModelSpec(), NORMALISER, domain, {}).save(tmp_path / "run")
     given = []
 
     def mean(network, normaliser, graph, values, season):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.emulator.domain import Geometry
-from graphdown.emulator.eofs import Modes
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.eofs import EOFs
 from meshes import GraphSpec, Grid
 
 TARGET = Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0))
@@ -16,12 +16,12 @@ SOURCE = Grid.regular(5.0, 4.0)
 VALUES = np.random.default_rng(0).normal(size=(SOURCE.size, 3, 2))
 
 
-def modes() -> Modes:
+def eofs() -> EOFs:
     rng = np.random.default_rng(1)
     patterns = rng.normal(size=(4, FIELDS.size, 2)).astype(np.float32)
     target = rng.normal(size=(4, TARGET.size, 1)).astype(np.float32)
     zero = np.zeros((FIELDS.size, 2)), np.zeros((TARGET.size, 1))
-    return Modes(
+    return EOFs(
         FIELDS,
         zero[0],
         np.ones(2),
@@ -35,11 +35,11 @@ def modes() -> Modes:
 
 
 @pytest.mark.parametrize("with_modes", [False, True])
-def test_nodes_of_a_source_that_do_not_count_are_left_out(with_modes):
-    geometry = Geometry(TARGET, xr.Dataset(), SPEC, modes() if with_modes else None)
-    whole = geometry.arrays(SOURCE)
-    part, used = geometry.used_arrays(SOURCE, None, 0)
-    assert len(used) < SOURCE.size / (4 if with_modes else 10)
+def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs):
+    domain = TargetDomain(TARGET, xr.Dataset(), SPEC, eofs() if with_eofs else None)
+    whole = domain.arrays(SOURCE)
+    part, used = domain.used_arrays(SOURCE, None, 0)
+    assert len(used) < SOURCE.size / (4 if with_eofs else 10)
     np.testing.assert_array_equal(part.to_target(VALUES[used]), whole.to_target(VALUES))
     np.testing.assert_array_equal(part.to_mesh(VALUES[used]), whole.to_mesh(VALUES))
     for places, ours, theirs in zip(
@@ -51,7 +51,7 @@ def test_nodes_of_a_source_that_do_not_count_are_left_out(with_modes):
         np.testing.assert_array_equal(ours, theirs)
     for ours, theirs in zip(jax.tree.leaves(part[5:]), jax.tree.leaves(whole[5:]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    if with_modes:
+    if with_eofs:
         ours, theirs = part.observation.gain, whole.observation.gain
         np.testing.assert_allclose(ours[..., : len(used), :], theirs[..., used, :], atol=1e-7)
         others = np.setdiff1d(np.arange(SOURCE.size), used)

@@ -12,7 +12,7 @@ from flax import nnx
 
 from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import (
     PARAMETERS,
     SCHEMA,
@@ -92,8 +92,8 @@ def statics(grid):
 def emulator(target="regular", model=MODEL):
     """An emulator with random parameters."""
     grid = TARGETS[target]
-    geometry = Geometry(grid, statics(grid), SPEC)
-    return random_emulator(model, NORMALISER, geometry)
+    domain = TargetDomain(grid, statics(grid), SPEC)
+    return random_emulator(model, NORMALISER, domain)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_an_emulator_saved_again_is_the_same(tmp_path):
     load(tmp_path / "a").save(tmp_path / "b")
     assert (tmp_path / "a" / SCHEMA).read_bytes() == (tmp_path / "b" / SCHEMA).read_bytes()
     again = load(tmp_path / "b")
-    assert again.model == MODEL and again.normaliser == NORMALISER and again.geometry.spec == SPEC
+    assert again.model == MODEL and again.normaliser == NORMALISER and again.domain.spec == SPEC
     for name, value in emulator("rotated").params.items():
         np.testing.assert_array_equal(again.params[name], value)
 
@@ -165,7 +165,7 @@ def test_parameters_are_plain_arrays_that_no_pickle_can_replace(tmp_path):
 
 def sizes(target, source):
     """All numbers of nodes or edges that a graph has."""
-    graph = emulator(target).geometry.graph(source)
+    graph = emulator(target).domain.graph(source)
     nodes = {graph.source.size, graph.mesh.size, graph.target.size}
     return nodes | {graph.encode.size, graph.process.size, graph.decode.size}
 
@@ -508,10 +508,10 @@ def test_parameters_of_another_network_are_refused(coarse):
 
 def test_a_target_that_is_no_predictor_starts_from_its_base(coarse):
     normaliser = replace(NORMALISER, targets=("tasmax", "pr"), base=(290.0, 0.0))
-    geometry = emulator().geometry
-    network = new_network(MODEL, geometry, normaliser, seed=0)
+    domain = emulator().domain
+    network = new_network(MODEL, domain, normaliser, seed=0)
     params = named_values(nnx.state(network))
-    result = Emulator("base", MODEL, normaliser, geometry, params).downscale(coarse)
+    result = Emulator("base", MODEL, normaliser, domain, params).downscale(coarse)
     np.testing.assert_array_equal(result["tasmax"].values, np.float32(290.0))
     assert result["tasmax"].attrs["cell_methods"] == "time: maximum"
     assert jax.tree.all(jax.tree.map(lambda v: np.isfinite(v).all(), params))

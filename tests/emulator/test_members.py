@@ -11,9 +11,16 @@ import xarray as xr
 
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import SCHEMA, load
-from graphdown.emulator.ensemble_noise import LENGTH_KM, NOISE, Members, day_keys, normal, waves
+from graphdown.emulator.ensemble_noise import (
+    LENGTH_KM,
+    NOISE,
+    EnsembleNoise,
+    day_keys,
+    normal,
+    waves,
+)
 from graphdown.errors import GraphdownError
 from graphdown.evaluation import evaluate_ensemble
 from graphdown.model import ModelSpec
@@ -32,8 +39,8 @@ DAYS = 40  # more than are made at a time
 
 @cache
 def emulator(model=BOTH):
-    geometry = Geometry(TARGET, xr.Dataset(), GraphSpec(mesh_level=4, encode_radius_km=500.0))
-    return random_emulator(model, NORMALISER, geometry)
+    domain = TargetDomain(TARGET, xr.Dataset(), GraphSpec(mesh_level=4, encode_radius_km=500.0))
+    return random_emulator(model, NORMALISER, domain)
 
 
 def source(grid=SOURCE, days=DAYS):
@@ -136,7 +143,7 @@ def test_random_fields_are_normal_and_their_correlation_falls_off_with_distance(
     assert np.abs(correlation - np.exp(-distance / LENGTH_KM)).mean() < 0.08
     time = xr.DataArray(xr.date_range("2001-01-01", periods=300), dims="time")
     readout = Readout(("bernoulli-gamma",))
-    ranks = Members(3, 0, readout, TARGET).draw(0, time).ranks
+    ranks = EnsembleNoise(3, 0, readout, TARGET).draw(0, time).ranks
     assert ranks.shape == (300, TARGET.size, 1)
     assert scipy.stats.kstest(ranks[:, 7, 0], "uniform").pvalue > 0.01
     assert np.corrcoef(ranks[:, 0, 0], ranks[:, 1, 0])[0, 1] > 0.3

@@ -12,7 +12,7 @@ from graphdown.cli import main
 from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.reading.stations import read_stations
 from graphdown.emulator import emulator as emulator_module
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model import ModelSpec
@@ -44,8 +44,8 @@ def statics(grid):
 
 def emulator(model=MODEL, known=("orog", "sftlf")):
     """An emulator with random parameters."""
-    geometry = Geometry(TRAINED, statics(TRAINED)[list(known)], SPEC)
-    return random_emulator(model, NORMALISER, geometry)
+    domain = TargetDomain(TRAINED, statics(TRAINED)[list(known)], SPEC)
+    return random_emulator(model, NORMALISER, domain)
 
 
 def fields(bounds=(-14.0, 30.0, 24.0, 58.0)):
@@ -99,9 +99,9 @@ def test_onto_its_own_target_it_is_the_same(free):
 @pytest.mark.parametrize("grid", [FINER, ELSEWHERE], ids=["finer", "elsewhere"])
 def test_onto_another_grid_it_is_what_the_same_network_would_be_there(free, grid):
     there = statics(grid)
-    expected = replace(free, geometry=Geometry(grid, there, SPEC)).downscale(fields())
+    expected = replace(free, domain=TargetDomain(grid, there, SPEC)).downscale(fields())
     xr.testing.assert_identical(free.onto(there).downscale(fields()), expected)
-    xr.testing.assert_identical(free.onto(grid, there).geometry.statics, there)
+    xr.testing.assert_identical(free.onto(grid, there).domain.statics, there)
     assert expected["tas"].dims == ("time", *grid.dims)
 
 
@@ -117,21 +117,21 @@ def test_the_network_knows_no_longitude(free):
 
 def test_statics_of_another_grid_become_cell_means_or_are_interpolated(free):
     of_terrain, of_trained = statics(TERRAIN), statics(TRAINED)
-    from_finer = free.onto(FINER, of_terrain).geometry.statics
+    from_finer = free.onto(FINER, of_terrain).domain.statics
     from_coarser = free.onto(FINER, of_trained[["orog"]].merge(of_trained[["sftlf"]]))
     for name in ("orog", "sftlf"):
         means = conservative(TERRAIN, FINER).apply(TERRAIN.values(of_terrain[name]))
         np.testing.assert_allclose(FINER.values(from_finer[name]), means, rtol=1e-6)
         between = bilinear(TRAINED, FINER).apply(TRAINED.values(of_trained[name]))
         np.testing.assert_allclose(
-            FINER.values(from_coarser.geometry.statics[name]), between, rtol=1e-6
+            FINER.values(from_coarser.domain.statics[name]), between, rtol=1e-6
         )
 
 
 def test_what_the_target_has_itself_counts_before_the_statics(free):
     own = statics(FINER)[["orog"]] + 100.0
     own["orog"].attrs["units"] = "m"
-    placed = free.onto(own, statics(TERRAIN)).geometry.statics
+    placed = free.onto(own, statics(TERRAIN)).domain.statics
     np.testing.assert_allclose(placed["orog"], own["orog"])
     means = conservative(TERRAIN, FINER).apply(TERRAIN.values(statics(TERRAIN)["sftlf"]))
     np.testing.assert_allclose(FINER.values(placed["sftlf"]), means, rtol=1e-6)
@@ -148,16 +148,16 @@ def test_cells_as_stations_give_what_the_grid_gives(free):
 
 def test_a_station_has_its_own_height_in_the_terrain_around_it(free):
     ds, _ = stations(FINER)
-    place = free.onto(ds, statics(TERRAIN)).geometry
+    place = free.onto(ds, statics(TERRAIN)).domain
     higher = free.onto(
         ds.assign(orog=(ds["orog"] + 300.0).assign_attrs(units="m")), statics(TERRAIN)
     )
     names = list(place.static_names)
-    raised = higher.geometry.terrain.for_source(200.0, None) - place.terrain.for_source(200.0, None)
+    raised = higher.domain.terrain.for_source(200.0, None) - place.terrain.for_source(200.0, None)
     up = [n.startswith("height") for n in names]
     np.testing.assert_allclose(raised[:, up], 0.3, atol=1e-5)
     np.testing.assert_array_equal(raised[:, np.logical_not(up)], 0.0)
-    bare = free.onto(ds.drop_vars("orog"), statics(TERRAIN)).geometry
+    bare = free.onto(ds.drop_vars("orog"), statics(TERRAIN)).domain
     at = bilinear(TERRAIN, bare.target).apply(TERRAIN.values(statics(TERRAIN)["orog"]))
     np.testing.assert_allclose(bare.statics["orog"], at, rtol=1e-6)
 
@@ -165,19 +165,17 @@ def test_a_station_has_its_own_height_in_the_terrain_around_it(free):
 def test_one_station_far_from_any_terrain_point_takes_the_nearest(free):
     sparse = Grid.regular(6.0, 6.0, (-9.0, 33.0, 15.0, 57.0))
     one = xr.Dataset(coords={"lon": ("site", [3.0]), "lat": ("site", [45.0])})
-    geometry = free.onto(one, statics(sparse)).geometry
-    features = geometry.terrain.for_source(20.0, None)
-    assert features.shape == (1, len(geometry.static_names)) and np.isfinite(features).all()
-    nearest = sparse.values(statics(sparse)["sftlf"])[
-        np.argmax(sparse.xyz @ geometry.target.xyz[0])
-    ]
+    domain = free.onto(one, statics(sparse)).domain
+    features = domain.terrain.for_source(20.0, None)
+    assert features.shape == (1, len(domain.static_names)) and np.isfinite(features).all()
+    nearest = sparse.values(statics(sparse)["sftlf"])[np.argmax(sparse.xyz @ domain.target.xyz[0])]
     assert features[0, -1] == pytest.approx(nearest)
 
 
 def test_terrain_that_is_missing_over_the_sea_is_left_out(free):
     ds, _ = stations(TRAINED)
     west = TERRAIN.dataarray(TERRAIN.lon < -1.0)
-    place = free.onto(ds, statics(TERRAIN).where(~west)).geometry
+    place = free.onto(ds, statics(TERRAIN).where(~west)).domain
     assert place.ground.grid.size == int((~west).sum())
     assert np.isfinite(place.terrain.for_source(200.0, None)).all()
 
@@ -191,7 +189,7 @@ def test_stations_are_saved_loaded_and_written_as_time_series(free, tmp_path):
     assert again.sha256 == free.sha256 and made.attrs["featureType"] == "timeSeries"
     assert made["site"].attrs["cf_role"] == "timeseries_id"
     np.testing.assert_array_equal(made["site"], ds["name"])
-    moved = again.onto(statics(FINER)).geometry
+    moved = again.onto(statics(FINER)).domain
     assert moved.ground is None and moved.target.size == FINER.size
 
 
@@ -207,7 +205,7 @@ def test_stations_without_names_are_numbered(free):
 BOUND = {
     "target_embedding": {"target_embedding": 2},
     "target_regression": {"target_regression": 3},
-    "modes": {"modes": 5},
+    "eofs": {"eofs": 5},
 }
 
 
@@ -276,7 +274,7 @@ def test_a_source_that_does_not_cover_the_new_target_is_refused(free):
 
 def test_without_statics_in_training_a_list_of_points_is_enough():
     bare = emulator(known=()).onto(stations(TRAINED)[0])
-    assert bare.geometry.static_names == () and bare.geometry.ground is None
+    assert bare.domain.static_names == () and bare.domain.ground is None
     assert np.isfinite(bare.downscale(fields())["tas"]).all()
 
 

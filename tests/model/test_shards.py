@@ -8,7 +8,7 @@ from graphdown.model.edge_tables import stack
 from graphdown.model.shards import GRAPH, graph_specs, shard_graph, shard_sources, source_specs
 
 from ..invariants import case, laid_out
-from ..invariants import predicted as of_modes
+from ..invariants import predicted as eof_arrays
 from .conftest import SOURCE, TARGET, predicted, weather
 
 SHARDS = 3  # which does not divide the number of target nodes
@@ -39,10 +39,10 @@ def test_the_parts_of_the_target_make_the_whole(bound, listing):
 
 def test_modes_are_shared_too():
     network, source = case(6).network, weather(SOURCE.size)
-    graph = laid_out(case(6).geometry, SOURCE)
+    graph = laid_out(case(6).domain, SOURCE)
     sharded = shard_graph(graph, SHARDS)
-    made = whole([of_modes(network, source, part(sharded, k)) for k in range(SHARDS)])
-    np.testing.assert_allclose(made, of_modes(network, source, graph), atol=1e-4)
+    made = whole([eof_arrays(network, source, part(sharded, k)) for k in range(SHARDS)])
+    np.testing.assert_allclose(made, eof_arrays(network, source, graph), atol=1e-4)
 
 
 def test_the_parts_of_a_banks_sources_make_the_whole(listing):

@@ -21,7 +21,7 @@ from graphdown.cf import encoding
 from graphdown.cf.time_axis import time_axis
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load, named_values, new_network
 from graphdown.errors import GraphdownError
 from graphdown.model import ModelSpec
@@ -82,14 +82,14 @@ TARGETS = {
 
 
 def untrained(target):
-    geometry = Geometry(target, xr.Dataset(), SPEC)
-    network = new_network(MODEL, geometry, NORMALISER, seed=0)
-    return Emulator("tiny", MODEL, NORMALISER, geometry, named_values(nnx.split(network)[1]))
+    domain = TargetDomain(target, xr.Dataset(), SPEC)
+    network = new_network(MODEL, domain, NORMALISER, seed=0)
+    return Emulator("tiny", MODEL, NORMALISER, domain, named_values(nnx.split(network)[1]))
 
 
 def laid_out(target, source, value=1.0):
     """Return a constant as if it had been downscaled, without the cost of a network."""
-    emulator = Emulator("tiny", MODEL, NORMALISER, Geometry(target, xr.Dataset(), SPEC), {})
+    emulator = Emulator("tiny", MODEL, NORMALISER, TargetDomain(target, xr.Dataset(), SPEC), {})
     values = np.full((source.sizes["time"], target.size, 2), value, np.float32)
     return emulator.dataset(values, time_axis(source.time, source), source.attrs)
 
@@ -276,9 +276,9 @@ def test_a_saved_emulator_keeps_target_bounds_mask_and_hash(tmp_path):
     again = load(tmp_path)
     assert again.sha256 == emulator.sha256
     assert f'"sha256": "{emulator.sha256}"' in (tmp_path / "emulator/emulator.json").read_text()
-    xr.testing.assert_identical(again.geometry.target.coords, grid.coords)
-    np.testing.assert_array_equal(again.geometry.target.mask, grid.mask)
-    assert set(again.geometry.statics.data_vars) == set()
+    xr.testing.assert_identical(again.domain.target.coords, grid.coords)
+    np.testing.assert_array_equal(again.domain.target.mask, grid.mask)
+    assert set(again.domain.statics.data_vars) == set()
     assert laid_out(grid, coarse()).attrs["checkpoint_sha256"] != emulator.sha256
 
 

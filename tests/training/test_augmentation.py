@@ -36,7 +36,7 @@ NORMALISER = Normaliser(
     (4.0, 2.0, 5.0, 0.4),
     (0.0, 0.0),
     (1.0, 1.0),
-    may_lack=("ua850",),
+    optional_predictors=("ua850",),
 )
 MEAN, STD = (np.asarray(getattr(NORMALISER, n)[:3], np.float32) for n in ("mean", "std"))
 POSITIVE = np.asarray([False, True, False])
@@ -173,7 +173,7 @@ def lacking(grid):
 
 def gappy_trainer(**sources):
     data = make_data(**sources)
-    experiment = replace(make_experiment("unused", data), may_lack=("ua850",))
+    experiment = replace(make_experiment("unused", data), optional_predictors=("ua850",))
     return Trainer(experiment, data, Path("unused"))
 
 
@@ -195,7 +195,7 @@ def test_a_source_may_lack_a_variable_and_does_not_count_in_its_statistics(gappy
 
 def test_an_emulator_tells_a_missing_variable_from_its_mean(gappy):
     e, params = gappy.experiment, named_values(perturbed(gappy.params))
-    emulator = Emulator(e.name, e.model, gappy.normaliser, gappy.geometry, params)
+    emulator = Emulator(e.name, e.model, gappy.normaliser, gappy.domain, params)
     days = source(COARSE).isel(time=slice(0, 3))
     mean = xr.full_like(days["ua850"], gappy.normaliser.mean[2])
     made = [

@@ -1,4 +1,4 @@
-"""Training on random source grids: one compilation, the modes it fits, what it keeps of them."""
+"""Training on random source grids: one compilation, the EOFs it fits, what it keeps of them."""
 
 import dataclasses
 
@@ -16,11 +16,11 @@ from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_step
 from meshes import RandomGrids
 
-from ..estimates import by_modes
+from ..estimates import by_eofs
 from .conftest import FINE, make_data, make_experiment, orography, source, truth
 
 SPEC = RandomGrids(count=4, spacing=(1.0, 2.0))
-MODES = {"modes": 20, "target_embedding": 2}
+MODES = {"eofs": 20, "target_embedding": 2}
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +67,12 @@ def test_steps_on_other_grids_share_one_compilation(data, tmp_path):
 def test_an_untrained_network_is_the_estimate_by_the_modes(data, tmp_path):
     experiment = experiment_of(tmp_path / "run", data, learning_rate=1e-12, steps=1)
     emulator = train(experiment, data)
-    bank, modes = data.banks["RCMu"], emulator.geometry.modes
+    bank, eofs = data.banks["RCMu"], emulator.domain.eofs
     coarse, _ = data.pair(experiment, "RCMu", "test")
     grid = bank.grids[bank.held_out[0]]
     values = np.stack([grid.values(coarse[n]) for n in emulator.predictors], axis=-1)
     made = emulator.downscale(coarse)
-    expected = by_modes(modes, grid, FINE, values)
+    expected = by_eofs(eofs, grid, FINE, values)
     np.testing.assert_allclose(FINE.values(made["tas"]), expected[..., 0], atol=5e-3)
     wet = np.maximum(expected[..., 1], 0.0)
     np.testing.assert_allclose(FINE.values(made["pr"]), wet, atol=5e-3)
@@ -85,7 +85,7 @@ def test_an_emulator_with_modes_is_loaded_whole(data, tmp_path):
     coarse, _ = data.pair(experiment_of(tmp_path / "x", data), "RCMu", "test", 5)
     assert emulator.downscale(coarse).identical(again.downscale(coarse))
     assert again.sha256 == emulator.sha256
-    assert again.geometry.modes.patterns.shape == (20, FINE.size, 3)
+    assert again.domain.eofs.patterns.shape == (20, FINE.size, 3)
 
 
 @pytest.mark.slow
@@ -106,8 +106,8 @@ def test_a_run_on_random_grids_goes_on_as_if_it_had_not_stopped(data, tmp_path):
 
 def test_modes_need_one_source_with_grids(data, tmp_path):
     plain = make_data()
-    with pytest.raises(ExperimentError, match=r"'model.modes' needs exactly one training source"):
-        Trainer(make_experiment(tmp_path, plain, {"modes": 5}), plain, tmp_path)
+    with pytest.raises(ExperimentError, match=r"'model.eofs' needs exactly one training source"):
+        Trainer(make_experiment(tmp_path, plain, {"eofs": 5}), plain, tmp_path)
 
 
 def test_a_bank_is_stacked_once_for_each_grid(data, tmp_path):

@@ -32,7 +32,7 @@ def asked(archive, folder, samples="disk", model=None, sources="ab", **training)
     raw = experiment_to_dict(make_experiment(folder, make_data(), model, **training))
     raw["data"]["target"]["files"] = [str(archive / "fine.nc")]
     raw["data"]["sources"] = [{"name": n, "files": [str(archive / f"{n}.nc")]} for n in sources]
-    raw["training"]["samples"] = samples
+    raw["training"]["sample_storage"] = samples
     raw["periods"]["train"] = ["2001-01-01", "2001-02-28"]
     return parse_experiment(raw, "the test")
 

@@ -40,7 +40,7 @@ def trainer():
 def emulator_of(trainer):
     e = trainer.experiment
     params = named_values(perturbed(trainer.params))
-    return Emulator(e.name, e.model, trainer.normaliser, trainer.geometry, params)
+    return Emulator(e.name, e.model, trainer.normaliser, trainer.domain, params)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def tables(trainer, samples):
         values = part.source[:, : grid.size].astype(np.float64)
         four = np.stack([*np.moveaxis(values, -1, 0), np.log1p(values[..., 1])], axis=-1)
         x = (four - np.asarray(n.mean)) / np.asarray(n.std)
-        mesh = bilinear_to_points(grid, trainer.geometry.graph(grid).mesh.xyz)
+        mesh = bilinear_to_points(grid, trainer.domain.graph(grid).mesh.xyz)
         own = bilinear(grid, FINE)
         channels.append(np.stack([mesh.apply(x[..., c]) for c in range(4)], axis=-1))
         made = np.stack([own.apply(values[..., t]) for t in (0, 1)], axis=-1)

@@ -102,7 +102,7 @@ def untrained(experiment, data, move=0.0):
     """The emulator before the first step, or with its weights moved at random."""
     trainer = Trainer(experiment.by_steps, data, "unused")
     params = perturbed(trainer.params, move) if move else trainer.params
-    parts = experiment.name, experiment.model, trainer.normaliser, trainer.geometry
+    parts = experiment.name, experiment.model, trainer.normaliser, trainer.domain
     return Emulator(*parts, named_values(params), experiment.time)
 
 
@@ -151,7 +151,7 @@ def test_training_lowers_the_error_of_sub_steps(run, data):
 
 def test_a_stream_from_a_file_is_the_whole(run, file, data, tmp_path, monkeypatch):
     """Parts of a few steps, whose neighbours are in other parts."""
-    monkeypatch.setattr("graphdown.data.sample_store.PART_BYTES", 5 * 2 * 9 * 4 * 3)
+    monkeypatch.setattr("graphdown.data.streaming.PART_BYTES", 5 * 2 * 9 * 4 * 3)
     monkeypatch.setattr("graphdown.emulator.emulator.BATCH", 4)
     coarse, _ = data.pair(run[1], "own", "test")
     emulator = load(run[0])
@@ -207,7 +207,7 @@ def test_weights_keep_their_shapes_with_a_window_of_one(file, window):
 
 
 def test_days_on_disk_train_the_same_parameters(file, run, tmp_path):
-    experiment = make(file, tmp_path / "disk", samples="disk")
+    experiment = make(file, tmp_path / "disk", sample_storage="disk")
     train(experiment)
     one, other = load(run[0]), load(tmp_path / "disk")
     for name, value in one.params.items():
@@ -263,7 +263,7 @@ def test_coarse_files_of_other_steps_are_refused(run, data):
 
 @pytest.mark.slow
 def test_fine_tuning_goes_on_with_the_same_steps(run, file, data, tmp_path):
-    tuned = finetune_experiment(run[0], "own", tmp_path / "tuned", held_out=0.0)
+    tuned = finetune_experiment(run[0], "own", tmp_path / "tuned", validation_share=0.0)
     assert tuned.time == run[1].time
     train(replace(tuned, training=replace(tuned.training, steps=2, validate_every=2)), data)
     assert load(tmp_path / "tuned").time == run[1].time

@@ -16,7 +16,7 @@ import yaml
 from graphdown.errors import DataError, ExperimentError
 from graphdown.runtime.locks import locked
 from graphdown.transfer import parse_study, transfer
-from graphdown.transfer.scheduler import Work
+from graphdown.transfer.scheduler import StudyScheduler
 
 WORLD = {
     "name": "several",
@@ -83,7 +83,7 @@ def test_two_processes_find_what_one_does_and_say_what_they_do(tmp_path, capfd):
 def test_what_another_process_holds_is_left_to_it_and_taken_over_when_it_ends(
     tmp_path, capsys, monkeypatch
 ):
-    work = Work(study(tmp_path))
+    work = StudyScheduler(study(tmp_path))
     first = work.left[0]
     first.folder.parent.mkdir(parents=True)
     with ExitStack() as other:
@@ -104,14 +104,14 @@ def test_what_another_process_holds_is_left_to_it_and_taken_over_when_it_ends(
 def test_what_was_compiled_is_freed_after_each_run(tmp_path):
     double = jax.jit(lambda x: 2 * x)
     double(1.0)
-    work = Work(study(tmp_path))
+    work = StudyScheduler(study(tmp_path))
     assert double._cache_size() == 1
     work.do_next()
     assert double._cache_size() == 0
 
 
 def test_a_start_comes_before_what_goes_on_from_it(tmp_path):
-    work = Work(study(tmp_path, blocks=FEW, seeds=1))
+    work = StudyScheduler(study(tmp_path, blocks=FEW, seeds=1))
     start, tuned = work.left
     assert tuned.start.key == start.key
     start.folder.parent.mkdir(parents=True)

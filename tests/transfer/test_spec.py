@@ -6,7 +6,7 @@ import yaml
 from graphdown.errors import ExperimentError
 from graphdown.transfer import load_study, parse_study
 from graphdown.transfer.plan import Task, cells_of, scored_on, seeds_of
-from graphdown.transfer.study_run import Run
+from graphdown.transfer.study_run import StudyRun
 
 STUDY = {
     "name": "tiny",
@@ -83,7 +83,10 @@ def test_a_strategy_changes_the_experiment_key_by_key():
         ({"strategies__full__run": "runs/x"}, "only one of 'baseline', 'start' and 'run'"),
         ({"strategies__ridge__beside": {"A": ["C"]}}, "is for networks that learn from random"),
         ({"strategies__network__beside": {"A": ["Z"]}}, "'strategies.network.beside' names 'Z'"),
-        ({"strategies__full__finetune": {"moves": "heads"}}, "'strategies.full.finetune.moves' is"),
+        (
+            {"strategies__full__finetune": {"trainable": "heads"}},
+            "'strategies.full.finetune.trainable' is",
+        ),
         ({"strategies__full__set": {"training": {"step": 1}}}, "did you mean 'steps'"),
         (
             {"strategies__full__set": {"data": {"world": {"years": 9}}}},
@@ -163,7 +166,7 @@ def test_sources_beside_are_learned_from_by_the_strategy_and_what_starts_from_it
     tuned = next(c for c in cells if c.strategy == "full" and c.years)
     assert tuned.learned == ("A", "B", "D", "C")
     of_tuned, of_start = (
-        [s.name for s in Run(made, task, 0).experiment.data.sources]
+        [s.name for s in StudyRun(made, task, 0).experiment.data.sources]
         for task in (tuned.task, tuned.start)
     )
     assert (of_tuned, of_start) == (["D"], ["A", "B", "C"])

@@ -15,7 +15,7 @@ from graphdown.errors import ExperimentError
 from graphdown.training.parallel import DataParallel
 from graphdown.transfer import parse_study, transfer
 from graphdown.transfer.plan import Task
-from graphdown.transfer.study_run import Run, same_work
+from graphdown.transfer.study_run import StudyRun, same_work
 from meshes import Grid
 
 from ..browser import assert_opens, needs_browser
@@ -80,7 +80,7 @@ def study(folder, **changes):
 
 
 def test_settings_of_a_later_version_leave_a_stored_run_valid(tmp_path):
-    run = Run(study(tmp_path, **NETWORK), Task("full", ("a",), ("c",)), 0)
+    run = StudyRun(study(tmp_path, **NETWORK), Task("full", ("a",), ("c",)), 0)
     older = json.loads(run.definition)
     start = json.loads(older["start"])
     for own in (older, start):
@@ -162,7 +162,7 @@ def test_what_is_done_is_not_done_again_and_another_study_is_refused(
     outcome, data, capsys, monkeypatch
 ):
     before = outcome.scores
-    monkeypatch.setattr(Run, "_learned", None)
+    monkeypatch.setattr(StudyRun, "_learned", None)
     monkeypatch.setattr(WRITE_PAGE, lambda outcome: None)
     again = transfer(outcome.study)  # not even the data are needed
     pd.testing.assert_frame_equal(again.scores, before)

@@ -108,7 +108,7 @@ PARTS = {"window": [-1, 0, 1], "substeps": 4}
         (PARTS, {"targets": ["tas", "tasmax"]}, "'tasmax', an extreme of a day"),
         ({}, {"model": {"conserve_mean": True}}, "is about the sub-steps"),
         (PARTS, {"model": {"conserve_mean": True, "transforms": {"tas": "log1p"}}}, "not go with"),
-        ({"window": [0, 1]}, {"model": {"modes": 10}}, "'model.modes' knows single days only"),
+        ({"window": [0, 1]}, {"model": {"eofs": 10}}, "'model.eofs' knows single days only"),
         (
             {"step_hours": 6},
             {"data": {"world": {}, "sources": [{"name": "a", "view": "regular"}]}},
@@ -122,7 +122,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(time, changes, said):
 
 
 def test_an_experiment_by_steps_names_every_step():
-    by_steps = experiment(PARTS, may_lack=[]).by_steps
+    by_steps = experiment(PARTS, optional_predictors=[]).by_steps
     assert by_steps.predictors == ("tas", "tas@-1", "tas@+1") and len(by_steps.targets) == 5
     assert by_steps.by_steps == by_steps
     plain = experiment({})

@@ -13,9 +13,9 @@ from graphdown.baselines.base import Baseline
 from graphdown.baselines.gridded_fields import predictor_names, read_field
 from graphdown.baselines.networks.box_maps import MapReader, Maps
 from graphdown.baselines.networks.fit import (
+    BoxSamples,
     Loss,
     NetworkTraining,
-    Samples,
     run_network,
     train_network,
 )
@@ -25,7 +25,7 @@ from meshes import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class FitTask:
     """What one network learns to predict.
 
     Attributes:
@@ -117,8 +117,8 @@ class NetworkBaseline(Baseline):
             network = train_network(
                 task.network,
                 task.loss,
-                [Samples(i, task.scaled(t)) for i, t in zip(inputs, truths, strict=True)],
-                [Samples(i, task.scaled(t)) for i, t in zip(checks, later, strict=True)],
+                [BoxSamples(i, task.scaled(t)) for i, t in zip(inputs, truths, strict=True)],
+                [BoxSamples(i, task.scaled(t)) for i, t in zip(checks, later, strict=True)],
                 self._training,
                 self._seed,
             )
@@ -146,7 +146,7 @@ class NetworkBaseline(Baseline):
         """Return what turns maps into inputs."""
 
     @abstractmethod
-    def _task(self, lesson: Lesson) -> Task:
+    def _task(self, lesson: Lesson) -> FitTask:
         """Return the untrained network of a target variable, and how its values are scaled."""
 
 

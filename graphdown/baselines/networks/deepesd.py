@@ -8,7 +8,12 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
+from graphdown.baselines.networks.baseline import (
+    FitTask,
+    Lesson,
+    NetworkBaseline,
+    median_spacing_km,
+)
 from graphdown.baselines.networks.box import box_around
 from graphdown.baselines.networks.box_maps import Maps
 from graphdown.baselines.networks.fit import NetworkTraining, masked_mean, squared_error
@@ -95,7 +100,7 @@ class DeepESD(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
         return ByPoint.of(sources)
 
-    def _task(self, lesson: Lesson) -> Task:
+    def _task(self, lesson: Lesson) -> FitTask:
         rain = lesson.name == "pr"
         network = DeepESDNetwork(
             lesson.example.maps.shape[1:3],
@@ -106,11 +111,11 @@ class DeepESD(NetworkBaseline):
         )
         if rain:
             return RainTask(network, likelihood)
-        return Task(network, squared_error, *spread_over_time(lesson.truths))
+        return FitTask(network, squared_error, *spread_over_time(lesson.truths))
 
 
 @dataclass(frozen=True, eq=False)
-class RainTask(Task):
+class RainTask(FitTask):
     """Precipitation by the parameters of its distribution."""
 
     def values(self, outputs: np.ndarray) -> np.ndarray:

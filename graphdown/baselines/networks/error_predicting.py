@@ -9,7 +9,7 @@ import xarray as xr
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task
+from graphdown.baselines.networks.baseline import FitTask, Lesson, NetworkBaseline
 from graphdown.baselines.networks.blocks import halved
 from graphdown.baselines.networks.box_maps import Maps
 from graphdown.baselines.networks.fit import Loss, NetworkTraining, masked_mean
@@ -137,7 +137,7 @@ class ErrorPredictingCNN(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> ByVariable:
         return ByVariable.of(sources)
 
-    def _task(self, lesson: Lesson) -> Task:
+    def _task(self, lesson: Lesson) -> FitTask:
         if lesson.name not in lesson.predictors:
             raise ValueError(
                 f"The baseline {self.name!r} corrects the interpolated variable itself, but the "
@@ -154,7 +154,7 @@ class ErrorPredictingCNN(NetworkBaseline):
             rngs=nnx.Rngs(self._seed),
         )
         mean, inverse = (float(part[index]) for part in lesson.standardise.maps)
-        return Task(
+        return FitTask(
             network,
             difference_loss(two_dimensional(self.target.grid, self.name)),
             mean,

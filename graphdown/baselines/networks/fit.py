@@ -37,7 +37,7 @@ class NetworkTraining:
     patience: int = 8
 
 
-class Samples(NamedTuple):
+class BoxSamples(NamedTuple):
     """The days of one source: inputs, and the truth [T, N], NaN where missing."""
 
     inputs: Inputs
@@ -50,8 +50,8 @@ Loss = Callable[[Any, Any], Array]
 def train_network(
     network: nnx.Module,
     loss: Loss,
-    sources: Sequence[Samples],
-    validation: Sequence[Samples],
+    sources: Sequence[BoxSamples],
+    validation: Sequence[BoxSamples],
     training: NetworkTraining,
     seed: int,
 ) -> nnx.Module:
@@ -102,7 +102,7 @@ def make_optimiser(training: NetworkTraining) -> optax.GradientTransformation:
 # Compiled once for all networks of one structure: those of other variables, sources and seeds.
 @partial(jax.jit, static_argnames=("graphdef", "loss", "training"))
 def step(
-    state: Any, batch: Samples, graphdef: nnx.GraphDef, loss: Loss, training: NetworkTraining
+    state: Any, batch: BoxSamples, graphdef: nnx.GraphDef, loss: Loss, training: NetworkTraining
 ) -> Any:
     """Return the weights, the rest and the moments after one step."""
     params, rest, moments = state
@@ -118,7 +118,7 @@ def step(
 
 
 @partial(jax.jit, static_argnames=("graphdef", "loss"))
-def judge(state: Any, batch: Samples, graphdef: nnx.GraphDef, loss: Loss) -> Array:
+def judge(state: Any, batch: BoxSamples, graphdef: nnx.GraphDef, loss: Loss) -> Array:
     """Return the loss of weights and rest on validation days."""
     network = nnx.merge(graphdef, *state)
     network.eval()
@@ -163,21 +163,21 @@ def squared_error(outputs: Array, truth: Array) -> Array:
 
 
 def _random_batches(
-    sources: Sequence[Samples], training: NetworkTraining, seed: int
-) -> Iterator[Samples]:
+    sources: Sequence[BoxSamples], training: NetworkTraining, seed: int
+) -> Iterator[BoxSamples]:
     """Yield a batch for each step, its days drawn without repetition from one source."""
     random = np.random.default_rng(seed)
     for _ in range(training.steps):
         inputs, truth = sources[int(random.integers(len(sources)))]
         days = np.sort(random.permutation(len(truth))[: training.batch_size])
-        yield Samples(Inputs(*(part[days] for part in inputs)), truth[days])
+        yield BoxSamples(Inputs(*(part[days] for part in inputs)), truth[days])
 
 
-def _batches(sources: Sequence[Samples], days_each: int) -> Iterator[Samples]:
+def _batches(sources: Sequence[BoxSamples], days_each: int) -> Iterator[BoxSamples]:
     """Yield evenly spread days of each source, AT_ONCE at a time."""
     for inputs, truth in sources:
         count = min(days_each, len(truth))
         days = np.linspace(0, len(truth) - 1, count).round().astype(int)
         for begin in range(0, count, AT_ONCE):
             part = days[begin : begin + AT_ONCE]
-            yield Samples(Inputs(*(values[part] for values in inputs)), truth[part])
+            yield BoxSamples(Inputs(*(values[part] for values in inputs)), truth[part])

@@ -7,7 +7,12 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from graphdown.baselines.networks.baseline import Lesson, NetworkBaseline, Task, median_spacing_km
+from graphdown.baselines.networks.baseline import (
+    FitTask,
+    Lesson,
+    NetworkBaseline,
+    median_spacing_km,
+)
 from graphdown.baselines.networks.blocks import DoubleConvolution, Expansion, batch_norm, halved
 from graphdown.baselines.networks.box import Box, centred, extent_of, frame_of
 from graphdown.baselines.networks.box_maps import Maps
@@ -157,7 +162,7 @@ class UNet(NetworkBaseline):
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
         return ByDay.of(sources)
 
-    def _task(self, lesson: Lesson) -> Task:
+    def _task(self, lesson: Lesson) -> FitTask:
         network = UNetNetwork(
             lesson.example.maps.shape[1],
             two_dimensional(self.target.grid, self.name),
@@ -167,7 +172,7 @@ class UNet(NetworkBaseline):
             self._skip_from,
             rngs=nnx.Rngs(self._seed),
         )
-        return Task(network, squared_error, *spread_over_time(lesson.truths))
+        return FitTask(network, squared_error, *spread_over_time(lesson.truths))
 
 
 def lattice_size(target_shape: tuple[int, int]) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
-from graphdown.data.reading.units import Conversion, limits, meant_units
+from graphdown.data.reading.units import Conversion, meant_units
+from graphdown.variables.catalogue import limits
 
 HUGE = 1e15
 _NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)

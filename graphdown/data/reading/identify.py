@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
-from graphdown.data.reading.units import CANONICAL, pascals, split_level
+from graphdown.data.reading.units import pascals
+from graphdown.variables.catalogue import CANONICAL, split_level
 
 ALIASES = {
     "tas": ("t2m", "2t", "T2", "tg", "T_2M", "air2m", "air"),

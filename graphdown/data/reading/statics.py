@@ -11,11 +11,12 @@ from graphdown.data.reading.fields import STATIC, Request, horizontal_grid, read
 from graphdown.data.reading.files import open_pieces
 from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset
 from graphdown.data.reading.rules import Notes, log_notes, refuse
-from graphdown.data.reading.stations import are_stations, read_stations, with_station_names
+from graphdown.data.reading.stations import read_stations, with_station_names
 from graphdown.data.terrain import Ground
 from graphdown.errors import GraphdownError
 from meshes import Grid, bilinear, conservative
 from meshes.graphs.coverage import covers
+from meshes.grids.station_lists import are_stations
 
 TARGET = "the target"
 STATICS = "the statics"

@@ -6,10 +6,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
-from meshes import Grid
-from meshes.grids.cf import find_horizontal
-from meshes.grids.conventions import bounds_label
 from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.station_lists import ROLE
 
 STATION = "station"
 COLUMNS = {
@@ -19,7 +17,6 @@ COLUMNS = {
     "orog": ("orog", "altitude", "elevation", "height"),
     "sftlf": ("sftlf",),
 }
-ROLE = {"cf_role": "timeseries_id"}
 ATTRS = {
     "lon": LON_ATTRS,
     "lat": LAT_ATTRS,
@@ -96,9 +93,3 @@ def with_station_names(ds: xr.Dataset) -> xr.Dataset:
             labels = np.char.decode(labels, "utf-8")
         return ds.drop_vars([name]).assign_coords({dim: (dim, labels, variable.attrs)})
     return ds
-
-
-def are_stations(grid: Grid) -> bool:
-    """Tell whether a grid is a list of points whose cells nothing describes."""
-    names = find_horizontal(grid.coords).names
-    return len(grid.shape) == 1 and not any(bounds_label(grid.coords[n].variable) for n in names)

@@ -8,7 +8,7 @@ from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure, measure
 from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
 from graphdown.reports import html
-from graphdown.reports.html import Cell
+from graphdown.reports.html import TableCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
     values = {key: column(scores, *key) for key in columns}
     best = {key: best_methods(values[key], key[1]) for key in columns}
     rows = [
-        (method, [Cell(format_value(values[k][method]), method in best[k]) for k in columns])
+        (method, [TableCell(format_value(values[k][method]), method in best[k]) for k in columns])
         for method in map(str, scores["method"].unique())
     ]
     explained = [

@@ -15,7 +15,7 @@ from graphdown.config.experiment import (
     load_experiment,
     parse_experiment,
 )
-from graphdown.emulator.domain import Geometry
+from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.training.finetuning.replay import with_replayed
@@ -60,8 +60,8 @@ def finetune_experiment(
     raw["name"] = f"{emulator.name}, fine-tuned"
     raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
     raw["model"] = dataclasses.asdict(emulator.model)
-    raw["graph"] = dataclasses.asdict(emulator.geometry.spec)
-    raw["may_lack"] = list(emulator.may_lack)
+    raw["graph"] = dataclasses.asdict(emulator.domain.spec)
+    raw["optional_predictors"] = list(emulator.optional_predictors)
     raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = emulator.normaliser.standardise
     raw["standardised_variables"] = emulator.normaliser.standardised
@@ -109,9 +109,9 @@ def _gentle(spec: TrainingSpec) -> TrainingSpec:
 def _beside(run: Path, base: Experiment, options: dict[str, Any]) -> str:
     replayed = options.get("replayed", ())
     names = "-".join(s.name for s in base.data.sources if s.name not in replayed)
-    years, moves = options.get("years"), options.get("moves", "all")
+    years, trainable = options.get("years"), options.get("trainable", "all")
     length = "" if years is None else f"-{years}years"
-    return f"{run}-{names}{length}-{moves}{'-replay' if replayed else ''}"
+    return f"{run}-{names}{length}-{trainable}{'-replay' if replayed else ''}"
 
 
 def with_hash(experiment: Experiment) -> Experiment:
@@ -143,8 +143,11 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "predictors": (experiment.by_steps.predictors, emulator.normaliser.predictors),
         "targets": (experiment.by_steps.targets, emulator.normaliser.targets),
         "model": (experiment.model, emulator.model),
-        "graph": (experiment.graph, emulator.geometry.spec),
-        "may_lack": (experiment.by_steps.may_lack, emulator.normaliser.may_lack),
+        "graph": (experiment.graph, emulator.domain.spec),
+        "optional_predictors": (
+            experiment.by_steps.optional_predictors,
+            emulator.normaliser.optional_predictors,
+        ),
         "standardise": ((experiment.standardise,), (emulator.normaliser.standardise,)),
         "standardised_variables": (
             experiment.standardised_variables,
@@ -155,10 +158,10 @@ def pretrained(experiment: Experiment) -> Emulator | None:
     return emulator
 
 
-def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:
+def domain_for(emulator: Emulator, own: TargetDomain) -> TargetDomain:
     """Return the geometry with which an emulator is fine-tuned to a target.
 
-    On its own target grid it keeps its static fields and modes.
+    On its own target grid it keeps its static fields and EOFs.
 
     Args:
         emulator: the one to start from.
@@ -167,19 +170,19 @@ def geometry_for(emulator: Emulator, own: Geometry) -> Geometry:
     Raises:
         ExperimentError: the emulator belongs to another target grid, or knows other static fields.
     """
-    if _same_points(emulator.geometry.target, own.target):
-        return emulator.geometry
+    if _same_points(emulator.domain.target, own.target):
+        return emulator.domain
     if emulator.model.binding:
         raise ExperimentError(
             f"The network to fine-tune is bound to its target grid of "
-            f"{emulator.geometry.target.size} points, and the data have another one of "
+            f"{emulator.domain.target.size} points, and the data have another one of "
             f"{own.target.size}; take the same target, or a network whose 'model.target_embedding',"
-            " 'model.target_regression' and 'model.modes' are 0."
+            " 'model.target_regression' and 'model.eofs' are 0."
         )
-    if emulator.geometry.static_names != own.static_names:
+    if emulator.domain.static_names != own.static_names:
         raise ExperimentError(
             "The network to fine-tune knows of its target "
-            f"{', '.join(emulator.geometry.static_names) or 'nothing'}, the data "
+            f"{', '.join(emulator.domain.static_names) or 'nothing'}, the data "
             f"{', '.join(own.static_names) or 'nothing'}; give the target the same static fields."
         )
     return own

@@ -142,7 +142,7 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
     known = found.normaliser
     pairs = {
         "predictors": (experiment.predictors, known.predictors),
-        "may_lack": (experiment.may_lack, known.may_lack),
+        "optional_predictors": (experiment.optional_predictors, known.optional_predictors),
         "standardise": (experiment.standardise, known.standardise),
         "standardised_variables": (experiment.standardised_variables, known.standardised),
         **{f"model.{k}": (getattr(experiment.model, k), getattr(found.model, k)) for k in MODEL},

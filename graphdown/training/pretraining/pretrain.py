@@ -26,7 +26,12 @@ from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.emulator import EDGE_FEATURES, pad_nodes
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling
-from graphdown.model.arrays import Interpolation, graph_arrays, with_hidden, with_spacing_offset
+from graphdown.model.arrays import (
+    InterpolationTable,
+    graph_arrays,
+    with_hidden,
+    with_spacing_offset,
+)
 from graphdown.model.edge_tables import bucket
 from graphdown.model.predict import standardise
 from graphdown.runtime.distributed import first_before_others
@@ -39,7 +44,7 @@ from graphdown.training.pretraining.masking import visible_nodes
 from graphdown.training.run.folder import check_run, open_run, put
 from graphdown.training.run.input_checksums import checksum, dates_of
 from graphdown.training.run.lock import held
-from graphdown.training.run.loop import Run
+from graphdown.training.run.loop import TrainingLoop
 from graphdown.training.samples import dates, draw
 from graphdown.training.step import make_descent, make_optimiser
 from graphdown.variables.forcings import FORCINGS, forcings
@@ -138,10 +143,10 @@ class HiddenConstants(NamedTuple):
     scales: Scaling
     area: Array
     warmed: Array
-    smoother: Interpolation | None = None
+    smoother: InterpolationTable | None = None
 
 
-class Pretrainer(Run):
+class Pretrainer(TrainingLoop):
     """A pretraining: fields, network, state and folder."""
 
     result = FOLDER
@@ -158,7 +163,7 @@ class Pretrainer(Run):
         fitted = _statistics([own.train for own in self.fields], experiment.predictors)
         self.normaliser = replace(
             fitted.standardising_to(reference, experiment.standardised_variables),
-            may_lack=experiment.may_lack,
+            optional_predictors=experiment.optional_predictors,
         )
         shape = NetworkShape(
             self.normaliser.channels,
@@ -168,7 +173,7 @@ class Pretrainer(Run):
             *EDGE_FEATURES,
             target_nodes=0,
         )
-        free = replace(experiment.model, target_embedding=0, target_regression=0, modes=0)
+        free = replace(experiment.model, target_embedding=0, target_regression=0, eofs=0)
         free = replace(free, heads={}, transforms={}, noise=0)
         network = Downscaler(free, shape, rngs=nnx.Rngs(experiment.seed))
         self.graphdef, self.params = nnx.split(network)

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """Where a run stands beside its arrays.
 
     Attributes:
@@ -83,7 +83,7 @@ class Checkpoints:
         """Return the steps of the checkpoints, oldest first."""
         return sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdecimal())
 
-    def save(self, state: State, progress: Progress) -> None:
+    def save(self, state: State, progress: RunProgress) -> None:
         """Write the state and the progress as the checkpoint of progress.step.
 
         Older ones go once this one has been read back.
@@ -115,13 +115,15 @@ class Checkpoints:
                 if step != progress.best_step:
                     shutil.rmtree(self._folder / str(step))
 
-    def _describe(self, path: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
+    def _describe(
+        self, path: Path, arrays: Mapping[str, np.ndarray], progress: RunProgress
+    ) -> None:
         plain = _plain(progress)
         described = {"format": FORMAT, **plain, "sha256": checkpoint_sha256(arrays, plain)}
         text = json.dumps({**described, FILES: _hashes(path)}, indent=1)
         (path / PROGRESS).write_text(text, encoding="utf-8")
 
-    def restore(self, template: State, first: int = 0) -> tuple[State, Progress] | None:
+    def restore(self, template: State, first: int = 0) -> tuple[State, RunProgress] | None:
         """Return the newest state and progress that can be read, None if there is no checkpoint.
 
         Damaged checkpoints are put aside, which is logged. Before a run's first checkpoint is its
@@ -137,7 +139,7 @@ class Checkpoints:
             stop.heed()
         return restored
 
-    def _restore(self, template: State, first: int) -> tuple[State, Progress] | None:
+    def _restore(self, template: State, first: int) -> tuple[State, RunProgress] | None:
         steps, restored = self.steps(), None
         damaged: dict[int, str] = {}
         for step in reversed(steps):
@@ -170,7 +172,7 @@ class Checkpoints:
         """End orbax's threads."""
         self._orbax.close()
 
-    def _state(self, step: int, template: State) -> tuple[State, Progress]:
+    def _state(self, step: int, template: State) -> tuple[State, RunProgress]:
         wanted = {k: np.asarray(v) for k, v in named_values(template._asdict()).items()}
         try:
             values, progress = self._read(self._folder / str(step), step, wanted)
@@ -185,7 +187,7 @@ class Checkpoints:
 
     def _read(
         self, path: Path, step: int, wanted: Mapping[str, np.ndarray]
-    ) -> tuple[dict[str, Any], Progress]:
+    ) -> tuple[dict[str, Any], RunProgress]:
         """Return arrays and progress as written; a `ValueError` or the like if they are not.
 
         Nothing is allocated for arrays that are not of the wanted shapes.
@@ -258,17 +260,17 @@ def _hashes(path: Path) -> dict[str, str]:
     }
 
 
-def _plain(progress: Progress) -> dict[str, Any]:
+def _plain(progress: RunProgress) -> dict[str, Any]:
     """Return the progress as JSON has it, which knows no infinity and no NaN."""
     losses = [v if np.isfinite(v) else None for v in progress.losses]
     best = progress.best if np.isfinite(progress.best) else None
     return {**dataclasses.asdict(progress), "best": best, "losses": losses}
 
 
-def _progress(saved: Mapping[str, Any]) -> Progress:
+def _progress(saved: Mapping[str, Any]) -> RunProgress:
     """Return the progress that `_plain` was given; a `ValueError` if it is none."""
     from pydantic import TypeAdapter
 
     best = float("inf") if saved["best"] is None else saved["best"]
     losses = [float("nan") if v is None else v for v in saved.get("losses", ())]
-    return TypeAdapter(Progress).validate_python({**saved, "best": best, "losses": losses})
+    return TypeAdapter(RunProgress).validate_python({**saved, "best": best, "losses": losses})

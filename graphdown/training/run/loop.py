@@ -24,7 +24,7 @@ from graphdown.runtime.distributed import agreed, is_first, wait_for_all
 from graphdown.runtime.prefetch import prefetched
 from graphdown.runtime.signals import Interrupted, deferred_stop
 from graphdown.training.parallel import DataParallel, Specs, Step
-from graphdown.training.run.checkpoint import Checkpoints, Progress
+from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.run.input_checksums import Seen, check_seen
 from graphdown.training.run.loss_log import LossLog
 from graphdown.training.run.metrics import MetricsLog, read_rows
@@ -36,7 +36,7 @@ REPORT = "stopped.json"
 log = logging.getLogger(__name__)
 
 
-class Run(ABC):
+class TrainingLoop(ABC):
     """What has parameters that steps move, and scores by which the best of them are kept.
 
     Attributes:
@@ -108,7 +108,7 @@ class Run(ABC):
         """
         check_seen(self.folder, self.seen)
         checkpoints = Checkpoints(self.folder / "checkpoints")
-        state, progress = initial_state(self.params, self.optimiser), Progress()
+        state, progress = initial_state(self.params, self.optimiser), RunProgress()
         try:
             restored = checkpoints.restore(state, self.experiment.training.validate_every)
             if restored is not None:
@@ -120,7 +120,7 @@ class Run(ABC):
         finally:
             checkpoints.close()
 
-    def _finished(self, progress: Progress) -> bool:
+    def _finished(self, progress: RunProgress) -> bool:
         spec = self.experiment.training
         return progress.step >= spec.steps or 0 < spec.patience <= progress.stale
 
@@ -144,7 +144,7 @@ class Run(ABC):
             self._keep(best.ema)
         wait_for_all("mended")
 
-    def _loop(self, state: State, progress: Progress, checkpoints: Checkpoints) -> None:
+    def _loop(self, state: State, progress: RunProgress, checkpoints: Checkpoints) -> None:
         spec = self.experiment.training
         parts = spec.backend, spec.devices, spec.target_shards, self.specs
         mapped = DataParallel(self._step(), *parts)
@@ -219,7 +219,7 @@ class Run(ABC):
             stop.heed()
 
     def _give_up(
-        self, step: int, state: State, progress: Progress, checkpoints: Checkpoints
+        self, step: int, state: State, progress: RunProgress, checkpoints: Checkpoints
     ) -> NoReturn:
         """Stop after too many skipped steps, with the last good state and a report.
 
@@ -253,11 +253,11 @@ class Run(ABC):
     def _validate(
         self,
         state: State,
-        progress: Progress,
+        progress: RunProgress,
         losses: LossLog | None,
         metrics_log: MetricsLog | None,
         bar: tqdm,
-    ) -> tuple[Progress, bool]:
+    ) -> tuple[RunProgress, bool]:
         """Score the averaged weights; keep them if they are the best so far.
 
         There are no losses before the first step, and no log in a process that does not write.

@@ -10,7 +10,7 @@ from graphdown.evaluation.report.score_tables import definitions
 from graphdown.evaluation.table import format_value
 from graphdown.reports import html
 from graphdown.reports.charts import method_colours
-from graphdown.reports.html import Cell, Picture
+from graphdown.reports.html import Picture, TableCell
 from graphdown.transfer.findings import findings, verdicts
 from graphdown.transfer.plan import years_text
 from graphdown.transfer.report.charts import curve_chart, heat_map, interval_chart
@@ -210,7 +210,7 @@ def wide_table(
         own = of_measure(table, variable, measure).set_index("label").reindex(names)
         lowest = own[value].min() if best else None
         columns.append(
-            [Cell(interval_text(v, *e), v == lowest) for v, e in _rows_of(own, value, ends)]
+            [TableCell(interval_text(v, *e), v == lowest) for v, e in _rows_of(own, value, ends)]
         )
     heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
     rows = [(name, [column[n] for column in columns]) for n, name in enumerate(names)]
@@ -259,14 +259,14 @@ def _adaptation(outcome: "Outcome", title: str) -> str:
         return ""
     panels = panels_of(own)
     names = list(dict.fromkeys(zip(own["strategy"], own["years"], strict=True)))
-    rows: dict[tuple[str, float], list[Cell]] = {name: [] for name in names}
+    rows: dict[tuple[str, float], list[TableCell]] = {name: [] for name in names}
     for variable, measure, _ in panels:
         table = of_measure(own, variable, measure).set_index(["strategy", "years"])
         for name in names:
             row = table.loc[name]
             share, lost = row["closed"], row["forgetting_percent"]
             closed = f"{100 * share:.0f} %" if np.isfinite(share) else "no gap"
-            rows[name].append(Cell(f"{closed}, {lost:+.1f} %"))
+            rows[name].append(TableCell(f"{closed}, {lost:+.1f} %"))
     sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
     heads = [(label, MEASURES[measure].definition) for _, measure, label in panels]
     body = [
@@ -308,7 +308,7 @@ def _strategies(outcome: "Outcome") -> str:
         parts += [f"Baseline {own.baseline}."] if own.baseline else []
         parts += [f"Goes on from {own.start or own.run}."] if own.start or own.run else []
         if own.start or own.run:
-            parts.append(f"Moves {own.finetune.moves}.")
+            parts.append(f"Moves {own.finetune.trainable}.")
         parts += [f"{key}: {value}." for key, value in own.set.items()]
         texts[name] = " ".join(parts) or "The experiment as it is."
     return html.explained(texts)

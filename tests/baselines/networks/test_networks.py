@@ -18,7 +18,7 @@ from graphdown.baselines import (
 from graphdown.baselines.networks.box import box_around
 from graphdown.baselines.networks.box_maps import MapReader, Maps
 from graphdown.baselines.networks.error_predicting import difference_loss
-from graphdown.baselines.networks.fit import Samples, run_network, squared_error, train_network
+from graphdown.baselines.networks.fit import BoxSamples, run_network, squared_error, train_network
 from graphdown.baselines.networks.inputs import ByDay, ByPoint, Inputs
 from graphdown.baselines.networks.unet import UNetNetwork, interpolation, lattice_size
 from graphdown.model.distributions import expectation, negative_log_likelihood
@@ -182,7 +182,10 @@ def test_the_weights_of_the_best_validation_are_kept():
         def __call__(self, maps, vector):
             return self.linear(maps[:, 0])
 
-    learned, judged = Samples(inputs, truth), Samples(inputs, -truth)  # every step makes it worse
+    learned, judged = (
+        BoxSamples(inputs, truth),
+        BoxSamples(inputs, -truth),
+    )  # every step makes it worse
     training = NetworkTraining(100, 32, 3e-2, validate_every=10, patience=3)
     kept = train_network(Line(), squared_error, [learned], [judged], training, 0)
     trained = train_network(Line(), squared_error, [learned], [learned], training, 0)
@@ -191,12 +194,12 @@ def test_the_weights_of_the_best_validation_are_kept():
         return float(np.mean((run_network(network, inputs)[..., 0] - truth) ** 2))
 
     assert error(trained) < 0.05 < error(kept)
-    bad = Samples(Inputs(inputs.maps * np.nan, inputs.vector), truth)
+    bad = BoxSamples(Inputs(inputs.maps * np.nan, inputs.vector), truth)
     with pytest.raises(ValueError, match="not finite; lower the learning rate"):
         train_network(Line(), squared_error, [bad], [bad], training, 0)
     with pytest.raises(ValueError, match="No validation day has a value"):
         train_network(
-            Line(), squared_error, [learned], [Samples(inputs, truth * np.nan)], training, 0
+            Line(), squared_error, [learned], [BoxSamples(inputs, truth * np.nan)], training, 0
         )
 
 

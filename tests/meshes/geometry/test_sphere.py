@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-
-from meshes.geometry import sphere
+from meshes.domain import sphere
 
 
 def random_xyz(n, seed=0):

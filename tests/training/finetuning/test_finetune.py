@@ -19,7 +19,7 @@ from graphdown.training.finetuning.replay import replay_turns, validation_weight
 from graphdown.training.parallel import DataParallel
 from graphdown.training.periods import held_out_of, learned_from, with_last_years
 from graphdown.training.step import initial_state, make_optimiser, make_step
-from graphdown.training.trainable import Moves, stages_from_target
+from graphdown.training.trainable import Trainable, stages_from_target
 
 from ..conftest import (
     COARSE,
@@ -82,24 +82,24 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("moves", CASES)
-def test_what_is_to_move_is_chosen_by_name(moves, trainer):
+@pytest.mark.parametrize("trainable", CASES)
+def test_what_is_to_move_is_chosen_by_name(trainable, trainer):
     names = set(named_values(trainer.params))
-    expected = {name for name in names if CASES[moves](name)}
+    expected = {name for name in names if CASES[trainable](name)}
     assert 0 < len(expected) < len(names)
-    assert set(moves_of(trainer.params, moves=moves).start(0)) == expected
+    assert set(moves_of(trainer.params, trainable=trainable).start(0)) == expected
 
 
 @pytest.mark.parametrize(
-    "moves", ["head", *(pytest.param(m, marks=pytest.mark.slow) for m in [*CASES][1:])]
+    "trainable", ["head", *(pytest.param(m, marks=pytest.mark.slow) for m in [*CASES][1:])]
 )
-def test_what_is_to_move_moves_and_all_else_keeps_its_bits(moves, run, other, tmp_path):
-    expected = {name for name in load(run).params if CASES[moves](name)}
-    assert moved_by(tmp_path / "tuned", run, other, moves=moves, rank=2) == expected
+def test_what_is_to_move_moves_and_all_else_keeps_its_bits(trainable, run, other, tmp_path):
+    expected = {name for name in load(run).params if CASES[trainable](name)}
+    assert moved_by(tmp_path / "tuned", run, other, trainable=trainable, rank=2) == expected
 
 
 def test_a_run_says_where_it_began_and_improves_from_there(run, other, tmp_path):
-    experiment = experiment_on(tmp_path / "tuned", run, other, moves="adapters", pull=0.01)
+    experiment = experiment_on(tmp_path / "tuned", run, other, trainable="adapters", l2_sp=0.01)
     train(experiment, other)
     table = pd.read_csv(tmp_path / "tuned" / "metrics.csv")
     assert list(table["step"]) == [0, 6, 12, 18]
@@ -111,7 +111,7 @@ def test_a_run_says_where_it_began_and_improves_from_there(run, other, tmp_path)
 
 @pytest.mark.slow
 def test_weights_that_were_best_before_the_first_step_are_kept(run, data, tmp_path):
-    experiment = experiment_on(tmp_path / "tuned", run, data, moves="head")
+    experiment = experiment_on(tmp_path / "tuned", run, data, trainable="head")
     wild = replace(experiment, training=replace(experiment.training, learning_rate=5.0))
     emulator = train(wild, data)
     for name, value in load(run).params.items():
@@ -119,11 +119,11 @@ def test_weights_that_were_best_before_the_first_step_are_kept(run, data, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moves", ["all", "adapters"])
+@pytest.mark.parametrize("trainable", ["all", "adapters"])
 def test_an_interrupted_fine_tuning_ends_as_if_nothing_had_been(
-    moves, run, other, tmp_path, monkeypatch
+    trainable, run, other, tmp_path, monkeypatch
 ):
-    options = {"moves": moves, "pull": 0.1, "depth_decay": 0.7}
+    options = {"trainable": trainable, "l2_sp": 0.1, "layerwise_decay": 0.7}
     whole = experiment_on(tmp_path / "whole", run, other, **options)
     cut = replace(whole, output=str(tmp_path / "cut"))
     train(whole, other)
@@ -145,7 +145,7 @@ def test_no_years_give_the_same_bytes(run, other, tmp_path):
 
 
 def moves_of(params, rounds=2, **options):
-    return Moves(FinetuneSpec(run="unused", **options), params, rounds)
+    return Trainable(FinetuneSpec(run="unused", **options), params, rounds)
 
 
 @pytest.fixture(scope="module")
@@ -155,22 +155,22 @@ def trainer(data):
 
 @pytest.mark.parametrize("kind", ["all", "adapters"])
 def test_the_pull_is_half_the_squared_distance_from_the_start(kind, trainer):
-    moves = moves_of(trainer.params, moves=kind, pull=0.3)
-    own = jax.tree.map(lambda a: a + 0.1, moves.start(0))
-    whole, kept = named_values(moves.whole(own, moves.kept)), moves.kept
+    trainable = moves_of(trainer.params, trainable=kind, l2_sp=0.3)
+    own = jax.tree.map(lambda a: a + 0.1, trainable.start(0))
+    whole, kept = named_values(trainable.whole(own, trainable.kept)), trainable.kept
     distance = sum(((whole[n] - np.asarray(kept[n])) ** 2).sum(dtype=np.float64) for n in whole)
-    np.testing.assert_allclose(moves.penalty(own, kept), 0.15 * distance, rtol=1e-4)
-    assert float(moves.penalty(moves.start(0), kept)) == 0.0
+    np.testing.assert_allclose(trainable.penalty(own, kept), 0.15 * distance, rtol=1e-4)
+    assert float(trainable.penalty(trainable.start(0), kept)) == 0.0
 
 
 def test_adapters_are_low_rank_and_start_at_nothing(trainer):
-    moves = moves_of(trainer.params, moves="adapters", rank=2)
-    start = moves.start(0)
-    for name, value in named_values(moves.whole(start, moves.kept)).items():
-        np.testing.assert_array_equal(value, moves.kept[name])
+    trainable = moves_of(trainer.params, trainable="adapters", rank=2)
+    start = trainable.start(0)
+    for name, value in named_values(trainable.whole(start, trainable.kept)).items():
+        np.testing.assert_array_equal(value, trainable.kept[name])
     moved = jax.tree.map(lambda a: a + np.random.default_rng(0).normal(size=a.shape), start)
-    whole = named_values(moves.whole(moved, moves.kept))
-    change = whole["decode.out.kernel"] - moves.kept["decode.out.kernel"]
+    whole = named_values(trainable.whole(moved, trainable.kept))
+    change = whole["decode.out.kernel"] - trainable.kept["decode.out.kernel"]
     sizes = np.linalg.svd(change, compute_uv=False)
     assert sizes[1] > 1e-2 and sizes[2] < 1e-5 * sizes[0]
 
@@ -178,8 +178,8 @@ def test_adapters_are_low_rank_and_start_at_nothing(trainer):
 @pytest.mark.slow
 def test_a_stronger_pull_stays_closer_to_the_start(run, other, tmp_path):
     distance = []
-    for pull in (0.0, 100.0):
-        experiment = experiment_on(tmp_path / str(pull), run, other, pull=pull)
+    for l2_sp in (0.0, 100.0):
+        experiment = experiment_on(tmp_path / str(l2_sp), run, other, l2_sp=l2_sp)
         params = train(experiment, other).params
         distance.append(sum(np.sum((params[n] - v) ** 2) for n, v in load(run).params.items()))
     assert 0 < distance[1] < 0.2 * distance[0]
@@ -194,12 +194,12 @@ def test_every_parameter_has_its_stage(trainer):
 
 
 def test_the_learning_rate_decays_from_stage_to_stage(trainer):
-    moves = moves_of(trainer.params, depth_decay=0.5)
+    trainable = moves_of(trainer.params, layerwise_decay=0.5)
     names = ("head.bias", "updates.out.kernel", "encode.edge.kernel")
-    own = {name: moves.kept[name] for name in names}
+    own = {name: trainable.kept[name] for name in names}
     spec = replace(trainer.experiment.training, warmup_steps=0, weight_decay=0.1)
     ones, updates = jax.tree.map(np.ones_like, own), []
-    for given in (None, moves):
+    for given in (None, trainable):
         optimiser = make_optimiser(spec, given)
         updates.append(jax.jit(optimiser.update)(ones, optimiser.init(own), own)[0])
     by_round = np.asarray([0.5**4, 0.5**3])[:, None, None]
@@ -209,10 +209,10 @@ def test_the_learning_rate_decays_from_stage_to_stage(trainer):
 
 @pytest.mark.slow
 def test_a_step_with_all_moving_is_the_plain_step(trainer):
-    moves, spec = moves_of(trainer.params), trainer.experiment.training
+    trainable, spec = moves_of(trainer.params), trainer.experiment.training
     batch, _ = trainer._batch(0)
     constants, after = trainer._constants(trainer.samples[0]), []
-    for given, params in ((None, trainer.params), (moves, moves.start(0))):
+    for given, params in ((None, trainer.params), (trainable, trainable.start(0))):
         optimiser = make_optimiser(spec, given)
         mapped = DataParallel(make_step(trainer.graphdef, optimiser, 0.9, given), "shard_map", 1)
         own = constants._replace(kept=None if given is None else given.kept)
@@ -245,7 +245,9 @@ def test_days_are_held_out_at_the_end_of_each_month():
     assert sorted([*held.values, *rest.values]) == list(both["time"].values)
     assert not set(held.values) & set(rest.values)
     one = both.isel(time=[0])
-    with pytest.raises(ExperimentError, match="'finetune.held_out' is 0.2, .* choose another"):
+    with pytest.raises(
+        ExperimentError, match="'finetune.validation_share' is 0.2, .* choose another"
+    ):
         held_out_of((one, one), 0.2)
 
 
@@ -272,7 +274,7 @@ def test_the_days_of_the_trainer_are_those_years_without_what_chooses(run, other
     fine = FINE.values(truth().tas.sel(time=held))
     np.testing.assert_array_equal(trainer.validation[0].fine[..., 0], fine)
     assert len(trainer.samples[0].fine) == len(kept) - len(held)
-    whole = Trainer(experiment_on("unused", run, other, held_out=0.0), other, None)
+    whole = Trainer(experiment_on("unused", run, other, validation_share=0.0), other, None)
     assert (len(whole.samples[0].fine), len(whole.validation[0].fine)) == (59, 14)
 
 
@@ -306,11 +308,11 @@ def test_what_does_not_fit_is_refused_in_one_sentence(run, data, tmp_path):
     [
         ({"years": -1}, "'finetune.years' is -1, but must not be negative"),
         ({"rank": 0}, "'finetune.rank'"),
-        ({"depth_decay": 0.0}, "'finetune.depth_decay'"),
-        ({"pull": -1.0}, "'finetune.pull'"),
-        ({"held_out": 1.0}, "'finetune.held_out'"),
-        ({"move": "all"}, "unknown key 'finetune.move'; did you mean 'moves'"),
-        ({"moves": "tail"}, "'finetune.moves' is 'tail'"),
+        ({"layerwise_decay": 0.0}, "'finetune.layerwise_decay'"),
+        ({"l2_sp": -1.0}, "'finetune.l2_sp'"),
+        ({"validation_share": 1.0}, "'finetune.validation_share'"),
+        ({"trainables": "all"}, "unknown key 'finetune.trainables'; did you mean 'trainable'"),
+        ({"trainable": "tail"}, "'finetune.trainable' is 'tail'"),
     ],
 )
 def test_impossible_options_are_refused(option, part, run):
@@ -320,7 +322,9 @@ def test_impossible_options_are_refused(option, part, run):
 
 def test_a_source_of_the_run_is_fine_tuned_on_gently(run):
     base = load_experiment(run / "experiment.yaml")
-    made = finetune_experiment(run, "a", overrides=["training.patience=2"], years=3, moves="head")
+    made = finetune_experiment(
+        run, "a", overrides=["training.patience=2"], years=3, trainable="head"
+    )
     assert made.data.sources == base.data.sources
     assert (made.training.steps, made.training.learning_rate) == (4, pytest.approx(0.004))
     assert made.training.patience == 2
@@ -332,10 +336,10 @@ def test_a_source_of_the_run_is_fine_tuned_on_gently(run):
 
 def test_an_experiment_gives_data_periods_and_training(run, other, tmp_path):
     given = make_experiment(tmp_path / "unused", other, steps=3, validate_every=3)
-    made = finetune_experiment(run, given, tmp_path / "tuned", moves="norm")
+    made = finetune_experiment(run, given, tmp_path / "tuned", trainable="norm")
     assert made.training == given.training and made.data == given.data
     assert made.model == load(run).model and made.output == str(tmp_path / "tuned")
-    assert made.finetune.moves == "norm"
+    assert made.finetune.trainable == "norm"
 
 
 @pytest.mark.slow

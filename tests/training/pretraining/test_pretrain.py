@@ -263,7 +263,7 @@ def test_files_of_sources_need_no_target(tmp_path):
 def test_a_source_that_lacks_a_variable_teaches_the_others(fields):
     lacking = fields.sources["a"].drop_vars("ua850")
     data = replace(fields, sources={**fields.sources, "a": lacking})
-    experiment = replace(pretraining("unused", data), may_lack=("ua850",))
+    experiment = replace(pretraining("unused", data), optional_predictors=("ua850",))
     made = Pretrainer(experiment, data, None)
     assert np.isfinite(list(made._errors(perturbed(made.params)).values())).all()
     only = Pretrainer(experiment, data, None).fields[0].train

@@ -11,7 +11,7 @@ import pytest
 from graphdown.config.experiment import TrainingSpec
 from graphdown.errors import GraphdownError
 from graphdown.training.run import checkpoint
-from graphdown.training.run.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, Progress
+from graphdown.training.run.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, RunProgress
 from graphdown.training.step import initial_state, make_optimiser
 
 
@@ -50,7 +50,7 @@ def assert_same(a, b):
 
 
 def test_state_and_progress_come_back_bit_for_bit(tmp_path):
-    state, progress = make_state(step=7), Progress(7, 0.1 + 0.2, 5, 2, 12.345678901234567)
+    state, progress = make_state(step=7), RunProgress(7, 0.1 + 0.2, 5, 2, 12.345678901234567)
     saved(tmp_path, (state, progress))
     again, where = restored(tmp_path, make_state(seed=1))
     assert_same(again, state)
@@ -59,8 +59,8 @@ def test_state_and_progress_come_back_bit_for_bit(tmp_path):
 
 
 def test_a_run_without_a_score_yet_has_an_infinite_one(tmp_path):
-    saved(tmp_path, (make_state(), Progress(step=3)))
-    assert restored(tmp_path, make_state())[1] == Progress(step=3)
+    saved(tmp_path, (make_state(), RunProgress(step=3)))
+    assert restored(tmp_path, make_state())[1] == RunProgress(step=3)
 
 
 def test_an_empty_folder_holds_no_checkpoint(tmp_path):
@@ -69,7 +69,7 @@ def test_an_empty_folder_holds_no_checkpoint(tmp_path):
 
 def test_the_newest_checkpoint_is_restored_and_few_are_kept(tmp_path):
     steps = [90, 100, 1000, 1010]
-    saved(tmp_path, *((make_state(seed=s, step=s), Progress(s)) for s in steps))
+    saved(tmp_path, *((make_state(seed=s, step=s), RunProgress(s)) for s in steps))
     kept = sorted(int(p.name) for p in tmp_path.iterdir())
     assert kept == steps[-KEPT:]
     state, progress = restored(tmp_path, make_state())
@@ -79,7 +79,7 @@ def test_the_newest_checkpoint_is_restored_and_few_are_kept(tmp_path):
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
     steps = [5, 10, 15, 20, 25]
-    saved(tmp_path, *((make_state(seed=s), Progress(s, best_step=min(s, 10))) for s in steps))
+    saved(tmp_path, *((make_state(seed=s), RunProgress(s, best_step=min(s, 10))) for s in steps))
     assert sorted(int(p.name) for p in tmp_path.iterdir()) == [10, 20, 25]
     checkpoints = Checkpoints(tmp_path)
     assert_same(checkpoints.best(make_state()), make_state(seed=10))
@@ -88,7 +88,7 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
 
 def test_older_ones_stay_until_a_newer_one_was_read_back(tmp_path, monkeypatch):
     steps = (5, 10, 15)
-    saved(tmp_path, *((make_state(seed=s), Progress(s)) for s in steps[:2]))
+    saved(tmp_path, *((make_state(seed=s), RunProgress(s)) for s in steps[:2]))
 
     def unreadable(*_):
         raise ValueError("no such thing")
@@ -96,9 +96,9 @@ def test_older_ones_stay_until_a_newer_one_was_read_back(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "_read", unreadable)
         with pytest.raises(GraphdownError, match="'.*15' was not written: no such thing; the same"):
-            saved(tmp_path, (make_state(seed=15), Progress(15)))
+            saved(tmp_path, (make_state(seed=15), RunProgress(15)))
     assert {p.name for p in tmp_path.iterdir()} == {"5", "10", "15.new"}
-    saved(tmp_path, (make_state(seed=15), Progress(15)))
+    saved(tmp_path, (make_state(seed=15), RunProgress(15)))
     assert {p.name for p in tmp_path.iterdir()} == {"10", "15"}
 
 
@@ -118,7 +118,7 @@ def damaged(folder, random):
 
 def test_of_damaged_checkpoints_the_one_before_serves(tmp_path, caplog, capfd):
     folder, whole, random = tmp_path / "checkpoints", tmp_path / "12", np.random.default_rng(0)
-    saved(folder, *((make_state(seed=s, step=s), Progress(s)) for s in (6, 12)))
+    saved(folder, *((make_state(seed=s, step=s), RunProgress(s)) for s in (6, 12)))
     shutil.copytree(folder / "12", whole)
     fell_back, rounds = 0, 12
     for _ in range(rounds):
@@ -137,7 +137,7 @@ def test_of_damaged_checkpoints_the_one_before_serves(tmp_path, caplog, capfd):
 
 
 def test_without_any_readable_checkpoint_nothing_is_begun_anew(tmp_path):
-    saved(tmp_path, *((make_state(seed=s), Progress(s)) for s in (6, 12)))
+    saved(tmp_path, *((make_state(seed=s), RunProgress(s)) for s in (6, 12)))
     for step in (6, 12):
         (tmp_path / str(step) / "state" / "manifest.ocdbt").write_bytes(b"")
     for _ in range(2):
@@ -149,7 +149,7 @@ def test_without_any_readable_checkpoint_nothing_is_begun_anew(tmp_path):
 def test_before_the_first_checkpoint_is_the_beginning(tmp_path, caplog):
     folder = tmp_path / "checkpoints"
     for _ in range(2):
-        saved(folder, (make_state(seed=6), Progress(6)))
+        saved(folder, (make_state(seed=6), RunProgress(6)))
         (folder / "6" / "state" / "manifest.ocdbt").write_bytes(b"")
         with pytest.raises(GraphdownError, match="No checkpoint in .* can be read"):
             restored(folder, make_state(), first=5)
@@ -160,10 +160,10 @@ def test_before_the_first_checkpoint_is_the_beginning(tmp_path, caplog):
 
 
 def test_a_checkpoint_of_a_newer_version_is_refused_and_stays(tmp_path, monkeypatch):
-    saved(tmp_path, (make_state(), Progress(6)))
+    saved(tmp_path, (make_state(), RunProgress(6)))
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT", 2)
-        saved(tmp_path, (make_state(), Progress(12)))
+        saved(tmp_path, (make_state(), RunProgress(12)))
     with pytest.raises(GraphdownError, match="step 12 .* by a newer graphdown .format 2; this"):
         restored(tmp_path, make_state())
     assert sorted(int(p.name) for p in tmp_path.iterdir()) == [6, 12]
@@ -172,7 +172,7 @@ def test_a_checkpoint_of_a_newer_version_is_refused_and_stays(tmp_path, monkeypa
 def test_a_forged_size_is_refused_before_memory_is_taken(tmp_path):
     import tensorstore as ts
 
-    saved(tmp_path, (make_state(), Progress(6)))
+    saved(tmp_path, (make_state(), RunProgress(6)))
     described = json.loads((tmp_path / "6" / PROGRESS).read_text())
     kvstore = {"driver": "ocdbt", "base": f"file://{tmp_path}/6/state/", "path": "params.odd/"}
     array = ts.open({"driver": "zarr", "kvstore": kvstore}, open=True).result()
@@ -184,13 +184,13 @@ def test_a_forged_size_is_refused_before_memory_is_taken(tmp_path):
 
 
 def test_a_checkpoint_of_another_width_is_refused(tmp_path):
-    saved(tmp_path, (make_state(), Progress(1)))
+    saved(tmp_path, (make_state(), RunProgress(1)))
     with pytest.raises(GraphdownError, match="has shape .*belongs to another model"):
         restored(tmp_path, make_state(width=5))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_a_checkpoint_of_another_depth_is_refused(tmp_path, layers):
-    saved(tmp_path, (make_state(), Progress(1)))
+    saved(tmp_path, (make_state(), RunProgress(1)))
     with pytest.raises(GraphdownError, match="step 1 in .*belongs to another model"):
         restored(tmp_path, make_state(layers=layers))
