@@ -34,7 +34,7 @@ def eofs() -> EOFs:
     )
 
 
-@pytest.mark.parametrize("with_modes", [False, True])
+@pytest.mark.parametrize("with_eofs", [False, True])
 def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs):
     domain = TargetDomain(TARGET, xr.Dataset(), SPEC, eofs() if with_eofs else None)
     whole = domain.arrays(SOURCE)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from meshes.domain import sphere
+
+from meshes.geometry import sphere
 
 
 def random_xyz(n, seed=0):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from meshes.domain import triangulation
 
 from meshes import Grid, icosphere
+from meshes.geometry import triangulation
 from meshes.geometry.sphere import normalise
 from meshes.geometry.triangulation import Triangulation, merge_coincident
 

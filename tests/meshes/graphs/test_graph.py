@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from meshes.domain import row_blocks
 
 from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
+from meshes.geometry import row_blocks
 from meshes.geometry.sphere import EARTH_RADIUS_KM, tangent_frame
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
