@@ -27,7 +27,8 @@ import xarray as xr
 from results_table import RESULTS, machine, markdown_table, process_peak, write_text
 from untrained import demo, normaliser
 
-from graphdown.output.resumable import Journal, Plan
+from graphdown.output.journal import Journal
+from graphdown.output.store_plan import StorePlan
 
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years
@@ -160,7 +161,7 @@ class Moment:
 
 def share_made(part: Path) -> float:
     """Return the share of the days that is counted as made."""
-    plan, journal = Plan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
+    plan, journal = StorePlan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
     return min(journal.done * plan.length / plan.days, 1.0) if plan else 0.0
 
 

@@ -14,6 +14,7 @@ from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import GraphdownError
+from graphdown.runtime.atomic import atomic_file
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -59,7 +60,8 @@ def evaluate_run(
     data = data or load_data(experiment, store_folder(experiment, run))
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
-    scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    with atomic_file(run / "scores.csv") as new:
+        scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",

@@ -19,7 +19,7 @@ from flax import nnx
 
 from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
-from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
+from graphdown.cf.provenance import driving_attrs
 from graphdown.cf.time_axis import time_axis
 from graphdown.config.experiment import parse_as
 from graphdown.data.normalise import Normaliser
@@ -41,6 +41,7 @@ from graphdown.model.edge_tables import bucket, on_device
 from graphdown.model.heads import Readout
 from graphdown.model.predict import outputs
 from graphdown.runtime.batches import regrouped
+from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.runtime.prefetch import prefetched
 from graphdown.variables.constraints import within_limits
 from graphdown.variables.forcings import forcing_names, forcings

@@ -32,6 +32,7 @@ from graphdown.model import Downscaler, Scaling
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.heads import Readout
 from graphdown.runtime.distributed import first_before_others
+from graphdown.runtime.hashing import array_digest
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import make_augmentation, make_smoother
 from graphdown.training.finetuning.finetune_experiment import (
@@ -55,7 +56,7 @@ from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.periods import with_last_years
 from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
 from graphdown.training.run.folder import check_run, open_run, put
-from graphdown.training.run.input_checksums import checksum, checksum_of_days, checksum_of_grid
+from graphdown.training.run.input_checksums import checksum_of_days, checksum_of_grid
 from graphdown.training.run.lock import held
 from graphdown.training.run.loop import TrainingLoop
 from graphdown.training.samples import (
@@ -178,7 +179,7 @@ class Trainer(TrainingLoop):
         self.seen = {
             "the target's grid, orog and sftlf": checksum_of_grid(grid, data.statics.values()),
             **{f"the source {own.name!r}": checksum_of_days(own) for own in days},
-            "the days of validation": checksum(
+            "the days of validation": array_digest(
                 part for own in self.validation for part in (own.source, own.fine)
             ),
         }

@@ -23,6 +23,7 @@ from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
+from graphdown.runtime.atomic import atomic_file
 from graphdown.training.periods import last_years
 from graphdown.transfer.plan import Task, with_sources
 from graphdown.transfer.spec import Study
@@ -129,9 +130,8 @@ class StudyRun:
             "scoring_seconds": time.monotonic() - started - learned,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{SCORES}.new"
-        scores.to_netcdf(new, engine="netcdf4")
-        new.replace(self.folder / SCORES)
+        with atomic_file(self.folder / SCORES) as new:
+            scores.to_netcdf(new, engine="netcdf4")
         return scores
 
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:

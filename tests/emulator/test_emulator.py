@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 from flax import nnx
 
-from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import (
@@ -24,6 +23,7 @@ from graphdown.emulator.emulator import (
 )
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.runtime.hashing import checkpoint_sha256
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
 from ..emulators import random_emulator

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -117,23 +118,62 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
-    notes = Notes()
-    pieces: list[Piece] = []
-    where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-    paths = tuple(find_paths(files))
+    opened = OpenFiles(files, request)
+    ds, understood = opened.read()
+    ds.set_close(opened.close)
+    return ds, understood
 
-    def opened() -> Iterator[Piece]:
-        for piece in open_pieces(files, notes):
-            pieces.append(piece)
+
+class OpenFiles:
+    """Files that are opened once and read once or several times, each time with another selection.
+
+    Args:
+        files: netCDF, zarr or GRIB paths or globs.
+        request: as for `read_files`.
+
+    Attributes:
+        paths: of all files.
+        pieces: what they hold, not read yet, in their order.
+
+    Raises:
+        DataError: see `graphdown.data.reading.rules.REFUSALS`.
+    """
+
+    def __init__(self, files: Sequence[str], request: Request) -> None:
+        self.paths = tuple(find_paths(files))
+        self.pieces: list[Piece] = []
+        notes = Notes()
+        where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+        try:
+            pieces = self._open(notes)
+            self._reader = _Reader(pieces, request, where, notes, self.paths, from_disk=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, notes: Notes) -> Iterator[Piece]:
+        for piece in open_pieces(self.paths, notes):
+            self.pieces.append(piece)
             yield piece
 
-    try:
-        ds, understood = _Reader(opened(), request, where, notes, paths, from_disk=True).read()
-    except BaseException:
-        close_pieces(pieces)
-        raise
-    ds.set_close(lambda: close_pieces(pieces))
-    return ds, understood
+    def read(self, select: Mapping[str, int] | None = None) -> tuple[xr.Dataset, Understanding]:
+        """Fields and what was understood, as from `read_files`; files are closed if that fails.
+
+        Args:
+            select: index to take of further dimensions.
+
+        Raises:
+            DataError: see `graphdown.data.reading.rules.REFUSALS`.
+        """
+        try:
+            return self._reader.selecting(select or {}).read()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files, as often as it is called; they are opened again if values are read."""
+        close_pieces(self.pieces)
 
 
 def to_canonical(
@@ -202,6 +242,12 @@ class _Reader:
             prepared.append(self._prepared(piece))
         self._check_rename(there)
         self.series = series_of(prepared)
+
+    def selecting(self, select: Mapping[str, int]) -> "_Reader":
+        """This reader with a request that takes an index of further dimensions."""
+        reader = copy(self)
+        reader.request = replace(self.request, select={**self.request.select, **select})
+        return reader
 
     def read(self) -> tuple[xr.Dataset, Understanding]:
         fields: dict[str, xr.DataArray] = {}

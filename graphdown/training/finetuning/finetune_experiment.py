@@ -18,6 +18,7 @@ from graphdown.config.experiment import (
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.runtime.atomic import atomic_folder
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from graphdown.training.pretraining.artifact import refuse_pretraining
@@ -198,8 +199,6 @@ def copy_emulator(experiment: Experiment, run: Path) -> Emulator:
     given = Path(experiment.finetune.run)
     given = given / "emulator" if (given / "emulator").is_dir() else given
     if not (run / "emulator").exists():
-        new = run / "emulator.new"
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.copytree(given, new)
-        new.rename(run / "emulator")
+        with atomic_folder(run / "emulator") as new:
+            shutil.copytree(given, new)
     return load(run)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.config.experiment import Experiment, parse_as
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from meshes import GraphSpec
 from meshes.geometry.archive import read_arrays

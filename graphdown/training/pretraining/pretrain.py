@@ -35,6 +35,7 @@ from graphdown.model.arrays import (
 from graphdown.model.edge_tables import bucket
 from graphdown.model.predict import standardise
 from graphdown.runtime.distributed import first_before_others
+from graphdown.runtime.hashing import array_digest
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import Augmentation, make_augmentation, make_smoother
 from graphdown.training.paired_days import adjustments
@@ -42,7 +43,7 @@ from graphdown.training.parallel import AXIS, DataParallel, Step
 from graphdown.training.pretraining.artifact import FOLDER, Pretrained, carried, load_pretrained
 from graphdown.training.pretraining.masking import visible_nodes
 from graphdown.training.run.folder import check_run, open_run, put
-from graphdown.training.run.input_checksums import checksum, dates_of
+from graphdown.training.run.input_checksums import dates_of
 from graphdown.training.run.lock import held
 from graphdown.training.run.loop import TrainingLoop
 from graphdown.training.samples import dates, draw
@@ -181,7 +182,7 @@ class Pretrainer(TrainingLoop):
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
         self.constants = [self._constants(own) for own in self.fields]
         self.seen = {
-            f"the source {own.name!r}": checksum(
+            f"the source {own.name!r}": array_digest(
                 [own.grid.lon, own.grid.lat, dates_of(own.time), own.train, own.validation]
             )
             for own in self.fields

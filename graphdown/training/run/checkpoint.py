@@ -11,18 +11,20 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from graphdown.cf.provenance import checkpoint_sha256
 from graphdown.emulator.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
-from graphdown.output.writer import failure_told
+from graphdown.runtime.atomic import atomic_folder, beside
 from graphdown.runtime.distributed import first_before_others, is_first, wait_for_all
-from graphdown.runtime.signals import deferred_stop, heed_struck
+from graphdown.runtime.hashing import checkpoint_sha256
+from graphdown.runtime.signals import check_lost_signals, deferred_stop
+from graphdown.runtime.write_errors import explained_write_errors
 from graphdown.training.step import State
 
 FORMAT = 1
@@ -74,7 +76,10 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder.resolve()
         self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
-        with first_before_others("checkpoints"), failure_told(folder, "choose another 'output'"):
+        with (
+            first_before_others("checkpoints"),
+            explained_write_errors(folder, "choose another 'output'"),
+        ):
             self._folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self._folder.glob("*.new"):
                 shutil.rmtree(unfinished)
@@ -92,10 +97,10 @@ class Checkpoints:
             GraphdownError: it could not be written; those before are as they were.
         """
         arrays, path = named_values(state._asdict()), self._folder / str(progress.step)
-        new = path.with_name(f"{path.name}.new")
-        with failure_told(path, "the same command goes on from the checkpoint before"):
+        kept = "the same command goes on from the checkpoint before"
+        folder = atomic_folder(path) if is_first() else nullcontext(beside(path, "new"))
+        with explained_write_errors(path, kept), folder as new:
             if is_first():
-                shutil.rmtree(new, ignore_errors=True)
                 new.mkdir()
             wait_for_all("new checkpoint")
             try:
@@ -106,10 +111,7 @@ class Checkpoints:
                 self._read(new, progress.step, arrays)
             except ValueError as error:  # tensorstore's word for what the system refuses
                 raise OSError(str(error)) from error
-            if is_first():
-                shutil.rmtree(path, ignore_errors=True)
-                new.rename(path)
-            wait_for_all("checkpoint")
+        wait_for_all("checkpoint")
         if is_first():
             for step in self.steps()[:-KEPT]:
                 if step != progress.best_step:
@@ -136,7 +138,7 @@ class Checkpoints:
         """
         with deferred_stop() as stop:
             restored = self._restore(template, first)
-            stop.heed()
+            stop.check()
         return restored
 
     def _restore(self, template: State, first: int) -> tuple[State, RunProgress] | None:
@@ -179,7 +181,7 @@ class Checkpoints:
         except GraphdownError:
             raise
         except Exception as error:  # whatever orbax, tensorstore and JSON make of broken files
-            heed_struck()
+            check_lost_signals()
             raise _Damaged(" ".join(str(error).split())[:200].rstrip(".")) from None
         tree = with_values(template._asdict(), values)
         state = State(**{k: tree[k] for k in State._fields})
@@ -218,7 +220,10 @@ class Checkpoints:
     def _put_aside(self, step: int, damage: str, instead: str) -> None:
         """Move a damaged checkpoint out of the way, keeping it."""
         path, aside = self._folder / str(step), self._folder.with_name(DAMAGED)
-        with first_before_others(f"damaged {step}"), failure_told(aside, "nothing was changed"):
+        with (
+            first_before_others(f"damaged {step}"),
+            explained_write_errors(aside, "nothing was changed"),
+        ):
             if is_first():
                 aside.mkdir(exist_ok=True)
                 shutil.rmtree(aside / path.name, ignore_errors=True)

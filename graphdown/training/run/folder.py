@@ -1,6 +1,5 @@
 """A run's folder: made for an experiment, or found to hold it."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from graphdown.config.experiment import (
 )
 from graphdown.data.sample_store import FOLDER
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import failure_told
+from graphdown.runtime.atomic import atomic_folder
 from graphdown.runtime.distributed import first_before_others, is_first
+from graphdown.runtime.write_errors import explained_write_errors
 from graphdown.training.run.lock import LOCK
 
 EXPERIMENT = "experiment.yaml"
@@ -31,7 +31,7 @@ def open_run(experiment: Experiment) -> Path:
         run.mkdir(parents=True, exist_ok=True)
         # Also where it is there: the baselines may be others than before.
         if is_first():
-            with failure_told(run / EXPERIMENT, "nothing was changed"):
+            with explained_write_errors(run / EXPERIMENT, "nothing was changed"):
                 write_experiment(experiment, run / EXPERIMENT)
     return run
 
@@ -89,12 +89,6 @@ def put(folder: Path, save: Callable[[Path], None]) -> None:
     Raises:
         GraphdownError: it cannot be written; the one before is as it was.
     """
-    new, replaced = (folder.with_name(f"{folder.name}.{end}") for end in ("new", "old"))
-    with failure_told(folder, "the same command goes on from the last checkpoint"):
-        shutil.rmtree(new, ignore_errors=True)
+    kept = "the same command goes on from the last checkpoint"
+    with explained_write_errors(folder, kept), atomic_folder(folder) as new:
         save(new)
-        shutil.rmtree(replaced, ignore_errors=True)
-        if folder.exists():
-            folder.rename(replaced)
-        new.rename(folder)
-        shutil.rmtree(replaced, ignore_errors=True)

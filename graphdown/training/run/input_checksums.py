@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import is_first
-from graphdown.training.paired_days import DayValues, PairedDays, parts
+from graphdown.runtime.hashing import array_digest
+from graphdown.runtime.write_errors import explained_write_errors
+from graphdown.training.paired_days import PairedDays
 from meshes import Grid
 
 FILE = "fields.json"
@@ -20,19 +21,9 @@ OWN = "these"  # the checksum of the others
 Seen = dict[str, str]
 
 
-def checksum(values: Iterable[DayValues | np.ndarray]) -> str:
-    """Return a checksum (CRC-32) of arrays, those of days [time, node, variable] read in parts."""
-    number = 0
-    for own in values:
-        pieces = [own] if isinstance(own, np.ndarray) else (own[part] for part in parts(own))
-        for piece in pieces:
-            number = zlib.crc32(np.ascontiguousarray(piece).tobytes(), number)
-    return f"{number:08x}"
-
-
 def checksum_of_grid(grid: Grid, fields: Iterable[xr.DataArray]) -> str:
     """Return a checksum of a grid's points and of fields on it."""
-    return checksum([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
+    return array_digest([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
 
 
 def checksum_of_days(days: PairedDays) -> str:
@@ -44,7 +35,7 @@ def checksum_of_days(days: PairedDays) -> str:
         grid.lat,
         *([] if days.orog is None else [days.orog.values]),
     ]
-    return checksum([*own, days.source, days.fine])
+    return array_digest([*own, days.source, days.fine])
 
 
 def dates_of(time: xr.DataArray) -> np.ndarray:
@@ -67,7 +58,7 @@ def check_seen(run: Path, seen: Mapping[str, str]) -> None:
         before = _read(path)
     except FileNotFoundError:
         if is_first():
-            with failure_told(path, "see that the folder can be written to"):
+            with explained_write_errors(path, "see that the folder can be written to"):
                 write_durably(path, json.dumps({**seen, OWN: _sum(seen)}, indent=1))
         return
     except ValueError:

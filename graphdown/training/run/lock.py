@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import reason
 from graphdown.runtime import locks
 from graphdown.runtime.distributed import is_first
+from graphdown.runtime.write_errors import write_error_reason
 
 LOCK = "in_use.lock"
 
@@ -32,6 +32,6 @@ def held(run: Path) -> Iterator[None]:
             there = next(folder for folder in path.absolute().parents if folder.is_dir())
             raise ExperimentError(
                 f"'output' names {str(run)!r}, which cannot be written to "
-                f"({reason(error, there)}); choose another."
+                f"({write_error_reason(error, there)}); choose another."
             ) from None
         yield

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from graphdown.config.experiment import Experiment
 from graphdown.errors import DamageError, ExperimentError, GraphdownError
-from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import agreed, is_first, wait_for_all
 from graphdown.runtime.prefetch import prefetched
 from graphdown.runtime.signals import Interrupted, deferred_stop
+from graphdown.runtime.write_errors import explained_write_errors
 from graphdown.training.parallel import DataParallel, Specs, Step
 from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.run.input_checksums import Seen, check_seen
@@ -216,7 +216,7 @@ class TrainingLoop(ABC):
                     )
                 if asked:
                     raise Interrupted(asked)
-            stop.heed()
+            stop.check()
 
     def _give_up(
         self, step: int, state: State, progress: RunProgress, checkpoints: Checkpoints
@@ -239,7 +239,7 @@ class TrainingLoop(ABC):
                 for number, (source, days) in zip(numbers, named, strict=True)
             ]
             report = {"kept": kept, "learning_rate": spec.learning_rate, "skipped": batches}
-            with failure_told(path, "the run is as it was"):
+            with explained_write_errors(path, "the run is as it was"):
                 write_durably(path, json.dumps(report, indent=1))
         source, days = named[-1]
         where = "anew" if kept is None else f"from the state of step {kept}, which is kept"

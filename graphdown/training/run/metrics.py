@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphdown.errors import GraphdownError
-from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
+from graphdown.runtime.write_errors import explained_write_errors
 
 Row = dict[str, str]
 
@@ -35,7 +35,7 @@ class MetricsLog:
         self._write()
 
     def _write(self) -> None:
-        with failure_told(self.path, "the same command goes on from the last checkpoint"):
+        with explained_write_errors(self.path, "the same command goes on from the last checkpoint"):
             if not self.rows:
                 self.path.unlink(missing_ok=True)
                 return
