@@ -33,7 +33,7 @@ class DrivingInputs:
         self._datasets: dict[int, xr.Dataset] = {}
         try:
             members = driving_members(inputs)
-            self._files += (OpenFiles(member.files, request) for member in members)
+            self._files += (OpenFiles(m.files, request, keep_open=True) for m in members)
             if members[0].label == "":
                 members = along_dimension(members[0], self._files[0].pieces, [*request.select])
             self.members = members

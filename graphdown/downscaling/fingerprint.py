@@ -46,9 +46,11 @@ def fingerprint_of(
         time: the times [time] of the output.
         options: words of the command line that change values.
     """
+    paths = [driving.paths(number) for number in range(len(driving.members))]
+    files = {names: _files(names) for names in paths}
     inputs = [
-        [member.label, _files(driving.paths(number)), member.select]
-        for number, member in enumerate(driving.members)
+        [member.label, files[names], member.select]
+        for member, names in zip(driving.members, paths, strict=True)
     ]
     times = array_digest([days_of(time), seconds_of(time)])[:DIGITS]
     return {

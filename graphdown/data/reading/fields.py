@@ -45,6 +45,7 @@ __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_cano
 STATIC = ("orog", "sftlf")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
+FEW_FILES = 16  # that may stay open
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
 POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
@@ -130,6 +131,8 @@ class OpenFiles:
     Args:
         files: netCDF, zarr or GRIB paths or globs.
         request: as for `read_files`.
+        keep_open: whether values that are looked at leave a few files open, up to FEW_FILES, for
+            the values that are read later.
 
     Attributes:
         paths: of all files.
@@ -139,7 +142,7 @@ class OpenFiles:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
 
-    def __init__(self, files: Sequence[str], request: Request) -> None:
+    def __init__(self, files: Sequence[str], request: Request, keep_open: bool = False) -> None:
         self.paths = tuple(find_paths(files))
         self.pieces: list[Piece] = []
         notes = Notes()
@@ -147,6 +150,7 @@ class OpenFiles:
         try:
             pieces = self._open(notes)
             self._reader = _Reader(pieces, request, where, notes, self.paths, from_disk=True)
+            self._reader.keep_open = keep_open and len(self.paths) <= FEW_FILES
         except BaseException:
             self.close()
             raise
@@ -223,6 +227,8 @@ class _Part:
 
 class _Reader:
     """Reads the variables of a request from opened pieces."""
+
+    keep_open = False
 
     def __init__(
         self,
@@ -369,7 +375,8 @@ class _Reader:
             piece = series.pieces[number]
             where = piece.where
             values = _read(part, where)
-            piece.close()  # what HDF5 holds of each open file would add up
+            if not self.keep_open:
+                piece.close()  # what HDF5 holds of each open file would add up
             made = cleaning.block(values)
             check_range(cleaning.name, made, where, values)
             cleaning.note(values, where, self.notes)
