@@ -18,7 +18,8 @@ FLOORS = (
     ("config",),
     ("baselines", "output"),
     ("model", "cf", "reports", "runtime"),
-    ("variables", "statistics", "meshes", "errors"),
+    ("variables", "statistics", "meshes"),
+    ("errors", "ranges"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 MOST_LOOSE = {"graphdown": 6, "meshes": 1}
