@@ -16,7 +16,8 @@ from graphdown.config.synthetic import WorldSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
 from graphdown.runtime.atomic import write_durably
-from graphdown.variables.names import DAILY_EXTREMES, NON_NEGATIVE, check_names
+from graphdown.variables.catalogue import describe, names_of_kind
+from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
 from meshes import GraphSpec, RandomGrids
 
@@ -724,10 +725,16 @@ def _check_heads(experiment: Experiment, where: str) -> None:
         ("training.losses", "censored", censored),
     ):
         for name in sorted(chosen):
-            if name not in NON_NEGATIVE:
+            variable = describe(name)
+            if kind == "censored" and not variable.is_non_negative:
                 raise ExperimentError(
-                    f"{where}: {key!r} gives {name!r} {kind!r}, which is for amounts that are "
-                    f"never negative: {', '.join(NON_NEGATIVE)}."
+                    f"{where}: {key!r} gives {name!r} {kind!r}, which is for variables that are "
+                    "never negative, such as pr or rsds; take another loss."
+                )
+            if kind != "censored" and not variable.is_precipitation:
+                raise ExperimentError(
+                    f"{where}: {key!r} gives {name!r} {kind!r}, which is for precipitation, never "
+                    f"negative and often 0: {', '.join(names_of_kind('precipitation'))}."
                 )
             if name in model.transforms and kind != "censored":
                 raise ExperimentError(
@@ -774,7 +781,7 @@ def _check_time(experiment: Experiment, where: str) -> None:
             f"{where}: the embedded world is daily; leave out 'time.step_hours' and "
             "'time.substeps'."
         )
-    extremes = [name for name in experiment.targets if name in DAILY_EXTREMES]
+    extremes = [name for name in experiment.targets if describe(name).is_extreme]
     if time.substeps > 1 and extremes:
         raise ExperimentError(
             f"{where}: 'targets' names {extremes[0]!r}, an extreme of a day, which has no "
