@@ -9,6 +9,7 @@ import numpy as np
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe
 from graphdown.variables.time_steps import start_of
+from graphdown.variables.winds import corrected_winds
 
 FLOATS = ("mean", "std", "base", "scale")
 OPTIONAL = ("source_mean", "source_std", "optional_predictors", "standardised")
@@ -111,6 +112,9 @@ class Normaliser:
             integers["flagged"] = np.asarray(
                 [names.index(name) for name in self.optional_predictors]
             )
+        winds = corrected_winds(self.targets, names)
+        if winds:
+            integers["winds"] = np.asarray(winds)
         return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:
