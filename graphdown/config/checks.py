@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
 from graphdown.errors import ExperimentError
-from graphdown.variables.names import DAILY_EXTREMES, NON_NEGATIVE, check_names
+from graphdown.variables.catalogue import describe, names_of_kind
+from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
 
 if TYPE_CHECKING:
@@ -227,10 +228,16 @@ def _amounts(experiment: Experiment) -> Iterator[str]:
         ("training.losses", "censored", _named(losses, "censored")),
     ):
         for name in names:
-            if name not in NON_NEGATIVE:
+            variable = describe(name)
+            if value == "censored" and not variable.is_non_negative:
                 yield (
-                    f"{key!r} gives {name!r} {value!r}, which is for amounts that are never "
-                    f"negative: {', '.join(NON_NEGATIVE)}."
+                    f"{key!r} gives {name!r} {value!r}, which is for variables that are never "
+                    "negative, such as pr or rsds; take another loss."
+                )
+            if value != "censored" and not variable.is_precipitation:
+                yield (
+                    f"{key!r} gives {name!r} {value!r}, which is for precipitation, never negative "
+                    f"and often 0: {', '.join(names_of_kind('precipitation'))}."
                 )
             if name in model.transforms and value != "censored":
                 yield (
@@ -278,7 +285,7 @@ def _time_steps(experiment: Experiment) -> Iterator[str]:
     time = experiment.time
     if experiment.data.world is not None and (not time.is_daily or time.substeps > 1):
         yield "the embedded world is daily; leave out 'time.step_hours' and 'time.substeps'."
-    extremes = [name for name in experiment.targets if name in DAILY_EXTREMES]
+    extremes = [name for name in experiment.targets if describe(name).is_extreme]
     if time.substeps > 1 and extremes:
         yield (
             f"'targets' names {extremes[0]!r}, an extreme of a day, which has no sub-steps; take "
