@@ -10,13 +10,14 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammainc
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
-from graphdown.model.transforms import transformed
+from graphdown.model.transforms import FORWARD, transformed
 from graphdown.training.paired_days import DayValues, parts
-from graphdown.variables.names import is_non_negative, variable_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variable_of
 
 LIKELIHOOD = "likelihood"
 LEAST_DAYS = 10  # wet ones, to fit a distribution to
@@ -111,14 +112,14 @@ class Losses:
 
     Attributes:
         names: of each target's loss.
-        positive: whether a target cannot be negative.
+        bounds: least and greatest value of each target, in the space of its transform.
         readout: what the network's outputs say of the targets.
         members: of each day in a step, 1 for a network without noise.
         noise: numbers that the network takes.
     """
 
     names: tuple[str, ...]
-    positive: tuple[bool, ...]
+    bounds: tuple[tuple[float, ...], ...]
     readout: Readout
     members: int
     noise: int
@@ -131,8 +132,12 @@ class Losses:
         names: list[str] = [spec.losses.get(variable_of(name), "mse") for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
-        positive = tuple(map(is_non_negative, targets))
-        return cls(tuple(names), positive, readout, spec.members if noise else 1, noise)
+        transforms = readout.transforms or ("none",) * len(targets)
+        bounds = tuple(
+            tuple(float(FORWARD[kind](bound)) for bound in describe(name).bounds)
+            for name, kind in zip(targets, transforms, strict=True)
+        )
+        return cls(tuple(names), bounds, readout, spec.members if noise else 1, noise)
 
     @property
     def plain(self) -> bool:
@@ -179,9 +184,11 @@ class Losses:
         return jnp.stack(columns, axis=-1)
 
     def limited(self, made: Array, target: int) -> Array:
-        """Return the values of a target [...] of outputs [..., O], not negative if it is not."""
+        """Return the values of a target [...] of outputs [..., O], within its bounds."""
+        low, high = self.bounds[target]
         values = made[..., target]
-        return jnp.maximum(values, 0.0) if self.positive[target] else values
+        values = values if low == -jnp.inf else jnp.maximum(values, low)
+        return values if high == jnp.inf else jnp.minimum(values, high)
 
     def over_scales(
         self,

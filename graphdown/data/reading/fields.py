@@ -13,6 +13,7 @@ from graphdown.data.reading.cleaning import Cleaning, Seen, check_dry, check_ran
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
+from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.horizontal import (
     bounds_named,
     check_same_grid,
@@ -37,12 +38,12 @@ from graphdown.data.reading.time_decoding import (
 )
 from graphdown.data.reading.units import conversion
 from graphdown.errors import DataError
-from graphdown.variables.names import DAILY_EXTREMES
+from graphdown.variables.catalogue import describe, names_of_kind
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
 
-STATIC = ("orog", "sftlf")
+STATIC = names_of_kind("static")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 FEW_FILES = 16  # that may stay open
@@ -269,6 +270,7 @@ class _Reader:
         if not fields:
             return xr.Dataset(), self._understanding(xr.Dataset(), [])
         fields = merge_variables(fields, self.where, self.notes)
+        fields = turned_to_north(fields, self.where, self.notes)
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
         if "time" in out.dims:
@@ -387,7 +389,8 @@ class _Reader:
         check_same_grid([(part.series.where, part.field) for part in parts], name)
         joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
-            method = DAILY_EXTREMES.get(name, self.request.daily)
+            variable = describe(name)
+            method = variable.reduction if variable.is_extreme else self.request.daily
             joined = daily(joined, method, parts[0].series.where, self.notes)
         return joined, self._variable(name, parts, joined, dropped)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from graphdown.config.experiment import Experiment, parse_as
+from graphdown.config.experiment import Experiment
+from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
