@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphdown.config.experiment import Experiment, Source, load_experiment
     from graphdown.data import ExperimentData
-    from graphdown.emulator.emulator import Emulator, load
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
     from graphdown.training.pretraining.artifact import Pretrained
@@ -23,7 +24,7 @@ _HOMES = {
     "GraphdownError": "errors",
     "Source": "config.experiment",
     "evaluate": "evaluation",
-    "load": "emulator.emulator",
+    "load": "emulator.storage",
     "load_experiment": "config.experiment",
 }
 

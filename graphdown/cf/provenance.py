@@ -70,6 +70,13 @@ def checkpoint_sha256(params: Mapping[str, np.ndarray], schema: Mapping[str, Any
     return digest.hexdigest()
 
 
+def versions() -> dict[str, str]:
+    """Versions of graphdown and of what it computes with."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("graphdown", "jax", "flax", "numpy", "xarray")}
+
+
 def _text(value: Any) -> str:
     text = " ".join(str(value).split())
     return "" if text.lower() in SAYS_NOTHING else text

@@ -15,7 +15,7 @@ from graphdown.downscaling.fingerprint import (
     fingerprint_in,
 )
 from graphdown.downscaling.request import DownscaleJob, DownscaleRequest
-from graphdown.emulator.emulator import BATCH, Stream
+from graphdown.emulator.inference import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
 from graphdown.output.resumable import (
     Journal,

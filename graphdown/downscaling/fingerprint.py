@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from graphdown.cf.provenance import versions
 from graphdown.data.reading.ensemble_members import Driving
 from graphdown.data.reading.files import find_paths
 from graphdown.data.reading.time_decoding import calendar_of, days_of, seconds_of
 from graphdown.data.sample_store import files_seen
-from graphdown.emulator.emulator import Emulator, versions
+from graphdown.emulator.emulator import Emulator
 
 ATTRIBUTE = "graphdown_settings"
 WORDS = {

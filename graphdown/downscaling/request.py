@@ -17,7 +17,9 @@ from graphdown.data.reading.rules import log_notes
 from graphdown.data.reading.statics import opened_target, read_statics
 from graphdown.downscaling.file_options import FileOptions
 from graphdown.downscaling.fingerprint import as_attribute, fingerprint_of
-from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
+from graphdown.emulator.emulator import EVERY, Emulator
+from graphdown.emulator.inference import Stream
+from graphdown.emulator.storage import load
 from graphdown.errors import DataError
 from graphdown.output.chunk_buffer import outline
 from graphdown.output.resumable import Shard

@@ -1,11 +1,9 @@
 """The paired days to learn from, in memory or in stores, and their statistics."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -18,24 +16,19 @@ from graphdown.data.load import (
     source_store,
     target_store,
 )
-from graphdown.data.normalise import Climate, Moments, Normaliser, fit_normaliser, to_channels
+from graphdown.data.normalise import Climate
 from graphdown.data.reading.fields import field_values, horizontal_grid
 from graphdown.data.reading.missing import check_complete, nearest_used
 from graphdown.data.sample_store import Stored
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of, mean_climate
 from graphdown.data.time_windows import neighbours
-from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.eofs import EOFs
-from graphdown.model.arrays import interpolation, most_donors
-from graphdown.model.optimal_interpolation import LeftOut, estimate
-from graphdown.model.transforms import transformed
 from graphdown.training.periods import held_out_of, learned_from
 from graphdown.variables.names import variables_of
-from graphdown.variables.time_steps import DAY_HOURS, start_of
-from meshes import Grid, bilinear
+from graphdown.variables.time_steps import DAY_HOURS
+from meshes import Grid
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
-estimated = jax.jit(estimate)
 
 
 class DayValues(Protocol):
@@ -216,90 +209,3 @@ def adjustments(
     reference = reference or mean_climate(list(own.values()))
     wanted = experiment.predictors, experiment.standardised_variables
     return reference, {n: adjustment_to(reference, c, *wanted) for n, c in own.items()}
-
-
-def fit_statistics(
-    days: Sequence[PairedDays],
-    predictors: tuple[str, ...],
-    targets: tuple[str, ...],
-    domain: TargetDomain,
-    transforms: tuple[str, ...] = (),
-) -> Normaliser:
-    """Return the statistics of the training days of all sources, each source counting alike.
-
-    Corrections are taken in the spaces of the targets' transforms.
-
-    Those of a source with a bank are of the grids that training leaves out.
-    """
-    coarse, corrections, means = [], [], []
-    for source in days:
-        for number in validation_grids(source.bank):
-            entering, correction, fine = Moments(), Moments(), Moments()
-            grid = source.on_grid(number)
-            missed = _missed(source, grid, predictors, targets, domain, transforms)
-            for part in parts(source.fine):
-                given, wanted = source.seen(part, number), source.fine[part]
-                made = to_channels(given, predictors)
-                entering.add(made.reshape(-1, made.shape[-1]))
-                correction.add(missed(given, wanted, part))
-                fine.add(wanted.reshape(-1, len(targets)))
-            coarse.append(entering)
-            corrections.append(correction)
-            means.append(fine.mean)
-    mean = np.mean(means, axis=0)
-    base = [
-        0.0 if start_of(t, targets, predictors) else float(m)
-        for t, m in zip(targets, mean, strict=True)
-    ]
-    return fit_normaliser(predictors, targets, coarse, corrections, base)
-
-
-def _missed(
-    source: PairedDays,
-    grid: Grid,
-    predictors: tuple[str, ...],
-    targets: tuple[str, ...],
-    domain: TargetDomain,
-    transforms: tuple[str, ...],
-) -> Callable[[np.ndarray, np.ndarray, slice], np.ndarray]:
-    """Return what tells how far days are from what the network corrects.
-
-    It takes predictors on the grid, targets [time, Nt, T], and which days these are. A constant
-    that the network starts from does not matter for the spread and counts as 0.
-    """
-
-    def difference(fine: np.ndarray, made: np.ndarray) -> np.ndarray:
-        if not transforms:
-            return fine - made
-        wanted, start = (np.asarray(transformed(jnp.asarray(v), transforms)) for v in (fine, made))
-        return wanted - start
-
-    weights = bilinear(grid, domain.target)
-    eofs, patterns = domain.eofs, domain.patterns()
-    if eofs is not None and patterns is not None:
-        share, observation = source.share, eofs.observation(grid)
-        assert share is not None
-        known = observation, patterns, eofs.columns, interpolation(weights, most_donors(weights))
-
-        def missed(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
-            given, wanted = np.swapaxes(values, 0, 1), np.swapaxes(fine, 0, 1)
-            made = estimated(given, *known, LeftOut(given, wanted, share[days]))
-            return difference(fine, np.swapaxes(made, 0, 1))
-
-        return missed
-
-    starts = [
-        [(predictors.index(n), share) for n, share in start_of(t, targets, predictors).items()]
-        for t in targets
-    ]
-
-    def interpolated(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
-        own = [
-            np.sum([share * weights.apply(values[..., i]) for i, share in start], axis=0)
-            if start
-            else np.zeros((len(values), domain.target.size))
-            for start in starts
-        ]
-        return difference(fine, np.stack(own, axis=-1))
-
-    return interpolated

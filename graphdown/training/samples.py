@@ -12,11 +12,12 @@ from graphdown.config.experiment import TrainingSpec
 from graphdown.data.sample_store import StoredDays
 from graphdown.data.source_adjustment import AdjustedDays, Adjustment
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.edge_tables import bucket
+from graphdown.model.padding import pad_nodes
 from graphdown.model.source_bank import SourceBank, source_bank
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_smoother
 from graphdown.training.paired_days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
@@ -166,7 +167,7 @@ def draw(
     seed: int,
     step: int,
     days: Sequence[int],
-    stream: int,
+    stream: RandomStream,
     turns: Sequence[int] | None = None,
 ) -> Drawn:
     """Return what a step draws.
@@ -176,7 +177,7 @@ def draw(
         seed: of the run.
         step: its number.
         days: of each source.
-        stream: tells the random numbers from those of other uses of the seed.
+        stream: of random numbers.
         turns: numbers of the sources, once for each of their turns in a round; each one if not
             given.
     """
@@ -207,7 +208,9 @@ def source_of_step(step: int, turns: Sequence[int], seed: int) -> tuple[int, int
     Sources take their turns in a new order in each round.
     """
     done, place = divmod(step, len(turns))
-    order = np.random.default_rng([seed, 7919, done]).permutation(np.asarray(turns))
+    order = np.random.default_rng([seed, RandomStream.SOURCE_ORDER, done]).permutation(
+        np.asarray(turns)
+    )
     source = int(order[place])
     return source, done * list(turns).count(source) + int(np.sum(order[:place] == source))
 

@@ -9,7 +9,8 @@ import numpy as np
 from jax import Array
 
 from graphdown.config.experiment import FinetuneSpec
-from graphdown.emulator.emulator import named_values, with_values
+from graphdown.model.parameters import named_values, with_values
+from graphdown.runtime.random_streams import RandomStream
 
 ENCODER = ("encode", "mesh_input", "mesh_update")
 CLOSED_FORM = "regression"
@@ -42,7 +43,7 @@ class Trainable:
         chosen = {name: value for name, value in self.kept.items() if self._chosen(name)}
         if self.spec.trainable != "adapters":
             return chosen
-        rng = np.random.default_rng([seed, 611953])
+        rng = np.random.default_rng([seed, RandomStream.ADAPTERS])
         return {name: _adapter(value.shape, self.spec.rank, rng) for name, value in chosen.items()}
 
     def whole(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> Any:

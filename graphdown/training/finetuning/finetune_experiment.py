@@ -16,7 +16,8 @@ from graphdown.config.experiment import (
     parse_experiment,
 )
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphdown.cf.provenance import checkpoint_sha256
-from graphdown.emulator.emulator import named_values, with_values
 from graphdown.errors import GraphdownError
+from graphdown.model.parameters import named_values, with_values
 from graphdown.output.writer import failure_told
 from graphdown.runtime.distributed import first_before_others, is_first, wait_for_all
 from graphdown.runtime.signals import deferred_stop, heed_struck
@@ -28,7 +28,6 @@ from graphdown.training.step import State
 FORMAT = 1
 KEPT = 2
 STATE, PROGRESS, FILES = "state", "progress.json", "files"
-BEFORE_FILES = "progress/metadata"  # the progress in format 0, which has no hashes
 DAMAGED = "checkpoints.damaged"
 
 log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ class Checkpoints:
         """
         arrays, path = named_values(state._asdict()), self._folder / str(progress.step)
         new = path.with_name(f"{path.name}.new")
-        with failure_told(path, "the same command goes on from the checkpoint before"):
+        with failure_told(path, "the same command resumes from the checkpoint before"):
             if is_first():
                 shutil.rmtree(new, ignore_errors=True)
                 new.mkdir()
@@ -193,22 +192,20 @@ class Checkpoints:
         Nothing is allocated for arrays that are not of the wanted shapes.
         """
         where = f"The checkpoint of step {step} in {str(self._folder)!r}"
-        described = path / PROGRESS
-        described = described if described.is_file() else path / BEFORE_FILES
-        saved = dict(json.loads(described.read_text(encoding="utf-8")))
-        version = saved.pop("format", 0)
+        saved = dict(json.loads((path / PROGRESS).read_text(encoding="utf-8")))
+        version = saved.pop("format")
         if version > FORMAT:
             raise GraphdownError(
                 f"{where} was written by a newer graphdown (format {version}; this one reads up to "
                 f"{FORMAT}); update graphdown."
             )
-        files, sha256 = saved.pop(FILES, {}), saved.pop("sha256", None)
-        if version and files != (found := _hashes(path)):
+        files, sha256 = saved.pop(FILES), saved.pop("sha256")
+        if files != (found := _hashes(path)):
             wrong = sorted(n for n in {*files, *found} if files.get(n) != found.get(n))
             raise ValueError(f"{wrong[0]} is not as it was written")
         _check_fit(where, self._orbax.metadata(path / STATE).item_metadata.tree, wanted)
         values = dict(self._orbax.restore(path / STATE, dict(wanted)))
-        if version and checkpoint_sha256(values, saved) != sha256:
+        if checkpoint_sha256(values, saved) != sha256:
             raise ValueError("it does not have the hash that it was written with")
         progress = _progress(saved)
         if progress.step != step:
@@ -272,5 +269,5 @@ def _progress(saved: Mapping[str, Any]) -> RunProgress:
     from pydantic import TypeAdapter
 
     best = float("inf") if saved["best"] is None else saved["best"]
-    losses = [float("nan") if v is None else v for v in saved.get("losses", ())]
+    losses = [float("nan") if v is None else v for v in saved["losses"]]
     return TypeAdapter(RunProgress).validate_python({**saved, "best": best, "losses": losses})
