@@ -86,7 +86,7 @@ class Emulator:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the parameters belong to, as plain values."""
+        """Model, graph, steps and statistics that the parameters belong to, as plain values."""
         return {
             "name": self.name,
             "model": dataclasses.asdict(self.model),
@@ -258,12 +258,12 @@ class Emulator:
 
     @property
     def makes_days(self) -> bool:
-        """Whether what it makes is daily."""
+        """Whether its output is daily."""
         return self.time.is_daily and self.times_a_step == 1
 
     @property
     def times_a_step(self) -> int:
-        """How many times it makes of each step."""
+        """Number of times in its output for each step."""
         return 1 if self.makes_means else self.time.substeps
 
     def times_made(self, steps: xr.Dataset) -> xr.Dataset:

@@ -61,7 +61,7 @@ def fit_statistics(
 
 
 def _difference(truth: np.ndarray, start: np.ndarray, transforms: tuple[str, ...]) -> np.ndarray:
-    """What the network corrects, in the spaces of the transforms."""
+    """Corrections that the network is to make, in the spaces of the transforms."""
     if not transforms:
         return truth - start
     whole, known = (np.asarray(transformed(jnp.asarray(v), transforms)) for v in (truth, start))
@@ -75,7 +75,7 @@ def _start(
     targets: tuple[str, ...],
     domain: TargetDomain,
 ) -> Start:
-    """What the network corrects, as a function of some days.
+    """The fields that the network corrects, as a function of some days.
 
     It takes predictors on the grid, targets [time, Nt, T], and which days these are. A constant
     that the network starts from does not matter for the spread and counts as 0.

@@ -1,4 +1,4 @@
-"""What a training step lowers: a loss for each target, in units of its correction's scale."""
+"""Losses of a training step, one for each target, in units of its correction's scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a training lowers: the losses of the targets, with what they need of the training days."""
+"""The objective of a training: losses of the targets, with the arrays that they need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def prepare_objective(
         grid: of the target.
     """
     losses = Losses.of(spec, model, targets)
-    gammas = fit_gammas([own.fine for own in samples]) if losses.weighs_rarity else None
+    gammas = fit_gammas([source.fine for source in samples]) if losses.weighs_rarity else None
     smoothers = (make_smoother([grid], grid.size, radius) for radius in spec.multiscale_km)
     means = tuple(_only(smoother) for smoother in smoothers if smoother is not None)
     return Objective(losses, gammas, means)

@@ -1,4 +1,4 @@
-"""The paired days to learn from, in memory or in stores, and their statistics."""
+"""The paired days to learn from, in memory or in stores, and the climate of their source."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from graphdown.data.time_windows import neighbours
 from graphdown.emulator.eofs import EOFs
 from graphdown.training.periods import held_out_of, learned_from
 from graphdown.variables.names import variables_of
-from graphdown.variables.time_steps import DAY_HOURS
+from graphdown.variables.time_steps import DAY_HOURS, TimeSpec
 from meshes import Grid
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
@@ -59,7 +59,7 @@ class PairedDays:
         adjustment: what gives the source the climate of others, None for none; `source` is as
             before it.
         share: of the days in the EOFs that were fitted on them [time, K], None for none.
-        step_hours: length of a day, or of a shorter step that stands for one.
+        step_hours: length of a day, or of a shorter step in its place.
     """
 
     name: str
@@ -74,16 +74,16 @@ class PairedDays:
     step_hours: int = DAY_HOURS
 
     def on_grid(self, number: int | None) -> Grid:
-        """Return a grid of the bank, or the source's own for None."""
+        """A grid of the bank, or the source's own for None."""
         return self.grid if number is None or self.bank is None else self.bank.grids[number]
 
     def shares(self, eofs: EOFs) -> np.ndarray:
-        """Return the shares of the days in the EOFs [time, K]."""
+        """Shares of the days in the EOFs [time, K]."""
         total = len(self.source)
         return np.concatenate([eofs.shares(self.source[p], total) for p in parts(self.source)])
 
     def seen(self, days: slice, number: int | None) -> np.ndarray:
-        """Return the adjusted predictors [days, node, V] on a grid as for `on_grid`."""
+        """Adjusted predictors [days, node, V] on a grid as for `on_grid`."""
         values = self.source[days]
         if self.adjustment is not None:
             values = self.adjustment(values)
@@ -96,7 +96,7 @@ class PairedDays:
 def training_days(
     data: ExperimentData, experiment: Experiment, source: str, target: Grid
 ) -> PairedDays:
-    """Return the days of a source to learn from, from its store if it has one.
+    """Days of a source to learn from, from its store if it has one.
 
     Raises:
         DataError: values of the source are missing.
@@ -107,30 +107,37 @@ def training_days(
         pair = learned_from(pair, tuned.validation_share)
     coarse, fine = pair
     names, targets, bank = experiment.predictors, experiment.targets, data.banks.get(source)
+    step_hours = experiment.time.step_hours
     if not data.stored or any(name not in coarse for name in names):
-        made = paired_days(source, pair, names, targets, target, experiment.time.step_hours)
-        return replace(made, bank=bank)
+        return replace(paired_days(source, pair, names, targets, target, step_hours), bank=bank)
     where = f"the source {source!r}"
     grid = horizontal_grid(coarse, names, where)
-    own = data.stored.get(target_store(source), data.stored[TARGET_STORE])
-    stored = data.stored.get(source_store(source), own)
-    beside = _beside(data.record(experiment, source, "train")["time"], coarse["time"], experiment)
-    values = _complete(stored, coarse, grid, names, where, beside)
-    wanted = own.days(fine["time"], targets)
-    given = source, grid, values, wanted, coarse["time"], coarse.get("orog"), bank
-    return PairedDays(*given, step_hours=experiment.time.step_hours)
+    truth = data.stored.get(target_store(source), data.stored[TARGET_STORE])
+    stored = data.stored.get(source_store(source), truth)
+    record = data.record(experiment, source, "train")["time"]
+    beside = _beside(record, coarse["time"], experiment.time)
+    return PairedDays(
+        name=source,
+        grid=grid,
+        source=_complete(stored, coarse, grid, names, where, beside),
+        fine=truth.days(fine["time"], targets),
+        time=coarse["time"],
+        orog=coarse.get("orog"),
+        bank=bank,
+        step_hours=step_hours,
+    )
 
 
-def _beside(record: xr.DataArray, time: xr.DataArray, experiment: Experiment) -> list[xr.DataArray]:
-    """Return the times of a record that the window has beside each of some of them."""
-    rows = neighbours(record, experiment.time)[record.to_index().get_indexer(time.to_index())]
-    return [record.isel(time=own) for own in rows.T]
+def _beside(record: xr.DataArray, time: xr.DataArray, steps: TimeSpec) -> list[xr.DataArray]:
+    """Times of a record that the window has beside each of some of them."""
+    rows = neighbours(record, steps)[record.to_index().get_indexer(time.to_index())]
+    return [record.isel(time=column) for column in rows.T]
 
 
 def validation_pair(
     data: ExperimentData, experiment: Experiment, source: str, grid: int | None
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return the days of a source that choose, on a grid as for `ExperimentData.pair`."""
+    """Validation days of a source, on a grid as for `ExperimentData.pair`."""
     tuned = experiment.finetune
     if tuned is None or not tuned.validation_share:
         return data.pair(experiment, source, "validation", grid)
@@ -145,16 +152,22 @@ def paired_days(
     target: Grid,
     step_hours: int = DAY_HOURS,
 ) -> PairedDays:
-    """Return the days of paired datasets (coarse, fine), in memory.
+    """Days of paired datasets (coarse, fine), in memory.
 
     Raises:
         DataError: values of the source are missing.
     """
     coarse, fine = pair
     grid, values = source_arrays(coarse, predictors, f"the source {name!r}")
-    wanted = field_values(fine, targets, target)
-    given = name, grid, values, wanted, coarse["time"], coarse.get("orog")
-    return PairedDays(*given, step_hours=step_hours)
+    return PairedDays(
+        name=name,
+        grid=grid,
+        source=values,
+        fine=field_values(fine, targets, target),
+        time=coarse["time"],
+        orog=coarse.get("orog"),
+        step_hours=step_hours,
+    )
 
 
 def _complete(
@@ -165,10 +178,11 @@ def _complete(
     where: str,
     beside: Sequence[xr.DataArray],
 ) -> DayValues:
-    own = variables_of(names)
-    as_stored = stored.days(coarse["time"], own, beside=beside)
+    """Stored days of a source, which must have all values but those that are filled."""
+    variables = variables_of(names)
+    as_stored = stored.days(coarse["time"], variables, beside=beside)
     check_complete((as_stored[part] for part in parts(as_stored)), grid, names, where)
-    return stored.days(coarse["time"], own, nearest_used(grid), beside)
+    return stored.days(coarse["time"], variables, nearest_used(grid), beside)
 
 
 def parts(values: DayValues) -> Iterator[slice]:
@@ -179,7 +193,7 @@ def parts(values: DayValues) -> Iterator[slice]:
 
 
 def validation_grids(bank: GridBank | None) -> Sequence[int | None]:
-    """Return the numbers of a bank's grids that training leaves out, None for a source's own."""
+    """Numbers of a bank's grids that training leaves out; None alone, for a source's own grid."""
     return [None] if bank is None else bank.held_out
 
 
@@ -195,17 +209,24 @@ def source_climate(
 def adjustments(
     data: ExperimentData, experiment: Experiment, target: Grid, reference: Climate | None
 ) -> tuple[Climate | None, dict[str, Adjustment]]:
-    """Return what gives each training source the reference's climate, and the reference.
+    """Adjustments of the training sources to one climate, for `standardise: per-source`.
 
     Args:
         data: the experiment's fields.
         experiment: whose training period counts.
         target: the target grid.
         reference: of the network to start from; if there is none, the mean of the sources.
+
+    Returns:
+        The climate, and the adjustment of each source; None and nothing where sources stay as they
+        are.
     """
     if experiment.standardise == "shared":
         return None, {}
-    own = {name: source_climate(data, experiment, name, target) for name in data.sources}
-    reference = reference or mean_climate(list(own.values()))
-    wanted = experiment.predictors, experiment.standardised_variables
-    return reference, {n: adjustment_to(reference, c, *wanted) for n, c in own.items()}
+    climates = {name: source_climate(data, experiment, name, target) for name in data.sources}
+    reference = reference or mean_climate(list(climates.values()))
+    names, shares = experiment.predictors, experiment.standardised_variables
+    return reference, {
+        source: adjustment_to(reference, climate, names, shares)
+        for source, climate in climates.items()
+    }

@@ -92,8 +92,9 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
     samples = [
         lay_out(source, domain, model.target_regression, training.smoothing_km) for source in days
     ]
-    judged = validation_samples(data, views, domain, adjusted)
-    validation = _validation(recent, domain, judged, replay)
+    validation = _validation(
+        recent, domain, validation_samples(data, views, domain, adjusted), replay
+    )
     return Preparation(
         experiment=recent,
         domain=domain,
@@ -165,14 +166,14 @@ def _statistics(
 def _validation(
     experiment: Experiment,
     domain: TargetDomain,
-    judged: Mapping[str, Sequence[Samples]],
+    by_source: Mapping[str, Sequence[Samples]],
     replay: Replay,
 ) -> Validation:
     """Validation days with their weights, by the samples of each source."""
     readout = Readout.of(experiment.model, experiment.targets)
     return Validation(
-        samples=[samples for of_source in judged.values() for samples in of_source],
-        weights=validation_weights(judged, replay.sources, replay.share),
+        samples=[samples for of_source in by_source.values() for samples in of_source],
+        weights=validation_weights(by_source, replay.sources, replay.share),
         noise=EnsembleNoise(experiment.seed, experiment.model, readout, domain.target),
     )
 

@@ -132,9 +132,9 @@ def make_step(
         graphdef: the network.
         optimiser: see `make_optimiser`.
         ema_decay: as in `TrainingSpec`.
-        trainable: what the state's parameters are of the network's; all of them if not given.
+        trainable: what the state's parameters are of the network's; all of them by default.
         augment: what changes the source fields, see `make_augmentation`.
-        losses: of the targets; mean square errors if not given.
+        losses: of the targets; mean square errors by default.
         seed: of the noise of members.
         axes: that devices lie along, see `DataParallel`.
     """
@@ -148,7 +148,7 @@ def make_step(
         if members is not None:
             noise = _noise(members, number, len(batch.fine), seed)
             shown = _repeated(shown, members.members)
-        made = outputs(
+        predicted = outputs(
             nnx.merge(graphdef, whole),
             constants.scales,
             shown.source,
@@ -157,13 +157,13 @@ def make_step(
             shown.left_out,
             noise,
         )
-        return _mean_loss(made, shown.fine, constants, losses, axes)
+        return _mean_loss(predicted, shown.fine, constants, losses, axes)
 
     return make_descent(loss, optimiser, ema_decay, trainable, axes)
 
 
 class _Shown(NamedTuple):
-    """What the network is shown of a batch, and the targets [B, Nt, T] that belong to it."""
+    """Input of the network made of a batch, and the targets [B, Nt, T] that belong to it."""
 
     source: Array
     forcings: Array
@@ -197,7 +197,7 @@ def _noise(losses: Losses, number: Array, days: int, seed: int) -> Array:
 
 
 def _mean_loss(
-    made: Array,
+    predicted: Array,
     fine: Array,
     constants: Constants,
     losses: Losses | None,
@@ -209,11 +209,11 @@ def _mean_loss(
     total = jax.lax.psum(weight.sum(), axes)
     truth = jnp.where(valid, fine, 0.0)
     if losses is None or losses.plain:
-        error = jnp.where(valid, made - truth, 0.0) / scale
+        error = jnp.where(valid, predicted - truth, 0.0) / scale
         return (error**2 * weight).sum() / total
-    terms = losses.terms(made, truth, scale, constants.gammas)
+    terms = losses.terms(predicted, truth, scale, constants.gammas)
     value = jnp.where(valid, terms, 0.0) * weight
-    further = losses.over_scales(made, truth, weight, scale, constants.means)
+    further = losses.over_scales(predicted, truth, weight, scale, constants.means)
     return (value.sum() + further) / total
 
 
@@ -256,7 +256,7 @@ def make_descent(
 
 
 def _repeated(shown: _Shown, members: int) -> _Shown:
-    """Repeat each day of what the network is shown, once for each member."""
+    """Repeat each day of the network's input, once for each member."""
     left_out = shown.left_out
     if left_out is not None:
         values, truth, share = left_out

@@ -81,7 +81,7 @@ def _errors(
 ) -> np.ndarray:
     """Sums of the squared errors of some target nodes for each penalty [penalties, T]."""
     rotated = fit.of_own.design.rotate(_columns(tables.x, around[nodes[0]]))
-    interpolated, truth = _flat(tables.own[:, nodes]), tables.y[:, nodes]
+    interpolated, truth = _flat(tables.start[:, nodes]), tables.y[:, nodes]
     errors = []
     for penalty in PENALTIES:
         predicted = fit.predict(rotated, interpolated, penalty).reshape(truth.shape)
@@ -133,7 +133,7 @@ class _Warming:
     def of(
         cls, normaliser: Normaliser, offset: tuple[float, float], unit: np.ndarray
     ) -> "_Warming":
-        """Deviations for an offset, with channels in units of their own."""
+        """Deviations for an offset, with channels in their own units."""
         spread = warming_spread(normaliser.predictors, offset)
         channels = spread[normaliser.arrays()["variable"]] / (np.asarray(normaliser.std) * unit)
         targets = warming_spread(normaliser.targets, offset) / np.asarray(normaliser.scale)
@@ -146,12 +146,12 @@ class _Tables:
 
     Attributes:
         x: channels at the mesh [days, Nm, C].
-        own: what is corrected [days, Nt, T].
+        start: what is corrected [days, Nt, T].
         y: the corrections [days, Nt, T].
     """
 
     x: np.ndarray
-    own: np.ndarray
+    start: np.ndarray
     y: np.ndarray
 
     @classmethod
@@ -164,8 +164,8 @@ class _Tables:
         columns = zip(
             *(_table(samples, part, scales, transforms) for samples, part in days), strict=True
         )
-        x, own, y = map(np.concatenate, columns)
-        return cls(x, own, y)
+        x, start, y = map(np.concatenate, columns)
+        return cls(x, start, y)
 
     def in_units(self, unit: np.ndarray) -> "_Tables":
         """Tables with the channels [C] in units."""
@@ -178,10 +178,10 @@ def _table(
     graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source[days]), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    own = transformed(uncorrected(scales, values, graph), transforms)
+    start = transformed(uncorrected(scales, values, graph), transforms)
     fine = transformed(jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1), transforms)
-    shown = x, own / scales.scale, (fine - own) / scales.scale
-    return tuple(np.asarray(jnp.swapaxes(part, 0, 1)) for part in shown)
+    columns = x, start / scales.scale, (fine - start) / scales.scale
+    return tuple(np.asarray(jnp.swapaxes(part, 0, 1)) for part in columns)
 
 
 def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
@@ -193,7 +193,7 @@ def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
 
 def _fit(tables: _Tables, around: np.ndarray, nodes: np.ndarray, warming: _Warming) -> FitWithOwn:
     """Fit the target nodes that share their mesh nodes."""
-    table, interpolated = _columns(tables.x, around[nodes[0]]), _flat(tables.own[:, nodes])
+    table, interpolated = _columns(tables.x, around[nodes[0]]), _flat(tables.start[:, nodes])
     corrections = _flat(without_gaps(tables.y[:, nodes])[0])
     if warming.channels.any():
         channels, targets = (

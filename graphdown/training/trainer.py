@@ -166,7 +166,7 @@ class Trainer(Trainee):
         return draw(spec, self.experiment.seed, step, lengths, stream, self.turns)
 
     def scales(self) -> list[tuple[str, float]]:
-        """Targets, and what their error is divided by to make the score."""
+        """Scale of each target's error in the score."""
         return list(zip(self.normaliser.targets, self.normaliser.scale, strict=True))
 
     def errors(self, params: Any) -> dict[str, float]:

@@ -104,16 +104,16 @@ def replay_turns(
 
 
 def validation_weights(
-    judged: Mapping[str, Sequence[object]], replayed: Collection[str], share: float
+    samples: Mapping[str, Sequence[object]], replayed: Collection[str], share: float
 ) -> list[float]:
     """Weight of each of the sources' samples in the validation error.
 
     Args:
-        judged: samples of each source.
+        samples: of each source.
         replayed: names of the sources that are replayed.
         share: that these have together, each of their samples alike.
     """
-    old = [name in replayed for name, samples in judged.items() for _ in samples]
+    old = [name in replayed for name, each in samples.items() for _ in each]
     if not any(old):
         return [1.0] * len(old)
     each = {True: share / old.count(True), False: (1.0 - share) / old.count(False)}

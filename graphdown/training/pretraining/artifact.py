@@ -52,7 +52,7 @@ class Pretrained:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the parameters belong to, as plain values."""
+        """Name, model, graph and statistics that the parameters belong to, as plain values."""
         return {
             "name": self.name,
             "model": dataclasses.asdict(self.model),

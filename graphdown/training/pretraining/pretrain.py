@@ -181,7 +181,7 @@ class Pretrainer(Trainee):
         self.fields, self.constants = prepared.fields, prepared.constants
         self.normaliser = prepared.normaliser
         self.graphdef, self.params = prepared.graphdef, prepared.params
-        self.checksums = {f"the source {own.name!r}": own.checksum for own in self.fields}
+        self.checksums = {f"the source {each.name!r}": each.checksum for each in self.fields}
         self.optimiser = make_optimiser(experiment.training)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
 
@@ -251,7 +251,7 @@ class Pretrainer(Trainee):
         return np.where(weights > 0, squares / np.maximum(weights, 1e-12), np.nan)
 
     def scales(self) -> list[tuple[str, float]]:
-        """Predictors, and what their error is divided by to make the score."""
+        """Scale of each predictor's error in the score."""
         return list(zip(self.normaliser.predictors, self.normaliser.std, strict=False))
 
     def keep(self, params: Any) -> None:

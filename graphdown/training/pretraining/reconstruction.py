@@ -86,11 +86,11 @@ def _at_hidden(
     values = jnp.swapaxes(source, 0, 1)
     x = standardise(scales, values)
     graph = with_hidden(constants.graph, visible)
-    made = nnx.merge(graphdef, params)(x, season, graph)
+    predicted = nnx.merge(graphdef, params)(x, season, graph)
     there = jnp.isfinite(values[:nodes][..., scales.variable])
     hidden = constants.area * (1.0 - visible[:nodes])
     weight = jnp.where(there, hidden[:, None, None], 0.0)
-    square = (made - x[:nodes, :, : made.shape[-1]]) ** 2 * weight
+    square = (predicted - x[:nodes, :, : predicted.shape[-1]]) ** 2 * weight
     return square.sum((0, 1)), weight.sum((0, 1))
 
 

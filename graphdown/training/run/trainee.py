@@ -1,4 +1,4 @@
-"""What a training loop trains: parameters that steps move, and scores that choose the best."""
+"""The interface of a training loop to what it trains."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -61,7 +61,7 @@ class Trainee(ABC):
 
     @abstractmethod
     def scales(self) -> list[tuple[str, float]]:
-        """Variables, and what their error is divided by to make the score."""
+        """Scale of each variable's error in the score."""
 
     @abstractmethod
     def keep(self, params: Any) -> None:
