@@ -27,12 +27,10 @@ from graphdown.training.pretraining.artifact import with_pretrained_hash
 from graphdown.training.run.folder import check_run, open_run, put
 from graphdown.training.run.lock import run_lock
 from graphdown.training.run.loop import finish
-from graphdown.training.run.trainee import Trainee
+from graphdown.training.run.trainee import EVERY, Trainee
 from graphdown.training.samples import Drawn, Samples, dates, draw
 from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import Batch, Constants, make_optimiser, make_step
-
-EVERY = slice(None)
 
 
 def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulator:

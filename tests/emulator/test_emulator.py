@@ -121,6 +121,7 @@ def test_an_emulator_saved_again_is_the_same(tmp_path):
     save(load(tmp_path / "a"), tmp_path / "b")
     assert (tmp_path / "a" / SCHEMA).read_bytes() == (tmp_path / "b" / SCHEMA).read_bytes()
     again = load(tmp_path / "b")
+    assert json.loads((tmp_path / "a" / SCHEMA).read_text(encoding="utf-8"))["format"] == 1
     assert again.model == MODEL and again.normaliser == NORMALISER and again.domain.spec == SPEC
     for name, value in emulator("rotated").params.items():
         np.testing.assert_array_equal(again.params[name], value)

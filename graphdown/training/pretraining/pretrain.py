@@ -47,12 +47,11 @@ from graphdown.training.pretraining.source_fields import (
 from graphdown.training.run.folder import check_run, open_run, put
 from graphdown.training.run.lock import run_lock
 from graphdown.training.run.loop import finish
-from graphdown.training.run.trainee import Trainee
+from graphdown.training.run.trainee import EVERY, Trainee
 from graphdown.training.samples import Drawn, dates, draw
 from graphdown.training.step import make_descent, make_optimiser
 from graphdown.variables.forcings import FORCINGS
 
-EVERY = slice(None)
 VALIDATION_DAYS = 192
 VALIDATION_MASKS = 4
 
