@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from graphdown.config.experiment import Experiment
     from graphdown.config.experiment_file import load_experiment
     from graphdown.data import ExperimentData
-    from graphdown.emulator.emulator import Emulator, load
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate
     from graphdown.training.pretraining.artifact import Pretrained
@@ -25,7 +26,7 @@ _HOMES = {
     "GraphdownError": "errors",
     "Source": "config.data",
     "evaluate": "evaluation",
-    "load": "emulator.emulator",
+    "load": "emulator.storage",
     "load_experiment": "config.experiment_file",
 }
 

@@ -13,7 +13,8 @@ from graphdown.config.experiment_file import load_stored_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load
 from graphdown.errors import GraphdownError
 from graphdown.runtime.atomic import atomic_file
 from graphdown.variables.names import variable_of

@@ -48,6 +48,13 @@ def driving_attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def versions() -> dict[str, str]:
+    """Versions of graphdown and of what it computes with."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("graphdown", "jax", "flax", "numpy", "xarray")}
+
+
 def _text(value: Any) -> str:
     text = " ".join(str(value).split())
     return "" if text.lower() in SAYS_NOTHING else text

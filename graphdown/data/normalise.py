@@ -12,7 +12,6 @@ from graphdown.variables.time_steps import start_of
 from graphdown.variables.winds import corrected_winds
 
 FLOATS = ("mean", "std", "base", "scale")
-OPTIONAL = ("source_mean", "source_std", "optional_predictors", "standardised")
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,15 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        given = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {name: value for name, value in given.items() if value or name not in OPTIONAL}
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
         from pydantic import TypeAdapter
 
-        names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
-        return TypeAdapter(cls).validate_python({name: values[name] for name in names})
+        named = {name: values[name] for name in cls.__dataclass_fields__}
+        return TypeAdapter(cls).validate_python(named)
 
 
 def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:

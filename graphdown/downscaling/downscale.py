@@ -18,7 +18,11 @@ from graphdown.downscaling.store import fill_store, merge_shards
 from graphdown.errors import GraphdownError
 from graphdown.output.disk_space import check_room
 from graphdown.output.part_folder import clear_away
-from graphdown.output.writer import check_output, workplace, write_parts_in
+from graphdown.output.writer import (
+    check_output,
+    workplace,
+    write_parts_in,
+)
 from graphdown.runtime.progress import Progress
 from graphdown.runtime.signals import deferred_stop
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.cf.provenance import versions
 from graphdown.data.reading.time_decoding import calendar_of, days_of, seconds_of
 from graphdown.data.sample_store import files_seen
 from graphdown.downscaling.driving_inputs import DrivingInputs
-from graphdown.emulator.emulator import Emulator, versions
+from graphdown.emulator.emulator import Emulator
 from graphdown.runtime.hashing import array_digest
 
 ATTRIBUTE = "graphdown_fingerprint"

@@ -13,7 +13,9 @@ from graphdown.data.reading.statics import opened_target, read_statics
 from graphdown.downscaling.driving_inputs import LABEL, DrivingInputs
 from graphdown.downscaling.fingerprint import Fingerprint, as_attribute, fingerprint_of
 from graphdown.downscaling.request import DownscaleRequest
-from graphdown.emulator.emulator import EVERY, Emulator, Stream, load
+from graphdown.emulator.emulator import EVERY, Emulator
+from graphdown.emulator.inference import Stream
+from graphdown.emulator.storage import load
 from graphdown.output.chunk_buffer import outline
 from graphdown.output.writer import prepared
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.downscaling.fingerprint import differences
 from graphdown.downscaling.job import DownscaleJob
-from graphdown.emulator.emulator import BATCH, Stream
+from graphdown.emulator.inference import BATCH, Stream
 from graphdown.errors import DataError, GraphdownError
 from graphdown.output.disk_space import check_room
 from graphdown.output.journal import Journal

@@ -17,6 +17,7 @@ from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.ensemble_members import driving_members
 from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.storage import save
 from graphdown.errors import DataError
 from graphdown.model import ModelSpec
 from graphdown.output import disk_space, resumable
@@ -78,7 +79,7 @@ def folder(tmp_path_factory):
     """Return a folder with an emulator, inputs, and an output that nothing interrupted."""
     folder = tmp_path_factory.mktemp("long")
     domain = TargetDomain(TARGET, xr.Dataset(), GraphSpec(mesh_level=5, encode_radius_km=600.0))
-    random_emulator(MODEL, NORMALISER, domain).save(folder / "run" / "emulator")
+    save(random_emulator(MODEL, NORMALISER, domain), folder / "run" / "emulator")
     for name, days in zip(FILES, (slice(0, 90), slice(90, None)), strict=True):
         source(0).isel(time=days).to_netcdf(folder / name)
     with pytest.MonkeyPatch.context() as patch:

@@ -11,19 +11,13 @@ import xarray as xr
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import (
-    PARAMETERS,
-    SCHEMA,
-    TARGET,
-    Emulator,
-    load,
-    named_values,
-    new_network,
-)
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import PARAMETERS, SCHEMA, TARGET, load, save
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model import ModelSpec
-from graphdown.runtime.hashing import checkpoint_sha256
+from graphdown.model.parameters import named_values
 from meshes import GraphSpec, Grid, bilinear, icosphere
 
 from ..emulators import random_emulator
@@ -123,38 +117,18 @@ def test_a_loaded_emulator_gives_the_same_bytes(target, model, coarse, tmp_path)
 
 
 def test_an_emulator_saved_again_is_the_same(tmp_path):
-    emulator("rotated").save(tmp_path / "a")
-    load(tmp_path / "a").save(tmp_path / "b")
+    save(emulator("rotated"), tmp_path / "a")
+    save(load(tmp_path / "a"), tmp_path / "b")
     assert (tmp_path / "a" / SCHEMA).read_bytes() == (tmp_path / "b" / SCHEMA).read_bytes()
     again = load(tmp_path / "b")
+    assert json.loads((tmp_path / "a" / SCHEMA).read_text(encoding="utf-8"))["format"] == 1
     assert again.model == MODEL and again.normaliser == NORMALISER and again.domain.spec == SPEC
     for name, value in emulator("rotated").params.items():
         np.testing.assert_array_equal(again.params[name], value)
 
 
-def test_an_emulator_of_format_1_is_read(coarse, tmp_path):
-    model = replace(MODEL, rounds=2)
-    made = emulator("regular", model)
-    params = {}
-    for name, value in made.params.items():
-        layer, rest = name.split(".", 1)
-        if layer in ("messages", "updates"):
-            params |= {f"{layer}.{k}.{rest}": own for k, own in enumerate(value)}
-        else:
-            params[name] = value
-    assert len(params) > len(made.params)
-    made.save(tmp_path)
-    np.savez(tmp_path / PARAMETERS, **params)
-    old = {**made.schema, "format": 1}
-    written = {**old, "sha256": checkpoint_sha256(params, old)}
-    (tmp_path / SCHEMA).write_text(json.dumps(written), encoding="utf-8")
-    again = load(tmp_path)
-    assert again.sha256 == made.sha256
-    xr.testing.assert_identical(again.downscale(coarse), made.downscale(coarse))
-
-
 def test_parameters_are_plain_arrays_that_no_pickle_can_replace(tmp_path):
-    emulator().save(tmp_path)
+    save(emulator(), tmp_path)
     with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
         assert all(archive[name].dtype == np.float32 for name in archive.files)
         assert set(archive.files) == set(emulator().params)
@@ -171,7 +145,7 @@ def sizes(target, source):
 
 
 def test_no_parameter_has_a_dimension_of_a_grid(tmp_path):
-    emulator().save(tmp_path)
+    save(emulator(), tmp_path)
     with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
         free = {size for name in archive.files for size in archive[name].shape}
     bound = {size for v in emulator("regular", BOUND).params.values() for size in v.shape}
@@ -404,7 +378,7 @@ def test_a_folder_without_an_emulator_is_refused(tmp_path):
 
 
 def test_an_emulator_of_a_newer_version_is_refused(tmp_path):
-    emulator().save(tmp_path)
+    save(emulator(), tmp_path)
     schema = json.loads((tmp_path / SCHEMA).read_text(encoding="utf-8"))
     assert set(schema["versions"]) >= {"graphdown", "jax"}
     (tmp_path / SCHEMA).write_text(json.dumps({**schema, "format": 99}), encoding="utf-8")
@@ -483,7 +457,7 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 def test_a_damaged_emulator_is_refused_in_one_sentence(case, tmp_path):
     file, damage, pattern = DAMAGED[case]
-    emulator("rotated").save(tmp_path)
+    save(emulator("rotated"), tmp_path)
     load(tmp_path)
     damage(tmp_path / file)
     with pytest.raises(GraphdownError, match=pattern) as caught:

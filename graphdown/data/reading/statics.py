@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.fields import STATIC, Request, horizontal_grid, read_files, to_canonical
+from graphdown.data.reading.fields import STATIC, Request, read_files, to_canonical
 from graphdown.data.reading.files import open_pieces
-from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset
+from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset, horizontal_grid
 from graphdown.data.reading.rules import Notes, log_notes, refuse
 from graphdown.data.reading.stations import read_stations, with_station_names
 from graphdown.data.terrain import Ground

@@ -1,4 +1,4 @@
-"""A run's folder is one process's alone while it trains."""
+"""The lock of a run's folder, which one process at a time may train in."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,8 +13,8 @@ LOCK = "in_use.lock"
 
 
 @contextmanager
-def held(run: Path) -> Iterator[None]:
-    """Hold a run's folder meanwhile, creating it; of several processes the first one does.
+def run_lock(run: Path) -> Iterator[None]:
+    """Lock a run's folder, creating it; of several processes of a training the first one does.
 
     Raises:
         GraphdownError: another process holds it.
