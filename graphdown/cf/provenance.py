@@ -36,13 +36,13 @@ def driving_attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
     Args:
         attrs: the global attributes of the coarse input.
     """
-    given = {key: _text(value) for key, value in attrs.items()}
-    if all(given.get(key) for key in CMIP5_MEMBER):
-        numbers = (given[key] for key in CMIP5_MEMBER)
+    texts = {key: _text(value) for key, value in attrs.items()}
+    if all(texts.get(key) for key in CMIP5_MEMBER):
+        numbers = (texts[key] for key in CMIP5_MEMBER)
         member = "".join(f"{letter}{n}" for letter, n in zip("rip", numbers, strict=True))
-        given.setdefault("variant_label", member)
+        texts.setdefault("variant_label", member)
     found = {
-        name: next((given[key] for key in keys if given.get(key)), "")
+        name: next((texts[key] for key in keys if texts.get(key)), "")
         for name, keys in DRIVING.items()
     }
     return {name: value for name, value in found.items() if value}

@@ -136,5 +136,5 @@ def _with_winds(interpolated: Array, own: Array, winds: Array, graph: GraphArray
     east, north = winds[:, 0], winds[:, 1]
     axes = graph.source_axes, graph.target_axes
     source, target = (jnp.moveaxis(units, 0, -1)[..., None, None] for units in axes)
-    u, v = carried(graph.to_target, own[..., east], own[..., north], source, target)
+    u, v = carried(graph.to_target.__call__, own[..., east], own[..., north], source, target)
     return interpolated.at[..., east].set(u).at[..., north].set(v)

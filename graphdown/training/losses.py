@@ -135,7 +135,7 @@ class Losses:
             names[target] = LIKELIHOOD
         transforms = readout.transforms or ("none",) * len(targets)
         bounds = tuple(
-            tuple(float(FORWARD[kind](bound)) for bound in describe(name).bounds)
+            tuple(float(FORWARD[kind](jnp.asarray(bound))) for bound in describe(name).bounds)
             for name, kind in zip(targets, transforms, strict=True)
         )
         members = spec.members if model.noise else 1

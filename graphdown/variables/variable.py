@@ -37,7 +37,7 @@ class Variable:
         transform: "log1p" for a predictor that enters regressions and networks as log(1 + x) too.
         northward: the northward component of the wind whose eastward component this is.
         extreme_of: the variable whose daily maximum or minimum this is, see `cell_methods`.
-        levels: whether it stands on pressure levels, as in ta850.
+        levels: whether it is on pressure levels, as in ta850.
 
     Raises:
         ValueError: the name is empty, or a range holds no value.
