@@ -3,15 +3,15 @@
 NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` alone.
 """
 
+from meshes.geometry.icosahedron import Mesh, icosphere
 from meshes.geometry.sphere import EARTH_RADIUS_KM
+from meshes.graphs.base import EdgeSet, GraphSpec
 from meshes.graphs.coverage import Coverage, coverage
-from meshes.graphs.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
-from meshes.graphs.mesh import Mesh, build_mesh, icosphere
-from meshes.graphs.storage import load_graph
+from meshes.graphs.graph import DownscalingGraph, build_graph, load_graph
+from meshes.graphs.mesh import build_mesh
 from meshes.grids.coarsen import coarsen
-from meshes.grids.grid import Grid
+from meshes.grids.grid import Grid, grids_in
 from meshes.grids.random_grids import RandomGrids, random_grids
-from meshes.grids.reading import grids_in
 from meshes.remapping.remap import bilinear, conservative, nearest
 from meshes.remapping.weights import SparseWeights
 

@@ -17,6 +17,7 @@ import pytest
 from flax import nnx
 
 import graphdown.emulator.emulator
+import meshes.graphs.base
 import meshes.graphs.edges
 import meshes.graphs.graph
 from graphdown.emulator.emulator import Emulator
@@ -259,7 +260,7 @@ MUTATIONS = [
     ),
     Mutation(2, "no areas", meshes.graphs.graph, "encode_edges", without_areas, splitting()),
     Mutation(
-        *(2, "each part has its own spacing", meshes.graphs.graph, "merge_coincident"),
+        *(2, "each part has its own spacing", meshes.graphs.base, "merge_coincident"),
         *(lambda _: lambda xyz: (xyz, np.arange(len(xyz))), splitting()),
     ),
     Mutation(

@@ -6,10 +6,10 @@ Every function returns (senders, receivers) sorted by receiver, then sender.
 import numpy as np
 from scipy.spatial import cKDTree
 
+from meshes.geometry.icosahedron import Mesh
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
 from meshes.geometry.triangulation import merge_coincident
-from meshes.graphs.mesh import Mesh
 
 Links = tuple[np.ndarray, np.ndarray]
 

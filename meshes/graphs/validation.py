@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from meshes.geometry.icosahedron import nominal_spacing_km
 from meshes.geometry.sphere import distance_km
+from meshes.graphs.base import DECODE_REACH, EdgeSet, GraphData
 from meshes.graphs.edges import enlarged_radius_km
-from meshes.graphs.graph import DECODE_REACH, DownscalingGraph, EdgeSet
-from meshes.graphs.mesh import nominal_spacing_km
 from meshes.grids.grid import Grid
 
 # Refinement makes edges near the middle of an icosahedron's face longer than the nominal ones.
@@ -13,7 +13,7 @@ LONGEST_TO_NOMINAL = 1.3
 TOLERANCE = 1e-4
 
 
-def validate_graph(graph: DownscalingGraph) -> None:
+def validate_graph(graph: GraphData) -> None:
     """Raise ValueError unless the graph is whole (see `DownscalingGraph.validate`)."""
     source, mesh, target = graph.source.size, graph.mesh.size, graph.target.size
     _check_edges("encode", graph.encode, source, mesh)
@@ -56,7 +56,7 @@ def _check_weights(name: str, edges: EdgeSet, receivers: int, what: str) -> None
     _refuse(np.abs(sums - 1.0) > TOLERANCE, f"{name}: the weights of {what} {{}} do not sum to 1")
 
 
-def _check_decode_layout(graph: DownscalingGraph) -> None:
+def _check_decode_layout(graph: GraphData) -> None:
     expected = np.repeat(np.arange(graph.target.size), graph.spec.decode_neighbours)
     if not np.array_equal(graph.decode.receivers, expected):
         raise ValueError(
@@ -64,7 +64,7 @@ def _check_decode_layout(graph: DownscalingGraph) -> None:
         )
 
 
-def _check_lengths(graph: DownscalingGraph) -> None:
+def _check_lengths(graph: GraphData) -> None:
     mesh, slack = graph.mesh, 1.0 + 1e-6
     length = edge_lengths_km(graph)
     used = graph.source.xyz[graph.source.mask]
@@ -83,7 +83,7 @@ def _check_lengths(graph: DownscalingGraph) -> None:
     )
 
 
-def edge_lengths_km(graph: DownscalingGraph) -> dict[str, np.ndarray]:
+def edge_lengths_km(graph: GraphData) -> dict[str, np.ndarray]:
     """Return the great-circle lengths (km) of the encode, process and decode edges."""
     nodes = {
         "encode": (graph.source.xyz, graph.mesh.xyz, graph.encode),
@@ -96,7 +96,7 @@ def edge_lengths_km(graph: DownscalingGraph) -> dict[str, np.ndarray]:
     }
 
 
-def describe_graph(graph: DownscalingGraph) -> str:
+def describe_graph(graph: GraphData) -> str:
     """Return a description of the graph (see `DownscalingGraph.describe`)."""
     mesh = graph.mesh
     lines = [

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE
 
 STATION = "station"
