@@ -5,7 +5,8 @@ NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` a
 
 from meshes.geometry.icosahedron import Mesh, icosphere
 from meshes.geometry.sphere import EARTH_RADIUS_KM
-from meshes.graphs.base import EdgeSet, GraphSpec
+from meshes.graphs.base import EdgeSet, GraphNodes, GraphSpec
+from meshes.graphs.builder_registry import edge_builder, mesh_builder
 from meshes.graphs.coverage import Coverage, coverage
 from meshes.graphs.graph import DownscalingGraph, build_graph, load_graph
 from meshes.graphs.mesh import build_mesh
@@ -20,6 +21,7 @@ __all__ = [
     "Coverage",
     "DownscalingGraph",
     "EdgeSet",
+    "GraphNodes",
     "GraphSpec",
     "Grid",
     "Mesh",
@@ -31,9 +33,11 @@ __all__ = [
     "coarsen",
     "conservative",
     "coverage",
+    "edge_builder",
     "grids_in",
     "icosphere",
     "load_graph",
+    "mesh_builder",
     "nearest",
     "random_grids",
 ]

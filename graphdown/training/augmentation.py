@@ -21,8 +21,7 @@ from graphdown.training.parallel import AXIS
 from graphdown.variables.names import is_non_negative, variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.geometry.sphere import chord_to_angle
-from meshes.graphs.edges import within_radius
-from meshes.graphs.graph import kernel
+from meshes.graphs.edges import kernel, within_radius
 
 Augmentation = Callable[[Array, Array, Scaling, InterpolationTable | None], Array]
 

@@ -12,12 +12,12 @@ import xarray as xr
 from meshes.geometry.archive import read_arrays
 from meshes.geometry.icosahedron import Mesh
 from meshes.graphs.base import EdgeSet, GraphData, GraphSpec
+from meshes.graphs.builder_registry import EDGE_KINDS
 from meshes.grids.grid import Grid
 from meshes.remapping.weights import SparseWeights
 
 FORMAT = "graphdown-graph"
 VERSION = 1
-_EDGES = ("encode", "process", "decode")
 _WEIGHTS = ("to_target", "to_mesh")
 Arrays = dict[str, np.ndarray]
 
@@ -29,8 +29,8 @@ def save_graph(graph: GraphData, path: str | Path) -> None:
     for name in ("source", "target"):
         meta[name] = _pack_grid(getattr(graph, name), f"{name}.", arrays)
     meta["mesh"] = _pack_mesh(graph.mesh, arrays)
-    for name in _EDGES:
-        meta[name] = _pack_edges(getattr(graph, name), f"{name}.", arrays)
+    for kind in EDGE_KINDS:
+        meta[kind] = _pack_edges(graph.edges(kind), f"{kind}.", arrays)
     for name in _WEIGHTS:
         meta[name] = _pack_weights(getattr(graph, name), f"{name}.", arrays)
     with open(path, "wb") as file:
