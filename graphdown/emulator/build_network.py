@@ -9,8 +9,6 @@ from graphdown.model.heads import Readout
 from graphdown.variables.forcings import forcing_names
 from graphdown.variables.time_steps import DAY_HOURS
 
-EDGE_FEATURES = (5, 5, 4)
-
 
 def new_network(
     model: ModelSpec,
@@ -33,7 +31,7 @@ def new_network(
         len(normaliser.targets),
         len(forcing_names(step_hours)),
         len(domain.static_names),
-        *EDGE_FEATURES,
+        *domain.spec.feature_counts,
         domain.target.size,
         0 if domain.eofs is None else len(normaliser.targets),
         Readout.of(model, normaliser.targets),

@@ -19,7 +19,6 @@ from graphdown.config.experiment import Experiment
 from graphdown.config.training import PretrainSpec
 from graphdown.data.load import ExperimentData, load_data, region_of
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.build_network import EDGE_FEATURES
 from graphdown.emulator.inference import scaling_of
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, ModelSpec, NetworkShape
@@ -141,7 +140,7 @@ def _network(model: ModelSpec, normaliser: Normaliser, seed: int) -> Downscaler:
         len(normaliser.mean),
         len(FORCINGS),
         0,
-        *EDGE_FEATURES,
+        *experiment.graph.feature_counts,
         target_nodes=0,
     )
     free = replace(

@@ -16,7 +16,6 @@ from graphdown.runtime.hashing import array_digest
 from graphdown.training.run.input_checksums import dates_of
 from graphdown.variables.forcings import forcings
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
-from meshes.graphs.graph import decode_edges
 
 
 @dataclass(frozen=True)
@@ -118,5 +117,5 @@ def _to_itself(
     graph = graph.of_sources(used)
     rows = np.arange(len(used), dtype=np.int32)
     same = SparseWeights(rows, rows, np.ones(len(used)), (len(used), len(used)))
-    decode = decode_edges(graph.mesh, graph.source, spec.decode_neighbours)
-    return replace(graph, target=graph.source, decode=decode, to_target=same), used
+    graph = replace(graph, target=graph.source, to_target=same)
+    return replace(graph, decode=graph.build_edges("decode")), used
