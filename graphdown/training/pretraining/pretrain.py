@@ -21,7 +21,7 @@ from graphdown.data.load import ExperimentData, load_data, region_of
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.inference import scaling_of
 from graphdown.errors import ExperimentError
-from graphdown.model import Downscaler, ModelSpec, NetworkShape
+from graphdown.model import Downscaler, NetworkShape
 from graphdown.model.arrays import graph_arrays
 from graphdown.model.edge_tables import bucket
 from graphdown.model.padding import pad_nodes
@@ -126,14 +126,14 @@ def prepare_pretraining(experiment: Experiment, data: ExperimentData) -> Pretrai
         fitted.standardising_to(climate, experiment.standardised_variables),
         optional_predictors=experiment.optional_predictors,
     )
-    network = _network(experiment.model, normaliser, experiment.seed)
+    network = _network(experiment, normaliser)
     graphdef, params = nnx.split(network)
     smoothing = experiment.training.smoothing_km
     constants = [_constants(source, normaliser, smoothing) for source in fields]
     return PretrainingPreparation(experiment, fields, normaliser, constants, graphdef, params)
 
 
-def _network(model: ModelSpec, normaliser: Normaliser, seed: int) -> Downscaler:
+def _network(experiment: Experiment, normaliser: Normaliser) -> Downscaler:
     """Untrained network from the nodes of a source to themselves."""
     shape = NetworkShape(
         normaliser.channels,
@@ -143,10 +143,9 @@ def _network(model: ModelSpec, normaliser: Normaliser, seed: int) -> Downscaler:
         *experiment.graph.feature_counts,
         target_nodes=0,
     )
-    free = replace(
-        model, target_embedding=0, target_regression=0, eofs=0, heads={}, transforms={}, noise=0
-    )
-    return Downscaler(free, shape, rngs=nnx.Rngs(seed))
+    bound = dict.fromkeys(BINDING, 0)
+    free = replace(experiment.model, **bound, heads={}, transforms={}, noise=0)
+    return Downscaler(free, shape, rngs=nnx.Rngs(experiment.seed))
 
 
 def _constants(
