@@ -5,7 +5,6 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Literal, TypeVar, get_args
 
 EdgeKind = Literal["encode", "process", "decode"]
@@ -138,7 +137,7 @@ def mesh_builder(name: str) -> Callable[[Build], Build]:
     return register
 
 
-def import_modules(package: ModuleType) -> None:
+def import_modules(package: str) -> None:
     """Import every module of a package, which registers the builders in them."""
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from meshes.graphs import builders
 from meshes.graphs.base import GraphData, GraphNodes, GraphSpec
 from meshes.graphs.builder_registry import MESH_BUILDERS, import_modules
 from meshes.graphs.coverage import describe_extent, meets
@@ -17,7 +16,7 @@ from meshes.grids.grid import Grid
 from meshes.remapping.remap import interpolate
 from meshes.remapping.weights import SparseWeights
 
-import_modules(builders)
+import_modules("meshes.graphs.builders")
 
 
 class DownscalingGraph(GraphData):

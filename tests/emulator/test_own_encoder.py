@@ -7,6 +7,7 @@ import pytest
 
 import graphdown
 from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.storage import save
 from graphdown.model.arrays import with_spacing_offset
 from meshes import edge_builder
 from meshes.graphs.builder_registry import EDGE_BUILDERS
@@ -58,7 +59,7 @@ def test_the_spacing_offset_finds_its_column(domain):
 
 
 def test_a_saved_emulator_names_the_encoder_that_is_missing(domain, tmp_path):
-    random_emulator(MODEL, NORMALISER, domain).save(tmp_path)
+    save(random_emulator(MODEL, NORMALISER, domain), tmp_path)
     del EDGE_BUILDERS["encode"]["squared"]
     with pytest.raises(graphdown.GraphdownError, match="encoder must be one of .*'squared'"):
         graphdown.load(tmp_path)
