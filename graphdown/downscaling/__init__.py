@@ -1,1 +1,1 @@
-"""The `downscale` command: from a request over a job to the output."""
+"""The `downscale` command: a request, the job that it is resolved to, and the output."""

@@ -96,8 +96,8 @@ def opened_job(request: DownscaleRequest) -> Iterator[DownscaleJob]:
     emulator = _emulator(request)
     past, historical = _historical(request, emulator)
     optional = ["orog", *emulator.optional_predictors]
-    wanted = request.file_options.request(emulator.needed, optional)
-    with closing(DrivingInputs(request.inputs, wanted)) as driving:
+    predictors = request.file_options.request(emulator.needed, optional)
+    with closing(DrivingInputs(request.inputs, predictors)) as driving:
         steps, attrs = driving.time_axis()
         time = emulator.times_made(steps)
         fingerprint = fingerprint_of(emulator, driving, historical, time.time, request.options)

@@ -1,4 +1,4 @@
-"""What `graphdown downscale` is asked for: its arguments, and checks that need no file."""
+"""Arguments of `graphdown downscale`, and checks that need no file."""
 
 import shlex
 from dataclasses import dataclass, field

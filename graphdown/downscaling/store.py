@@ -121,7 +121,7 @@ def _begun(job: DownscaleJob, shards: int | None) -> UnfinishedStore | None:
 def _resumable_errors(unfinished: UnfinishedStore) -> Iterator[None]:
     """Explain errors in writing, after which the store can be resumed."""
     kept = f"the days made so far are kept in {str(unfinished.folder)!r}, and the same command"
-    with explained_write_errors(unfinished.path, f"{kept} resumes"):
+    with explained_write_errors(unfinished.path, f"{kept} resumes the work"):
         yield
 
 

@@ -1,1 +1,1 @@
-"""Writers of downscaled fields: netCDF, zarr, and zarr that resumes."""
+"""Writers of downscaled fields: netCDF, zarr, and zarr that can be resumed."""

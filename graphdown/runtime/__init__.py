@@ -1,1 +1,1 @@
-"""What a process needs of the machine: files, locks, signals, threads, progress."""
+"""Services of machine and operating system: files, locks, signals, threads, progress."""
