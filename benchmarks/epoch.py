@@ -99,7 +99,7 @@ def days(grid: Grid, variables: Sequence[str], year: int) -> xr.Dataset:
 
 def experiment(archive: Path, run: Path, samples: str, last: pd.Timestamp) -> Any:
     """Return an experiment with the network of configs/demo.yaml that trains up to a day."""
-    from graphdown.config.experiment import parse_experiment
+    from graphdown.config.experiment_file import parse_experiment
 
     raw = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text(encoding="utf-8"))
     source = {"name": "gcm", "files": [str(archive / "coarse_*.nc")]}

@@ -106,7 +106,7 @@ class Place:
             classic.to_netcdf(self.whole / f"{name}3.nc", format="NETCDF3_CLASSIC")
         (self.whole / "e.yaml").write_text(yaml.safe_dump(experiment()), encoding="utf-8")
         if trained:
-            from graphdown.config.experiment import load_experiment
+            from graphdown.config.experiment_file import load_experiment
             from graphdown.training import train
 
             os.chdir(self.whole)

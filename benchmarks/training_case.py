@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 from untrained import demo, domain, normaliser, source_grid, square
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.emulator.emulator import new_network, pad_nodes
 from graphdown.model import ModelSpec, Scaling
 from graphdown.training.parallel import DataParallel

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphdown.config.experiment import Experiment, Source, load_experiment
+    from graphdown.config.data import Source
+    from graphdown.config.experiment import Experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.data import ExperimentData
     from graphdown.emulator.emulator import Emulator, load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
@@ -21,10 +23,10 @@ _HOMES = {
     "Experiment": "config.experiment",
     "ExperimentError": "errors",
     "GraphdownError": "errors",
-    "Source": "config.experiment",
+    "Source": "config.data",
     "evaluate": "evaluation",
     "load": "emulator.emulator",
-    "load_experiment": "config.experiment",
+    "load_experiment": "config.experiment_file",
 }
 
 __all__ = [
@@ -100,7 +102,7 @@ def finetune(
             "training.steps=200".
         loaded: the fields, if they are loaded already.
         options: trainable, rank, l2_sp, layerwise_decay, years, validation_share and replay of
-            `graphdown.config.experiment.FinetuneOptions`.
+            `graphdown.config.training.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the emulator does not fit the data's target.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from graphdown.config.experiment import FinetuneOptions
+from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
@@ -53,7 +53,7 @@ def train(
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.distributed import join_processes
     from graphdown.training import train as run_training
@@ -82,7 +82,7 @@ def pretrain(
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training import pretrain as run_pretraining
 
@@ -115,7 +115,7 @@ def finetune(
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.training import finetune_experiment
     from graphdown.training import train as run_training
 
@@ -364,7 +364,7 @@ def _grid(name: str) -> Any:
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
     from graphdown.comparison import evaluate_run, write_inputs
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training import load_for
     from graphdown.training import train as run_training

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, load_experiment
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import load_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded

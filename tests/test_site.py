@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneSpec,
-    PretrainedSpec,
-    PretrainSpec,
-    Source,
-    Target,
-    TrainingSpec,
-)
+from graphdown.config.data import Source, Target
+from graphdown.config.experiment import Experiment
+from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
 from graphdown.model.spec import ModelSpec
 from graphdown.transfer.spec import Block, Strategy, Study
 from meshes import GraphSpec, RandomGrids

@@ -10,7 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from graphdown.config.experiment import Experiment, Source
+from graphdown.config.data import Source
+from graphdown.config.experiment import Experiment
 from graphdown.transfer.spec import Study
 
 EXPERIMENT = """# Experiments: every key

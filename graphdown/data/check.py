@@ -207,7 +207,7 @@ class _Check:
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
-        from graphdown.config.experiment import load_experiment
+        from graphdown.config.experiment_file import load_experiment
         from graphdown.data.load import load_data, region_of
 
         experiment = load_experiment(path)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, Source, Target
+from graphdown.config.data import Source, Target
+from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, within

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from graphdown.config.experiment import Daily
+from graphdown.config.data import Daily
 from graphdown.data.reading.fields import Request
 from graphdown.errors import GraphdownError
 

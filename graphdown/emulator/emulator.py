@@ -21,7 +21,7 @@ from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
 from graphdown.cf.provenance import checkpoint_sha256, driving_attrs
 from graphdown.cf.time_axis import time_axis
-from graphdown.config.experiment import parse_as
+from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import STATIC, to_canonical

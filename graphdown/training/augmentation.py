@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.model.arrays import InterpolationTable, interpolation, most_donors
 from graphdown.model.edge_tables import stack

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammainc
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, Periods
+from graphdown.config.data import Periods
+from graphdown.config.experiment import Experiment
 from graphdown.errors import ExperimentError
 
 Pair = tuple[xr.Dataset, xr.Dataset]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.data.sample_store import StoredDays
 from graphdown.data.source_adjustment import AdjustedDays, Adjustment
 from graphdown.emulator.domain import TargetDomain

@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.emulator.emulator import path_name
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.optimal_interpolation import LeftOut

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.config.experiment import FinetuneSpec
+from graphdown.config.training import FinetuneSpec
 from graphdown.emulator.emulator import named_values, with_values
 
 ENCODER = ("encode", "mesh_input", "mesh_update")

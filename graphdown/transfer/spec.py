@@ -8,15 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneOptions,
-    apply_overrides,
-    parse_as,
-    parse_experiment,
-    put,
-    read_yaml,
-)
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import parse_experiment
+from graphdown.config.parse import parse_as
+from graphdown.config.training import FinetuneOptions
+from graphdown.config.yaml_files import apply_overrides, read_yaml, set_key
 from graphdown.errors import ExperimentError
 
 Shows = Literal["matrix", "curves", "bars"]
@@ -156,7 +152,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = Fa
                 "'key.sub: value' lines, or leave --quick out."
             )
         for key, value in small.items():
-            put(raw, str(key), value, f"{path}: 'quick': {key!r}")
+            set_key(raw, str(key), value, f"{path}: 'quick': {key!r}")
     return parse_study(apply_overrides(raw, overrides), str(path))
 
 

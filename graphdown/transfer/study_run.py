@@ -11,12 +11,9 @@ from zlib import crc32
 import xarray as xr
 
 from graphdown.comparison import Predict, downscaling, fit_baselines
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneOptions,
-    experiment_to_dict,
-    parse_experiment,
-)
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import experiment_to_dict, parse_experiment
+from graphdown.config.training import FinetuneOptions
 from graphdown.data.load import ExperimentData
 from graphdown.data.time_windows import unfolded
 from graphdown.errors import ExperimentError, GraphdownError

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from graphdown.baselines import QUICK
-from graphdown.config.experiment import load_experiment, parse_experiment
+from graphdown.config.experiment_file import load_experiment, parse_experiment
 from graphdown.errors import ExperimentError
 
 GOOD = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import load_experiment, parse_experiment
+from graphdown.config.experiment_file import load_experiment, parse_experiment
 from graphdown.data.load import load_data, source_arrays, upscaled
 from graphdown.data.reading.fields import horizontal_grid
 from graphdown.errors import DataError

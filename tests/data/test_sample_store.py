@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data import holders, sample_store
 from graphdown.data.load import load_data, source_store
 from graphdown.data.reading import fields

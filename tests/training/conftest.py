@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data.load import ExperimentData
 from graphdown.training import Trainer
 from meshes import Grid

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import Emulator, named_values
 from graphdown.errors import DataError

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import Source, write_experiment
+from graphdown.config.data import Source
+from graphdown.config.experiment_file import write_experiment
 from graphdown.data.grid_bank import make_bank
 from graphdown.data.load import ExperimentData
 from graphdown.emulator.emulator import load

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import experiment_to_dict, parse_experiment
+from graphdown.config.experiment_file import experiment_to_dict, parse_experiment
 from graphdown.data.load import load_data
 from graphdown.emulator.emulator import load
 from graphdown.errors import DataError

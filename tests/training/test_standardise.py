@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import FinetuneSpec
+from graphdown.config.training import FinetuneSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import Emulator, load, named_values
 from graphdown.errors import GraphdownError

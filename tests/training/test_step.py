@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.emulator.emulator import named_values
 from graphdown.model.arrays import LOG_SPACING
 from graphdown.training.parallel import DataParallel

@@ -11,7 +11,7 @@ import xarray as xr
 from graphdown.baselines import Bilinear
 from graphdown.cli import main
 from graphdown.comparison import evaluate_run
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import SCHEMA, Emulator, load, named_values

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from graphdown.baselines import Bilinear
-from graphdown.config.experiment import load_experiment, write_experiment
+from graphdown.config.experiment_file import load_experiment, write_experiment
 from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.signals import Interrupted

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphdown.cf.attributes import variable_attrs
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.errors import ExperimentError
 from graphdown.variables.names import is_non_negative, lagged, part, variable_of, variables_of
 from graphdown.variables.time_steps import TimeSpec, start_of

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graphdown.config.experiment import (
-    Experiment,
-    Source,
-    TrainingSpec,
-    apply_overrides,
-    experiment_to_dict,
-    load_experiment,
-    parse_experiment,
-)
+from graphdown.config.data import Source
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import experiment_to_dict, load_experiment, parse_experiment
+from graphdown.config.training import TrainingSpec
+from graphdown.config.yaml_files import apply_overrides
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
@@ -45,7 +41,7 @@ def finetune_experiment(
             improvement.
         output: folder of the new run; by default one beside the run.
         overrides: "key.sub=value" strings, values in YAML, over all of that.
-        options: of `graphdown.config.experiment.FinetuneOptions`.
+        options: of `graphdown.config.training.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the run knows no such source.

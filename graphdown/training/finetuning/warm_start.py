@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from graphdown.config.experiment import FinetuneSpec, PretrainedSpec
+from graphdown.config.training import FinetuneSpec, PretrainedSpec
 from graphdown.errors import ExperimentError
 
 Start = TypeVar("Start", FinetuneSpec, PretrainedSpec)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from graphdown.cf.provenance import checkpoint_sha256
-from graphdown.config.experiment import Experiment, parse_as
+from graphdown.config.experiment import Experiment
+from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError

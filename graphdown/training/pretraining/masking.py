@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphdown.config.experiment import PretrainSpec
+from graphdown.config.training import PretrainSpec
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.geometry.sphere import angle_to_chord
 

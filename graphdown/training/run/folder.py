@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphdown.config.experiment import (
-    Experiment,
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import (
     as_written,
     experiment_to_dict,
     load_experiment,

@@ -10,7 +10,9 @@ import xarray as xr
 import yaml
 
 import graphdown
-from graphdown.config.experiment import FinetuneSpec, Periods, load_experiment, parse_experiment
+from graphdown.config.data import Periods
+from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.config.training import FinetuneSpec
 from graphdown.data.load import ExperimentData
 from graphdown.emulator.emulator import load, named_values
 from graphdown.errors import ExperimentError, GraphdownError

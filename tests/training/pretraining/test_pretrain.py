@@ -11,12 +11,8 @@ import yaml
 from flax import nnx
 
 import graphdown
-from graphdown.config.experiment import (
-    PretrainedSpec,
-    PretrainSpec,
-    load_experiment,
-    parse_experiment,
-)
+from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.config.training import PretrainedSpec, PretrainSpec
 from graphdown.data.check import check
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.emulator.emulator import named_values

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.errors import GraphdownError
 from graphdown.training.run import checkpoint
 from graphdown.training.run.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, RunProgress

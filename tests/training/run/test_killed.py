@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from graphdown.config.experiment import experiment_to_dict
+from graphdown.config.experiment_file import experiment_to_dict
 from graphdown.emulator.emulator import load
 
 from ..conftest import COARSE, FINE, make_experiment, orography, source, truth
