@@ -15,7 +15,7 @@ from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import GraphdownError
-from graphdown.variables.names import variable_of
+from graphdown.variables.names import variable_of, variables_of
 from graphdown.variables.time_steps import TimeSpec
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def fit_baselines(
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
+    own_predictors = set(variables_of(names)) <= set(variables_of(experiment.predictors))
+    options = data.statics, experiment.seed, steps, own_predictors
 
     def pair(source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
         coarse, fine = data.pair(experiment, source, period)
@@ -184,7 +186,7 @@ def fit_baselines(
         later = [pair(source, "validation") for source in sources]
         return {
             method.name: method.fit(pairs, data.statics, validation=later)
-            for method in make_baselines(experiment.baselines, data.statics, experiment.seed, steps)
+            for method in make_baselines(experiment.baselines, *options)
             if method.source_bound == bound
         }
 

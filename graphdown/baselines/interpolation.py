@@ -16,6 +16,8 @@ from meshes import Grid, SparseWeights
 class Interpolation(Baseline):
     """Each target variable interpolated from the coarse variable of the same name."""
 
+    needs_own_predictor = True
+
     @staticmethod
     @abstractmethod
     def weights(source: Grid, target: Grid) -> SparseWeights:

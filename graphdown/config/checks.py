@@ -1,16 +1,16 @@
 """Rules between the keys of an experiment."""
 
 import contextlib
-import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from graphdown.config.data import DataSpec
 from graphdown.config.experiment import Experiment
+from graphdown.config.registered_names import check_registered
 from graphdown.config.training import FinetuneSpec, PretrainSpec
 from graphdown.errors import ExperimentError
-from graphdown.variables.names import DAILY_EXTREMES, NON_NEGATIVE, check_names
+from graphdown.variables.names import DAILY_EXTREMES, check_names
 from graphdown.variables.time_steps import TimeSpec
 
 MOST_WARMING = 100.0  # kelvin
@@ -30,7 +30,6 @@ def check_experiment(experiment: Experiment, where: str) -> None:
         except ValueError as error:
             raise ExperimentError(f"{where}: {key!r}: {error}; correct it.") from None
     _check_data(experiment.data, alone, where)
-    _check_baselines(experiment.baselines, where)
     for name in ("train", "validation", "test"):
         _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
     positive = (
@@ -58,7 +57,7 @@ def check_experiment(experiment: Experiment, where: str) -> None:
         )
     _check_names(experiment, where)
     _check_may_lack(experiment, where)
-    _check_heads(experiment, where)
+    check_registered(experiment, where)
     _check_time(experiment, where)
     if experiment.finetune is not None:
         _check_finetune(experiment.finetune, where)
@@ -141,51 +140,6 @@ def _check_may_lack(experiment: Experiment, where: str) -> None:
         raise ExperimentError(
             f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
             "'optional_predictors' must name what is dropped."
-        )
-
-
-def _check_heads(experiment: Experiment, where: str) -> None:
-    """Check heads, transforms and losses, and that they go together."""
-    model, training = experiment.model, experiment.training
-    rain = {name for name, head in model.heads.items() if head == "bernoulli-gamma"}
-    weighted = {name for name, loss in training.losses.items() if loss == "gamma-weighted"}
-    scored = {name for name, loss in training.losses.items() if loss == "crps"}
-    censored = {name for name, loss in training.losses.items() if loss == "censored"}
-    for key, kind, chosen in (
-        ("model.heads", "bernoulli-gamma", rain),
-        ("training.losses", "gamma-weighted", weighted),
-        ("training.losses", "censored", censored),
-    ):
-        for name in sorted(chosen):
-            if name not in NON_NEGATIVE:
-                raise ExperimentError(
-                    f"{where}: {key!r} gives {name!r} {kind!r}, which is for amounts that are "
-                    f"never negative: {', '.join(NON_NEGATIVE)}."
-                )
-            if name in model.transforms and kind != "censored":
-                raise ExperimentError(
-                    f"{where}: {name!r} has {kind!r}, which takes it in mm/day, and a transform; "
-                    "drop that in 'model.transforms'."
-                )
-    for name in sorted(rain & set(training.losses)):
-        raise ExperimentError(
-            f"{where}: 'training.losses' names {name!r}, whose head 'bernoulli-gamma' has its "
-            "likelihood as loss; drop it there."
-        )
-    if bool(scored) != bool(model.noise):
-        raise ExperimentError(
-            f"{where}: the loss 'crps' and 'model.noise' belong together; give a target that loss "
-            "and the model some noise, as in 'noise: 16', or neither."
-        )
-    if scored and training.members < 2:
-        raise ExperimentError(
-            f"{where}: 'training.members' is {training.members}, but the loss 'crps' needs 2 or "
-            "more."
-        )
-    if training.multiscale_km and (not scored or min(training.multiscale_km) <= 0):
-        raise ExperimentError(
-            f"{where}: 'training.multiscale_km' holds radii greater than 0, and adds to the loss "
-            "'crps' only; leave it empty without one."
         )
 
 
@@ -272,19 +226,6 @@ def _demand(right: Mapping[str, tuple[bool, str]], spec: Any, section: str, wher
             raise ExperimentError(
                 f"{where}: '{section}.{key}' is {getattr(spec, key)}, but must {demand}."
             )
-
-
-def _check_baselines(names: Sequence[str], where: str) -> None:
-    from graphdown.baselines import NETWORKS, QUICK
-
-    known = (*QUICK, *NETWORKS)
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
-            raise ExperimentError(f"{where}: 'baselines' names {name!r}, no baseline; {cure}")
-        if list(names).count(name) > 1:
-            raise ExperimentError(f"{where}: 'baselines' names {name!r} twice; drop one.")
 
 
 def _check_data(data: DataSpec, alone: bool, where: str) -> None:

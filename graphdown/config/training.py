@@ -27,12 +27,12 @@ class TrainingSpec:
             training grid would serve to recognise its source, and that of another mislead.
         losses: loss of a target, by its name: "mse" if not given, "mae", for precipitation
             "censored", the squared error of what is cut at 0, or "gamma-weighted" (Doury et al.
-            2024), or "crps", the fair score of an ensemble, for a model with `noise`; a head
-            "bernoulli-gamma" has its likelihood. Weights are chosen by validation RMSE, of a model
-            that makes members by their fair CRPS.
+            2024), or "crps", the fair score of an ensemble, for a model with `noise`, or one that
+            an extension registers; a head with a distribution has its likelihood. Weights are
+            chosen by validation RMSE, of a model that makes members by their fair CRPS.
         members: of each day in a step, for a model with `noise`.
-        multiscale_km: adds to the loss "crps" that of means over neighbourhoods of these radii, so
-            that members have the truth's texture.
+        multiscale_km: adds to losses of ensembles, such as "crps", those of means over
+            neighbourhoods of these radii, so that members have the truth's texture.
         sample_storage: where the days to learn from are kept: in "memory", or on "disk", in the
             run's folder, which takes little memory however long the periods are. Parameters are the
             same bit for bit. `model.target_regression` and `model.eofs` are fitted in memory all
@@ -74,9 +74,7 @@ class TrainingSpec:
     shifted_variables: tuple[str, ...] = ()
     noise: float = 0.0
     variable_dropout: float = 0.0
-    losses: dict[str, Literal["mse", "mae", "censored", "gamma-weighted", "crps"]] = field(
-        default_factory=dict
-    )
+    losses: dict[str, str] = field(default_factory=dict)
     members: int = 2
     multiscale_km: tuple[float, ...] = ()
     sample_storage: Literal["memory", "disk"] = "memory"

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from graphdown.errors import GraphdownError
 
@@ -37,7 +37,7 @@ class Registry(Generic[Item]):
         self._items[name] = item
 
     def register(
-        self, name: str, wrap: Callable[[Registered], Item]
+        self, name: str, wrap: Callable[[Any], Item]
     ) -> Callable[[Registered], Registered]:
         """Decorator that registers an item made of a function or class, which it leaves as it is.
 

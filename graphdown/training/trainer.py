@@ -31,6 +31,7 @@ from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, Scaling
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.heads import Readout
+from graphdown.model.loss_functions import fair_crps
 from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.training.augmentation import make_augmentation, make_smoother
@@ -42,7 +43,7 @@ from graphdown.training.finetuning.finetune_experiment import (
 )
 from graphdown.training.finetuning.replay import replay_turns, validation_weights
 from graphdown.training.fit_eofs import fit_experiment_eofs
-from graphdown.training.losses import Losses, fair_crps, fit_gammas
+from graphdown.training.losses import Losses, fit_gammas
 from graphdown.training.paired_days import (
     PairedDays,
     adjustments,
