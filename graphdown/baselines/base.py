@@ -88,7 +88,8 @@ class Baseline(ABC):
 
         Returns:
             The target's variables (time, target dimensions) as float32, with their attributes
-            and the target grid's coordinates; precipitation is not below 0.
+            and the target grid's coordinates; values are within the bounds of their
+            variables.
 
         Raises:
             ValueError: the method is not fitted, or a variable is missing.

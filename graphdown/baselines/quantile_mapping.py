@@ -8,6 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.corrected import CorrectedBilinear
 from graphdown.baselines.paired_times import of_season, seasons
+from graphdown.variables.catalogue import describe
 
 LEVELS = 100
 DRY = 0.1  # mm day-1; less counts as dry
@@ -47,12 +48,13 @@ class QuantileMapping(CorrectedBilinear):
         }
 
     def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        has_dry_days = describe(name).is_precipitation
         spread = without_ties(name, values, time)
         mapped = np.empty_like(spread)
         for season, days in seasons(time).items():
             mapping = of_season(self._mappings[name], season, self.name)
-            mapped[days] = mapping(spread[days], ratio=name == "pr")
-        return np.where(mapped < DRY, 0.0, mapped) if name == "pr" else mapped
+            mapped[days] = mapping(spread[days], ratio=has_dry_days)
+        return np.where(mapped < DRY, 0.0, mapped) if has_dry_days else mapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def quantiles(values: np.ndarray) -> np.ndarray:
 def without_ties(name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
     """Return values [T, N], precipitation below DRY replaced by what the date says [0, DRY)."""
     values = values.astype(np.float64)
-    if name != "pr":
+    if not describe(name).is_precipitation:
         return values
     date = time.dt.year.values * 372 + time.dt.month.values * 31 + time.dt.day.values
     # Multiples of the golden ratio are spread evenly between whole numbers (Weyl's sequence).

@@ -10,7 +10,8 @@ from graphdown.config.experiment import Experiment
 from graphdown.config.registered_names import check_registered
 from graphdown.config.training import FinetuneSpec, PretrainSpec
 from graphdown.errors import ExperimentError
-from graphdown.variables.names import DAILY_EXTREMES, check_names
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
 
 MOST_WARMING = 100.0  # kelvin
@@ -161,7 +162,7 @@ def _check_time(experiment: Experiment, where: str) -> None:
             f"{where}: the embedded world is daily; leave out 'time.step_hours' and "
             "'time.substeps'."
         )
-    extremes = [name for name in experiment.targets if name in DAILY_EXTREMES]
+    extremes = [name for name in experiment.targets if describe(name).is_extreme]
     if time.substeps > 1 and extremes:
         raise ExperimentError(
             f"{where}: 'targets' names {extremes[0]!r}, an extreme of a day, which has no "

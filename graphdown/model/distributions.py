@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
-from graphdown.model.variable_kinds import AMOUNTS, ANY, VariableKind
+from graphdown.model.variable_kinds import ANY, PRECIPITATION, VariableKind
 from graphdown.runtime.registry import Registry
 
 VALUE = "value"  # the head without a distribution
@@ -83,7 +83,7 @@ def register_head(name: str, parameters: int, only_for: VariableKind = ANY) -> C
     return HEADS.register(name, lambda law: Head(law, parameters, only_for))
 
 
-@register_head("bernoulli-gamma", parameters=2, only_for=AMOUNTS)
+@register_head("bernoulli-gamma", parameters=2, only_for=PRECIPITATION)
 class BernoulliGamma(NamedTuple):
     """A day is wet with probability p = sigmoid(logit), and then has a Gamma distributed amount.
 

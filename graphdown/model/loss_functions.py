@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from graphdown.model.variable_kinds import AMOUNTS, ANY, VariableKind
+from graphdown.model.variable_kinds import ANY, NON_NEGATIVE, PRECIPITATION, VariableKind
 from graphdown.runtime.registry import Registry
 
 LossFunction = Callable[..., Array]
@@ -24,10 +24,11 @@ class Loss:
             without units [B, M, Nt], whose mean over the members counts. The values are in the
             space of the target's transform.
         ensemble: whether it scores the members of a day together: the truth is [B, Nt], and so is
-            what is returned; predictions of amounts are not negative. It needs `model.noise` and
-            two members or more.
+            what is returned; predictions are within the variable's bounds. It needs `model.noise`
+            and two members or more.
         weighs_rarity: whether the function takes, as a further argument, the truth's place in the
-            Gamma distribution of its cell's wet days, 0 to 1, of the truth's shape.
+            Gamma distribution of its cell's wet days, 0 to 1, of the truth's shape; it implies
+            `untransformed`.
         untransformed: whether it takes physical units and so refuses a transform of the target.
         only_for: variables that it can be the loss of.
     """
@@ -58,7 +59,7 @@ def register_loss(
     Raises:
         GraphdownError: the name is taken.
     """
-    needs = ensemble, weighs_rarity, untransformed, only_for
+    needs = ensemble, weighs_rarity, untransformed or weighs_rarity, only_for
     return LOSSES.register(name, lambda function: Loss(function, *needs))
 
 
@@ -74,7 +75,7 @@ def absolute_error(prediction: Array, truth: Array, scale: Any) -> Array:
     return jnp.abs((prediction - truth) / scale)
 
 
-@register_loss("censored", only_for=AMOUNTS)
+@register_loss("censored", only_for=NON_NEGATIVE)
 def censored(prediction: Array, truth: Array, scale: Any = 1.0) -> Array:
     """Return ((y - x) / s)^2, but (max(y, 0) / s)^2 on days on which the truth x is 0.
 
@@ -85,7 +86,7 @@ def censored(prediction: Array, truth: Array, scale: Any = 1.0) -> Array:
     return jnp.where(truth > 0.0, prediction - truth, jnp.maximum(prediction, 0.0)) ** 2 / scale**2
 
 
-@register_loss("gamma-weighted", weighs_rarity=True, untransformed=True, only_for=AMOUNTS)
+@register_loss("gamma-weighted", weighs_rarity=True, only_for=PRECIPITATION)
 def gamma_weighted(prediction: Array, truth: Array, scale: Any, rarity: Array) -> Array:
     """Return the asymmetric loss in units of the scale; see `asymmetric`."""
     return asymmetric((prediction - truth) / scale, jnp.zeros(()), rarity)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from graphdown.variables.names import is_non_negative
+from graphdown.variables.catalogue import describe
 
 
 class VariableKind(NamedTuple):
@@ -19,4 +19,11 @@ class VariableKind(NamedTuple):
 
 
 ANY = VariableKind("all variables", lambda name: True)
-AMOUNTS = VariableKind("amounts that are never negative", is_non_negative)
+NON_NEGATIVE = VariableKind(
+    "variables that are never negative, such as pr or rsds",
+    lambda name: describe(name).is_non_negative,
+)
+PRECIPITATION = VariableKind(
+    "precipitation, never negative and often 0, such as pr or prsn",
+    lambda name: describe(name).is_precipitation,
+)

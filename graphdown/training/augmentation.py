@@ -18,7 +18,8 @@ from graphdown.model.arrays import InterpolationTable, interpolation, most_donor
 from graphdown.model.edge_tables import stack
 from graphdown.model.predict import Scaling
 from graphdown.training.parallel import AXIS
-from graphdown.variables.names import is_non_negative, variable_of, variables_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.geometry.sphere import chord_to_angle
 from meshes.graphs.edges import within_radius
@@ -43,7 +44,7 @@ def make_augmentation(spec: TrainingSpec, normaliser: Normaliser, seed: int) -> 
     if not any(amounts):
         return None
     names = normaliser.predictors
-    positive = np.asarray([is_non_negative(name) for name in names])
+    positive = np.asarray([describe(name).is_amount for name in names])
     # A variable has its errors, or is missing, in every step of a window alike.
     variables = variables_of(names)
     own = np.asarray([variables.index(variable_of(name)) for name in names])
@@ -94,7 +95,7 @@ def shifted(
         shift: of the mean [V], in standard deviations.
         stretch: factor of the deviations from the mean [V].
         mean, std: of the variables [V].
-        positive: variables [V] that cannot be negative: multiplied by stretch * exp(shift).
+        positive: variables [V] that are amounts: multiplied by stretch * exp(shift).
     """
     moved = mean + (values - mean) * stretch + shift * std
     return jnp.where(positive, values * stretch * jnp.exp(shift), moved)
@@ -103,7 +104,7 @@ def shifted(
 def noisy(values: Array, noise: Array, size: float, std: Array, positive: np.ndarray) -> Array:
     """Return fields [..., V] plus noise [..., V] of the given size, in standard deviations.
 
-    Variables that cannot be negative are multiplied by a lognormal factor of mean 1.
+    Amounts (positive) are multiplied by a lognormal factor of mean 1.
     """
     factor = jnp.exp(noise - 0.5 * size**2)
     return jnp.where(positive, values * factor, values + noise * std)

@@ -16,9 +16,10 @@ from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
 from graphdown.model.loss_functions import DEFAULT, LOSSES, Loss
-from graphdown.model.transforms import transformed
+from graphdown.model.transforms import NONE, TRANSFORMS, transformed
 from graphdown.training.paired_days import DayValues, parts
-from graphdown.variables.names import is_non_negative, variable_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variable_of
 
 LIKELIHOOD = "likelihood"
 LEAST_DAYS = 10  # wet ones, to fit a distribution to
@@ -74,14 +75,14 @@ class Losses:
 
     Attributes:
         names: of each target's loss; that of a distribution is its likelihood.
-        positive: whether a target cannot be negative.
+        bounds: least and greatest value of each target, in the space of its transform.
         readout: meaning of the network's outputs for the targets.
         members: of each day in a step, 1 for a network without noise.
         noise: numbers that the network takes.
     """
 
     names: tuple[str, ...]
-    positive: tuple[bool, ...]
+    bounds: tuple[tuple[float, ...], ...]
     readout: Readout
     members: int
     noise: int
@@ -94,8 +95,9 @@ class Losses:
         names = [spec.losses.get(variable_of(name), DEFAULT) for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
-        positive = tuple(map(is_non_negative, targets))
-        return cls(tuple(names), positive, readout, spec.members if noise else 1, noise)
+        transforms = readout.transforms or (NONE,) * len(targets)
+        bounds = tuple(map(_bounds, targets, transforms))
+        return cls(tuple(names), bounds, readout, spec.members if noise else 1, noise)
 
     @property
     def plain(self) -> bool:
@@ -112,47 +114,49 @@ class Losses:
         """Whether a loss needs the distributions of wet days."""
         return any(loss.weighs_rarity for loss in self.functions.values())
 
-    def terms(self, made: Array, truth: Array, scale: Array, gammas: Gammas | None) -> Array:
+    def terms(self, outputs: Array, truth: Array, scale: Array, gammas: Gammas | None) -> Array:
         """Return the losses [B, Nt, T] of outputs [B * M, Nt, O], members side by side.
 
         Args:
-            made: see `graphdown.model.predict.outputs`.
+            outputs: see `graphdown.model.predict.outputs`.
             truth: [B, Nt, T] in physical units, none missing.
             scale: of the corrections [T].
             gammas: of the cells' wet days, if a loss needs them.
         """
-        made = made.reshape(len(truth), self.members, *made.shape[1:])
+        outputs = outputs.reshape(len(truth), self.members, *outputs.shape[1:])
         corrected = transformed(truth, self.readout.transforms)
-        columns = []
-        for t in range(len(self.names)):
-            rarity = None
-            if t in self.functions and self.functions[t].weighs_rarity:
-                assert gammas is not None
-                rarity = gammas.cdf(truth[..., t], t)
-            columns.append(self._term(made, corrected[..., t], t, scale[t], rarity))
+        columns = [
+            self._term(outputs, corrected[..., t], t, scale[t], gammas)
+            for t in range(len(self.names))
+        ]
         return jnp.stack(columns, axis=-1)
 
     def _term(
-        self, made: Array, truth: Array, target: int, scale: Array, rarity: Array | None
+        self, outputs: Array, truth: Array, target: int, scale: Array, gammas: Gammas | None
     ) -> Array:
         """Return the loss [B, Nt] of a target, of outputs [B, M, Nt, O]."""
         loss = self.functions.get(target)
         if loss is None:
-            law = self.readout.distribution(made, target, scale)
+            law = self.readout.distribution(outputs, target, scale)
             return law.negative_log_likelihood(truth[:, None]).mean(axis=1)
         if loss.ensemble:
-            return loss.function(self.limited(made, target), truth, scale)
-        weights = () if rarity is None else (rarity[:, None],)
-        return loss.function(made[..., target], truth[:, None], scale, *weights).mean(axis=1)
+            return loss.function(self.limited(outputs, target), truth, scale)
+        weights: tuple[Array, ...] = ()
+        if loss.weighs_rarity:
+            assert gammas is not None
+            weights = (gammas.cdf(truth, target)[:, None],)
+        return loss.function(outputs[..., target], truth[:, None], scale, *weights).mean(axis=1)
 
-    def limited(self, made: Array, target: int) -> Array:
-        """Return the values of a target [...] of outputs [..., O], not negative if it is not."""
-        values = made[..., target]
-        return jnp.maximum(values, 0.0) if self.positive[target] else values
+    def limited(self, outputs: Array, target: int) -> Array:
+        """Return the values of a target [...] of outputs [..., O], within its bounds."""
+        low, high = self.bounds[target]
+        values = outputs[..., target]
+        values = values if low == -jnp.inf else jnp.maximum(values, low)
+        return values if high == jnp.inf else jnp.minimum(values, high)
 
     def over_scales(
         self,
-        made: Array,
+        outputs: Array,
         truth: Array,
         weight: Array,
         scale: Array,
@@ -164,18 +168,18 @@ class Losses:
         means with too little spread.
 
         Args:
-            made, truth, scale: as for `terms`.
+            outputs, truth, scale: as for `terms`.
             weight: of each value [B, Nt, T], 0 where it is missing.
             means: over the neighbourhoods of each scale.
         """
-        made = made.reshape(len(truth), self.members, *made.shape[1:])
+        outputs = outputs.reshape(len(truth), self.members, *outputs.shape[1:])
         corrected = transformed(truth, self.readout.transforms)
         total = jnp.zeros(())
         for t, loss in self.functions.items():
             if not loss.ensemble:
                 continue
             there = weight[..., t] > 0
-            every = jnp.concatenate([self.limited(made, t), corrected[:, None, :, t]], axis=1)
+            every = jnp.concatenate([self.limited(outputs, t), corrected[:, None, :, t]], axis=1)
             every = jnp.where(there[:, None], every, 0.0)
             for smoother in means:
                 share = _smoothed(there.astype(every.dtype), smoother)
@@ -183,6 +187,15 @@ class Losses:
                 score = loss.function(mean[:, :-1], mean[:, -1], scale[t])
                 total += (score * weight[..., t]).sum()
         return total
+
+
+def _bounds(target: str, transform: str) -> tuple[float, ...]:
+    """Return the least and the greatest value of a target in the space of its transform."""
+    forward = TRANSFORMS[transform].forward
+    return tuple(
+        float(forward(np.asarray(bound))) if np.isfinite(bound) else bound
+        for bound in describe(target).bounds
+    )
 
 
 def _smoothed(fields: Array, smoother: InterpolationTable) -> Array:

@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 
 NAME = re.compile(r"([^@#/]+)(?:@[+-]\d+|#(\d+))?")
-NON_NEGATIVE = ("pr",)
-DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -52,11 +50,6 @@ def parts_of(name: str, names: Sequence[str]) -> list[int]:
     """Return the places in `names` of a variable's sub-steps, in order."""
     places = {number_of(n): i for i, n in enumerate(names) if variable_of(n) == name}
     return [places[number] for number in sorted(places) if number]
-
-
-def is_non_negative(name: str) -> bool:
-    """Tell whether a variable is an amount."""
-    return variable_of(name) in NON_NEGATIVE
 
 
 def _read(name: str) -> tuple[str, str | None]:

@@ -8,8 +8,8 @@ import xarray as xr
 
 from graphdown.baselines.gridded_fields import predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
+from graphdown.variables.catalogue import describe
 from graphdown.variables.forcings import forcings
-from graphdown.variables.names import variable_of
 from meshes import Grid, bilinear
 
 
@@ -43,7 +43,8 @@ class MapReader:
         coarse: a dataset whose daily fields, and series without a place, are the predictors.
         grid: the lattice, H W points.
         shape: H and W.
-        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
+        logarithm: whether precipitation, and whatever else has the transform "log1p", enters as
+            log(1 + x), or as it is.
     """
 
     def __init__(
@@ -77,6 +78,6 @@ class MapReader:
         values = self._interpolate(read_field(coarse, name)).astype(np.float32)
         return (
             np.log1p(np.maximum(values, 0))
-            if self._logarithm and variable_of(name) == "pr"
+            if self._logarithm and describe(name).transform == "log1p"
             else values
         )

@@ -8,12 +8,11 @@ import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion, meant_units
-from graphdown.variables.catalogue import limits
+from graphdown.variables.catalogue import describe
 
 HUGE = 1e15
 _NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
 CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
-RATES = ("pr",)
 CLIPPED = 0.1  # mm day-1: packing and spectral transforms leave that much below zero
 DRY = 0.01  # mm day-1: a file whose wettest value is below is not in the units it says
 
@@ -41,7 +40,7 @@ class Cleaning:
         """Return the canonical values of an array, float32."""
         values = self._converted(raw)
         values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
-        if self.name in RATES:
+        if describe(self.name).is_precipitation:
             values[(values < 0) & (values >= -CLIPPED)] = 0.0
         return values.astype(np.float32, copy=False)
 
@@ -58,7 +57,7 @@ class Cleaning:
             notes.add("infinite", where, text, self.name)
         if np.issubdtype(raw.dtype, np.integer):
             notes.add("integers", where, "integers become floating point numbers", self.name)
-        if self.name in RATES and ((values < 0) & (values >= -CLIPPED)).any():
+        if describe(self.name).is_precipitation and ((values < 0) & (values >= -CLIPPED)).any():
             text = f"down to {np.nanmin(values[values >= -CLIPPED]):.2g} mm day-1, raised to 0"
             notes.add("negative-clipped", where, text, self.name)
         if self.conversion is not None and self.conversion.geopotential:
@@ -77,7 +76,7 @@ class Cleaning:
         with np.errstate(invalid="ignore", over="ignore"):
             filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
             if self.conversion is not None:
-                least, greatest = limits(self.name)
+                least, greatest = describe(self.name).plausible
                 outside = (values < least) | (values > greatest)
                 if outside.any():
                     codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
@@ -123,7 +122,7 @@ class Seen:
     @property
     def dry(self) -> bool:
         """Whether precipitation is nowhere more than a trace and somewhere above zero."""
-        return self.name in RATES and 0.0 < self.maximum < DRY
+        return describe(self.name).is_precipitation and 0.0 < self.maximum < DRY
 
     @property
     def missing(self) -> float:
@@ -143,13 +142,14 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
     Raises:
         DataError: a value is out of range; the message says which units would make sense.
     """
-    least, greatest = limits(name)
+    variable = describe(name)
+    least, greatest = variable.plausible
     if not np.isfinite(values).any():
         return
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if least <= low and high <= greatest:
         return
-    if name in RATES and low < least and not _hint(name, raw):
+    if variable.is_precipitation and low < least and not _hint(name, raw):
         raise refuse(
             "negative-precipitation",
             f"{where}: {name!r} goes down to {low:.3g} mm day-1; precipitation is not negative, "
@@ -169,11 +169,11 @@ def check_dry(name: str, high: float, where: str) -> None:
     Raises:
         DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
     """
-    if name in RATES and 0.0 < high < DRY:
+    if describe(name).is_precipitation and 0.0 < high < DRY:
         raise refuse(
             "out-of-range",
             f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "
-            "its units look like kg m-2 s-1: state them, as in 'units: {pr: kg m-2 s-1}'.",
+            f"its units look like kg m-2 s-1: state them, as in 'units: {{{name}: kg m-2 s-1}}'.",
         )
 
 

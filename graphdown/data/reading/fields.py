@@ -36,12 +36,12 @@ from graphdown.data.reading.time_decoding import (
 )
 from graphdown.data.reading.units import conversion
 from graphdown.errors import DataError
-from graphdown.variables.names import DAILY_EXTREMES
+from graphdown.variables.catalogue import describe, names_of_kind
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
 
-STATIC = ("orog", "sftlf")
+STATIC = names_of_kind("static")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
@@ -334,7 +334,8 @@ class _Reader:
         check_same_grid([(part.series.where, part.field) for part in parts], name)
         joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
-            method = DAILY_EXTREMES.get(name, self.request.daily)
+            variable = describe(name)
+            method = variable.reduction if variable.is_extreme else self.request.daily
             joined = daily(joined, method, parts[0].series.where, self.notes)
         return joined, self._variable(name, parts, joined, dropped)
 

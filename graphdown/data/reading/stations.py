@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
+from graphdown.variables.catalogue import describe, names_of_kind
 from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE
 
@@ -17,12 +18,18 @@ COLUMNS = {
     "orog": ("orog", "altitude", "elevation", "height"),
     "sftlf": ("sftlf",),
 }
+
+
+def _static_attrs(name: str) -> dict[str, str]:
+    variable = describe(name)
+    return {"standard_name": variable.standard_names[0], "units": variable.units}
+
+
 ATTRS = {
     "lon": LON_ATTRS,
     "lat": LAT_ATTRS,
     STATION: {"long_name": "station name", **ROLE},
-    "orog": {"standard_name": "surface_altitude", "units": "m"},
-    "sftlf": {"standard_name": "land_area_fraction", "units": "1"},
+    **{name: _static_attrs(name) for name in names_of_kind("static")},
 }
 
 

@@ -4,21 +4,15 @@ from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import measure
 from graphdown.evaluation.table import column, format_value, units_of
+from graphdown.variables.catalogue import describe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VARIABLE_NAMES = {
-    "tas": "near-surface air temperature",
-    "tasmax": "daily maximum temperature",
-    "tasmin": "daily minimum temperature",
-    "pr": "precipitation",
-}
-
 
 def variable_name(variable: str) -> str:
-    """Return a variable's name for people, its CMIP name where it is not a usual one."""
-    return VARIABLE_NAMES.get(variable, variable)
+    """Name of a variable within a sentence; its CMIP name where the catalogue lacks it."""
+    return describe(variable).phrase
 
 
 def summarise(scores: "pd.DataFrame") -> list[str]:
