@@ -13,13 +13,13 @@ _KINDS = (Gt, Ge, Lt, Le)
 _WORDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
-def check_ranges(spec: object) -> None:
+def check_ranges(spec: Any) -> None:
     """Refuse a dataclass with a number outside of the range that its field is annotated with.
 
     Raises:
         ValueError: the message names the field, its value and the range.
     """
-    for field, hint in _hints(type(spec)).items():
+    for field, hint in _hints(spec.__class__).items():
         for name, number, bounds in _bounded(field, hint, getattr(spec, field)):
             if not all(getattr(operator, kind)(number, bounds[kind]) for kind in bounds):
                 raise ValueError(f"{name} is {number}, but must {demand(bounds)}.")
