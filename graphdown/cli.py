@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from graphdown.config.renamed_keys import check_options
 from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions
 from graphdown.errors import GraphdownError
@@ -406,6 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SIGINT ends it with status 130, SIGTERM with 143.
     """
     try:
+        check_options(sys.argv[1:] if arguments is None else arguments)
         with notices_shown(), stopped_at_once():
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from graphdown.config.experiment import Experiment
-from graphdown.config.experiment_file import load_experiment
+from graphdown.config.experiment_file import load_stored_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
@@ -52,11 +52,12 @@ def evaluate_run(
     from graphdown.evaluation import score_cases, write_report
 
     run = Path(run)
-    emulator = load(run)
     stored = run / "experiment.yaml"
-    if not stored.is_file():
+    # Read first: the emulator may need the experiment's extensions.
+    experiment = load_stored_experiment(stored) if stored.is_file() else None
+    emulator = load(run)
+    if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
-    experiment = load_experiment(stored)
     data = data or load_data(experiment, store_folder(experiment, run))
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)

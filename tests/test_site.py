@@ -52,7 +52,7 @@ def test_types_and_defaults_are_told_in_words(experiments):
     text = "".join(experiments.sections(Experiment))
     assert "| `steps` | integer | `2000` |" in text
     assert "| `train` | 2 of text | required |" in text
-    assert "| `samples` | `memory`, `disk` | `memory` |" in text
+    assert "| `sample_storage` | `memory`, `disk` | `memory` |" in text
 
 
 @pytest.mark.slow

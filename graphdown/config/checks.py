@@ -1,293 +1,307 @@
-"""Rules between the keys of an experiment."""
+"""Rules between the keys of an experiment.
+
+The range of a single number is stated beside its field, see `graphdown.ranges`.
+"""
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from graphdown.config.data import DataSpec
+from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
-from graphdown.config.registered_names import check_registered
-from graphdown.config.training import FinetuneSpec, PretrainSpec
+from graphdown.config.registered_names import REGISTRY_RULES
 from graphdown.errors import ExperimentError
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
 
-MOST_WARMING = 100.0  # kelvin
-MOST = {"batch_size": 2**16, "members": 2**10, "spacing_jitter": 10, "steps": 2**31 - 1}
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_REPLAY = 0.05  # share of the steps, if any
 
 
 def check_experiment(experiment: Experiment, where: str) -> None:
-    """Refuse values that have the right type and make no sense."""
+    """Refuse an experiment whose keys do not go together.
+
+    Raises:
+        ExperimentError: the first rule that is broken, in a sentence that begins with `where`.
+    """
+    for rule in RULES:
+        for problem in rule(experiment):
+            raise ExperimentError(f"{where}: {problem}")
+
+
+def _variables(experiment: Experiment) -> Iterator[str]:
     pretrain = experiment.pretrain
-    alone = pretrain is not None and pretrain.region is not None
     needless = ("targets",) if pretrain is not None and experiment.data.target is None else ()
     for key in ("predictors", "targets"):
-        if not getattr(experiment, key) and key not in needless:
-            raise ExperimentError(f"{where}: {key!r} is empty; name at least one variable.")
+        names = getattr(experiment, key)
+        if not names and key not in needless:
+            yield f"{key!r} is empty; name at least one variable."
         try:
-            check_names(getattr(experiment, key))
+            check_names(names)
         except ValueError as error:
-            raise ExperimentError(f"{where}: {key!r}: {error}; correct it.") from None
-    _check_data(experiment.data, alone, where)
-    for name in ("train", "validation", "test"):
-        _check_period(getattr(experiment.periods, name), f"{where}: 'periods.{name}'")
-    positive = (
-        "steps",
-        "batch_size",
-        "learning_rate",
-        "validate_every",
-        "clip_norm",
-        "most_skipped",
-    )
-    for key in positive:
-        if not getattr(experiment.training, key) > 0:
-            raise ExperimentError(f"{where}: 'training.{key}' must be greater than 0.")
-    if not 0 <= experiment.training.ema_decay < 1:
-        raise ExperimentError(f"{where}: 'training.ema_decay' must lie in [0, 1).")
-    for key in ("smoothing_km", "mean_shift", "variance_shift", "noise", "variable_dropout"):
-        if not getattr(experiment.training, key) >= 0:
-            raise ExperimentError(f"{where}: 'training.{key}' must not be negative.")
-    for key, most in MOST.items():
-        if not getattr(experiment.training, key) <= most:
-            raise ExperimentError(f"{where}: 'training.{key}' must be at most {most:,}.")
-    if not all(abs(kelvin) <= MOST_WARMING for kelvin in experiment.training.warming_offset):
-        raise ExperimentError(
-            f"{where}: 'training.warming_offset' must lie within {MOST_WARMING:g} K of 0."
-        )
-    _check_names(experiment, where)
-    _check_may_lack(experiment, where)
-    check_registered(experiment, where)
-    _check_time(experiment, where)
-    if experiment.finetune is not None:
-        _check_finetune(experiment.finetune, where)
-    if experiment.finetune is not None and experiment.pretrained is not None:
-        raise ExperimentError(
-            f"{where}: 'finetune' and 'pretrained' both say what to start from; drop one."
-        )
-    if pretrain is not None:
-        _check_pretrain(pretrain, experiment, where)
+            yield f"{key!r}: {error}; correct it."
 
 
-def _check_names(experiment: Experiment, where: str) -> None:
-    """Check that settings by variable name known ones, and that those they refine are in use."""
+def _one_target(experiment: Experiment) -> Iterator[str]:
+    data, pretrain = experiment.data, experiment.pretrain
+    optional = pretrain is not None and pretrain.region is not None
+    count = (data.target is not None) + (data.world is not None)
+    if count > 1 or (count == 0 and not optional):
+        yield "'data' needs either 'target' (files) or 'world' (the embedded world)."
+    if data.target is not None and not data.target.files:
+        yield "'data.target.files' is empty; name the target's files."
+
+
+def _sources(experiment: Experiment) -> tuple[Source, ...]:
+    return (*experiment.data.sources, *experiment.data.unseen)
+
+
+def _source_names(experiment: Experiment) -> Iterator[str]:
+    if not experiment.data.sources:
+        yield "'data.sources' is empty; name a source to train on."
+    names = [source.name for source in _sources(experiment)]
+    for name in names:
+        if names.count(name) > 1:
+            yield f"two sources are called {name!r}; rename one."
+        # Files and folders are called after it.
+        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name in (".", ".."):
+            yield f"a source is called {name!r}; call it by 1 to 100 characters without slashes."
+
+
+def _one_origin_of_a_source(experiment: Experiment) -> Iterator[str]:
+    for source in _sources(experiment):
+        origins = (source.files, source.view is not None, source.upscale is not None)
+        if sum(map(bool, origins)) != 1:
+            yield (
+                f"the source {source.name!r} needs exactly one of 'files', 'view' and 'upscale'."
+            )
+
+
+def _views(experiment: Experiment) -> Iterator[str]:
+    for source in _sources(experiment):
+        if source.view is not None and experiment.data.world is None:
+            yield f"the source {source.name!r} is a view, but 'data.world' is not given."
+
+
+def _target_files(experiment: Experiment) -> Iterator[str]:
+    for source in _sources(experiment):
+        if source.target_files and experiment.data.target is None:
+            yield (
+                f"the source {source.name!r} has 'target_files', but there is no 'data.target', "
+                "which says how to read them; give that, with files of its own."
+            )
+
+
+def _upscaling(experiment: Experiment) -> Iterator[str]:
+    for source in _sources(experiment):
+        least = 1 if source.grids else 2
+        if source.upscale is not None and source.upscale < least:
+            yield f"'upscale' of the source {source.name!r} must be at least {least}."
+
+
+def _periods(experiment: Experiment) -> Iterator[str]:
+    for key in ("train", "validation", "test"):
+        first, last = getattr(experiment.periods, key)
+        start, end = _period(first), _period(last)
+        for text, period in ((first, start), (last, end)):
+            if period is None:
+                yield (
+                    f"'periods.{key}' holds {text!r}, which is no date; write YYYY, YYYY-MM or "
+                    "YYYY-MM-DD."
+                )
+        if start is not None and end is not None and start.start_time > end.end_time:
+            yield (
+                f"'periods.{key}' is empty: it ends ({last}) before it begins ({first}); swap them."
+            )
+
+
+def _period(text: str) -> "pd.Period | None":
+    import pandas as pd
+
+    period: pd.Period | None = None
+    with contextlib.suppress(ValueError):
+        period = pd.Period(text)
+    return period if isinstance(period, pd.Period) else None
+
+
+def _names_of_targets(experiment: Experiment) -> Iterator[str]:
     model, training = experiment.model, experiment.training
-    of_targets: dict[str, Collection[str]] = {
+    settings: dict[str, Collection[str]] = {
         "model.heads": model.heads,
         "model.transforms": model.transforms,
         "training.losses": training.losses,
         "model.regression_targets": model.regression_targets,
     }
-    of_predictors: dict[str, Collection[str]] = {
+    return _unknown_names(settings, experiment.targets, "target")
+
+
+def _names_of_predictors(experiment: Experiment) -> Iterator[str]:
+    settings: dict[str, Collection[str]] = {
         "optional_predictors": experiment.optional_predictors,
-        "training.shifted_variables": training.shifted_variables,
+        "training.shifted_variables": experiment.training.shifted_variables,
         "standardised_variables": experiment.standardised_variables,
     }
-    for kind, known, settings in (
-        ("target", experiment.targets, of_targets),
-        ("predictor", experiment.predictors, of_predictors),
-    ):
-        for key, names in settings.items():
-            for name in names:
-                if name not in known:
-                    raise ExperimentError(
-                        f"{where}: {key!r} names {name!r}, which is no {kind}; drop it there."
-                    )
-    refined = (
-        (
-            "model.regression_targets",
-            model.target_regression,
-            "'model.target_regression', which is 0; set that, or drop the targets.",
-        ),
-        (
-            "training.shifted_variables",
-            training.mean_shift or training.variance_shift,
-            "'training.mean_shift' and 'training.variance_shift', which are 0; set one of them, or "
-            "drop the variables.",
-        ),
-        (
-            "standardised_variables",
-            experiment.standardise == "per-source",
-            "'standardise: per-source'; set that, or drop the variables.",
-        ),
-    )
-    for name, share in experiment.standardised_variables.items():
-        if not 0.0 < share <= 1.0:
-            raise ExperimentError(
-                f"{where}: 'standardised_variables' gives {name!r} the share {share:g}; it must "
-                "be above 0 and at most 1."
-            )
-    for key, used, cure in refined:
-        if (of_targets | of_predictors)[key] and not used:
-            raise ExperimentError(f"{where}: {key!r} is for {cure}")
+    return _unknown_names(settings, experiment.predictors, "predictor")
 
 
-def _check_may_lack(experiment: Experiment, where: str) -> None:
+def _unknown_names(
+    settings: Mapping[str, Collection[str]], known: Collection[str], kind: str
+) -> Iterator[str]:
+    for key, names in settings.items():
+        for name in names:
+            if name not in known:
+                yield f"{key!r} names {name!r}, which is no {kind}; drop it there."
+
+
+def _unused_names(experiment: Experiment) -> Iterator[str]:
+    """Names that refine a setting which is not in use."""
+    model, training = experiment.model, experiment.training
+    if model.regression_targets and not model.target_regression:
+        yield (
+            "'model.regression_targets' is for 'model.target_regression', which is 0; set that, or "
+            "drop the targets."
+        )
+    if training.shifted_variables and not (training.mean_shift or training.variance_shift):
+        yield (
+            "'training.shifted_variables' is for 'training.mean_shift' and "
+            "'training.variance_shift', which are 0; set one of them, or drop the variables."
+        )
+    if experiment.standardised_variables and experiment.standardise != "per-source":
+        yield (
+            "'standardised_variables' is for 'standardise: per-source'; set that, or drop the "
+            "variables."
+        )
+
+
+def _optional_predictors(experiment: Experiment) -> Iterator[str]:
     names, model = experiment.optional_predictors, experiment.model
     for name in names:
         if name in experiment.targets:
-            raise ExperimentError(
-                f"{where}: 'optional_predictors' names {name!r}, a target, whose prediction starts "
-                "from the source's own; drop it there."
+            yield (
+                f"'optional_predictors' names {name!r}, a target, whose prediction starts from the "
+                "source's own; drop it there."
             )
     if names and (model.eofs or model.target_regression):
-        raise ExperimentError(
-            f"{where}: 'optional_predictors' does not go with 'model.eofs' and "
-            "'model.target_regression', which need every predictor; set these to 0."
+        yield (
+            "'optional_predictors' does not go with 'model.eofs' and 'model.target_regression', "
+            "which need every predictor; set these to 0."
         )
+
+
+def _dropout(experiment: Experiment) -> Iterator[str]:
     dropout = experiment.training.variable_dropout
-    if dropout >= 1 or (dropout and not names):
-        raise ExperimentError(
-            f"{where}: 'training.variable_dropout' is {dropout:g}, but must be less than 1, and "
-            "'optional_predictors' must name what is dropped."
+    if dropout and not experiment.optional_predictors:
+        yield (
+            f"'training.variable_dropout' is {dropout:g}, but 'optional_predictors' must name what "
+            "is dropped."
         )
 
 
-def _check_time(experiment: Experiment, where: str) -> None:
-    """Check steps in time, and what does not go with them."""
-    time, model = experiment.time, experiment.model
-    others = {
-        "model.eofs": bool(model.eofs),
+def _single_days(experiment: Experiment) -> Iterator[str]:
+    """Methods that know single days only."""
+    methods = {
+        "model.eofs": bool(experiment.model.eofs),
         "pretrain": experiment.pretrain is not None,
         "pretrained": experiment.pretrained is not None,
     }
-    for key, is_given in others.items():
-        if is_given and time != TimeSpec():
-            raise ExperimentError(
-                f"{where}: {key!r} knows single days only and does not go with 'time'; drop one."
-            )
+    for key, is_used in methods.items():
+        if is_used and experiment.time != TimeSpec():
+            yield f"{key!r} knows single days only and does not go with 'time'; drop one."
+
+
+def _time_steps(experiment: Experiment) -> Iterator[str]:
+    time = experiment.time
     if experiment.data.world is not None and (not time.is_daily or time.substeps > 1):
-        raise ExperimentError(
-            f"{where}: the embedded world is daily; leave out 'time.step_hours' and "
-            "'time.substeps'."
-        )
+        yield "the embedded world is daily; leave out 'time.step_hours' and 'time.substeps'."
     extremes = [name for name in experiment.targets if describe(name).is_extreme]
     if time.substeps > 1 and extremes:
-        raise ExperimentError(
-            f"{where}: 'targets' names {extremes[0]!r}, an extreme of a day, which has no "
-            "sub-steps; take 'tas'."
+        yield (
+            f"'targets' names {extremes[0]!r}, an extreme of a day, which has no sub-steps; take "
+            "'tas'."
         )
-    if not model.conserve_mean:
+
+
+def _conserved_mean(experiment: Experiment) -> Iterator[str]:
+    model = experiment.model
+    if model.conserve_mean and experiment.time.substeps == 1:
+        yield (
+            "'model.conserve_mean' is about the sub-steps of a step; set 'time.substeps' or drop "
+            "it."
+        )
+    if model.conserve_mean and (model.heads or model.transforms):
+        yield (
+            "'model.conserve_mean' does not go with 'model.heads' and 'model.transforms', in which "
+            "means are other ones; drop it or them."
+        )
+
+
+def _replay(experiment: Experiment) -> Iterator[str]:
+    spec = experiment.finetune
+    if spec is None:
         return
-    if time.substeps == 1:
-        raise ExperimentError(
-            f"{where}: 'model.conserve_mean' is about the sub-steps of a step; set "
-            "'time.substeps' or drop it."
-        )
-    if model.heads or model.transforms:
-        raise ExperimentError(
-            f"{where}: 'model.conserve_mean' does not go with 'model.heads' and "
-            "'model.transforms', in which means are other ones; drop it or them."
-        )
-
-
-def _check_finetune(spec: FinetuneSpec, where: str) -> None:
-    right = {
-        "rank": (spec.rank >= 1, "be at least 1"),
-        "l2_sp": (spec.l2_sp >= 0, "not be negative"),
-        "layerwise_decay": (0 < spec.layerwise_decay <= 1, "be greater than 0 and at most 1"),
-        "years": (spec.years is None or spec.years >= 0, "not be negative"),
-        "validation_share": (0 <= spec.validation_share < 1, "lie in [0, 1)"),
-        "replay": (0.05 <= spec.replay <= 0.95 or not spec.replay, "be 0 or lie in [0.05, 0.95]"),
-    }
-    _demand(right, spec, "finetune", where)
+    if 0 < spec.replay < LEAST_REPLAY:
+        yield f"'finetune.replay' is {spec.replay}, but must be 0 or at least {LEAST_REPLAY}."
     if bool(spec.replay) != bool(spec.replayed):
-        raise ExperimentError(
-            f"{where}: 'finetune.replay' and 'finetune.replayed', the sources, belong together; "
+        yield (
+            "'finetune.replay' and 'finetune.replayed', the sources, belong together; "
             "'graphdown finetune --replay' names the sources of the run."
         )
 
 
-def _check_pretrain(spec: PretrainSpec, experiment: Experiment, where: str) -> None:
-    west, south, east, north = spec.region or (0.0, 0.0, 1.0, 1.0)
-    inside = west < east <= west + 360 and -90 <= south < north <= 90
-    right = {
-        "hidden": (0 < spec.hidden < 1, "lie in (0, 1)"),
-        "scattered": (0 <= spec.scattered <= 1, "lie in [0, 1]"),
-        "patch_km": (spec.patch_km >= 0, "not be negative"),
-        "region": (inside, "hold degrees [west, south, east, north]"),
-    }
-    _demand(right, spec, "pretrain", where)
+def _one_start(experiment: Experiment) -> Iterator[str]:
+    starts = [key for key in ("finetune", "pretrained") if getattr(experiment, key) is not None]
+    if len(starts) > 1:
+        yield "'finetune' and 'pretrained' both say what to start from; drop one."
+    if starts and experiment.pretrain is not None:
+        yield f"pretraining starts from nothing; drop {starts[0]!r}."
+
+
+def _pretraining_region(experiment: Experiment) -> Iterator[str]:
+    region = None if experiment.pretrain is None else experiment.pretrain.region
+    if region is None:
+        return
+    west, south, east, north = region
+    if not (west < east <= west + 360 and -90 <= south < north <= 90):
+        yield (
+            f"'pretrain.region' is {list(region)}, but must hold degrees [west, south, east, "
+            "north]."
+        )
+
+
+def _pretraining_sources(experiment: Experiment) -> Iterator[str]:
+    if experiment.pretrain is None:
+        return
     for source in experiment.data.sources:
         if source.grids is not None or (source.upscale and experiment.data.target is None):
             key = "grids" if source.grids is not None else "upscale"
-            raise ExperimentError(
-                f"{where}: pretraining takes the source {source.name!r} as it is; drop its {key!r}."
-            )
-    for key in ("finetune", "pretrained"):
-        if getattr(experiment, key) is not None:
-            raise ExperimentError(f"{where}: pretraining starts from nothing; drop {key!r}.")
+            yield f"pretraining takes the source {source.name!r} as it is; drop its {key!r}."
 
 
-def _demand(right: Mapping[str, tuple[bool, str]], spec: Any, section: str, where: str) -> None:
-    """Refuse the first key of a section that is not right."""
-    for key, (is_right, demand) in right.items():
-        if not is_right:
-            raise ExperimentError(
-                f"{where}: '{section}.{key}' is {getattr(spec, key)}, but must {demand}."
-            )
-
-
-def _check_data(data: DataSpec, alone: bool, where: str) -> None:
-    """Check sources and target; sources alone may go without a target."""
-    missing = data.target is None and data.world is None
-    if (missing and not alone) or (data.target is not None and data.world is not None):
-        raise ExperimentError(
-            f"{where}: 'data' needs either 'target' (files) or 'world' (the embedded world)."
-        )
-    if data.target is not None and not data.target.files:
-        raise ExperimentError(f"{where}: 'data.target.files' is empty; name the target's files.")
-    if not data.sources:
-        raise ExperimentError(f"{where}: 'data.sources' is empty; name a source to train on.")
-    every = [*data.sources, *data.unseen]
-    names = [source.name for source in every]
-    for name in names:
-        if names.count(name) > 1:
-            raise ExperimentError(f"{where}: two sources are called {name!r}; rename one.")
-        # Files and folders are called after it.
-        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name in (".", ".."):
-            raise ExperimentError(
-                f"{where}: a source is called {name!r}; call it by 1 to 100 characters without "
-                "slashes."
-            )
-    for source in every:
-        given = [bool(source.files), source.view is not None, source.upscale is not None]
-        if sum(given) != 1:
-            raise ExperimentError(
-                f"{where}: the source {source.name!r} needs exactly one of 'files', 'view' and "
-                "'upscale'."
-            )
-        if source.view is not None and data.world is None:
-            raise ExperimentError(
-                f"{where}: the source {source.name!r} is a view, but 'data.world' is not given."
-            )
-        if source.target_files and data.target is None:
-            raise ExperimentError(
-                f"{where}: the source {source.name!r} has 'target_files', but there is no "
-                "'data.target', which says how to read them; give that, with files of its own."
-            )
-        least = 1 if source.grids else 2
-        if source.upscale is not None and source.upscale < least:
-            raise ExperimentError(
-                f"{where}: 'upscale' of the source {source.name!r} must be at least {least}."
-            )
-
-
-def _check_period(period: tuple[str, str], where: str) -> None:
-    import pandas as pd
-
-    ends = []
-    for text in period:
-        end: pd.Period | None = None
-        with contextlib.suppress(ValueError):
-            end = pd.Period(text)
-        if not isinstance(end, pd.Period):
-            raise ExperimentError(
-                f"{where} holds {text!r}, which is no date; write YYYY, YYYY-MM or YYYY-MM-DD."
-            )
-        ends.append(end)
-    if ends[0].start_time > ends[1].end_time:
-        raise ExperimentError(
-            f"{where} is empty: it ends ({period[1]}) before it begins ({period[0]}); swap them."
-        )
+# In the order in which they are checked.
+RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
+    _variables,
+    _one_target,
+    _source_names,
+    _one_origin_of_a_source,
+    _views,
+    _target_files,
+    _upscaling,
+    _periods,
+    _names_of_targets,
+    _names_of_predictors,
+    _unused_names,
+    _optional_predictors,
+    _dropout,
+    *REGISTRY_RULES,
+    _single_days,
+    _time_steps,
+    _conserved_mean,
+    _replay,
+    _one_start,
+    _pretraining_region,
+    _pretraining_sources,
+)

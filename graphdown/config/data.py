@@ -1,4 +1,4 @@
-"""The data section of an experiment, and its periods."""
+"""Data and periods of an experiment."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +15,7 @@ class Static:
 
     Attributes:
         file: netCDF file.
-        variable: its name there.
+        variable: name of the field in the file.
     """
 
     file: str
@@ -24,18 +24,19 @@ class Static:
 
 @dataclass(frozen=True)
 class Target:
-    """The regional model's or observations' fields that the network learns to make.
+    """Fields of a regional model or of observations that the network learns to predict.
 
     Attributes:
-        files: netCDF, zarr or GRIB paths or globs, joined along time and by variable.
-        units: units of variables that carry none or wrong ones.
-        rename: name in the file: CF/CMIP name.
-        daily: how sub-daily values become daily ones; tasmax and tasmin always become maximum and
-            minimum.
-        select: index to take of a dimension beside time and space, as in {member: 0}.
-        accumulated: variables whose totals run up from 00 UTC of each day.
-        cut: dimension: [first, end) index, to use a part of the grid.
-        statics: orog (m) and sftlf (1) of the target, where they are not in the files.
+        files: netCDF, zarr or GRIB paths or globs, joined along time and by variable; relative
+            ones start at the working directory.
+        units: units of variables whose units attribute is absent or wrong.
+        rename: CF/CMIP names of variables, by their names in the files.
+        daily: statistic that aggregates sub-daily values to days; tasmax and tasmin are always
+            the maximum and the minimum.
+        select: index along each dimension besides time and space, as in {member: 0}.
+        accumulated: variables that are accumulated from 00 UTC of each day.
+        cut: range [first, end) of indices along a dimension, to use a part of the grid.
+        statics: orog (m) and sftlf (1) of the target, where the files lack them.
     """
 
     files: tuple[str, ...]
@@ -50,21 +51,23 @@ class Target:
 
 @dataclass(frozen=True)
 class Source:
-    """Predictors on their own grid, from exactly one of files, a view of the world, an upscaling.
+    """Predictors on their own grid, from files, a view of the world or an upscaled target.
+
+    Exactly one of `files`, `view` and `upscale` is set.
 
     Attributes:
-        name: how tables call it.
+        name: name of the source in tables.
         files: netCDF, zarr or GRIB paths or globs, joined along time and by variable; a variable
-            on another grid than the first predictor is interpolated to its grid, bilinearly.
+            on another grid than the first predictor's is interpolated to that grid, bilinearly.
         units, rename, daily, select, accumulated: as for the target.
         view: name of a view of the embedded world.
-        upscale: perfect framework: block means of this many cells along each dimension; 1 with
-            `grids`.
-        grids: upscale the fields conservatively to random grids, another one in each step of
-            training; validation and evaluation use further ones.
-        target_files: the target's files that go with this source's days, if others than those of
-            `data.target`: the same regional model, driven by this GCM. They hold the same grid;
-            units, names and all else are as for `data.target`.
+        upscale: perfect framework: number of target cells along each dimension that are averaged
+            to a block mean; 1 with `grids`.
+        grids: random grids to which the fields are upscaled conservatively, another one in each
+            step of training; validation and evaluation use further grids.
+        target_files: files of the target that belong to this source's days, if they are not those
+            of `data.target`: the same regional model, driven by this GCM. Their grid is the same;
+            units, names and all other keys are those of `data.target`.
     """
 
     name: str
@@ -82,13 +85,13 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where the fields come from: files, or the embedded world.
+    """Fields of the target and of the sources, from files or from the embedded world.
 
     Attributes:
         target: files of the target; pretraining in a `region` needs none.
         world: the embedded world, instead of a target in files.
         sources: sources to train on.
-        unseen: sources that are only evaluated on.
+        unseen: sources that are used for evaluation only.
     """
 
     sources: tuple[Source, ...]
@@ -102,9 +105,9 @@ class Periods:
     """First and last day or month of each part, inclusive, as in ["1982-12", "2000-02"].
 
     Attributes:
-        train: learned from.
-        validation: chooses the stopping point and the baselines' settings.
-        test: opened once, at the end.
+        train: days to train on.
+        validation: days that determine the stopping point and the baselines' settings.
+        test: days for the final evaluation.
     """
 
     train: tuple[str, str]

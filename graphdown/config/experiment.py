@@ -1,42 +1,51 @@
-"""One experiment as a frozen dataclass."""
+"""Everything that defines a run."""
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from graphdown.config.data import DataSpec, Periods
 from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
 from graphdown.model.spec import ModelSpec
+from graphdown.ranges import check_ranges
 from graphdown.variables.time_steps import TimeSpec
 from meshes import GraphSpec
+
+Share = Annotated[float, Interval(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that defines a run.
+    """Everything that defines a run.
 
     Attributes:
         name: title of the report.
-        output: the run's folder.
+        output: folder of the run.
         predictors, targets: CF/CMIP names.
         data, periods, graph, model, training, time: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
-        optional_predictors: predictors that a source may lack; the network sees their mean and a
-            flag there.
+        optional_predictors: predictors that a source may lack; the network then gets their mean
+            and a flag.
         standardise: "shared" standardises all sources by the same statistics, biases included.
-            "per-source" first gives each source's predictors the mean and standard deviation that
-            the training sources have on average over the target and the training period, by its
-            own statistics of that period; an unseen source's are those of fields of the same
-            years that `downscale` is given beside the ones to downscale. Errors in mean and
-            variance vanish, changes since then are scaled with the variance.
-        standardised_variables: the predictors that "per-source" adjusts, by name, and how far, as
-            a share above 0 and up to 1; all, wholly, if not given. The larger a variable's errors
-            are against the differences between true climates, the larger a share suits it.
-        finetune: the trained network to start from; random weights if not given.
+            "per-source" first adjusts each source's predictors to the mean and standard deviation
+            that the training sources have on average over the target and the training period, by
+            the source's own statistics of that period; for an unseen source, `downscale` takes
+            them from fields of the same years (--historical). This removes errors in mean and
+            variance, and scales later changes with the variance.
+        standardised_variables: predictors that "per-source" adjusts, each with a share of the
+            adjustment above 0 and up to 1; all of them fully by default. A larger share suits a
+            variable whose errors are large against the differences between true climates.
+        finetune: the trained network to start from; random weights by default.
         pretrained: the pretraining to start from, see `graphdown pretrain`; the decoder is new.
-        pretrain: makes this the experiment of a pretraining, which has no use for `targets`.
-        seed: of every random number in training.
+        pretrain: settings that make this a pretraining, which does not use `targets`.
+        extensions: modules with further losses, heads, baselines and so on, which are imported
+            before the experiment's other keys are checked: names of importable modules, or paths
+            of .py files. A relative path starts at the experiment file's folder or else, as those
+            of data files do, at the working directory.
+        seed: seed of all random numbers in training.
     """
 
     name: str
@@ -59,16 +68,21 @@ class Experiment:
     )
     optional_predictors: tuple[str, ...] = ()
     standardise: Literal["shared", "per-source"] = "shared"
-    standardised_variables: dict[str, float] = field(default_factory=dict)
+    standardised_variables: dict[str, Share] = field(default_factory=dict)
     finetune: FinetuneSpec | None = None
     pretrained: PretrainedSpec | None = None
     pretrain: PretrainSpec | None = None
     time: TimeSpec = field(default_factory=TimeSpec)
+    extensions: tuple[str, ...] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their ranges."""
+        check_ranges(self)
 
     @property
     def by_steps(self) -> "Experiment":
-        """The experiment with each step that the network sees or makes as variables of its own."""
+        """The experiment with each time step of predictors and targets as variables of its own."""
         return dataclasses.replace(
             self,
             predictors=self.time.predictors(self.predictors),

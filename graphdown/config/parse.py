@@ -1,13 +1,17 @@
-"""Nested mappings turned into dataclasses, and validation errors into sentences."""
+"""Dataclasses from nested mappings, with one sentence for what is wrong in one."""
 
 import dataclasses
 import difflib
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from graphdown.config.renamed_keys import renamed
 from graphdown.errors import ExperimentError
+from graphdown.ranges import bounds_of, demand
 
 Kind = TypeVar("Kind")
+Places = Sequence[str | int]  # keys and indices that lead to a value
 
 
 def parse_as(kind: type[Kind], raw: Mapping[str, Any], where: str) -> Kind:
@@ -16,7 +20,7 @@ def parse_as(kind: type[Kind], raw: Mapping[str, Any], where: str) -> Kind:
     Args:
         kind: the dataclass.
         raw: keys and values.
-        where: what to call the mapping in messages.
+        where: name of the mapping in messages, such as its file.
 
     Raises:
         ExperimentError: a key or a value is wrong; the message names it.
@@ -31,41 +35,66 @@ def parse_as(kind: type[Kind], raw: Mapping[str, Any], where: str) -> Kind:
         raise ExperimentError(f"{where}: {_sentence(dict(error.errors()[0]), kind)}") from None
 
 
-def _sentence(error: dict[str, Any], kind: type) -> str:
-    """Say one validation error in a sentence that names the key and the cure."""
-    places = error["loc"][1:]
-    location = [str(part) for part in places]
-    key = ".".join(location)
-    problem = error["type"]
+def _sentence(error: Mapping[str, Any], kind: type) -> str:
+    """Sentence for a validation error that names the key and how to correct it."""
+    places: Places = error["loc"][1:]
+    key, problem = _dotted(places), error["type"]
     if problem in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _keys_at(kind, places[:-1])
-        close = difflib.get_close_matches(location[-1], known, n=1)
-        cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}."
-        return f"unknown key {key!r}; {cure}"
+        return _unknown_key(places, kind)
     if problem == "missing" and isinstance(places[-1], int):
-        return f"{'.'.join(location[:-1])!r} has too few entries; write [first, last]."
+        return f"{_dotted(places[:-1])!r} has too few entries; write [first, last]."
     if problem in ("missing", "missing_argument"):
         return f"the key {key!r} is missing; add it."
     if problem == "value_error":
         return f"{key!r}: {str(error['ctx']['error']).rstrip('.')}."
-    given = error.get("input")
+    if problem.startswith(("greater_than", "less_than")):
+        return f"{key!r} is {error['input']}, but must {demand(bounds_of(_type_at(kind, places)))}."
     message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{key!r} is {given!r}, but {message.replace('input should be', 'it must be')}."
+    message = message.replace("input should be", "it must be")
+    return f"{key!r} is {error.get('input')!r}, but {message}."
 
 
-def _keys_at(kind: Any, location: Sequence[Any]) -> list[str]:
-    """Return the keys that the dataclass at a location of another one knows."""
-    for part in location:
-        if isinstance(part, int):
-            kind = get_args(kind)[0]
-            continue
-        if dataclasses.is_dataclass(kind):
-            kinds = {f.name: f.type for f in dataclasses.fields(kind)}
-            kind = kinds.get(str(part), kind)
-        else:
-            arguments = get_args(kind)
-            kind = arguments[-1] if arguments else kind
-        options = [a for a in get_args(kind) if dataclasses.is_dataclass(a)]
-        if options and type(None) in get_args(kind):
-            kind = options[0]
-    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+def _dotted(places: Places) -> str:
+    return ".".join(map(str, places))
+
+
+def _unknown_key(places: Places, kind: type) -> str:
+    key = _dotted(places)
+    if new := renamed(key):
+        return f"{key!r} is now called {new!r}; rename it."
+    section = _type_at(kind, places[:-1])
+    known = [f.name for f in dataclasses.fields(section)] if _is_section(section) else []
+    close = difflib.get_close_matches(str(places[-1]), known, n=1)
+    cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}."
+    return f"unknown key {key!r}; {cure}"
+
+
+def _type_at(kind: Any, places: Places) -> Any:
+    """Annotated type of the value at a place within a dataclass; None where there is none."""
+    for place in places:
+        kind = _type_within(_plain(kind), place)
+    return kind if get_origin(kind) is Annotated else _plain(kind)
+
+
+def _plain(kind: Any) -> Any:
+    """Type without the annotations, and without the None of an optional value."""
+    if get_origin(kind) is Annotated:
+        return _plain(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        return next(option for option in get_args(kind) if option is not types.NoneType)
+    return kind
+
+
+def _type_within(kind: Any, place: str | int) -> Any:
+    inner = get_args(kind)
+    if _is_section(kind):
+        return get_type_hints(kind, include_extras=True).get(str(place))
+    if get_origin(kind) is dict:
+        return inner[1]
+    if get_origin(kind) is tuple and isinstance(place, int):
+        return inner[0] if inner[-1] is ... else inner[place]
+    return None
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)

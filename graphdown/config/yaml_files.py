@@ -9,11 +9,11 @@ from typing import Any
 
 from graphdown.errors import ExperimentError
 
-DEEPEST, MOST_VALUES = 50, 100_000  # of the values in a YAML file
+MAX_DEPTH, MAX_VALUES = 50, 100_000  # of the values in a YAML file
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Return the keys and values of a YAML file.
+    """Read the keys and values of a YAML file.
 
     Raises:
         ExperimentError: there is no such file, or it holds something else.
@@ -22,7 +22,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
     try:
-        raw = _yaml(path.read_text(encoding="utf-8"))
+        raw = _parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ExperimentError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
@@ -32,10 +32,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return raw
 
 
-def _yaml(text: str) -> Any:
-    """Return the plain values of a YAML text; a `ValueError` if it is none, or a trap.
+def _parse(text: str) -> Any:
+    """Plain values of a YAML text.
 
-    A few aliases in each other stand for more values than any memory holds.
+    Raises:
+        ValueError: the text is not valid, nested too deeply or expands to too many values.
     """
     import yaml
 
@@ -45,40 +46,44 @@ def _yaml(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ValueError(" ".join(str(error).split())[:500].rstrip(".")) from None
-    waiting, seen = [(value, 0)], 0
+    _check_size(value)
+    return value
+
+
+def _check_size(value: Any) -> None:
+    """Refuse values that nested aliases multiply until they fill any memory."""
+    waiting, count = [(value, 0)], 0
     while waiting:
-        own, depth = waiting.pop()
-        inner = list(own.values()) if isinstance(own, dict) else own
+        node, depth = waiting.pop()
+        inner = list(node.values()) if isinstance(node, dict) else node
         if isinstance(inner, list):
             waiting += [(v, depth + 1) for v in inner]
-        seen += 1
-        if depth > DEEPEST or seen + len(waiting) > MOST_VALUES:
+        count += 1
+        if depth > MAX_DEPTH or count + len(waiting) > MAX_VALUES:
             raise ValueError("its aliases or nesting make too many values")
-    return value
 
 
 def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Put "key.sub=value" strings, values in YAML, into nested dicts, and return these.
 
     Raises:
-        ExperimentError: an override is no such string, or goes into a plain value.
+        ExperimentError: an override has another form, or its key goes into a plain value.
     """
     for override in overrides:
-        _apply_override(raw, override)
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
+        set_key(raw, key, _override_value(override, text), f"The override {override!r}")
     return raw
 
 
-def _apply_override(raw: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ExperimentError(f"{override!r} is no override; write it as key.sub=value.")
+def _override_value(override: str, text: str) -> Any:
     try:
-        value = _yaml(text)
+        return _parse(text)
     except ValueError:
         raise ExperimentError(
             f"The value in the override {override!r} is not valid YAML; put it in quotes."
         ) from None
-    set_key(raw, key, value, f"The override {override!r}")
 
 
 def set_key(raw: dict[str, Any], key: str, value: Any, what: str) -> None:
@@ -96,8 +101,17 @@ def set_key(raw: dict[str, Any], key: str, value: Any, what: str) -> None:
     node[last] = value
 
 
-def expand(value: Any, where: str, keys: tuple[str, ...]) -> Any:
-    """Replace ${NAME} by environment variables, everywhere."""
+def expand(value: Any, where: str, keys: tuple[str, ...] = ()) -> Any:
+    """Replace each ${NAME} within nested values by the environment variable, and dates by text.
+
+    Args:
+        value: mappings, lists and plain values as YAML has them.
+        where: name of the whole in messages, such as its file.
+        keys: keys that lead to the value.
+
+    Raises:
+        ExperimentError: a variable is not set; the message names it and the key.
+    """
     if isinstance(value, Mapping):
         return {k: expand(v, where, (*keys, str(k))) for k, v in value.items()}
     if isinstance(value, list | tuple):

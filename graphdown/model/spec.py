@@ -1,7 +1,11 @@
 """ModelSpec: the size and kind of the network, as an experiment states it."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval
+
+from graphdown.ranges import check_ranges
 
 BINDING = ("target_embedding", "target_regression", "eofs")
 # Settings that emulators without them are stored without, and so keep their hash.
@@ -14,17 +18,8 @@ OPTIONAL = (
     "regression_targets",
 )
 ATTENTION_HEADS = 4
-LEAST = {
-    "channels": 1,
-    "rounds": 1,
-    "target_channels": 1,
-    "target_embedding": 0,
-    "target_regression": 0,
-    "eofs": 0,
-    "noise": 0,
-    "attention_heads": 1,
-}
-MOST = 2**14
+Size = Annotated[int, Interval(ge=1, le=2**14)]
+Amount = Annotated[int, Interval(ge=0, le=2**14)]  # 0 leaves a part out
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,11 @@ class ModelSpec:
             it.
         precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
             over neighbours, the readout and whatever the network corrects stay in 32 bits.
-        heads: what the network gives of a target, by its name: a "value", if not given, or a
-            distribution: "bernoulli-gamma", for precipitation, with a share of dry days, or one
-            that an extension registers.
+        heads: output for a target, by its name: its "value" (the default) or a distribution:
+            "bernoulli-gamma", for precipitation, with a share of dry days, or one that an
+            extension registers.
         transforms: space in which a target is corrected and its loss is taken, by its name:
-            "log1p", "cube-root" or one that an extension registers; the target's own if not given.
+            "log1p", "cube-root" or one that an extension registers; its own space by default.
         noise: random numbers for each member and day that change scale and shift of the normalised
             states (conditional layer normalisation), so that the network makes an ensemble; 0 for
             one that does not. It is learned by the loss "crps".
@@ -66,19 +61,19 @@ class ModelSpec:
             own prediction of the coarse step's mean, to rounding.
     """
 
-    channels: int = 64
-    rounds: int = 4
-    target_channels: int = 64
-    target_embedding: int = 0
-    target_regression: int = 0
+    channels: Size = 64
+    rounds: Size = 4
+    target_channels: Size = 64
+    target_embedding: Amount = 0
+    target_regression: Amount = 0
     regression_targets: tuple[str, ...] = ()
-    eofs: int = 0
+    eofs: Amount = 0
     messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
     heads: dict[str, str] = field(default_factory=dict, hash=False)
     transforms: dict[str, str] = field(default_factory=dict, hash=False)
-    noise: int = 0
-    attention_heads: int = ATTENTION_HEADS
+    noise: Amount = 0
+    attention_heads: Size = ATTENTION_HEADS
     conserve_mean: bool = False
 
     @property
@@ -103,10 +98,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network has, and uneven heads."""
-        for name, least in LEAST.items():
-            size = getattr(self, name)
-            if not least <= size <= MOST:
-                raise ValueError(f"{name} must lie between {least} and {MOST:,}, not be {size}.")
+        check_ranges(self)
         heads = self.attention_heads
         if self.messages == "attention" and self.channels % heads:
             raise ValueError(

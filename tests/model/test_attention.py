@@ -164,7 +164,7 @@ def test_noise_moves_the_update():
 def test_heads_share_the_channels_evenly():
     with pytest.raises(ValueError, match="the 4 attention_heads cannot share 10 channels evenly"):
         ModelSpec(channels=10, messages="attention")
-    with pytest.raises(ValueError, match="attention_heads must lie between 1 and"):
+    with pytest.raises(ValueError, match="attention_heads is 0, but must lie between 1 and"):
         ModelSpec(messages="attention", attention_heads=0)
 
 

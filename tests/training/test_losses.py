@@ -217,7 +217,7 @@ WRONG = {
     "score alone": ({}, {"losses": {"pr": "crps"}}, "belong together"),
     "one member": ({"noise": 4}, {"losses": {"pr": "crps"}, "members": 1}, "2 or more"),
     "scales alone": ({}, {"multiscale_km": [100.0]}, "'training.multiscale_km'"),
-    "less than no noise": ({"noise": -1}, {}, "noise must lie between 0 and"),
+    "less than no noise": ({"noise": -1}, {}, "'model.noise' is -1, but must lie between 0 and"),
     "unknown loss": ({}, {"losses": {"pr": "rmse"}}, "'training.losses.pr'"),
 }
 

@@ -8,7 +8,11 @@ from typing import Any
 
 from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
-from graphdown.config.experiment_file import experiment_to_dict, load_experiment, parse_experiment
+from graphdown.config.experiment_file import (
+    experiment_to_dict,
+    load_stored_experiment,
+    parse_experiment,
+)
 from graphdown.config.training import TrainingSpec
 from graphdown.config.yaml_files import apply_overrides
 from graphdown.emulator.domain import TargetDomain
@@ -73,7 +77,7 @@ def _experiment_of(run: Path) -> Experiment:
             f"{str(run)!r} holds no experiment.yaml, which says what the target is; give an "
             "experiment as the data to fine-tune on, without 'replay'."
         )
-    return load_experiment(stored)
+    return load_stored_experiment(stored)
 
 
 def _on_source(run: Path, data: Source | str) -> Experiment:

@@ -9,7 +9,7 @@ from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import (
     as_written,
     experiment_to_dict,
-    load_experiment,
+    load_stored_experiment,
     write_experiment,
 )
 from graphdown.data.sample_store import FOLDER
@@ -47,7 +47,7 @@ def check_run(experiment: Experiment, run: Path) -> None:
             )
         return
     # Read as an experiment, so that options it was written without count as their defaults.
-    held = experiment_to_dict(load_experiment(stored))
+    held = experiment_to_dict(load_stored_experiment(stored))
     given = experiment_to_dict(experiment)
     differing = _first_difference(_trained(held), _trained(given))
     if differing is not None and not as_written(stored):
