@@ -9,7 +9,7 @@ from untrained import demo, domain, normaliser, source_grid, square
 
 from graphdown.config.training import TrainingSpec
 from graphdown.emulator.emulator import new_network, pad_nodes
-from graphdown.model import ModelSpec, Scaling
+from graphdown.model import ModelSpec
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step
 from graphdown.variables.forcings import FORCINGS
@@ -30,7 +30,7 @@ class TrainingCase:
         self.model = ModelSpec(**{**demo()["model"], **changes})
         network = new_network(self.model, place, self.statistics, seed=0)
         self.graphdef, self.params = nnx.split(network)
-        scales = Scaling(**{k: jnp.asarray(v) for k, v in self.statistics.arrays().items()})
+        scales = self.statistics.scaling()
         predictors, targets = (jnp.asarray(v) for v in self.statistics.warmed())
         area = jnp.asarray(target.area / target.area.mean(), jnp.float32)
         warmed = (predictors, targets)

@@ -142,6 +142,7 @@ def _names_of_targets(experiment: Experiment) -> Iterator[str]:
 def _names_of_predictors(experiment: Experiment) -> Iterator[str]:
     settings: dict[str, Collection[str]] = {
         "optional_predictors": experiment.optional_predictors,
+        "predictor_transforms": experiment.predictor_transforms,
         "training.shifted_variables": experiment.training.shifted_variables,
         "standardised_variables": experiment.standardised_variables,
     }

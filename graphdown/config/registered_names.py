@@ -8,9 +8,10 @@ from graphdown.config.experiment import Experiment
 from graphdown.errors import GraphdownError
 from graphdown.model.distributions import HEADS
 from graphdown.model.loss_functions import LOSSES
-from graphdown.model.transforms import TRANSFORMS
+from graphdown.model.transforms import NONE, TRANSFORMS
 from graphdown.model.variable_kinds import VariableKind
 from graphdown.runtime.registry import Registry
+from graphdown.variables.catalogue import describe
 
 
 def _known_names(experiment: Experiment) -> Iterator[str]:
@@ -18,6 +19,7 @@ def _known_names(experiment: Experiment) -> Iterator[str]:
     by_variable: dict[str, tuple[Registry[Any], Mapping[str, str]]] = {
         "model.heads": (HEADS, model.heads),
         "model.transforms": (TRANSFORMS, model.transforms),
+        "predictor_transforms": (TRANSFORMS, experiment.predictor_transforms),
         "training.losses": (LOSSES, experiment.training.losses),
     }
     for key, (registry, chosen) in by_variable.items():
@@ -73,6 +75,18 @@ def _kinds_of_variables(experiment: Experiment) -> Iterator[str]:
             )
 
 
+def _warmed_transforms(experiment: Experiment) -> Iterator[str]:
+    """The closed form of a warming is that of the variables themselves."""
+    low, high = experiment.training.warming_offset
+    for name, transform in experiment.predictor_transforms.items():
+        warmed = transform != NONE and describe(name).is_temperature
+        if warmed and low < high and experiment.model.target_regression:
+            yield (
+                f"'predictor_transforms' gives {name!r} a transform, which does not go with both "
+                "'training.warming_offset' and 'model.target_regression'; leave one out."
+            )
+
+
 def _losses_of_heads(experiment: Experiment) -> Iterator[str]:
     for target, name in experiment.model.heads.items():
         if HEADS[name] is not None and target in experiment.training.losses:
@@ -106,6 +120,7 @@ REGISTRY_RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _known_names,
     _baselines,
     _kinds_of_variables,
+    _warmed_transforms,
     _losses_of_heads,
     _ensembles,
 )

@@ -696,7 +696,7 @@ def _run(
 ) -> np.ndarray:
     """Return what the network makes of predictors, forcings and noise, if any, by batches."""
     graphdef, params = nnx.split(network)
-    scales = Scaling(**{k: on_device(v) for k, v in normaliser.arrays().items()})
+    scales = normaliser.scaling(on_device)
     values = pad_nodes(given[0])
     parts = []
     for start in range(0, len(values), BATCH):

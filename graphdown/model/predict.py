@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.channels import Channels
 from graphdown.model.network import Downscaler
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
@@ -15,8 +16,7 @@ class Scaling(NamedTuple):
     """Statistics of the variables, as arrays.
 
     Attributes:
-        variable: for each input channel [C] the predictor it is made of.
-        log: whether a channel [C] is log(1 + predictor) or the predictor itself.
+        channels: C inputs that are made of the predictors.
         mean, std: of the channels [C].
         column: for each target [T] the predictor it is a correction of, V for none; with `weight`
             several [T, n].
@@ -27,8 +27,7 @@ class Scaling(NamedTuple):
         weight: of each predictor [T, n] in what a target is a correction of, None for 1.
     """
 
-    variable: Array
-    log: Array
+    channels: Channels
     mean: Array
     std: Array
     column: Array
@@ -96,9 +95,7 @@ def standardise(scales: Scaling, values: Array) -> Array:
 
     With flags, what is missing is 0, and the further channels [..., C + F] are 1 there.
     """
-    x = values[..., scales.variable]
-    x = jnp.where(scales.log, jnp.log1p(jnp.maximum(x, 0.0)), x)
-    x = (x - scales.mean) / scales.std
+    x = (scales.channels.values(values) - scales.mean) / scales.std
     if scales.flagged is None:
         return x
     missing = jnp.isnan(values[..., scales.flagged])

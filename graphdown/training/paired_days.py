@@ -1,7 +1,8 @@
 """The paired days to learn from, in memory or in stores, and their statistics."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import jax
@@ -27,6 +28,7 @@ from graphdown.data.time_windows import neighbours
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.eofs import EOFs
 from graphdown.model.arrays import interpolation, most_donors
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
 from graphdown.training.periods import held_out_of, learned_from
@@ -224,13 +226,23 @@ def fit_statistics(
     targets: tuple[str, ...],
     domain: TargetDomain,
     transforms: tuple[str, ...] = (),
+    of_predictors: Mapping[str, str] = MappingProxyType({}),
 ) -> Normaliser:
     """Return the statistics of the training days of all sources, each source counting alike.
 
     Corrections are taken in the spaces of the targets' transforms.
 
     Those of a source with a bank are of the grids that training leaves out.
+
+    Args:
+        days: of each source.
+        predictors, targets: names.
+        domain: the target.
+        transforms: of the targets.
+        of_predictors: transforms of predictors by variable, where not the catalogue's.
     """
+    entering_by = predictor_transforms(predictors, of_predictors)
+    channels = Channels.of(predictors, entering_by)
     coarse, corrections, means = [], [], []
     for source in days:
         for number in validation_grids(source.bank):
@@ -239,7 +251,7 @@ def fit_statistics(
             missed = _missed(source, grid, predictors, targets, domain, transforms)
             for part in parts(source.fine):
                 given, wanted = source.seen(part, number), source.fine[part]
-                made = to_channels(given, predictors)
+                made = to_channels(given, channels)
                 entering.add(made.reshape(-1, made.shape[-1]))
                 correction.add(missed(given, wanted, part))
                 fine.add(wanted.reshape(-1, len(targets)))
@@ -251,7 +263,7 @@ def fit_statistics(
         0.0 if start_of(t, targets, predictors) else float(m)
         for t, m in zip(targets, mean, strict=True)
     ]
-    return fit_normaliser(predictors, targets, coarse, corrections, base)
+    return fit_normaliser(predictors, targets, coarse, corrections, base, entering_by)
 
 
 def _missed(

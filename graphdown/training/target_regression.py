@@ -60,7 +60,7 @@ def fit_target_regression(
         warming_offset: uniformly drawn kelvin [low, high], as in `TrainingSpec`.
         transforms: of the targets, in whose spaces they are corrected.
     """
-    scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
+    scales = normaliser.scaling()
     around = np.asarray(train[0].graph.around)
     x, own, y = _tables(train, scales, transforms)
     further_x, further_own, further_y = _tables(validation, scales, transforms)
@@ -115,7 +115,7 @@ class _Warming:
     ) -> "_Warming":
         """Return those of an offset, for channels in units of their own."""
         spread = warming_spread(normaliser.predictors, offset)
-        channels = spread[normaliser.arrays()["variable"]] / (np.asarray(normaliser.std) * unit)
+        channels = spread[normaliser.inputs.predictors] / (np.asarray(normaliser.std) * unit)
         targets = warming_spread(normaliser.targets, offset) / np.asarray(normaliser.scale)
         return cls(channels, targets)
 

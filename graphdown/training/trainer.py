@@ -28,7 +28,7 @@ from graphdown.emulator.emulator import (
 )
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.errors import ExperimentError
-from graphdown.model import Downscaler, Scaling
+from graphdown.model import Downscaler
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.heads import Readout
 from graphdown.model.loss_functions import fair_crps
@@ -158,7 +158,12 @@ class Trainer(TrainingLoop):
         readout = Readout.of(experiment.model, experiment.targets)
         self.normaliser = (
             fit_statistics(
-                days, experiment.predictors, experiment.targets, self.domain, readout.transforms
+                days,
+                experiment.predictors,
+                experiment.targets,
+                self.domain,
+                readout.transforms,
+                experiment.predictor_transforms,
             )
             if start is None
             else start.normaliser
@@ -259,7 +264,7 @@ class Trainer(TrainingLoop):
         return [mapped.lay(self._constants(s))._replace(kept=kept) for s in self.samples]
 
     def _constants(self, samples: Samples) -> Constants:
-        scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
+        scales = self.normaliser.scaling()
         area = self.domain.target.area * self.domain.target.mask
         weight = jnp.asarray(area / area.mean(), jnp.float32)
         predictors, targets = (jnp.asarray(v) for v in self.normaliser.warmed())

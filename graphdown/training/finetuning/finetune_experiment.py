@@ -18,6 +18,7 @@ from graphdown.config.yaml_files import apply_overrides
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator, load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.model.channels import predictor_transforms
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from graphdown.training.pretraining.artifact import refuse_pretraining
@@ -62,6 +63,7 @@ def finetune_experiment(
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.domain.spec)
     raw["optional_predictors"] = list(emulator.optional_predictors)
+    raw["predictor_transforms"] = emulator.normaliser.predictor_transforms
     raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = emulator.normaliser.standardise
     raw["standardised_variables"] = emulator.normaliser.standardised
@@ -147,6 +149,10 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "optional_predictors": (
             experiment.by_steps.optional_predictors,
             emulator.normaliser.optional_predictors,
+        ),
+        "predictor_transforms": (
+            predictor_transforms(experiment.predictors, experiment.predictor_transforms),
+            emulator.normaliser.predictor_transforms,
         ),
         "standardise": ((experiment.standardise,), (emulator.normaliser.standardise,)),
         "standardised_variables": (

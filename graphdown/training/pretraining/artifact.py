@@ -16,6 +16,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.model.channels import predictor_transforms
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from meshes import GraphSpec
 from meshes.geometry.archive import read_arrays
@@ -144,6 +145,10 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
     pairs = {
         "predictors": (experiment.predictors, known.predictors),
         "optional_predictors": (experiment.optional_predictors, known.optional_predictors),
+        "predictor_transforms": (
+            predictor_transforms(experiment.predictors, experiment.predictor_transforms),
+            known.predictor_transforms,
+        ),
         "standardise": (experiment.standardise, known.standardise),
         "standardised_variables": (experiment.standardised_variables, known.standardised),
         **{f"model.{k}": (getattr(experiment.model, k), getattr(found.model, k)) for k in MODEL},

@@ -32,6 +32,7 @@ from graphdown.model.arrays import (
     with_hidden,
     with_spacing_offset,
 )
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.model.edge_tables import bucket
 from graphdown.model.predict import standardise
 from graphdown.runtime.distributed import first_before_others
@@ -160,7 +161,7 @@ class Pretrainer(TrainingLoop):
         self.fields = [
             _fields(experiment, data, name, region, adjusted.get(name)) for name in data.sources
         ]
-        fitted = _statistics([own.train for own in self.fields], experiment.predictors)
+        fitted = _statistics([own.train for own in self.fields], experiment)
         self.normaliser = replace(
             fitted.standardising_to(reference, experiment.standardised_variables),
             optional_predictors=experiment.optional_predictors,
@@ -195,7 +196,7 @@ class Pretrainer(TrainingLoop):
         return [mapped.replicate(own) for own in self.constants]
 
     def _constants(self, own: Fields) -> HiddenConstants:
-        scales = Scaling(**{k: jnp.asarray(v) for k, v in self.normaliser.arrays().items()})
+        scales = self.normaliser.scaling()
         graph = graph_arrays(own.graph, np.zeros((own.grid.size, 0), np.float32))
         area = jnp.asarray(own.grid.area / own.grid.area.mean(), jnp.float32)
         warmed, _ = (jnp.asarray(part) for part in self.normaliser.warmed())
@@ -290,7 +291,7 @@ def _at_hidden(
     x = standardise(scales, values)
     graph = with_hidden(constants.graph, visible)
     made = nnx.merge(graphdef, params)(x, season, graph)
-    there = jnp.isfinite(values[:nodes][..., scales.variable])
+    there = jnp.isfinite(values[:nodes][..., np.asarray(scales.channels.predictors)])
     hidden = constants.area * (1.0 - visible[:nodes])
     weight = jnp.where(there, hidden[:, None, None], 0.0)
     square = (made - x[:nodes, :, : made.shape[-1]]) ** 2 * weight
@@ -353,13 +354,15 @@ def _to_itself(
     return replace(graph, target=graph.source, decode=decode, to_target=same), used
 
 
-def _statistics(values: list[np.ndarray], predictors: tuple[str, ...]) -> Normaliser:
+def _statistics(values: list[np.ndarray], experiment: Experiment) -> Normaliser:
     """Return the statistics of predictors [time, Ns, V] of all sources, each counting alike."""
+    transforms = predictor_transforms(experiment.predictors, experiment.predictor_transforms)
+    channels = Channels.of(experiment.predictors, transforms)
     coarse, nothing = [], Moments()
     nothing.add(np.zeros((1, 1, 0)))
     for own in values:
-        channels = to_channels(own, predictors)
+        entering = to_channels(own, channels)
         moments = Moments()
-        moments.add(channels.reshape(-1, channels.shape[-1]))
+        moments.add(entering.reshape(-1, entering.shape[-1]))
         coarse.append(moments)
-    return fit_normaliser(predictors, (), coarse, [nothing], ())
+    return fit_normaliser(experiment.predictors, (), coarse, [nothing], (), transforms)
