@@ -267,10 +267,7 @@ def _pretraining_region(experiment: Experiment) -> Iterator[str]:
         return
     west, south, east, north = region
     if not (west < east <= west + 360 and -90 <= south < north <= 90):
-        yield (
-            f"'pretrain.region' is {list(region)}, but must hold degrees [west, south, east, "
-            "north]."
-        )
+        yield f"'pretrain.region' is {region}, but must hold degrees [west, south, east, north]."
 
 
 def _pretraining_sources(experiment: Experiment) -> Iterator[str]:

@@ -24,8 +24,8 @@ class TrainingSpec:
         ema_decay: decay of the moving average of the weights; the averaged weights are used.
         validate_every: steps between validations, checkpoints and rows of metrics.csv.
         patience: validations without improvement before stopping early; 0 never stops early.
-        most_skipped: consecutive steps that may be skipped because their loss or gradient is not
-            finite; after one more, training stops and lists their days in the run's stopped.json.
+        most_skipped: consecutive steps without a finite loss or gradient, each of which is skipped,
+            after which training stops and lists their days in the run's stopped.json.
         warming_offset: augmentation: bounds [low, high] in kelvin of a uniformly drawn offset that
             is added to all air temperatures of a day, in source and target.
         spacing_jitter: augmentation: half-width of the uniform offset that is added, per step, to
@@ -154,7 +154,7 @@ class PretrainSpec:
     """Pretraining on the sources' fields alone, by reconstructing hidden source nodes.
 
     Attributes:
-        hidden: share of the source nodes that are hidden in each step, in (0, 1).
+        hidden: share of the source nodes that are hidden in each step.
         scattered: share of the hidden nodes that are single nodes; the others form patches.
         patch_km: radius of the patches.
         region: degrees [west, south, east, north]; the target's region by default.
