@@ -12,6 +12,7 @@ from graphdown.model import Scaling
 from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.variables.catalogue import describe
 from graphdown.variables.time_steps import start_of
+from graphdown.variables.winds import corrected_winds
 
 FLOATS = ("mean", "std", "base", "scale")
 OPTIONAL = (
@@ -138,6 +139,9 @@ class Normaliser:
             integers["flagged"] = np.asarray(
                 [names.index(name) for name in self.optional_predictors]
             )
+        winds = corrected_winds(self.targets, names)
+        if winds:
+            integers["winds"] = np.asarray(winds)
         return {**{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:

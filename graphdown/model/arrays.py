@@ -19,7 +19,8 @@ from graphdown.model.edge_tables import (
     take,
 )
 from graphdown.model.optimal_interpolation import Observation, Patterns
-from meshes import DownscalingGraph, EdgeSet, SparseWeights
+from meshes import DownscalingGraph, EdgeSet, Grid, SparseWeights
+from meshes.geometry.sphere import east_and_north
 
 LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
 
@@ -53,6 +54,7 @@ class SourceArrays(NamedTuple):
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics]; one of them is the height above the source's.
         observation: how the source tells the EOFs' amplitudes, None without EOFs.
+        source_axes: unit vectors east and north at the source nodes [Ns, 2, 3].
     """
 
     encode: EdgeTable
@@ -60,16 +62,18 @@ class SourceArrays(NamedTuple):
     to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
+    source_axes: Array
 
 
 class GraphArrays(NamedTuple):
     """Edges, interpolations and static features of one source, mesh and target.
 
     Attributes:
-        encode, to_mesh, to_target, target_statics, observation: as in `SourceArrays`.
+        encode, to_mesh, to_target, target_statics, observation, source_axes: as in `SourceArrays`.
         process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
+        target_axes: unit vectors east and north at the target nodes [Nt, 2, 3].
         patterns: the EOFs at the target, None without EOFs.
         nodes: int [Nt], which of the network's target nodes these are; None for all of them.
     """
@@ -79,9 +83,11 @@ class GraphArrays(NamedTuple):
     to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
+    source_axes: Array
     process: EdgeTable
     decode: EdgeTable
     around: Array
+    target_axes: Array
     patterns: Patterns | None
     nodes: Array | None = None
 
@@ -120,6 +126,7 @@ def with_target(
         build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
         build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
         _nearest_nodes(graph, around),
+        _axes(graph.target, n_target),
         patterns,
     )
 
@@ -145,9 +152,16 @@ def source_arrays(
             interpolation(graph.to_target, donors[1]),
             on_device(statics, np.float32),
             None if observation is None else _padded(observation, padding.senders),
+            _axes(graph.source, padding.senders),
         )
         for graph, statics, observation in zip(graphs, target_statics, observations, strict=True)
     ]
+
+
+def _axes(grid: Grid, nodes: int) -> Array:
+    """Unit vectors east and north at the points of a grid [nodes, 2, 3], padded with zeros."""
+    axes = np.pad(east_and_north(grid.xyz), ((0, 0), (0, 0), (0, nodes - grid.size)))
+    return on_device(np.moveaxis(axes, -1, 0), np.float32)
 
 
 def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:

@@ -34,7 +34,9 @@ from graphdown.model.transforms import transformed
 from graphdown.training.periods import held_out_of, learned_from
 from graphdown.variables.names import variables_of
 from graphdown.variables.time_steps import DAY_HOURS, start_of
+from graphdown.variables.winds import carried, corrected_winds
 from meshes import Grid, bilinear
+from meshes.geometry.sphere import east_and_north
 
 PART_BYTES = 8 * 2**20  # of target values that are worked on at once
 estimated = jax.jit(estimate)
@@ -304,6 +306,7 @@ def _missed(
         [(predictors.index(n), share) for n, share in start_of(t, targets, predictors).items()]
         for t in targets
     ]
+    axes = [east_and_north(points.xyz) for points in (grid, domain.target)]
 
     def interpolated(values: np.ndarray, fine: np.ndarray, days: slice) -> np.ndarray:
         own = [
@@ -312,6 +315,9 @@ def _missed(
             else np.zeros((len(values), domain.target.size))
             for start in starts
         ]
+        for u, v in corrected_winds(targets, predictors):
+            wind = (sum(share * values[..., i] for i, share in starts[t]) for t in (u, v))
+            own[u], own[v] = carried(weights.apply, *wind, *axes)
         return difference(fine, np.stack(own, axis=-1))
 
     return interpolated

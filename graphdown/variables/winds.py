@@ -5,6 +5,13 @@ from typing import Any
 
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
+from graphdown.variables.time_steps import start_of
+
+# Standard names of the components along the axes of a grid, by those along east and north.
+ALONG_GRID = {
+    "eastward_wind": ("grid_eastward_wind", "x_wind"),
+    "northward_wind": ("grid_northward_wind", "y_wind"),
+}
 
 
 def wind_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
@@ -20,6 +27,20 @@ def wind_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
         if northward and partner in places:
             pairs.append((place, places[partner]))
     return tuple(pairs)
+
+
+def corrected_winds(
+    targets: Sequence[str], predictors: Sequence[str]
+) -> tuple[tuple[int, int], ...]:
+    """Places in `targets`, as of `wind_pairs`, of the winds that are predictors as well.
+
+    What is predicted of them is a correction of the source's own.
+    """
+    return tuple(
+        pair
+        for pair in wind_pairs(targets)
+        if all(start_of(targets[place], targets, predictors) for place in pair)
+    )
 
 
 def carried(

@@ -80,6 +80,11 @@ def tangent_frame(xyz: np.ndarray) -> np.ndarray:
     return np.stack([east, np.cross(xyz, east), xyz], axis=-2)
 
 
+def east_and_north(xyz: np.ndarray) -> np.ndarray:
+    """Return unit vectors [2 (east, north), 3, N] at unit vectors [N, 3]; see `tangent_frame`."""
+    return np.moveaxis(tangent_frame(xyz)[:, :2], 0, -1)
+
+
 def triangle_area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Return signed areas (steradian) of spherical triangles of unit vectors [..., 3].
 

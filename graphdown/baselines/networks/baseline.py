@@ -106,7 +106,7 @@ class NetworkBaseline(Baseline):
         first = predictor_names(pairs[0][0])[0]
         grids = [read_field(coarse, first).grid for coarse, _ in pairs]
         lattice, shape = self._lattice(grids)
-        reader = MapReader(pairs[0][0], lattice, shape, self.logarithm)
+        reader = MapReader(pairs[0][0], lattice, shape, self.logarithm, tuple(self.target.attrs))
         learned, judged = ([_days(reader, pair) for pair in part] for part in (pairs, validation))
         standardise = self._standardiser([maps for maps, _ in learned])
         inputs, checks = ([standardise(maps) for maps, _ in part] for part in (learned, judged))

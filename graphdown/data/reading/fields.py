@@ -12,6 +12,7 @@ from graphdown.data.reading.cleaning import Cleaning, Seen, check_dry, check_ran
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
+from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.horizontal import (
     bounds_named,
     check_same_grid,
@@ -217,6 +218,7 @@ class _Reader:
         if not fields:
             return xr.Dataset(), self._understanding(xr.Dataset(), [])
         fields = merge_variables(fields, self.where, self.notes)
+        fields = turned_to_north(fields, self.where, self.notes)
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
         if "time" in out.dims:

@@ -8,7 +8,9 @@ import xarray as xr
 from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
+from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, bilinear
+from meshes.geometry.sphere import east_and_north
 from meshes.grids.cf import Horizontal, find_horizontal
 from meshes.grids.conventions import bounds_label
 
@@ -176,7 +178,8 @@ def on_first_grid(
     """
     names = list(fields)
     first = fields[names[0]]
-    out = {}
+    out: dict[str, xr.DataArray] = {}
+    elsewhere: dict[str, xr.DataArray] = {}
     for name, field in fields.items():
         if same_grid(first, field):
             # The points agree up to rounding; one set of coordinates keeps the dataset whole.
@@ -190,10 +193,41 @@ def on_first_grid(
                 f"{where}: {names[0]!r} stands on {dims[0]} but {name!r} on {dims[1]}, another "
                 "grid; bring them to one grid first.",
             )
+        elsewhere[name] = field
         out[name] = _interpolated(field, first, where)
         text = f"from {_described(field)} to the {_described(first)} of {names[0]!r}, bilinearly"
         notes.add("regridded", where, text, name)
+    return {**out, **_winds_interpolated(elsewhere, first, where)}
+
+
+def _winds_interpolated(
+    fields: Mapping[str, xr.DataArray], like: xr.DataArray, where: str
+) -> dict[str, xr.DataArray]:
+    """Return the winds among fields, interpolated as vectors, if both components share a grid."""
+    names, out = list(fields), {}
+    for pair in wind_pairs(names):
+        wind = [fields[names[place]] for place in pair]
+        if not same_grid(*wind):
+            continue
+        axes = [_axes(field, where) for field in (wind[0], like)]
+
+        def carry(part: xr.DataArray, attrs: Mapping[str, object] = wind[0].attrs) -> xr.DataArray:
+            return _interpolated(part.assign_attrs(attrs), like, where)
+
+        turned = carried(carry, *wind, *axes)
+        for old, new in zip(wind, turned, strict=True):
+            new = new.transpose("time", ...) if "time" in new.dims else new
+            out[str(old.name)] = new.astype(np.float32).rename(old.name).assign_attrs(old.attrs)
     return out
+
+
+def _axes(field: xr.DataArray, where: str) -> list[list[xr.DataArray]]:
+    """Unit vectors [2 (east, north)][3] at the points of a field's grid."""
+    grid = grid_of(field, where)
+    return [
+        [xr.DataArray(part.reshape(grid.shape), dims=grid.dims) for part in unit]
+        for unit in east_and_north(grid.xyz)
+    ]
 
 
 def grid_of(field: xr.DataArray, where: str) -> Grid:

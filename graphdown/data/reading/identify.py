@@ -10,6 +10,7 @@ import xarray as xr
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import pascals
 from graphdown.variables.catalogue import daily_methods, describe, registered, split_level
+from graphdown.variables.winds import ALONG_GRID
 
 LEVELS = ("plev", "level", "lev", "pressure_level", "isobaricInhPa", "isobaricInPa", "pressure")
 NEAR_SURFACE_M = 20.0
@@ -169,7 +170,12 @@ def _by_standard_name(ds: xr.Dataset, name: str) -> list[str]:
     table = ds.cf.standard_names
     variable = describe(name)
     names = (*variable.standard_names, *variable.amount_names)
-    return [str(v) for s in names for v in table.get(s, []) if v in ds.data_vars]
+    along_grid = [name for known in names for name in ALONG_GRID.get(known, ())]
+    for some in (names, along_grid):
+        found = [str(v) for s in some for v in table.get(s, []) if v in ds.data_vars]
+        if found:
+            return found
+    return []
 
 
 def _only(fits: list[str], name: str, where: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphdown.evaluation.report.summary import variable_name
+from graphdown.evaluation.report.summary import variable_title
 from graphdown.evaluation.report.view import CaseView
 from graphdown.reports import charts, html
 from graphdown.reports.html import Picture
@@ -53,7 +53,7 @@ def _quantile_pictures(view: CaseView, v: str, colours: dict[str, str]) -> list[
     truth = own[view.lead]["qq_truth"].values
     levels = own[view.lead]["quantile"].values
     predictions = {m: r["qq_prediction"].values for m, r in own.items()}
-    name, units = variable_name(v).capitalize(), view.units[v]
+    name, units = variable_title(v), view.units[v]
     return [
         Picture(
             charts.quantile_chart(truth, predictions, colours, units),
@@ -81,7 +81,7 @@ def _spectrum_pictures(view: CaseView, v: str, colours: dict[str, str]) -> list[
     predictions = {m: r["spectrum_prediction"].values for m, r in own.items()}
     spacing = view.coarse_spacing_km()
     limit = None if spacing is None else 2 * spacing
-    name = variable_name(v).capitalize()
+    name = variable_title(v)
     return [
         Picture(
             charts.spectrum_chart(wavelength, truth, predictions, colours, view.units[v], limit),

@@ -7,7 +7,7 @@ from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.report.days_shown import date_text, days_to_show
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import format_value
+from graphdown.evaluation.table import value_with_units
 from graphdown.reports import html
 from graphdown.reports.colours import ColourScale, error_scale, field_scale
 from graphdown.reports.html import Picture
@@ -57,7 +57,7 @@ def _day_row(view: CaseView, variable: str, time: object) -> str:
         Picture(
             view.canvas.png(e, differences),
             f"Error of {m}",
-            f"RMSE {format_value(float(np.sqrt(area_mean(e**2, view.grid.area))))} {units}",
+            f"RMSE {value_with_units(_rmse(e, view), units)}",
             f"error of {m}",
         )
         for m, e in errors.items()
@@ -65,6 +65,10 @@ def _day_row(view: CaseView, variable: str, time: object) -> str:
     return html.row(
         [html.map_group([*coarse, *pictures], scale), html.map_group(error_pictures, differences)]
     )
+
+
+def _rmse(error: np.ndarray, view: CaseView) -> float:
+    return float(np.sqrt(area_mean(error**2, view.grid.area)))
 
 
 def _coarse_picture(

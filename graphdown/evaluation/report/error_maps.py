@@ -7,7 +7,7 @@ import numpy as np
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import format_value
+from graphdown.evaluation.table import value_with_units
 from graphdown.reports import html
 from graphdown.reports.colours import ColourScale, error_scale, magnitude_scale
 from graphdown.reports.html import Picture
@@ -47,7 +47,7 @@ def _method_maps(
         Picture(
             view.canvas.png(values, scale),
             method,
-            f"{format_value(view.score(method, name, variable))} {scale.units}",
+            value_with_units(view.score(method, name, variable), scale.units),
             f"{MEASURES[name].label} of {method}",
         )
         for method, values in maps.items()

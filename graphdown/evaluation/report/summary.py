@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.table import column, format_value, units_of
+from graphdown.evaluation.table import column, units_of, value_with_units
 from graphdown.variables.catalogue import describe
 
 if TYPE_CHECKING:
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 def variable_name(variable: str) -> str:
     """Name of a variable within a sentence; its CMIP name where the catalogue lacks it."""
     return describe(variable).phrase
+
+
+def variable_title(variable: str) -> str:
+    """Name of a variable as a heading."""
+    return describe(variable).long_name or variable
 
 
 def summarise(scores: "pd.DataFrame") -> list[str]:
@@ -31,8 +36,9 @@ def _ranking(scores: "pd.DataFrame", variable: str) -> str:
     order = values.map(MEASURES["rmse"].distance).sort_values(kind="stable").index
     units = units_of(scores, variable, "rmse")
     first = f"{order[0]} has the lowest RMSE of {variable_name(variable)}"
-    first += f", {format_value(values[order[0]])} {units}"
+    first += f", {value_with_units(values[order[0]], units)}"
     if len(order) == 1:
         return first
     gain = 100 * (1 - values[order[0]] / values[order[1]]) if values[order[1]] > 0 else 0.0
-    return f"{first}, {gain:.0f} % below {order[1]} ({format_value(values[order[1]])} {units})"
+    second = value_with_units(values[order[1]], units)
+    return f"{first}, {gain:.0f} % below {order[1]} ({second})"
