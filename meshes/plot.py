@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshes.geometry.icosahedron import Mesh
 from meshes.geometry.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, tangent_frame, xyz_to_lonlat
-from meshes.graphs.mesh import Mesh
+from meshes.graphs.graph import DownscalingGraph
 from meshes.grids.grid import Grid
 from meshes.grids.outline import outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from meshes.graphs.graph import DownscalingGraph
 
 _LINES = {"facecolor": "none", "edgecolor": "0.35", "linewidth": 0.4}
 
@@ -108,7 +107,7 @@ def plot_mesh(
 
 
 def plot_graph(
-    graph: "DownscalingGraph", receiver: int | None = None, ax: "Axes | None" = None
+    graph: DownscalingGraph, receiver: int | None = None, ax: "Axes | None" = None
 ) -> None:
     """Draw source cells, mesh and target points, and the edges around one mesh node.
 

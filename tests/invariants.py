@@ -19,7 +19,6 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-import meshes.graphs.graph
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.domain import TargetDomain
@@ -46,7 +45,9 @@ from meshes.geometry.sphere import (
     wrap_longitude,
     xyz_to_lonlat,
 )
-from meshes.graphs.mesh import build_mesh
+from meshes.graphs import features
+from meshes.graphs.builder_registry import MESH_BUILDERS
+from meshes.graphs.builders.icosahedral_mesh import icosahedral_mesh
 
 from .estimates import on_device
 from .model import plain
@@ -223,10 +224,8 @@ def check_alone(case: Case, source: Grid, some: np.ndarray) -> None:
     """Target nodes `some` are predicted on the graph without the others as they are with them."""
     graph, statics = case.domain._graph_and_statics(source, None)
     values, target = weather(source.size), PLACES.select(some)
-    neighbours = case.domain.spec.decode_neighbours
-    parts = {"decode": meshes.graphs.graph.decode_edges(graph.mesh, target, neighbours)}
-    parts["to_target"] = bilinear(source, target)
-    few = graph_arrays(replace(graph, target=target, **parts), statics[some])
+    graph = replace(graph, target=target, to_target=bilinear(source, target))
+    few = graph_arrays(replace(graph, decode=graph.build_edges("decode")), statics[some])
     whole = downscaled(case, source, values)
     same(predicted(case.network, values, few), whole[:, some])
 
@@ -278,11 +277,11 @@ def rotated(grid: Grid, matrix: np.ndarray) -> Grid:
 def mesh_rotated(matrix: np.ndarray):
     """Let graphs have the mesh of the target as it stands, rotated."""
 
-    def build(target, *spec):
-        mesh = build_mesh(PLACES, *spec)
+    def build(_, spec):
+        mesh = icosahedral_mesh(PLACES, spec)
         return replace(mesh, xyz=mesh.xyz @ matrix.T)
 
-    with mock.patch("meshes.graphs.graph.build_mesh", build):
+    with mock.patch.dict(MESH_BUILDERS, icosahedral=build):
         yield
 
 
@@ -671,7 +670,7 @@ def check_direction(lon: float, lat: float, azimuth: float, angle: float) -> Non
     along = np.sin(turn) * np.sin(far) * np.cos(phi), np.cos(far) - np.sin(phi) * up
     there = lon + np.degrees(np.arctan2(*along)), np.degrees(np.arcsin(np.clip(up, -1.0, 1.0)))
     ends = (lonlat_to_xyz(*place)[None] for place in (there, (lon, lat)))
-    made, distance = meshes.graphs.graph.relative_position(*ends, EARTH_RADIUS_KM)
+    made, distance = features.relative_position(*ends, EARTH_RADIUS_KM)
     expected = np.sin(far) * np.sin(turn), np.sin(far) * np.cos(turn), np.cos(far) - 1.0, far
     np.testing.assert_allclose(made[0], expected, atol=FRAME)
     np.testing.assert_allclose(distance, far, atol=FRAME)

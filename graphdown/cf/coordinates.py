@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 
 from meshes import Grid
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.cf import find_horizontal
 from meshes.grids.conventions import bounds_label
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE, are_stations
 
 AXES = {

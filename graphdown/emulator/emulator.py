@@ -66,7 +66,6 @@ MEMBER_ATTRS = {"standard_name": "realization", "long_name": "Ensemble member", 
 OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
 OF_FIRST_ROUND = re.compile(r"(messages|updates)\.0\.(.+)")
 OF_EOFS = "eofs."
-EDGE_FEATURES = (5, 5, 4)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -576,7 +575,7 @@ def new_network(
         len(normaliser.targets),
         len(forcing_names(step_hours)),
         len(domain.static_names),
-        *EDGE_FEATURES,
+        *domain.spec.feature_counts,
         domain.target.size,
         0 if domain.eofs is None else len(normaliser.targets),
         Readout.of(model, normaliser.targets),

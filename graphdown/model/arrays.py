@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from graphdown.errors import ExperimentError
 from graphdown.model.edge_tables import (
     EdgeTable,
+    FeatureNames,
     Padding,
     bucket,
     build_edge_table,
@@ -21,8 +22,7 @@ from graphdown.model.edge_tables import (
 from graphdown.model.optimal_interpolation import Observation, Patterns
 from meshes import DownscalingGraph, EdgeSet, Grid, SparseWeights
 from meshes.geometry.sphere import east_and_north
-
-LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
+from meshes.graphs.features import LOG_SPACING
 
 
 class InterpolationTable(NamedTuple):
@@ -123,8 +123,8 @@ def with_target(
     n_mesh, n_target = graph.mesh.size, graph.target.size
     return GraphArrays(
         *source,
-        build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
-        build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
+        _edge_table(graph.process, (n_mesh, n_mesh)),
+        _edge_table(graph.decode, (n_mesh, n_target)),
         _nearest_nodes(graph, around),
         _axes(graph.target, n_target),
         patterns,
@@ -145,9 +145,7 @@ def source_arrays(
     ]
     return [
         SourceArrays(
-            build_edge_table(
-                *_edges(graph.encode), sizes=(graph.source.size, graph.mesh.size), padding=padding
-            ),
+            _edge_table(graph.encode, (graph.source.size, graph.mesh.size), padding),
             interpolation(graph.to_mesh, donors[0]),
             interpolation(graph.to_target, donors[1]),
             on_device(statics, np.float32),
@@ -179,8 +177,11 @@ def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
-    """Return the graph with `offset` added to the log_spacing feature of its encode edges."""
-    features = tuple(block.at[..., LOG_SPACING].add(offset) for block in graph.encode.features)
+    """Return the graph with `offset` added to its encode edges' log_spacing, where they have it."""
+    column = graph.encode.names.column(LOG_SPACING)
+    if column is None:
+        return graph
+    features = tuple(block.at[..., column].add(offset) for block in graph.encode.features)
     return graph._replace(encode=graph.encode._replace(features=features))
 
 
@@ -219,8 +220,18 @@ def with_source(graph: GraphArrays, source: SourceArrays) -> GraphArrays:
     return graph._replace(**source._asdict())
 
 
-def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    return edges.senders, edges.receivers, edges.features, edges.weights
+def _edge_table(
+    edges: EdgeSet, sizes: tuple[int, int], padding: Padding | None = None
+) -> EdgeTable:
+    return build_edge_table(
+        edges.senders,
+        edges.receivers,
+        edges.features,
+        edges.weights,
+        sizes,
+        padding,
+        FeatureNames(edges.feature_names),
+    )
 
 
 def _padded(observation: Observation, nodes: int) -> Observation:

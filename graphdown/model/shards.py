@@ -109,4 +109,5 @@ def _shard_edges(table: EdgeTable, senders: int, shards: int) -> EdgeTable:
         ),
         (jnp.asarray(joined(table.features, 0)),),
         (jnp.asarray(joined(table.weights, 0)),),
+        table.names,
     )

@@ -22,8 +22,7 @@ from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of, variables_of
 from meshes import EARTH_RADIUS_KM, Grid, SparseWeights
 from meshes.geometry.sphere import chord_to_angle
-from meshes.graphs.edges import within_radius
-from meshes.graphs.graph import kernel
+from meshes.graphs.edges import kernel, within_radius
 
 Augmentation = Callable[[Array, Array, Scaling, InterpolationTable | None], Array]
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshes.geometry.icosahedron import MAX_LEVEL, nominal_spacing_km
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, in_cap
-from meshes.graphs.mesh import MAX_LEVEL, build_mesh, nominal_spacing_km
+from meshes.graphs.mesh import build_mesh
 from meshes.grids.grid import Grid
 from meshes.grids.outline import outline
 from meshes.remapping.sites import Sites

@@ -1,15 +1,15 @@
-"""Who is linked to whom: within a radius, the k nearest, and along the mesh's own edges.
+"""Links between nodes, by radius, by rank or along the mesh, and a kernel for their weights.
 
-Every function returns (senders, receivers) sorted by receiver, then sender.
+Links are (senders, receivers), sorted by receiver, then sender.
 """
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from meshes.geometry.icosahedron import Mesh
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
 from meshes.geometry.triangulation import merge_coincident
-from meshes.graphs.mesh import Mesh
 
 Links = tuple[np.ndarray, np.ndarray]
 
@@ -73,3 +73,8 @@ def mesh_links(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     senders, receivers = np.concatenate(both).T
     order = np.lexsort((senders, receivers))
     return senders[order], receivers[order], level[order]
+
+
+def kernel(x: np.ndarray) -> np.ndarray:
+    """Return (1 - x^2)^2 for x below 1, else 0: smooth, 1 at 0."""
+    return np.maximum(1.0 - x**2, 0.0) ** 2

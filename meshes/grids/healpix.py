@@ -6,7 +6,7 @@ Gorski et al. (2005), Astrophys. J. 622, 759-771.
 import numpy as np
 import xarray as xr
 
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 
 # Row of the southernmost corner of each of the twelve base pixels, and its longitude, in units of
 # a base pixel's half diagonal (45 degrees).

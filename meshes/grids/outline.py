@@ -5,13 +5,13 @@ import numpy as np
 from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, normalise, wrap_longitude, xyz_to_lonlat
 from meshes.geometry.triangulation import voronoi_cells
-from meshes.grids.grid import LONLAT_KINDS, Grid
+from meshes.grids.base import LONLAT_KINDS, GridData
 from meshes.grids.rotated import matrix_of_attrs
 
 PARTS = 4
 
 
-def outline(grid: Grid, parts: int = PARTS, keep: np.ndarray | None = None) -> np.ndarray:
+def outline(grid: GridData, parts: int = PARTS, keep: np.ndarray | None = None) -> np.ndarray:
     """Return the cells' vertices as unit vectors [N, V, 3], counter-clockwise.
 
     Edges run along meridians and parallels for longitude-latitude grids, along the rotated ones

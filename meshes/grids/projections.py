@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from meshes.geometry.sphere import wrap_longitude, xyz_to_lonlat
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.roles import is_coordinate
 from meshes.grids.rotated import GRID_MAPPING_NAME, matrix_of_attrs, rotated_points
 

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from meshes.geometry.icosahedron import geodesic
 from meshes.geometry.sphere import normalise, rotated_pole_of_matrix, xyz_to_lonlat
-from meshes.graphs.mesh import geodesic
 from meshes.grids.grid import Grid
 from meshes.grids.rotated import mapping_attrs, rotated_grid
 
@@ -115,7 +115,8 @@ def _rotated(region: Grid, spacing: float, rng: np.random.Generator) -> Grid:
     matrix = _facing(region, rng)
     lon, lat = xyz_to_lonlat(region.xyz @ matrix)
     mapping = mapping_attrs(*rotated_pole_of_matrix(matrix))
-    return rotated_grid(_axis(lon, spacing, rng), _axis(lat, spacing, rng), mapping)
+    axes = _axis(lon, spacing, rng), _axis(lat, spacing, rng)
+    return Grid.from_data(rotated_grid(*axes, mapping))
 
 
 def _facing(region: Grid, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Build a Grid from the coordinates of a CF dataset."""
+"""The grids of a CF dataset, from its coordinates."""
 
 from collections.abc import Hashable
 from dataclasses import replace
@@ -10,10 +10,11 @@ from scipy.ndimage import distance_transform_edt
 from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, polygon_area, wrap_longitude
 from meshes.geometry.triangulation import merge_coincident, voronoi_cells
+from meshes.grids.axes import axes_grid
+from meshes.grids.base import GridData, transposed
 from meshes.grids.cf import Horizontal, find_horizontal, horizontal_pairs
 from meshes.grids.conventions import bounds_label, scrip_mask, to_cf
 from meshes.grids.degrees import degrees_per_unit
-from meshes.grids.grid import Grid, axes_grid, transposed
 from meshes.grids.projections import projection_of
 from meshes.grids.rotated import (
     GRID_MAPPING_NAME,
@@ -28,7 +29,7 @@ AXIS_SLACK = 1e-4
 BOUNDS_SLACK = 1e-3
 
 
-def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None) -> Grid:
+def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None = None) -> GridData:
     """Return the horizontal grid of a dataset (see `Grid.from_dataset`)."""
     ds = to_cf(ds)
     found = find_horizontal(ds)
@@ -42,20 +43,16 @@ def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None) ->
     return grid if mask is None else replace(grid, mask=grid.mask & _flat_mask(mask, grid))
 
 
-def grids_in(ds: xr.Dataset) -> list[tuple[list[str], Grid]]:
-    """Return every horizontal grid of a dataset with the names of the variables on it.
-
-    Raises:
-        ValueError: a grid cannot be made (see `Grid.from_dataset`).
-    """
+def grids_of_dataset(ds: xr.Dataset) -> list[tuple[list[str], GridData]]:
+    """Return every horizontal grid of a dataset with its variables (see `meshes.grids_in`)."""
     ds = to_cf(ds)
     used = horizontal_pairs(ds)
     if len(used) == 1:
-        return [(users, Grid.from_dataset(ds)) for users in used.values()]
-    return [(users, Grid.from_dataset(ds[users])) for users in used.values()]
+        return [(users, grid_from_dataset(ds)) for users in used.values()]
+    return [(users, grid_from_dataset(ds[users])) for users in used.values()]
 
 
-def _flat_mask(mask: xr.DataArray | np.ndarray, grid: Grid) -> np.ndarray:
+def _flat_mask(mask: xr.DataArray | np.ndarray, grid: GridData) -> np.ndarray:
     values = mask.transpose(*grid.dims).values if isinstance(mask, xr.DataArray) else mask
     values = np.asarray(values)
     if values.dtype != bool or values.shape not in (grid.shape, (grid.size,)):
@@ -74,7 +71,7 @@ def _bounds(found: Horizontal, name: Hashable) -> np.ndarray | None:
     return found.coords.variables[bounds].values * degrees_per_unit(variable, str(name))
 
 
-def _from_axes(found: Horizontal) -> Grid:
+def _from_axes(found: Horizontal) -> GridData:
     lat, lon = found.lat.values, cells.unwrap_axis(found.lon.values)
     bounds = [_bounds(found, name) for name in found.names]
     ordered = np.sort(lon) if (np.diff(found.lon.values) > 0).all() else lon
@@ -136,7 +133,7 @@ def _axes_kind(lat: np.ndarray, lon: np.ndarray) -> str:
     return "regular" if uniform(lon) and uniform(lat[1:-1]) else "rectilinear"
 
 
-def _from_fields(ds: xr.Dataset, found: Horizontal) -> Grid:
+def _from_fields(ds: xr.Dataset, found: Horizontal) -> GridData:
     """Return the grid of two-dimensional latitude and longitude."""
     if found.usable is None:
         grid = _from_rotated(ds, found) or _from_crossing_axes(found)
@@ -156,7 +153,7 @@ def _mapping_attrs(coords: xr.Dataset) -> dict | None:
     return mappings[0] if mappings else None
 
 
-def _from_list(found: Horizontal) -> Grid:
+def _from_list(found: Horizontal) -> GridData:
     """Return the grid of a list of cells, or of the faces of a cubed sphere."""
     kind = "unstructured" if found.lat.ndim == 1 else "cubed_sphere"
     return _from_cells(found, *_positions(found), kind)
@@ -174,7 +171,7 @@ def _positions(found: Horizontal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _from_cells(
     found: Horizontal, lon: np.ndarray, lat: np.ndarray, usable: np.ndarray, kind: str
-) -> Grid:
+) -> GridData:
     """Return the grid of cells that need not lie on axes.
 
     Corners come from the file; else from the four points around them where rows and columns are
@@ -195,7 +192,7 @@ def _from_cells(
         area = np.zeros(len(xyz))
         area[usable] = own_area
     mask = usable & ~_stored_twice(xyz, lat, usable) if len(shape) == 2 else usable
-    return Grid(
+    return GridData(
         lon=lon,
         lat=lat,
         area=np.where(mask, area, 0.0),
@@ -240,7 +237,7 @@ def _polygon_bounds(found: Horizontal, lon: np.ndarray, usable: np.ndarray) -> n
     return corners if (polygon_area(corners)[usable] > 0).all() else None
 
 
-def _from_crossing_axes(found: Horizontal) -> Grid | None:
+def _from_crossing_axes(found: Horizontal) -> GridData | None:
     """Return a longitude-latitude grid if the two-dimensional coordinates only repeat axes."""
     for y, x in (found.dims, found.dims[::-1]):
         lat, lon = (da.transpose(y, x).values for da in (found.lat, found.lon))
@@ -264,7 +261,7 @@ def _monotonic(*axes: np.ndarray) -> bool:
     return all(np.all(np.diff(a) > 0) or np.all(np.diff(a) < 0) for a in axes)
 
 
-def _from_rotated(ds: xr.Dataset, found: Horizontal) -> Grid | None:
+def _from_rotated(ds: xr.Dataset, found: Horizontal) -> GridData | None:
     """Return a rotated-pole grid if the dimensions carry rotated axes that fit lat and lon."""
     y, x = found.dims
     if not all(d in ds.variables and ds[d].ndim == 1 and ds.sizes[d] > 1 for d in (y, x)):

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from meshes.geometry.sphere import lonlat_to_xyz, xyz_to_lonlat
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.degrees import degrees_per_unit, in_degrees
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 from meshes.grids.roles import ROLES, is_coordinate
 
 _PLACES = ("face", "node", "edge")

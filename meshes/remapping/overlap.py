@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from meshes.geometry.sphere import EARTH_RADIUS_KM, xyz_to_lonlat
-from meshes.grids.grid import LONLAT_KINDS, Grid
+from meshes.grids.base import LONLAT_KINDS
+from meshes.grids.grid import Grid
 from meshes.grids.outline import continuous_lonlat, outline
 
 # Two edges that should be one differ by the chords that draw them: such overlaps are no overlaps.

@@ -10,10 +10,10 @@ import pytest
 
 from graphdown.config.training import TrainingSpec
 from graphdown.emulator.emulator import named_values
-from graphdown.model.arrays import LOG_SPACING
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_optimiser, make_step
 from meshes import bilinear
+from meshes.graphs.features import LOG_SPACING
 
 from .conftest import COARSE, FINE, make_trainer, perturbed
 
@@ -101,7 +101,8 @@ def test_warming_is_added_to_air_temperatures_of_source_and_target_alone(trainer
 
 def test_spacing_offset_is_added_to_the_spacing_that_encode_edges_show(trainer, stepper, batch):
     graph = trainer.samples[0].graph
-    features = tuple(f.at[..., LOG_SPACING].add(0.4) for f in graph.encode.features)
+    column = graph.encode.names.column(LOG_SPACING)
+    features = tuple(f.at[..., column].add(0.4) for f in graph.encode.features)
     graph = graph._replace(encode=graph.encode._replace(features=features))
     expected = loss(trainer, stepper, batch, graph=graph)
     result = loss(trainer, stepper, batch._replace(spacing=np.full(3, 0.4, np.float32)))

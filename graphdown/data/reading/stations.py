@@ -7,7 +7,7 @@ import xarray as xr
 
 from graphdown.data.reading.rules import refuse
 from graphdown.variables.catalogue import describe, names_of_kind
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE
 
 STATION = "station"

@@ -23,7 +23,7 @@ from graphdown.data.load import ExperimentData, load_data, region_of, source_arr
 from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_channels
 from graphdown.data.pairing import select_period
 from graphdown.data.source_adjustment import Adjustment
-from graphdown.emulator.emulator import EDGE_FEATURES, pad_nodes
+from graphdown.emulator.emulator import pad_nodes
 from graphdown.errors import ExperimentError
 from graphdown.model import Downscaler, GraphArrays, NetworkShape, Scaling
 from graphdown.model.arrays import (
@@ -50,7 +50,6 @@ from graphdown.training.samples import dates, draw
 from graphdown.training.step import make_descent, make_optimiser
 from graphdown.variables.forcings import FORCINGS, forcings
 from meshes import DownscalingGraph, GraphSpec, Grid, SparseWeights, build_graph
-from meshes.graphs.graph import decode_edges
 
 VALIDATION_DAYS = 192
 STREAM = 15485863
@@ -171,7 +170,7 @@ class Pretrainer(TrainingLoop):
             len(self.normaliser.mean),
             len(FORCINGS),
             0,
-            *EDGE_FEATURES,
+            *experiment.graph.feature_counts,
             target_nodes=0,
         )
         free = replace(experiment.model, target_embedding=0, target_regression=0, eofs=0)
@@ -350,8 +349,8 @@ def _to_itself(
     graph = graph.of_sources(used)
     rows = np.arange(len(used), dtype=np.int32)
     same = SparseWeights(rows, rows, np.ones(len(used)), (len(used), len(used)))
-    decode = decode_edges(graph.mesh, graph.source, spec.decode_neighbours)
-    return replace(graph, target=graph.source, decode=decode, to_target=same), used
+    graph = replace(graph, target=graph.source, to_target=same)
+    return replace(graph, decode=graph.build_edges("decode")), used
 
 
 def _statistics(values: list[np.ndarray], experiment: Experiment) -> Normaliser:
