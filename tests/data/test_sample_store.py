@@ -161,8 +161,8 @@ def test_a_store_that_lost_a_part_is_written_again(tmp_path):
 def test_an_interrupted_store_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
     asked, parts = experiment(tmp_path), sample_store.parts_of
 
-    def one_part(ds):
-        for number, part in enumerate(parts(ds)):
+    def one_part(ds, size):
+        for number, part in enumerate(parts(ds, size)):
             if number == 1:
                 raise KeyboardInterrupt
             yield part
@@ -215,7 +215,7 @@ def test_parts_keep_chunks_whole_and_lose_no_day():
     ds = xr.Dataset({"a": (("time", "x"), np.zeros((40, 100), np.float32))})
     for chunks, expected in ((None, [5] * 8), (2, [4] * 10), (15, [15, 15, 10])):
         chunked = ds if chunks is None else ds.chunk(time=chunks)
-        assert [part.sizes["time"] for part in sample_store.parts_of(chunked)] == expected
+        assert [part.sizes["time"] for part in sample_store.parts_of(chunked, 2000)] == expected
 
 
 def test_the_experiment_decides_where_days_are_kept(tmp_path):
