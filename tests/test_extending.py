@@ -139,7 +139,94 @@ def test_the_examples_are_no_part_of_graphdown():
 
 def test_the_repair_and_the_variable_reach_the_data(extended):
     _, _, data, _, _ = extended
-    tas, vpd = FINE.values(data.target["tas"]), data.target["vpd"]
+    tas, vpd = FINE.values(data.fine["tas"]), data.fine["vpd"]
     assert np.isnan(tas[:, SEA]).all() and np.isfinite(tas[:, SEA.stop :]).all()
     assert vpd.attrs["units"] == "Pa"
     np.testing.assert_allclose(FINE.values(vpd), 100 * weather(FINE)["vpd"][0], rtol=1e-5)
+    (note,) = (n for n in data.understood["target"].notes if n.rule == "zero-kelvin")
+    assert note.variable == "tas" and "0 K over the sea" in note.text
+
+
+def test_the_network_is_made_of_the_examples(extended):
+    emulator = extended[1]
+    assert emulator.model.heads == {"tas": "normal"}
+    assert emulator.domain.spec.decoder == "inverse-distance"
+    assert [c.transform for c in emulator.normaliser.inputs.each[3:]] == ["log1p", "asinh"]
+    head = emulator.params["head.kernel"]
+    assert head.shape[-1] == 4 and np.abs(head[:, 3]).max() > 0  # the spread was learned
+
+
+def test_the_training_lowered_the_examples_loss(extended):
+    folder = extended[0]
+    table = pd.read_csv(folder / "runs" / "extended" / "metrics.csv")
+    assert np.isfinite(table["loss"]).all() and {"crps_tas", "crps_vpd"} <= set(table.columns)
+
+
+def test_scores_and_report_have_the_measure_and_the_baseline(extended):
+    _, _, _, scores, page = extended
+    frost = scores[scores["measure"] == "frost_days_bias"].set_index("method")
+    assert set(frost.index) == {"graphdown", "bilinear", "climatology"}
+    assert (frost["variable"] == "tas").all() and (frost["units"] == "%").all()
+    assert frost["value"].between(0.0, 100.0).all()
+    assert "frost days bias" in (extended[0] / page).read_text(encoding="utf-8")
+
+
+def test_what_is_downscaled_has_the_variables_attributes_and_bounds(extended):
+    folder, emulator, *_ = extended
+    with xr.open_dataset(folder / "archive" / "global.nc") as coarse:
+        mean, members = (emulator.downscale(coarse, members=m) for m in (0, 2))
+    assert mean.vpd.attrs["standard_name"] == "water_vapor_saturation_deficit_in_air"
+    assert mean.vpd.attrs["units"] == "Pa" and float(mean.vpd.min()) >= 0.0
+    assert float(members.tas.std("realization").mean()) > 0.0
+    np.testing.assert_array_equal(members.vpd[:, 0], members.vpd[:, 1])
+
+
+CODE = """
+import sys
+import graphdown
+import xarray as xr
+
+try:
+    graphdown.load("runs/extended")
+except graphdown.GraphdownError as error:
+    print(error)
+for name in sys.argv[1:]:
+    try:
+        graphdown.load("runs/extended", extensions=[name])
+    except graphdown.GraphdownError as error:
+        print(error)
+emulator = graphdown.load("runs/extended")
+emulator.downscale(xr.open_dataset("archive/global.nc").isel(time=slice(5))).to_netcdf("again.nc")
+"""
+
+
+def test_another_process_needs_the_extensions_that_the_network_is_made_of(extended):
+    folder, emulator, *_ = extended
+    variables = {k: v for k, v in os.environ.items() if k != "GRAPHDOWN_EXTENSIONS"}
+    variables["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-c", CODE, *NEEDED]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first.startswith("'runs/extended' needs the variable 'vpd' of 'vapour_pressure_")
+    assert all(name in first for name in NEEDED) and "GRAPHDOWN_EXTENSIONS" in first
+    assert not any(name in first for name in set(EXAMPLES) - set(NEEDED))
+    assert len(others) == len(NEEDED) - 1 and "'normal_head.py'" in others[-1]
+    assert "the transform 'asinh'" not in others[-1]
+    coarse = xr.open_dataset(folder / "archive" / "global.nc").isel(time=slice(5))
+    with xr.open_dataset(folder / "again.nc") as again:
+        made = emulator.downscale(coarse)
+        for name in ("tas", "pr", "vpd"):
+            np.testing.assert_allclose(again[name], made[name], rtol=1e-4, atol=1e-4)
+
+
+def test_code_in_the_emulators_folder_is_not_run(extended):
+    run = extended[0] / "runs" / "extended"
+    (run / "emulator" / "own.py").write_text("raise SystemExit('was run')\n")
+    for name in ("runs/extended/emulator/own.py", str(run / "emulator" / "own.py")):
+        with pytest.raises(GraphdownError, match="lies in the run's own folder"):
+            graphdown.load(run, extensions=[name])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GRAPHDOWN_EXTENSIONS", name)
+            with pytest.raises(GraphdownError, match="GRAPHDOWN_EXTENSIONS: the extension"):
+                graphdown.load(run)

@@ -35,6 +35,7 @@ from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.eofs import EOFs
+from graphdown.emulator.needs import load_for_emulator, missing_entries, needed_extensions
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import Downscaler, GraphArrays, ModelSpec, NetworkShape, Scaling, predict
 from graphdown.model.edge_tables import bucket, on_device
@@ -61,6 +62,7 @@ EVERY = slice(None)
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
+NOT_HASHED = ("sha256", "versions", "extensions")
 REALIZATION = "realization"
 MEMBER_ATTRS = {"standard_name": "realization", "long_name": "Ensemble member", "units": "1"}
 OF_A_ROUND = re.compile(r"(messages|updates)\.\d+\.")
@@ -398,6 +400,9 @@ class Emulator:
             ground = self.domain.ground
             _write_grid(folder / GROUND, ground.grid, ground.statics)
         schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
+        extensions = needed_extensions(self.schema)
+        if extensions:
+            schema["extensions"] = extensions
         (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
 
 
@@ -471,13 +476,17 @@ class _Inference:
         return run_members(*given, (self.drawing.draw(m, time) for m in range(self.members)))
 
 
-def load(run: str | Path) -> Emulator:
+def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
     """Load the emulator of a run.
 
     Args:
         run: the run's folder, or its `emulator` folder.
+        extensions: names of modules or paths of .py files with heads, transforms, builders or
+            variables of the user's own that the emulator needs, beside those that the environment
+            variable GRAPHDOWN_EXTENSIONS names.
 
     Raises:
+        ExperimentError: there is no such extension, or it fails.
         GraphdownError: the folder holds no emulator, one of a newer version, or a damaged one.
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
@@ -493,6 +502,11 @@ def load(run: str | Path) -> Emulator:
             f"{str(folder)!r} was written by a newer graphdown (format {schema['format']}; this "
             f"one reads up to {FORMAT}); update graphdown."
         )
+    load_for_emulator(extensions, folder)
+    with damage_told(folder / SCHEMA):
+        missing = missing_entries(schema, str(run))
+    if missing:
+        raise GraphdownError(missing)
     with damage_told(folder / SCHEMA):
         name, written = str(schema["name"]), schema["sha256"]
         model = parse_as(ModelSpec, schema["model"], "model")
@@ -503,7 +517,7 @@ def load(run: str | Path) -> Emulator:
     target, statics = _read_grid(folder / TARGET)
     with damage_told(folder / PARAMETERS):
         arrays = read_arrays(folder / PARAMETERS)
-    hashed = {key: value for key, value in schema.items() if key not in ("sha256", "versions")}
+    hashed = {key: value for key, value in schema.items() if key not in NOT_HASHED}
     if checkpoint_sha256(arrays, hashed) != written:
         raise DamageError(
             f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
