@@ -303,7 +303,7 @@ def emulator_case(place: Path, random: Random) -> list[str]:
 
 def forge_emulator(folder: Path, random: Random) -> None:
     """Change what an emulator says of itself, and the hash with it."""
-    from graphdown.cf.provenance import checkpoint_sha256
+    from graphdown.runtime.hashing import checkpoint_sha256
 
     path, parameters = folder / "emulator.json", folder / "parameters.npz"
     with np.load(parameters) as archive:

@@ -8,8 +8,10 @@ from flax import nnx
 from untrained import demo, domain, normaliser, source_grid, square
 
 from graphdown.config.training import TrainingSpec
-from graphdown.emulator.emulator import new_network, pad_nodes
+from graphdown.emulator.build_network import new_network
+from graphdown.emulator.inference import scaling_of
 from graphdown.model import ModelSpec
+from graphdown.model.padding import pad_nodes
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step
 from graphdown.variables.forcings import FORCINGS
@@ -30,7 +32,7 @@ class TrainingCase:
         self.model = ModelSpec(**{**demo()["model"], **changes})
         network = new_network(self.model, place, self.statistics, seed=0)
         self.graphdef, self.params = nnx.split(network)
-        scales = self.statistics.scaling()
+        scales = scaling_of(self.statistics)
         predictors, targets = (jnp.asarray(v) for v in self.statistics.warmed())
         area = jnp.asarray(target.area / target.area.mean(), jnp.float32)
         warmed = (predictors, targets)

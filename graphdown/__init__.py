@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from graphdown.config.experiment_file import load_experiment
     from graphdown.data import ExperimentData
     from graphdown.data.reading.rules import register_repair
-    from graphdown.emulator.emulator import Emulator, load
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
     from graphdown.evaluation import evaluate, register_measure
     from graphdown.model.distributions import register_head
@@ -34,7 +35,7 @@ _HOMES = {
     "Source": "config.data",
     "Variable": "variables.variable",
     "evaluate": "evaluation",
-    "load": "emulator.emulator",
+    "load": "emulator.storage",
     "load_experiment": "config.experiment_file",
     "register_baseline": "baselines",
     "register_head": "model.distributions",

@@ -13,8 +13,10 @@ from graphdown.config.experiment_file import load_stored_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load
 from graphdown.errors import GraphdownError
+from graphdown.runtime.atomic import atomic_file
 from graphdown.variables.names import variable_of, variables_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -61,7 +63,8 @@ def evaluate_run(
     data = data or load_data(experiment, store_folder(experiment, run))
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
-    scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    with atomic_file(run / "scores.csv") as new:
+        scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",

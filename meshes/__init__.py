@@ -1,4 +1,4 @@
-"""Grids in, graphs out: horizontal grids, remapping weights, icosahedral meshes and edges.
+"""Horizontal grids, remapping weights, icosahedral meshes, and the graphs made of them.
 
 NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` alone.
 """

@@ -1,4 +1,4 @@
-"""Look at a grid, a mesh or a graph: a map in km around the middle of the region."""
+"""Plots of grids, meshes and graphs on a map in km around the middle of the region."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ def map_km(xyz: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
 
 
 def middle(grid: Grid) -> tuple[float, float]:
-    """Return the longitude and latitude of the middle of a grid's used points, 0, 0 for a globe."""
+    """Return the longitude and latitude of the middle of the used points; 0, 0 for a globe."""
     mean = grid.xyz[grid.mask].mean(axis=0)
     if np.linalg.norm(mean) < 0.1:
         return 0.0, 0.0
@@ -148,7 +148,7 @@ def _within_view(points: np.ndarray, view: np.ndarray) -> np.ndarray:
 
 
 def _near(xyz: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Tell which points lie on the hemisphere around the middle: the map shows no more."""
+    """Which points lie on the hemisphere around the middle, the part that the map shows."""
     return xyz @ lonlat_to_xyz(*centre) > -1e-9
 
 

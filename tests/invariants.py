@@ -21,9 +21,11 @@ from flax import nnx
 
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.eofs import EOFs
+from graphdown.emulator.storage import load, save
 from graphdown.model import (
     Downscaler,
     GraphArrays,
@@ -33,7 +35,8 @@ from graphdown.model import (
     source_arrays,
 )
 from graphdown.model.arrays import with_spacing_offset, with_target
-from graphdown.training import Trainer
+from graphdown.model.parameters import named_values
+from graphdown.training import Trainer, prepare_training
 from graphdown.training.parallel import AXIS
 from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.step import initial_state, make_step
@@ -454,8 +457,10 @@ def data_on(source: Grid, target: Grid) -> ExperimentData:
 
 def leave_files(folder, data, model=None) -> None:
     """Write the checkpoint and the emulator of a run that has just begun."""
-    trainer = Trainer(weather_on.make_experiment(folder, data, model), data, folder)
-    trainer._keep(trainer.params)
+    trainer = Trainer(
+        prepare_training(weather_on.make_experiment(folder, data, model), data), folder
+    )
+    trainer.keep(trainer.params)
     checkpoints = Checkpoints(folder / "checkpoints")
     checkpoints.save(initial_state(trainer.params, trainer.optimiser), RunProgress())
     checkpoints.close()
@@ -546,13 +551,13 @@ def check_shares(trainer, shares: int = 4, steps: int = 2) -> None:
     The shares run one beside the other under `jax.vmap`, whose named axis is that of the devices.
     """
     step = make_step(trainer.graphdef, trainer.optimiser, 0.9)
-    constants = trainer._constants(trainer.samples[0])
+    constants = trainer.constants_of(trainer.samples[0])
 
     def trained(count):
         mapped = jax.jit(jax.vmap(step, (None, 0, None), axis_name=AXIS))
         state = initial_state(trainer.params, trainer.optimiser)
         for number in range(steps):
-            batch, _ = trainer._batch(number)
+            batch, _ = trainer.batch(number)
             split = jax.tree.map(lambda a: np.reshape(a, (count, -1, *a.shape[1:])), batch)
             copies, _ = mapped(state, split, constants)
             for copy in jax.tree.leaves(copies):
@@ -644,7 +649,7 @@ def predictors() -> xr.Dataset:
 
 def check_saved(emulator, coarse: xr.Dataset, folder) -> None:
     """An emulator that was saved and loaded, without pickle, predicts the same bytes."""
-    emulator.save(folder)
+    save(emulator, folder)
     with without_pickle():
         again = load(folder)
     assert again.sha256 == emulator.sha256

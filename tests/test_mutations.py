@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import graphdown.emulator.emulator
+import graphdown.emulator.storage
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler, edge_tables, message
 from graphdown.training import Trainer, train
@@ -321,13 +321,13 @@ MUTATIONS = [
         *(7, "a mean of the shares' means", jax.lax, "psum", mean_of_means),
         *(lambda _: invariants.check_shares(invariants.trainer_with_gaps()), True),
     ),
-    Mutation(7, "random state is lost", Trainer, "_batch", counted_anew, going_on, True),
+    Mutation(7, "random state is lost", Trainer, "batch", counted_anew, going_on, True),
     Mutation(
         7, "the moments are lost", Checkpoints, "restore", with_a_new_optimiser, going_on, True
     ),
-    Mutation(8, "half precision", Emulator, "_arrays", in_half_precision, saved),
+    Mutation(8, "half precision", Emulator, "arrays", in_half_precision, saved),
     Mutation(
-        *(8, "pickle is allowed", graphdown.emulator.emulator, "read_arrays", pickle_allowed),
+        *(8, "pickle is allowed", graphdown.emulator.storage, "read_arrays", pickle_allowed),
         saved_as_objects,
     ),
     Mutation(9, "east and north swapped", features, "tangent_frame", swapped, direction),

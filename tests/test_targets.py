@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from graphdown.comparison import evaluate_run, fit_baselines
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data.load import load_data
-from graphdown.emulator.emulator import load
+from graphdown.emulator.storage import load
 from graphdown.output.writer import write
 from graphdown.training import train
 from meshes import Grid

@@ -1,4 +1,4 @@
-"""Baseline: what every reference method has in common."""
+"""Baseline: the common part of every reference method."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

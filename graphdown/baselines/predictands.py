@@ -1,4 +1,4 @@
-"""Target: the grid and the variables that a method predicts."""
+"""Predictands: the grid and the variables that a method predicts."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ class Predictands:
             ValueError: both sides state units and they differ.
         """
         for name, attrs in self.attrs.items():
-            given = coarse[name].attrs.get("units") if name in coarse else None
-            wanted = attrs.get("units")
-            if given is not None and wanted is not None and given != wanted:
+            of_coarse = coarse[name].attrs.get("units") if name in coarse else None
+            of_fine = attrs.get("units")
+            if of_coarse is not None and of_fine is not None and of_coarse != of_fine:
                 raise ValueError(
-                    f"{name!r} is in {given!r} in the coarse data and in {wanted!r} in the fine "
-                    "data; convert one of them."
+                    f"{name!r} is in {of_coarse!r} in the coarse data and in {of_fine!r} in the "
+                    "fine data; convert one of them."
                 )
 
     def check_grid(self, fine: xr.Dataset) -> None:

@@ -21,7 +21,7 @@ class QuantileMapping(CorrectedBilinear):
     A value x becomes F_fine^-1(F_coarse(x)), with the distributions of the fitted days in the
     season (DJF, MAM, JJA, SON), given by their quantiles at LEVELS equally spaced levels and linear
     between them (Panofsky and Brier 1968; Deque 2007, doi:10.1016/j.gloplacha.2006.11.030).
-    Beyond the outermost quantiles their correction is held: as a difference, for precipitation as
+    Beyond the outermost quantiles their correction is kept: as a difference, for precipitation as
     a ratio at the upper end.
 
     Precipitation below DRY counts as dry. Where interpolation is dry less often than the truth,
@@ -59,7 +59,7 @@ class QuantileMapping(CorrectedBilinear):
 
 @dataclass(frozen=True, eq=False)
 class Mapping:
-    """Quantiles [LEVELS, N] of what is mapped and of what it becomes, NaN for cells without any."""
+    """Quantiles [LEVELS, N] before and after the mapping, NaN for cells without any."""
 
     before: np.ndarray
     after: np.ndarray
@@ -94,7 +94,7 @@ def quantiles(values: np.ndarray) -> np.ndarray:
 
 
 def without_ties(name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
-    """Return values [T, N], precipitation below DRY replaced by what the date says [0, DRY)."""
+    """Return values [T, N], precipitation below DRY replaced by one in [0, DRY) from the date."""
     values = values.astype(np.float64)
     if not describe(name).is_precipitation:
         return values

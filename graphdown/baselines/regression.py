@@ -71,11 +71,11 @@ class Regression:
         total, count = np.zeros(len(penalties)), 0
         for cells, fit in self._fits[name]:
             rotated = fit.design.rotate(table[complete])
-            wanted = truth[np.ix_(complete, cells)]
-            count += int(np.isfinite(wanted).sum())
+            expected = truth[np.ix_(complete, cells)]
+            count += int(np.isfinite(expected).sum())
             for k, penalty in enumerate(penalties):
                 predicted = within_bounds(name, fit.predict(rotated, penalty))
-                total[k] += np.nansum(np.square(predicted - wanted))
+                total[k] += np.nansum(np.square(predicted - expected))
         return total / count if count else np.full(len(penalties), np.nan)
 
     def coefficients(self, name: str, penalty: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,27 +1,18 @@
 """Transforms and statistics that bring variables to the order of one, and back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from graphdown.errors import DataError
-from graphdown.model import Scaling
 from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.variables.catalogue import describe
 from graphdown.variables.time_steps import start_of
 from graphdown.variables.winds import corrected_winds
 
 FLOATS = ("mean", "std", "base", "scale")
-OPTIONAL = (
-    "source_mean",
-    "source_std",
-    "optional_predictors",
-    "standardised",
-    "predictor_transforms",
-)
 
 
 @dataclass(frozen=True)
@@ -116,15 +107,6 @@ class Normaliser:
         mean, std = reference.mean, reference.std
         return replace(self, source_mean=mean, source_std=std, standardised=dict(standardised))
 
-    def scaling(self, place: Callable[[np.ndarray], Any] = jnp.asarray) -> Scaling:
-        """Return the statistics as the network takes them.
-
-        Args:
-            place: brings an array to the device.
-        """
-        arrays = {key: place(values) for key, values in self.arrays().items()}
-        return Scaling(channels=self.inputs, **arrays)
-
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
         names = self.predictors
@@ -167,16 +149,15 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        given = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {name: value for name, value in given.items() if value or name not in OPTIONAL}
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
         from pydantic import TypeAdapter
 
-        names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
-        return TypeAdapter(cls).validate_python({name: values[name] for name in names})
+        named = {name: values[name] for name in cls.__dataclass_fields__}
+        return TypeAdapter(cls).validate_python(named)
 
 
 def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.normalise import Climate, Moments
-from graphdown.data.reading.fields import field_values, horizontal_grid
+from graphdown.data.reading.fields import field_values
+from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.missing import with_ground_filled
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of

@@ -1,23 +1,13 @@
 """ModelSpec: the size and kind of the network, as an experiment states it."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from annotated_types import Interval
 
 from graphdown.ranges import check_ranges
 
 BINDING = ("target_embedding", "target_regression", "eofs")
-# Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = (
-    "heads",
-    "transforms",
-    "noise",
-    "attention_heads",
-    "conserve_mean",
-    "regression_targets",
-)
-ATTENTION_HEADS = 4
 Size = Annotated[int, Interval(ge=1, le=2**14)]
 Amount = Annotated[int, Interval(ge=0, le=2**14)]  # 0 leaves a part out
 
@@ -73,28 +63,13 @@ class ModelSpec:
     heads: dict[str, str] = field(default_factory=dict, hash=False)
     transforms: dict[str, str] = field(default_factory=dict, hash=False)
     noise: Amount = 0
-    attention_heads: Size = ATTENTION_HEADS
+    attention_heads: Size = 4
     conserve_mean: bool = False
 
     @property
     def binding(self) -> tuple[str, ...]:
         """Names of the settings that bind the network to its target grid."""
         return tuple(name for name in BINDING if getattr(self, name))
-
-    @property
-    def optional(self) -> dict[str, Any]:
-        """The `OPTIONAL` settings that are given; heads of attention count as given with it."""
-        own = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
-        # Sequences are lists, as JSON has them.
-        given = {n: list(value) if isinstance(value, tuple) else value for n, value in own.items()}
-        if self.messages != "attention" and self.attention_heads == ATTENTION_HEADS:
-            del given["attention_heads"]
-        return given
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values, the `OPTIONAL` ones only if they are given."""
-        plain = {name: value for name, value in asdict(self).items() if name not in OPTIONAL}
-        return plain | self.optional
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network has, and uneven heads."""

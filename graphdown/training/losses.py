@@ -1,4 +1,4 @@
-"""Losses of a training step: one for each target, in units of its correction's scale."""
+"""Losses of a training step, one for each target, in units of its correction's scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from jax import Array
 from jax.scipy.special import gammainc
 
 from graphdown.config.training import TrainingSpec
+from graphdown.model import ModelSpec
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
 from graphdown.model.loss_functions import DEFAULT, LOSSES, Loss
 from graphdown.model.transforms import NONE, TRANSFORMS, transformed
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.paired_days import DayValues, parts
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
@@ -77,27 +79,27 @@ class Losses:
         names: of each target's loss; that of a distribution is its likelihood.
         bounds: least and greatest value of each target, in the space of its transform.
         readout: meaning of the network's outputs for the targets.
+        model: whose outputs these are.
         members: of each day in a step, 1 for a network without noise.
-        noise: numbers that the network takes.
     """
 
     names: tuple[str, ...]
     bounds: tuple[tuple[float, ...], ...]
     readout: Readout
+    model: ModelSpec
     members: int
-    noise: int
 
     @classmethod
-    def of(
-        cls, spec: TrainingSpec, targets: tuple[str, ...], readout: Readout, noise: int
-    ) -> "Losses":
-        """Return the losses of the named targets."""
+    def of(cls, spec: TrainingSpec, model: ModelSpec, targets: tuple[str, ...]) -> "Losses":
+        """Losses of the named targets."""
+        readout = Readout.of(model, targets)
         names = [spec.losses.get(variable_of(name), DEFAULT) for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
         transforms = readout.transforms or (NONE,) * len(targets)
         bounds = tuple(map(_bounds, targets, transforms))
-        return cls(tuple(names), bounds, readout, spec.members if noise else 1, noise)
+        members = spec.members if model.noise else 1
+        return cls(tuple(names), bounds, readout, model, members)
 
     @property
     def plain(self) -> bool:
@@ -214,7 +216,8 @@ def step_noise(step: Array, first: Array, days: int, members: int, size: int, se
         size: numbers of each.
         seed: of the experiment.
     """
-    of_step = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 15485863), step)
+    of_run = jax.random.fold_in(jax.random.key(seed), RandomStream.TRAINING_NOISE)
+    of_step = jax.random.fold_in(of_run, step)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(of_step, first + jnp.arange(days))
     numbers = jax.vmap(lambda key: jax.random.normal(key, (members, size)))(keys)
     return numbers.reshape(days * members, size)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from graphdown.data.load import ExperimentData
 from graphdown.errors import ExperimentError
+from graphdown.runtime.atomic import atomic_file
 from graphdown.transfer.plan import Cell, Task
 from graphdown.transfer.pool import in_processes
 from graphdown.transfer.report.page import write_page
@@ -87,8 +88,10 @@ def transfer(study: Study, data: ExperimentData | None = None, jobs: int = 1) ->
     tables = {name: make(work.cells, scored) for name, make in TABLES.items()}
     folder = Path(study.output)
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    scores_dataset(results).to_netcdf(folder / "scores.nc", engine="netcdf4")
+        with atomic_file(folder / f"{name}.csv") as new:
+            table.to_csv(new, index=False, float_format="%.6g")
+    with atomic_file(folder / "scores.nc") as new:
+        scores_dataset(results).to_netcdf(new, engine="netcdf4")
     page = folder / "report" / "index.html"
     outcome = Outcome(study, work.cells, results, page=page, **tables)
     write_page(outcome)

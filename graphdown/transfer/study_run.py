@@ -5,21 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import xarray as xr
 
 from graphdown.comparison import Predict, downscaling, fit_baselines
 from graphdown.config.experiment import Experiment
-from graphdown.config.experiment_file import experiment_to_dict, parse_experiment
-from graphdown.config.training import FinetuneOptions
+from graphdown.config.experiment_file import experiment_to_dict
 from graphdown.data.load import ExperimentData
 from graphdown.data.time_windows import unfolded
-from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.errors import ExperimentError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
+from graphdown.runtime.atomic import atomic_file
 from graphdown.training.periods import last_years
 from graphdown.transfer.plan import Task, with_sources
 from graphdown.transfer.spec import Study
@@ -104,7 +103,7 @@ class StudyRun:
             return None
         with xr.open_dataset(path, engine="netcdf4") as ds:
             scores = ds.load()
-        if not same_work(scores.attrs["definition"], self.definition):
+        if scores.attrs["definition"] != self.definition:
             raise ExperimentError(
                 f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
                 "delete that folder."
@@ -126,9 +125,8 @@ class StudyRun:
             "scoring_seconds": time.monotonic() - started - learned,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{SCORES}.new"
-        scores.to_netcdf(new, engine="netcdf4")
-        new.replace(self.folder / SCORES)
+        with atomic_file(self.folder / SCORES) as new:
+            scores.to_netcdf(new, engine="netcdf4")
         return scores
 
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
@@ -167,35 +165,6 @@ class StudyRun:
             resampled = drawn.rename({name: f"{name}{DRAWS}" for name in drawn})
             parts.append(xr.merge([found[kept], resampled], compat="override", join="exact"))
         return _mean_over(parts)
-
-
-def same_work(stored: str, wanted: str) -> bool:
-    """Tell whether two definitions of runs are of the same work.
-
-    A setting that a stored one does not name did not exist when it was written: it counts as its
-    default, so a study goes on with a newer graphdown.
-    """
-    if stored == wanted:
-        return True
-    try:
-        return _filled(stored) == _filled(wanted)
-    except (GraphdownError, TypeError):  # settings that there are no more
-        return False
-
-
-def _filled(definition: str) -> dict[str, Any]:
-    """Return a definition with every setting that there is."""
-    found: dict[str, Any] = json.loads(definition)
-    # Definitions leave the output out, which no experiment may.
-    experiment = parse_experiment({**found["experiment"], "output": "any"}, "the stored run")
-    tuned, start = found["finetune"], found["start"]
-    of_study = start is not None and start.startswith("{")
-    return {
-        **found,
-        "experiment": experiment_to_dict(experiment),
-        "finetune": tuned and asdict(FinetuneOptions(**tuned)),
-        "start": _filled(start) if of_study else start,
-    }
 
 
 def _mean_over(parts: list[xr.Dataset]) -> xr.Dataset:

@@ -16,13 +16,13 @@ import xarray as xr
 
 from graphdown.evaluation.bootstrap import interval
 from graphdown.evaluation.measures import MEASURES
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.transfer.plan import Cell, Task
 from graphdown.transfer.study_run import DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SEED_OF_SEEDS = 20060
 NO_GAP = dict.fromkeys(("gap", "gap_spread", "gap_low", "gap_high"), np.nan)
 NO_DIFFERENCE = {name.replace("gap", "difference"): np.nan for name in NO_GAP}
 
@@ -63,7 +63,7 @@ class Values:
         spread = float(self.by_seed.std(ddof=1)) if seeds > 1 else np.nan
         low, high = np.nan, np.nan
         if self.draws is not None:
-            chosen = np.random.default_rng(SEED_OF_SEEDS).integers(
+            chosen = np.random.default_rng(RandomStream.STUDY_SEEDS).integers(
                 seeds, size=(seeds, self.draws.shape[1])
             )
             drawn = np.take_along_axis(self.draws, chosen, axis=0).mean(axis=0)

@@ -75,7 +75,7 @@ NEAR_SURFACE_AIR = (
         plausible=(-1e-3, 0.06),
         bounds=NOT_NEGATIVE,
     ),
-    # Models exceed 100 % over ice; what is written does not, as impact models expect.
+    # Over ice, models exceed 100 %; impact models expect fields that do not.
     Variable(
         "hurs",
         "1",

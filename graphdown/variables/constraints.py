@@ -1,4 +1,4 @@
-"""Physical limits of what is made: bounds of each variable, and tasmin <= tas <= tasmax."""
+"""Physical limits of predictions: bounds of each variable, and tasmin <= tas <= tasmax."""
 
 import math
 from collections.abc import Sequence

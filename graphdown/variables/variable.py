@@ -38,7 +38,7 @@ class Variable:
             `graphdown.model.transforms`.
         northward: the northward component of the wind whose eastward component this is.
         extreme_of: the variable whose daily maximum or minimum this is, see `cell_methods`.
-        levels: whether it stands on pressure levels, as in ta850.
+        levels: whether it is on pressure levels, as in ta850.
 
     Raises:
         ValueError: the name is empty, or a range holds no value.

@@ -117,13 +117,13 @@ def geodesic(parts: int) -> np.ndarray:
     inside = a + b <= parts
     share = np.stack([a[inside], b[inside], parts - a[inside] - b[inside]], axis=1) / parts
     lattice = normalise(np.einsum("pk,fkc->fpc", share, corners[faces]).reshape(-1, 3))
-    # Points on edges and corners belong to several faces; 1e-9 is far below any spacing.
+    # Points on edges and corners come from several faces; 1e-9 is far below any spacing.
     _, first = np.unique(np.round(lattice, 9) + 0.0, axis=0, return_index=True)
     return lattice[np.sort(first)]
 
 
 def check_levels(level: int, coarsest_level: int) -> None:
-    """Refuse levels of which no mesh is made.
+    """Refuse levels outside the range of meshes.
 
     Raises:
         ValueError: they are not between 0 and MAX_LEVEL, or in the wrong order.

@@ -47,9 +47,9 @@ def distance_km(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def in_cap(points: np.ndarray, xyz: np.ndarray, angle: float) -> np.ndarray:
-    """Return the indices of all points closer than `angle` (radian) to one of xyz, and some more.
+    """Return indices that include all points closer than `angle` (radian) to one of xyz.
 
-    Those in a cap around all of xyz: far cheaper than to look for the nearest.
+    These are the points of one cap around all of xyz, much cheaper than a search for neighbours.
 
     Args:
         points, xyz: unit vectors [P, 3] and [N, 3].
@@ -126,7 +126,7 @@ def rotated_pole_matrix(
 
 
 def rotated_pole_of_matrix(matrix: np.ndarray) -> tuple[float, float, float]:
-    """Return (pole_lon, pole_lat, north_pole_grid_lon) in degrees: `rotated_pole_matrix` undone."""
+    """Return the arguments of `rotated_pole_matrix` (degrees) that give a matrix."""
     pole_lon, pole_lat = (float(v) for v in xyz_to_lonlat(matrix[:, 2]))
     if np.hypot(matrix[0, 2], matrix[1, 2]) < 1e-9:
         # The poles coincide: only the sum of the two longitudes matters.

@@ -124,7 +124,7 @@ class GraphSpec:
 
     @property
     def lengths(self) -> dict[str, float]:
-        """The lengths in km by name, as floats also where whole numbers were given."""
+        """Lengths in km by name, as floats even if the fields hold integers."""
         return {name: float(getattr(self, name)) for name in ("margin_km", "encode_radius_km")}
 
     def edge_builder(self, kind: EdgeKind) -> EdgeBuilder:
@@ -218,14 +218,14 @@ class GraphData(GraphNodes):
         return distance_km(senders[edges.senders], receivers[edges.receivers])
 
     def used_sources(self) -> np.ndarray:
-        """Return the source points that an edge or a weight leaves, ascending [K]."""
+        """Return the source points with an edge or a weight, ascending [K]."""
         return reduce(np.union1d, (self.encode.senders, self.to_target.cols, self.to_mesh.cols))
 
     def of_sources(self, kept: np.ndarray) -> Self:
         """Return the graph from some of the source points.
 
         Args:
-            kept: their indices, ascending; those of `used_sources` at least.
+            kept: their indices, ascending, which include `used_sources`.
         """
         senders = np.searchsorted(kept, self.encode.senders).astype(np.int32)
         return replace(

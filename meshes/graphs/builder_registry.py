@@ -28,12 +28,12 @@ class BuilderRegistry(dict[str, Builder]):
         self.setting = setting
 
     def add(self, name: str, builder: Builder) -> None:
-        """Register a builder.
+        """Register a builder; a module or a notebook's cell that is run again replaces its own.
 
         Raises:
             ValueError: the name is taken.
         """
-        if name in self:
+        if name in self and _origin(self[name]) != _origin(builder):
             raise ValueError(
                 f"A builder named {name!r} is registered for {self.setting} already; choose "
                 "another name."
@@ -47,6 +47,12 @@ class BuilderRegistry(dict[str, Builder]):
             f"{self.setting} must be one of {', '.join(sorted(self))}, got {name!r}; take "
             f"{choice}, or import the module that registers {name!r}."
         )
+
+
+def _origin(builder: Any) -> tuple[str, str]:
+    """Return the module and the name of a builder's function."""
+    build = getattr(builder, "build", builder)
+    return build.__module__, build.__qualname__
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ Links = tuple[np.ndarray, np.ndarray]
 
 MIN_SENDERS = 3
 ENLARGED = 1.5
-TIED_CHORD = 1e-9  # 6 mm
+TIED_CHORD = 1e-9  # 6 mm on the ground
 MOST_TIED = 6
 
 
@@ -39,15 +39,14 @@ def enlarged_radius_km(senders: np.ndarray, receivers: np.ndarray, radius_km: fl
 def within_radius(senders: np.ndarray, receivers: np.ndarray, radius_km: np.ndarray) -> Links:
     """Link every sender [Ns, 3] closer than radius_km [Nr] to its receivers [Nr, 3]."""
     reach = angle_to_chord(radius_km / EARTH_RADIUS_KM)
-    found = cKDTree(senders).query_ball_point(receivers, reach, return_sorted=True)
-    count = np.array([len(one) for one in found], dtype=np.intp)
-    return np.concatenate([np.asarray(one, dtype=np.intp) for one in found]), np.repeat(
-        np.arange(len(receivers)), count
-    )
+    near = cKDTree(senders).query_ball_point(receivers, reach, return_sorted=True)
+    count = np.array([len(indices) for indices in near], dtype=np.intp)
+    linked = np.concatenate([np.asarray(indices, dtype=np.intp) for indices in near])
+    return linked, np.repeat(np.arange(len(receivers)), count)
 
 
 def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
-    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3]; of equally near ones the first.
+    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3]; ties go to the lowest index.
 
     Raises:
         ValueError: there are fewer than k senders.
@@ -59,7 +58,7 @@ def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
         )
     chord, index = nearest_points(senders, receivers, min(k + MOST_TIED, len(senders)))
     last = chord[:, k - 1 : k]
-    # Rounding must not choose: points on a meridian of the mesh have such neighbours.
+    # Ties must not depend on rounding; points on a meridian of the mesh have tied neighbours.
     rank = np.where(np.abs(chord - last) <= TIED_CHORD, last, chord)
     index = np.take_along_axis(index, np.lexsort((index, rank)), axis=1)[:, :k]
     return np.sort(index, axis=1).ravel(), np.repeat(np.arange(len(receivers)), k)

@@ -1,4 +1,4 @@
-"""The icosahedral mesh of a graph: limited to a region and its margin."""
+"""The icosahedral mesh of a graph, limited to a region and its margin."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -18,7 +18,7 @@ def build_mesh(target: Grid, level: int, coarsest_level: int, margin_km: float) 
     """
     if not margin_km >= 0:
         raise ValueError(f"margin_km must not be negative, got {margin_km}.")
-    # Built fast, of many points, to answer a few questions.
+    # A tree of many points for few queries: quick to build.
     tree = cKDTree(target.xyz[target.mask], compact_nodes=False, balanced_tree=False)
 
     def within(xyz: np.ndarray, reach_km: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Graphs in .npz files: plain arrays and one JSON text, never pickle."""
+"""Graphs in .npz files: plain arrays and one JSON text, without pickle."""
 
 import json
 from dataclasses import asdict
@@ -94,7 +94,7 @@ def _grid(meta: dict[str, Any], prefix: str, arrays: Arrays) -> Grid:
 
 
 def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
-    """Return attributes as JSON knows them."""
+    """Return attributes with NumPy values as lists and numbers, which JSON can hold."""
     return {
         str(k): v.tolist() if isinstance(v, np.ndarray | np.generic) else v
         for k, v in attrs.items()

@@ -1,4 +1,4 @@
-"""Grids by name: CORDEX domains, the grids of usual global models, HEALPix."""
+"""Grids by name: CORDEX domains, the grids of common global models, HEALPix."""
 
 import difflib
 import re

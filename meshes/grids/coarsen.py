@@ -1,4 +1,4 @@
-"""Blocks of cells of a two-dimensional grid become the cells of a coarser one."""
+"""Coarser grids, whose cells are blocks of cells of a two-dimensional grid."""
 
 from dataclasses import replace
 

@@ -75,10 +75,10 @@ def _from_axes(found: Horizontal) -> GridData:
     lat, lon = found.lat.values, cells.unwrap_axis(found.lon.values)
     bounds = [_bounds(found, name) for name in found.names]
     ordered = np.sort(lon) if (np.diff(found.lon.values) > 0).all() else lon
-    for role, da, axis, given in zip(
+    for role, da, axis, axis_bounds in zip(
         ("latitude", "longitude"), (found.lat, found.lon), (lat, ordered), bounds, strict=True
     ):
-        _check_axis(role, da, axis, given)
+        _check_axis(role, da, axis, axis_bounds)
     lat_bounds, lon_bounds = bounds
     if not _around_axis(lat_bounds, lat):
         lat_bounds = cells.latitude_bounds(lat)
@@ -93,10 +93,10 @@ def _from_axes(found: Horizontal) -> GridData:
 
 
 def _check_axis(role: str, da: xr.DataArray, axis: np.ndarray, bounds: np.ndarray | None) -> None:
-    """Refuse an axis of one value without bounds, or one that turns back or goes round twice."""
+    """Refuse an axis of one value without bounds, a non-monotonic one, and one beyond a turn."""
     if len(axis) < 2 and bounds is None:
         raise ValueError(
-            f"The {role} axis {da.name!r} has only one value ({axis[0]:g}), which tells no cell "
+            f"The {role} axis {da.name!r} has only one value ({axis[0]:g}), which gives no cell "
             "size; keep more rows and columns, or give the axis bounds."
         )
     step = np.diff(axis)
@@ -110,13 +110,13 @@ def _check_axis(role: str, da: xr.DataArray, axis: np.ndarray, bounds: np.ndarra
         )
     if role == "longitude" and abs(axis[-1] - axis[0]) > 360.0 + FULL_TURN_SLACK:
         raise ValueError(
-            f"The longitude axis {da.name!r} goes round the globe more than once, from "
+            f"The longitude axis {da.name!r} goes around the globe more than once, from "
             f"{axis[0]:g} to {axis[-1]:g} degrees; drop the repeated columns."
         )
 
 
 def _around_axis(bounds: np.ndarray | None, axis: np.ndarray) -> bool:
-    """Tell whether bounds [n, 2] exist and enclose every value of an axis [n] in a real cell."""
+    """Whether bounds [n, 2] exist, have a width and enclose the values of an axis [n]."""
     if bounds is None or bounds.shape[-1] != 2:
         return False
     low, high = bounds.min(axis=1), bounds.max(axis=1)
@@ -160,7 +160,7 @@ def _from_list(found: Horizontal) -> GridData:
 
 
 def _positions(found: Horizontal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return longitude, latitude and usability [N]; unusable cells stand at the nearest usable."""
+    """Return longitude, latitude and usability [N]; unusable cells lie at the nearest usable."""
     lat, lon = (da.transpose(*found.dims).values for da in (found.lat, found.lon))
     usable = np.isfinite(lat) & np.isfinite(lon)
     if not usable.all():
@@ -174,9 +174,9 @@ def _from_cells(
 ) -> GridData:
     """Return the grid of cells that need not lie on axes.
 
-    Corners come from the file; else from the four points around them where rows and columns are
-    whole, else from Voronoi cells. Unusable cells, and rows or columns of a field stored twice,
-    are masked and have no area.
+    Corners come from the file; else from the four points around them where no cell of the rows
+    and columns is missing; else from Voronoi cells. Unusable cells, and rows or columns of a field
+    stored twice, are masked and have no area.
     """
     shape = tuple(found.coords.sizes[d] for d in found.dims)
     xyz = lonlat_to_xyz(lon, lat)
@@ -186,11 +186,11 @@ def _from_cells(
         corners = cells.curvilinear_corners(xyz.reshape(*shape, 3))
         area = polygon_area(corners)
     if corners is None or area is None:
-        own, own_area = voronoi_cells(xyz[usable])
-        corners = np.repeat(xyz[:, None, :], own.shape[1], axis=1)
-        corners[usable] = own
+        polygons, areas = voronoi_cells(xyz[usable])
+        corners = np.repeat(xyz[:, None, :], polygons.shape[1], axis=1)
+        corners[usable] = polygons
         area = np.zeros(len(xyz))
-        area[usable] = own_area
+        area[usable] = areas
     mask = usable & ~_stored_twice(xyz, lat, usable) if len(shape) == 2 else usable
     return GridData(
         lon=lon,
@@ -206,9 +206,9 @@ def _from_cells(
 
 
 def _stored_twice(xyz: np.ndarray, lat: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Tell which points [N] repeat an earlier one, as the halos of ocean grids do.
+    """Which points [N] repeat an earlier one, as the halos of ocean grids do.
 
-    Points on a pole are no repetitions: there the cells of a whole row meet.
+    Points on a pole do not count: there the cells of a whole row meet.
     """
     candidates = np.flatnonzero(usable & (np.abs(lat) < 90.0 - 1e-4))
     repeated = np.zeros(len(xyz), dtype=bool)
@@ -284,17 +284,18 @@ def _from_rotated(ds: xr.Dataset, found: Horizontal) -> GridData | None:
 def _with_mapping(
     coords: xr.Dataset, fitted: np.ndarray, step: float
 ) -> tuple[xr.Dataset, np.ndarray]:
-    """Return the coordinates with a grid mapping that agrees with the fitted rotation, and both.
+    """Return the coordinates with a grid mapping that fits, and the rotation of that mapping.
 
-    The file's mapping is kept if it agrees to a tenth of the spacing `step` (radian).
+    The file's mapping is kept if it agrees with the fitted rotation to a tenth of the spacing
+    `step` (radian).
     """
     names = [n for n, v in coords.variables.items() if "grid_mapping_name" in v.attrs]
     for name in names:
         attrs = coords[name].attrs
         if attrs["grid_mapping_name"] == GRID_MAPPING_NAME:
-            given = matrix_of_attrs(attrs)
-            if np.abs(given - fitted).max() < 0.1 * step:
-                return coords, given
+            matrix = matrix_of_attrs(attrs)
+            if np.abs(matrix - fitted).max() < 0.1 * step:
+                return coords, matrix
     attrs = fitted_attrs(fitted)
     name = names[0] if names else "rotated_pole"
     mapping = xr.Variable((), np.int32(0), attrs)

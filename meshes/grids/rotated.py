@@ -1,4 +1,4 @@
-"""Rotated-pole grids: made from their axes, and recognised in coordinates of a file."""
+"""Rotated-pole grids: from their axes, and found from the coordinates of a file."""
 
 import numpy as np
 import xarray as xr
@@ -76,9 +76,9 @@ def fitted_matrix(
 ) -> np.ndarray | None:
     """Return the rotation [3, 3] from rotated to geographic vectors, None if there is none.
 
-    The rotation is fitted to lon, lat [ny, nx] and holds when every point lies within a tenth
-    of the grid spacing: so a wrong or missing grid mapping in the file does no harm, and neither
-    do coordinates rounded to a few digits.
+    The rotation is fitted to lon, lat [ny, nx] and accepted if every point lies within a tenth of
+    the grid spacing. So the grid mapping in the file may be wrong or missing, and the coordinates
+    may be rounded to a few digits.
     """
     rotated, geographic = rotated_points(rlon, rlat).reshape(-1, 3), lonlat_to_xyz(lon, lat)
     matrix = fit_rotation(rotated, geographic.reshape(-1, 3))
@@ -113,5 +113,5 @@ def matrix_of_attrs(attrs: dict) -> np.ndarray:
     )
 
 
-def _axis_attrs(what: str, axis: str) -> dict:
-    return {"standard_name": f"grid_{what}", "units": "degrees", "axis": axis}
+def _axis_attrs(role: str, axis: str) -> dict:
+    return {"standard_name": f"grid_{role}", "units": "degrees", "axis": axis}

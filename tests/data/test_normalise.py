@@ -128,7 +128,7 @@ def test_a_normaliser_survives_json(normaliser):
 
 def test_the_arrays_say_what_each_channel_and_target_is_made_of(normaliser):
     arrays = normaliser.arrays()
-    assert normaliser.scaling().channels.predictors == [0, 1, 2, 0]
+    assert normaliser.inputs.predictors == [0, 1, 2, 0]
     assert [own.transform for own in normaliser.inputs.each] == [*["none"] * 3, "log1p"]
     assert arrays["column"].tolist() == [1, 3, 0]  # 3: no predictor
     for name in ("mean", "std", "base", "scale"):

@@ -172,7 +172,7 @@ def test_an_interrupted_store_is_not_taken_for_a_whole_one(tmp_path, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             load_data(asked, tmp_path / "samples")
     assert not list((tmp_path / "samples").iterdir())
-    leftover = tmp_path / "samples" / "target.zarr.new"  # of a run that was killed
+    leftover = tmp_path / "samples" / ".target.zarr.new"  # of a run that was killed
     leftover.mkdir()
     (leftover / "zarr.json").write_text("{}", encoding="utf-8")
     memory = load_data(asked)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator.emulator import path_name
 from graphdown.model import Downscaler
 from graphdown.model.network import UNROLLED, TargetEmbedding, TargetRegression
+from graphdown.model.parameters import path_name
 
 from .conftest import (
     BOUND,

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from graphdown.emulator.emulator import pad_nodes
+from graphdown.model.padding import pad_nodes
 from graphdown.model.predict import standardise, uncorrected
 from meshes import bilinear
 

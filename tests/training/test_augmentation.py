@@ -11,9 +11,11 @@ import xarray as xr
 
 from graphdown.config.training import TrainingSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.emulator import Emulator, named_values
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.inference import scaling_of
 from graphdown.errors import DataError
-from graphdown.training import Trainer
+from graphdown.model.parameters import named_values
+from graphdown.training import Trainer, prepare_training
 from graphdown.training.augmentation import (
     dropped,
     make_augmentation,
@@ -51,7 +53,7 @@ def fields(days=4, nodes=500, seed=0):
 def augmented(values, step=5, seed=1, devices=1, smoother=None, **amounts):
     """What some devices make of the days of a step."""
     augment = make_augmentation(TrainingSpec(**amounts), NORMALISER, seed)
-    scales = NORMALISER.scaling()
+    scales = scaling_of(NORMALISER)
     shares = values.reshape(devices, -1, *values.shape[1:])
     call = jax.vmap(lambda v: augment(v, jnp.asarray(step), scales, smoother), axis_name=AXIS)
     return np.asarray(call(shares)).reshape(values.shape)
@@ -150,8 +152,8 @@ def test_draws_depend_on_seed_and_step_and_not_on_the_devices():
 @pytest.mark.slow
 def test_the_step_learns_from_the_augmented_fields():
     trainer = make_trainer(make_data(), smoothing_km=300.0, noise=0.2, mean_shift=0.2)
-    batch, _ = trainer._batch(0)
-    constants, losses = trainer._constants(trainer.samples[0]), []
+    batch, _ = trainer.batch(0)
+    constants, losses = trainer.constants_of(trainer.samples[0]), []
     smoother = jax.tree.map(lambda a: a[0], constants.smoother)
     call = jax.vmap(
         lambda v: trainer.augment(v, jnp.asarray(0), constants.scales, smoother), axis_name=AXIS
@@ -173,7 +175,7 @@ def lacking(grid):
 def gappy_trainer(**sources):
     data = make_data(**sources)
     experiment = replace(make_experiment("unused", data), optional_predictors=("ua850",))
-    return Trainer(experiment, data, Path("unused"))
+    return Trainer(prepare_training(experiment, data), Path("unused"))
 
 
 @pytest.fixture(scope="module")

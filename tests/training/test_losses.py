@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.config.training import TrainingSpec
-from graphdown.emulator.emulator import load
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError
-from graphdown.model.heads import Readout
+from graphdown.model import ModelSpec
 from graphdown.model.loss_functions import asymmetric, censored, fair_crps
 from graphdown.training import train
 from graphdown.training.augmentation import make_smoother
 from graphdown.training.losses import Gammas, Losses, fit_gammas, step_noise
-from graphdown.training.trainer import _only
+from graphdown.training.objective import _only
 from meshes import Grid
 
 from ..evaluation import plain
@@ -28,7 +28,7 @@ TARGETS = ("tas", "pr")
 
 def losses(members=1, **names):
     spec = TrainingSpec(losses=names, members=members)
-    return Losses.of(spec, TARGETS, Readout(), noise=2 if members > 1 else 0)
+    return Losses.of(spec, ModelSpec(noise=2 if members > 1 else 0), TARGETS)
 
 
 def slope(function, x, step=1e-4):

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from graphdown.config.training import TrainingSpec
-from graphdown.emulator.emulator import named_values
+from graphdown.model.parameters import named_values
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_optimiser, make_step
 from meshes import bilinear
@@ -30,7 +30,7 @@ def trainer(data):
 def stepper(trainer):
     """The step of the trainer on one device; it leaves the state that it is given intact."""
     step = make_step(trainer.graphdef, trainer.optimiser, EMA_DECAY)
-    mapped, own = DataParallel(step, "shard_map", 1), trainer._constants(trainer.samples[0])
+    mapped, own = DataParallel(step, "shard_map", 1), trainer.constants_of(trainer.samples[0])
 
     def call(state, batch, constants=own):
         return mapped(jax.tree.map(jnp.copy, mapped.replicate(state)), batch, constants)
@@ -52,7 +52,7 @@ def batch(trainer):
 
 
 def loss(trainer, stepper, batch, params=None, **changed):
-    constants = trainer._constants(trainer.samples[0])._replace(**changed)
+    constants = trainer.constants_of(trainer.samples[0])._replace(**changed)
     return float(stepper(start(trainer, params), batch, constants)[1]["loss"])
 
 
@@ -138,7 +138,7 @@ def test_the_average_of_the_weights_has_a_short_memory_at_first(trainer, stepper
 def trained(trainer, stepper):
     state = start(trainer, trainer.params)
     for step in range(12):
-        state, _ = stepper(state, trainer._batch(step)[0])
+        state, _ = stepper(state, trainer.batch(step)[0])
     return state
 
 

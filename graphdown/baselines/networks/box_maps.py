@@ -19,7 +19,7 @@ class Maps:
 
     Attributes:
         fields: predictors [T, H, W, V] in their own units, NaN where missing.
-        forcings: what a day has and no place: sine and cosine of the season, then the
+        forcings: numbers of a day without a place: sine and cosine of the season, then the
             predictors that have no horizontal dimension [T, F].
     """
 

@@ -19,7 +19,7 @@ DRY = 0.01  # mm day-1: a file whose wettest value is below is not in the units 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What turns a file's values of one variable into canonical ones.
+    """Cleaning of a file's values of one variable to canonical ones.
 
     Attributes:
         name: CF/CMIP name.
@@ -34,7 +34,7 @@ class Cleaning:
         out = xr.apply_ufunc(
             self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
         )
-        return out if self.conversion is None else out.assign_attrs(units=self.conversion.wanted)
+        return out if self.conversion is None else out.assign_attrs(units=self.conversion.canonical)
 
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Return the canonical values of an array, float32."""
@@ -45,7 +45,7 @@ class Cleaning:
         return values.astype(np.float32, copy=False)
 
     def note(self, raw: np.ndarray, where: str, notes: Notes) -> None:
-        """Note what the block did to a sample of raw values."""
+        """Note the changes that `block` makes to a sample of raw values."""
         values = self._converted(raw)
         filled = self._filled(raw, values)
         infinite = np.isinf(raw) if np.issubdtype(raw.dtype, np.floating) else np.zeros(1, bool)
@@ -66,11 +66,11 @@ class Cleaning:
     def _converted(self, raw: np.ndarray) -> np.ndarray:
         double = raw.dtype.itemsize > 4 or np.issubdtype(raw.dtype, np.integer)
         values: Any = raw.astype(np.float64 if double else np.float32)
-        made = self.conversion
-        if made is None or (made.factor, made.offset) == (1.0, 0.0):
+        linear = self.conversion
+        if linear is None or (linear.factor, linear.offset) == (1.0, 0.0):
             return values
         with np.errstate(over="ignore", invalid="ignore"):
-            return values * values.dtype.type(made.factor) + values.dtype.type(made.offset)
+            return values * values.dtype.type(linear.factor) + values.dtype.type(linear.offset)
 
     def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -85,8 +85,8 @@ class Cleaning:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen in canonical values of a few times.
+class Sample:
+    """Statistics of canonical values at a few times.
 
     Attributes:
         name: CF/CMIP name.
@@ -102,16 +102,16 @@ class Seen:
     absent: int = 0
     times: int = 0
 
-    def and_in(self, made: np.ndarray) -> "Seen":
-        """Return what was seen in the values [time, ...] too."""
-        there = made[np.isfinite(made)]
-        return Seen(
+    def and_in(self, values: np.ndarray) -> "Sample":
+        """Return the statistics with those of values [time, ...] counted in."""
+        there = values[np.isfinite(values)]
+        return Sample(
             self.name,
             min(self.minimum, float(there.min(initial=np.inf))),
             max(self.maximum, float(there.max(initial=-np.inf))),
-            self.values + made.size,
-            self.absent + made.size - there.size,
-            self.times + len(made),
+            self.values + values.size,
+            self.absent + values.size - there.size,
+            self.times + len(values),
         )
 
     @property

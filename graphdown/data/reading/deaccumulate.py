@@ -85,7 +85,7 @@ def _intervals(start: np.ndarray, lead: np.ndarray) -> np.ndarray:
 
 
 def _runs_up(field: xr.DataArray, start: np.ndarray) -> bool:
-    """Tell whether totals do not fall within the first forecast, but for noise in few places."""
+    """Whether totals do not fall within the first forecast, but for noise in few places."""
     first = field.isel(time=np.flatnonzero(start == start[0])).values
     steps = np.nan_to_num(np.diff(first, axis=0))
     fallen = steps < -ROUNDING * np.nanmax(np.abs(first), initial=0.0)

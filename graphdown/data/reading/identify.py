@@ -1,4 +1,4 @@
-"""Which variable of a file is the one that is asked for: name, level, standard name."""
+"""Identification of a variable in a file: by name, level, standard name."""
 
 import re
 from collections.abc import Hashable, Mapping
@@ -46,7 +46,7 @@ def choose(
     """Return the variable of a dataset that is the named one, None if it has none.
 
     Looked for, in this order: the name itself; the family's name with a pressure level (ta for
-    ta850); names that are in use elsewhere; CF standard names, told apart by level, height and
+    ta850); names in use elsewhere; CF standard names, distinguished by level, height and
     cell methods.
 
     Args:
@@ -221,9 +221,9 @@ def _pressures(field: xr.DataArray, notes: Notes, where: str) -> tuple[Hashable,
     coord = field.coords[name]
     values = np.asarray(coord.values, np.float64)
     units = coord.attrs.get("units")
-    made = pascals(values, str(units)) if units is not None else None
-    if made is not None:
-        return name, made
+    in_pascals = pascals(values, str(units)) if units is not None else None
+    if in_pascals is not None:
+        return name, in_pascals
     assumed = "Pa" if str(name) == "isobaricInPa" or values.max() > 1100 else "hPa"
     if str(name) not in ("isobaricInhPa", "isobaricInPa"):
         text = f"the levels {str(name)!r} have no units and are taken as {assumed}"

@@ -66,13 +66,14 @@ class Conversion:
     """Linear function that makes values canonical: value * factor + offset.
 
     Attributes:
-        given, wanted: units before and after.
+        units: of the file, or stated.
+        canonical: units afterwards.
         factor, offset: of the linear function.
         geopotential: True where a geopotential becomes a height.
     """
 
-    given: str
-    wanted: str
+    units: str
+    canonical: str
     factor: float = 1.0
     offset: float = 0.0
     geopotential: bool = False
@@ -119,7 +120,7 @@ def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.Data
         return field.astype(np.float32)
     same = (linear.factor, linear.offset) == (1.0, 0.0)
     converted = field if same else field * linear.factor + linear.offset
-    return converted.astype(np.float32).assign_attrs({**field.attrs, "units": linear.wanted})
+    return converted.astype(np.float32).assign_attrs({**field.attrs, "units": linear.canonical})
 
 
 def is_amount(units: str, name: str) -> bool:

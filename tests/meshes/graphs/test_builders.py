@@ -61,15 +61,19 @@ def registries():
         registry.update(before)
 
 
+def load(path):
+    spec = importlib.util.spec_from_file_location("nearest_six", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def module(tmp_path):
     """The user's file, imported."""
     path = tmp_path / "nearest_six.py"
     path.write_text(FILE, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("nearest_six", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(path)
 
 
 def test_an_encoder_of_a_users_own_builds_saves_and_loads(module, tmp_path):
@@ -179,6 +183,11 @@ def test_the_rules_of_a_builder_are_checked_with_the_graph():
 def test_unknown_builders_are_refused_with_the_nearest_name(setting, name, message):
     with pytest.raises(ValueError, match=message):
         replace(SPEC, **{setting: name})
+
+
+def test_a_file_may_be_loaded_again(module):
+    again = load(module.__file__)
+    assert EDGE_BUILDERS["encode"]["six nearest"].build is again.six_nearest
 
 
 def test_names_are_given_once_and_kinds_are_known():

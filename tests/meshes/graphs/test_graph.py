@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
+from meshes import DownscalingGraph, GraphSpec, Grid, build_graph, icosphere, load_graph
 from meshes.geometry import row_blocks
 from meshes.geometry.sphere import EARTH_RADIUS_KM, tangent_frame
 
@@ -175,6 +175,8 @@ def test_a_very_coarse_source_enlarges_the_radius_smoothly():
 def test_save_and_load_give_the_same_graph(tmp_path):
     GRAPH.save(tmp_path / "g.npz")
     again = load_graph(tmp_path / "g.npz")
+    assert type(again) is DownscalingGraph
+    assert type(again.source) is type(again.target) is Grid
     for name in EDGES:
         for field in ("senders", "receivers", "features", "weights"):
             np.testing.assert_array_equal(
