@@ -14,7 +14,7 @@ from meshes.graphs.features import LOG_SPACING, POSITION
 
 from ..emulators import random_emulator
 from ..invariants import check_saved
-from .test_emulator import MODEL, NORMALISER, SOURCES, SPEC, TARGETS, dataset, statics
+from .conftest import MODEL, NORMALISER, SOURCES, SPEC, TARGETS, dataset, statics
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 FEATURES = (LOG_SPACING, *POSITION, "distance_squared")
