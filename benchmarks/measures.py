@@ -34,7 +34,7 @@ from graphdown.evaluation import (
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.fractions import fractions_skill_score
 from graphdown.evaluation.paired import Pair
-from graphdown.evaluation.reduce import area_mean
+from graphdown.evaluation.reduce import area_mean, time_mean
 from graphdown.evaluation.spectrum import power_spectrum
 from graphdown.evaluation.spectrum import ralsd as own_ralsd
 
@@ -185,7 +185,7 @@ def tasks(years: int, side: int, gaps: bool) -> Iterator[Task]:
     yield "fss", lambda: fractions_skill_score(*fields), lambda: plain.fss(r)
     yield (
         "pr_correlation_bias",
-        lambda: multivariate.maps(tas, pairs),
+        lambda: multivariate.correlation_bias(replace(tas, others=pairs)),
         lambda: plain.pr_correlation_bias(t, r),
     )
     half = len(days.month) // 730 * 365
@@ -197,7 +197,7 @@ def tasks(years: int, side: int, gaps: bool) -> Iterator[Task]:
 
     def own_signal() -> Any:
         changes = [
-            signal.change(signal.time_mean(f), signal.time_mean(p), False)
+            signal.change(time_mean(f), time_mean(p), False)
             for f, p in ((future.prediction, past.prediction), (future.truth, past.truth))
         ]
         return signal.scores(*changes, area)

@@ -9,7 +9,8 @@ from untrained import demo, domain, normaliser, source_grid, square
 
 from graphdown.config.training import TrainingSpec
 from graphdown.emulator.build_network import new_network
-from graphdown.model import ModelSpec, Scaling
+from graphdown.emulator.inference import scaling_of
+from graphdown.model import ModelSpec
 from graphdown.model.padding import pad_nodes
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step
@@ -31,7 +32,7 @@ class TrainingCase:
         self.model = ModelSpec(**{**demo()["model"], **changes})
         network = new_network(self.model, place, self.statistics, seed=0)
         self.graphdef, self.params = nnx.split(network)
-        scales = Scaling(**{k: jnp.asarray(v) for k, v in self.statistics.arrays().items()})
+        scales = scaling_of(self.statistics)
         predictors, targets = (jnp.asarray(v) for v in self.statistics.warmed())
         area = jnp.asarray(target.area / target.area.mean(), jnp.float32)
         warmed = (predictors, targets)

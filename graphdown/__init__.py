@@ -6,42 +6,67 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphdown.baselines import Baseline, register_baseline
     from graphdown.config.data import Source
     from graphdown.config.experiment import Experiment
     from graphdown.config.experiment_file import load_experiment
     from graphdown.data import ExperimentData
+    from graphdown.data.reading.rules import register_repair
     from graphdown.emulator.emulator import Emulator
     from graphdown.emulator.storage import load
     from graphdown.errors import DataError, ExperimentError, GraphdownError
-    from graphdown.evaluation import evaluate
+    from graphdown.evaluation import evaluate, register_measure
+    from graphdown.model.distributions import register_head
+    from graphdown.model.loss_functions import register_loss
+    from graphdown.model.transforms import register_transform
     from graphdown.training.pretraining.artifact import Pretrained
     from graphdown.transfer import Outcome, Study
+    from graphdown.variables.catalogue import register_variable
+    from graphdown.variables.variable import Variable
 
 # Imported when first asked for, so that the command line can heed signals before that.
 _HOMES = {
+    "Baseline": "baselines",
     "DataError": "errors",
     "Emulator": "emulator.emulator",
     "Experiment": "config.experiment",
     "ExperimentError": "errors",
     "GraphdownError": "errors",
     "Source": "config.data",
+    "Variable": "variables.variable",
     "evaluate": "evaluation",
     "load": "emulator.storage",
     "load_experiment": "config.experiment_file",
+    "register_baseline": "baselines",
+    "register_head": "model.distributions",
+    "register_loss": "model.loss_functions",
+    "register_measure": "evaluation",
+    "register_repair": "data.reading.rules",
+    "register_transform": "model.transforms",
+    "register_variable": "variables.catalogue",
 }
 
 __all__ = [
+    "Baseline",
     "DataError",
     "Emulator",
     "Experiment",
     "ExperimentError",
     "GraphdownError",
     "Source",
+    "Variable",
     "evaluate",
     "finetune",
     "load",
     "load_experiment",
     "pretrain",
+    "register_baseline",
+    "register_head",
+    "register_loss",
+    "register_measure",
+    "register_repair",
+    "register_transform",
+    "register_variable",
     "train",
     "transfer",
 ]

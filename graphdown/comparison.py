@@ -17,7 +17,7 @@ from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import GraphdownError
 from graphdown.runtime.atomic import atomic_file
-from graphdown.variables.names import variable_of
+from graphdown.variables.names import variable_of, variables_of
 from graphdown.variables.time_steps import TimeSpec
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ def fit_baselines(
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
+    own_predictors = set(variables_of(names)) <= set(variables_of(experiment.predictors))
+    options = data.statics, experiment.seed, steps, own_predictors
 
     def pair(source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
         coarse, fine = data.pair(experiment, source, period)
@@ -188,7 +190,7 @@ def fit_baselines(
         later = [pair(source, "validation") for source in sources]
         return {
             method.name: method.fit(pairs, data.statics, validation=later)
-            for method in make_baselines(experiment.baselines, data.statics, experiment.seed, steps)
+            for method in make_baselines(experiment.baselines, *options)
             if method.source_bound == bound
         }
 

@@ -17,8 +17,8 @@ FLOORS = (
     ("data",),
     ("config",),
     ("baselines", "output"),
-    ("model", "cf", "reports", "runtime"),
-    ("variables", "statistics", "meshes"),
+    ("model", "cf", "reports"),
+    ("variables", "statistics", "meshes", "runtime"),
     ("errors", "ranges"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,11 +1,10 @@
 """Reference methods of statistical downscaling that an emulator has to beat."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import xarray as xr
 
-from graphdown.baselines.base import Baseline
+from graphdown.baselines.base import BASELINES, Baseline, register_baseline
 from graphdown.baselines.bilinear import Bilinear
 from graphdown.baselines.lapse_rate import LapseRate
 from graphdown.baselines.mean_bias import MeanBias
@@ -20,6 +19,7 @@ from graphdown.baselines.ridge import Ridge
 from graphdown.baselines.scaled_delta import ScaledDelta
 
 __all__ = [
+    "BASELINES",
     "NETWORKS",
     "QUICK",
     "Baseline",
@@ -29,17 +29,21 @@ __all__ = [
     "LapseRate",
     "MeanBias",
     "Nearest",
+    "NetworkBaseline",
     "NetworkTraining",
     "QuantileMapping",
     "Ridge",
     "ScaledDelta",
     "UNet",
     "make_baselines",
+    "register_baseline",
 ]
 
-_QUICK = (Nearest, Bilinear, LapseRate, MeanBias, QuantileMapping, ScaledDelta, Ridge)
+_METHODS = (Nearest, Bilinear, LapseRate, MeanBias, QuantileMapping, ScaledDelta, Ridge)
 _NETWORKS = (DeepESD, UNet, ErrorPredictingCNN)
-QUICK = tuple(method.name for method in _QUICK)
+for _method in (*_METHODS, *_NETWORKS):
+    register_baseline(_method)
+QUICK = tuple(method.name for method in _METHODS)
 NETWORKS = tuple(method.name for method in _NETWORKS)
 
 
@@ -48,26 +52,32 @@ def make_baselines(
     statics: xr.Dataset | None = None,
     seed: int = 0,
     steps: int | None = None,
+    own_predictors: bool = True,
 ) -> list[Baseline]:
-    """Return unfitted methods by their names.
+    """Return unfitted methods by their names, without those that lack what they need.
 
     Args:
-        names: of QUICK and NETWORKS; the networks take minutes to fit.
-        statics: static fields of the target grid; without "orog" among them the lapse rate
-            method is left out.
+        names: of `BASELINES`; networks take minutes to fit.
+        statics: static fields of the target grid, such as "orog".
         seed: of the networks.
         steps: optimiser steps of the networks, instead of each one's own number.
+        own_predictors: whether each target is a predictor too.
 
     Raises:
-        ValueError: an unknown name.
+        GraphdownError: an unknown name.
     """
-    known: dict[str, Callable[[], Baseline]] = {method.name: method for method in _QUICK}
-    known |= {method.name: partial(method, seed=seed) for method in _NETWORKS}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is no baseline; there are {', '.join(known)}.")
-    bare = statics is None or "orog" not in statics
-    made = [known[name]() for name in names if not (bare and name == LapseRate.name)]
-    if steps is None:
-        return made
-    return [m.trained_for(steps) if isinstance(m, NetworkBaseline) else m for m in made]
+    height = statics is not None and "orog" in statics
+    chosen = [
+        method
+        for method in (BASELINES[name] for name in names)
+        if (height or not method.needs_height)
+        and (own_predictors or not method.needs_own_predictor)
+    ]
+    return [_unfitted(method, seed, steps) for method in chosen]
+
+
+def _unfitted(method: type[Baseline], seed: int, steps: int | None) -> Baseline:
+    if not issubclass(method, NetworkBaseline):
+        return method()
+    network: NetworkBaseline = method(seed=seed)  # type: ignore[call-arg]
+    return network if steps is None else network.trained_for(steps)

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Predictands
+from graphdown.runtime.registry import Registry
 
 
 class Baseline(ABC):
@@ -17,13 +18,19 @@ class Baseline(ABC):
     Subclasses implement `_learn` and `_downscale`; dataset handling is done here.
 
     Attributes:
-        name: the method's name in tables.
+        name: the method's name in tables and in `baselines` of an experiment.
         source_bound: whether what is learned belongs to one source, its grid or its errors, so
             that it is learned from one pair.
+        needs_height: whether it needs "orog" among the target's static fields; it is left out
+            without.
+        needs_own_predictor: whether it starts from the predictor of each target's name; it is left
+            out where a target is no predictor.
     """
 
     name: ClassVar[str]
     source_bound: ClassVar[bool] = False
+    needs_height: ClassVar[bool] = False
+    needs_own_predictor: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._target: Predictands | None = None
@@ -108,3 +115,17 @@ class Baseline(ABC):
     @abstractmethod
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
         """Return the values [T, N] of every target variable."""
+
+
+BASELINES: Registry[type[Baseline]] = Registry("baseline")
+Method = TypeVar("Method", bound=type[Baseline])
+
+
+def register_baseline(method: Method) -> Method:
+    """Class decorator that registers a baseline under its `name`.
+
+    Raises:
+        GraphdownError: the name is taken.
+    """
+    BASELINES.add(method.name, method)
+    return method

@@ -16,6 +16,8 @@ from meshes import Grid, SparseWeights
 class Interpolation(Baseline):
     """Each target variable interpolated from the coarse one of its name, winds as vectors."""
 
+    needs_own_predictor = True
+
     @staticmethod
     @abstractmethod
     def weights(source: Grid, target: Grid) -> SparseWeights:

@@ -27,6 +27,7 @@ class LapseRate(Bilinear):
     """
 
     name = "lapse rate"
+    needs_height = True
 
     def _learn(
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]

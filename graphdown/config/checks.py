@@ -4,15 +4,15 @@ The range of a single number is stated beside its field, see `graphdown.ranges`.
 """
 
 import contextlib
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
+from graphdown.config.registered_names import REGISTRY_RULES
 from graphdown.errors import ExperimentError
-from graphdown.variables.catalogue import describe, names_of_kind
+from graphdown.variables.catalogue import describe
 from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
 
@@ -103,19 +103,6 @@ def _upscaling(experiment: Experiment) -> Iterator[str]:
             yield f"'upscale' of the source {source.name!r} must be at least {least}."
 
 
-def _baselines(experiment: Experiment) -> Iterator[str]:
-    from graphdown.baselines import NETWORKS, QUICK
-
-    names, known = experiment.baselines, (*QUICK, *NETWORKS)
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
-            yield f"'baselines' names {name!r}, no baseline; {cure}"
-        if names.count(name) > 1:
-            yield f"'baselines' names {name!r} twice; drop one."
-
-
 def _periods(experiment: Experiment) -> Iterator[str]:
     for key in ("train", "validation", "test"):
         first, last = getattr(experiment.periods, key)
@@ -155,6 +142,7 @@ def _names_of_targets(experiment: Experiment) -> Iterator[str]:
 def _names_of_predictors(experiment: Experiment) -> Iterator[str]:
     settings: dict[str, Collection[str]] = {
         "optional_predictors": experiment.optional_predictors,
+        "predictor_transforms": experiment.predictor_transforms,
         "training.shifted_variables": experiment.training.shifted_variables,
         "standardised_variables": experiment.standardised_variables,
     }
@@ -212,61 +200,6 @@ def _dropout(experiment: Experiment) -> Iterator[str]:
             f"'training.variable_dropout' is {dropout:g}, but 'optional_predictors' must name what "
             "is dropped."
         )
-
-
-def _named(settings: Mapping[str, str], value: str) -> list[str]:
-    """Targets to which a setting by target gives a value, in alphabetical order."""
-    return sorted(name for name in settings if settings[name] == value)
-
-
-def _amounts(experiment: Experiment) -> Iterator[str]:
-    """Heads and losses for amounts, which take them in their own units."""
-    model, losses = experiment.model, experiment.training.losses
-    for key, value, names in (
-        ("model.heads", "bernoulli-gamma", _named(model.heads, "bernoulli-gamma")),
-        ("training.losses", "gamma-weighted", _named(losses, "gamma-weighted")),
-        ("training.losses", "censored", _named(losses, "censored")),
-    ):
-        for name in names:
-            variable = describe(name)
-            if value == "censored" and not variable.is_non_negative:
-                yield (
-                    f"{key!r} gives {name!r} {value!r}, which is for variables that are never "
-                    "negative, such as pr or rsds; take another loss."
-                )
-            if value != "censored" and not variable.is_precipitation:
-                yield (
-                    f"{key!r} gives {name!r} {value!r}, which is for precipitation, never negative "
-                    f"and often 0: {', '.join(names_of_kind('precipitation'))}."
-                )
-            if name in model.transforms and value != "censored":
-                yield (
-                    f"{name!r} has {value!r}, which takes it in mm/day, and a transform; drop that "
-                    "in 'model.transforms'."
-                )
-
-
-def _losses_of_heads(experiment: Experiment) -> Iterator[str]:
-    for name in _named(experiment.model.heads, "bernoulli-gamma"):
-        if name in experiment.training.losses:
-            yield (
-                f"'training.losses' names {name!r}, whose head 'bernoulli-gamma' has its "
-                "likelihood as loss; drop it there."
-            )
-
-
-def _crps(experiment: Experiment) -> Iterator[str]:
-    training = experiment.training
-    scored = bool(_named(training.losses, "crps"))
-    if scored != bool(experiment.model.noise):
-        yield (
-            "the loss 'crps' and 'model.noise' belong together; give a target that loss and the "
-            "model some noise, as in 'noise: 16', or neither."
-        )
-    if scored and training.members < 2:
-        yield f"'training.members' is {training.members}, but the loss 'crps' needs 2 or more."
-    if training.multiscale_km and not scored:
-        yield "'training.multiscale_km' adds to the loss 'crps' only; leave it empty without one."
 
 
 def _single_days(experiment: Experiment) -> Iterator[str]:
@@ -355,16 +288,13 @@ RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _views,
     _target_files,
     _upscaling,
-    _baselines,
     _periods,
     _names_of_targets,
     _names_of_predictors,
     _unused_names,
     _optional_predictors,
     _dropout,
-    _amounts,
-    _losses_of_heads,
-    _crps,
+    *REGISTRY_RULES,
     _single_days,
     _time_steps,
     _conserved_mean,

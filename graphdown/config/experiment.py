@@ -29,6 +29,9 @@ class Experiment:
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
         optional_predictors: predictors that a source may lack; the network then gets their mean
             and a flag.
+        predictor_transforms: transform by which a predictor enters the network once more, beside
+            itself, by its name: "log1p", "cube-root", "none" or one that an extension registers;
+            by default "log1p" for precipitation and snow.
         standardise: "shared" standardises all sources by the same statistics, biases included.
             "per-source" first adjusts each source's predictors to the mean and standard deviation
             that the training sources have on average over the target and the training period, by
@@ -67,6 +70,7 @@ class Experiment:
         "ridge",
     )
     optional_predictors: tuple[str, ...] = ()
+    predictor_transforms: dict[str, str] = field(default_factory=dict)
     standardise: Literal["shared", "per-source"] = "shared"
     standardised_variables: dict[str, Share] = field(default_factory=dict)
     finetune: FinetuneSpec | None = None

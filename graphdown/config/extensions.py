@@ -19,9 +19,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from zlib import crc32
 
-from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.errors import ExperimentError
+from graphdown.model.distributions import HEADS
+from graphdown.model.transforms import TRANSFORMS
+from graphdown.variables.catalogue import registered
+from meshes.graphs.builder_registry import EDGE_BUILDERS, MESH_BUILDERS
 
-_loaded: dict[str, None] = {}  # keys of the extensions that were imported, in that order
+Entry = tuple[str, str]  # kind and name
+
+# Keys of the extensions that were imported, in that order, and what they registered.
+_loaded: dict[str, frozenset[Entry]] = {}
 
 
 def load_extensions(names: Sequence[str], where: str = "extensions") -> None:
@@ -36,11 +43,12 @@ def load_extensions(names: Sequence[str], where: str = "extensions") -> None:
             line.
     """
     for name in names:
+        before, key = entries(), extension_key(name)
         if _is_file(name):
             _load_file(Path(name), f"{where}: the extension {name!r}")
         else:
             _load_module(name, f"{where}: the extension {name!r}")
-        _loaded[extension_key(name)] = None
+        _loaded[key] = _loaded.get(key, frozenset()) | (entries() - before)
 
 
 def extension_key(name: str) -> str:
@@ -48,28 +56,21 @@ def extension_key(name: str) -> str:
     return Path(name).name if _is_file(name) else name
 
 
-def loaded_extensions() -> tuple[str, ...]:
-    """Keys of the extensions that this process has imported, in that order."""
-    return tuple(_loaded)
+def provided_entries() -> dict[str, frozenset[Entry]]:
+    """Entries of registries that each imported extension registered, by its key; see `entries`."""
+    return dict(_loaded)
 
 
-def require_extensions(keys: Iterable[str], what: str) -> None:
-    """Refuse to work with something that needs extensions which are not imported.
-
-    Args:
-        keys: of the extensions, see `extension_key`.
-        what: what needs them, as the beginning of a sentence.
-
-    Raises:
-        GraphdownError: one was not imported; the message names it.
-    """
-    for key in keys:
-        if key not in _loaded:
-            raise GraphdownError(
-                f"{what} needs the extension {key!r}, which is not loaded; name it in the "
-                "'extensions' of an experiment, or load it with "
-                "graphdown.config.extensions.load_extensions."
-            )
+def entries() -> frozenset[Entry]:
+    """Kind and name of every registered entry that an emulator may be made of."""
+    registries: dict[str, Iterable[str]] = {
+        "head": HEADS,
+        "transform": TRANSFORMS,
+        "variable": registered(),
+        "mesh": MESH_BUILDERS,
+        **{registry.setting: registry for registry in EDGE_BUILDERS.values()},
+    }
+    return frozenset((kind, name) for kind, names in registries.items() for name in names)
 
 
 def extensions_beside(names: Iterable[str], folder: Path) -> list[str]:

@@ -33,12 +33,12 @@ class TrainingSpec:
             a source by its spacing.
         losses: loss of a target, by its name: "mse" (the default) or "mae"; for precipitation also
             "censored", the squared error of values cut at 0, or "gamma-weighted" (Doury et al.
-            2024); for a model with `noise` "crps", the fair score of an ensemble. The head
-            "bernoulli-gamma" has its likelihood as loss. Weights are selected by validation RMSE,
-            or by the fair CRPS for a model with `noise`.
+            2024); for a model with `noise` "crps", the fair score of an ensemble; or one that an
+            extension registers. A head with a distribution has its likelihood as loss. Weights are
+            selected by validation RMSE, or by the fair CRPS for a model that makes members.
         members: ensemble members of each day in a step, for a model with `noise`.
-        multiscale_km: radii of neighbourhoods; the "crps" of means over them is added to the loss
-            "crps", which gives members the texture of the truth.
+        multiscale_km: radii of neighbourhoods; losses of ensembles, such as "crps", then include
+            those of means over them, which gives members the texture of the truth.
         sample_storage: where the training days are kept: in "memory", or on "disk" in the run's
             folder, which needs little memory for periods of any length. Parameters are the same
             bit for bit. `model.target_regression` and `model.eofs` are fitted in memory in both
@@ -81,9 +81,7 @@ class TrainingSpec:
     shifted_variables: tuple[str, ...] = ()
     noise: Annotated[float, Ge(0)] = 0.0
     variable_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
-    losses: dict[str, Literal["mse", "mae", "censored", "gamma-weighted", "crps"]] = field(
-        default_factory=dict
-    )
+    losses: dict[str, str] = field(default_factory=dict)
     members: Annotated[int, Interval(ge=1, le=2**10)] = 2
     multiscale_km: tuple[Annotated[float, Gt(0)], ...] = ()
     sample_storage: Literal["memory", "disk"] = "memory"

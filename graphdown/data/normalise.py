@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphdown.errors import DataError
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.variables.catalogue import describe
 from graphdown.variables.time_steps import start_of
 from graphdown.variables.winds import corrected_winds
@@ -34,7 +35,7 @@ class Normaliser:
 
     Attributes:
         predictors, targets: names.
-        mean, std: of each of the network's input channels, see `channels`.
+        mean, std: of each of the network's input channels, see `inputs`.
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
         source_mean, source_std: with `standardise: per-source`, the climate that each source's
@@ -43,6 +44,8 @@ class Normaliser:
         optional_predictors: predictors that a source may lack.
         standardised: the variables that are given that climate, and to what share, 0 to 1; all,
             wholly, if there are none.
+        predictor_transforms: name of each predictor variable's transform, which enters the network
+            beside the variable itself; that of the catalogue for variables that are left out.
     """
 
     predictors: tuple[str, ...]
@@ -55,10 +58,13 @@ class Normaliser:
     source_std: tuple[float, ...] = ()
     optional_predictors: tuple[str, ...] = ()
     standardised: dict[str, float] = field(default_factory=dict)
+    predictor_transforms: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse statistics of another number than names, and such as no data have."""
-        count, targets = len(channels(self.predictors)), len(self.targets)
+        transforms = predictor_transforms(self.predictors, self.predictor_transforms)
+        object.__setattr__(self, "predictor_transforms", transforms)
+        count, targets = len(self.inputs), len(self.targets)
         lengths = {"mean": count, "std": count, "base": targets, "scale": targets}
         for key, length in lengths.items():
             values = np.asarray(getattr(self, key), np.float64)
@@ -66,6 +72,11 @@ class Normaliser:
                 raise ValueError(f"{key!r} must be {length} finite numbers")
             if key in ("std", "scale") and not (values > 0).all():
                 raise ValueError(f"{key!r} must be positive")
+
+    @property
+    def inputs(self) -> Channels:
+        """The network's input channels, without flags."""
+        return Channels.of(self.predictors, self.predictor_transforms)
 
     @property
     def channels(self) -> int:
@@ -100,13 +111,12 @@ class Normaliser:
         """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
         names = self.predictors
         floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
-        variable, log = (np.asarray(part) for part in zip(*channels(names), strict=True))
         column, weight = self._starts()
         if weight.shape[1] > 1:
             floats["weight"] = weight.astype(np.float32)
         else:
             column = column[:, 0]
-        integers = {"variable": variable, "column": column}
+        integers = {"column": column}
         if self.optional_predictors:
             integers["flagged"] = np.asarray(
                 [names.index(name) for name in self.optional_predictors]
@@ -114,7 +124,7 @@ class Normaliser:
         winds = corrected_winds(self.targets, names)
         if winds:
             integers["winds"] = np.asarray(winds)
-        return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
+        return {**{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the predictors that each target starts from and their weights, both [T, n].
@@ -167,24 +177,9 @@ def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndar
     return np.asarray([spread * describe(name).is_temperature for name in names])
 
 
-def channels(names: Sequence[str]) -> list[tuple[int, bool]]:
-    """Return the network's input channels: the index of a variable, and whether its logarithm.
-
-    Every variable enters as it is; precipitation and others with the transform "log1p" once more
-    as log(1 + x), since totals follow the one and occurrence the other.
-    """
-    plain = [(i, False) for i in range(len(names))]
-    logs = [i for i, name in enumerate(names) if describe(name).transform == "log1p"]
-    return plain + [(i, True) for i in logs]
-
-
-def to_channels(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return the channels [..., C] of variables [..., V], not yet standardised."""
-    columns = [
-        np.log1p(np.maximum(values[..., i], 0.0)) if log else values[..., i]
-        for i, log in channels(names)
-    ]
-    return np.stack(columns, axis=-1).astype(np.float32, copy=False)
+def to_channels(values: np.ndarray, channels: Channels) -> np.ndarray:
+    """Return the channels [..., C] of variables [..., V], float32, not yet standardised."""
+    return np.asarray(channels.values(values), np.float32)
 
 
 class Moments:
@@ -227,6 +222,7 @@ def fit_normaliser(
     coarse: Sequence[Moments],
     corrections: Sequence[Moments],
     base: Sequence[float],
+    transforms: Mapping[str, str],
 ) -> Normaliser:
     """Return the statistics of training data from one or several sources, each counting alike.
 
@@ -234,10 +230,11 @@ def fit_normaliser(
 
     Args:
         predictors, targets: names.
-        coarse: per source, of each of the `channels` of its predictors [C] over days and nodes.
+        coarse: per source, of each of the channels of its predictors [C] over days and nodes.
         corrections: per source, of each target node [Nt, T] over days: target minus what it is
             corrected from. Nodes without any value, as over the sea, do not count.
         base: constants for the targets that are no predictors.
+        transforms: names of the predictors' transforms, see `Normaliser`.
 
     Raises:
         DataError: no source has a predictor.
@@ -245,9 +242,9 @@ def fit_normaliser(
     there = np.stack([m.count > 0 for m in coarse])
     absent = ~there.any(axis=0)
     if absent.any():
-        variable, _ = channels(predictors)[int(absent.argmax())]
+        name = predictors[int(absent.argmax())]  # predictors themselves are the first channels
         raise DataError(
-            f"No training source has {predictors[variable]!r}; drop it from 'predictors' and "
+            f"No training source has {name!r}; drop it from 'predictors' and "
             "'optional_predictors', or add a source that has it."
         )
     mean = _over_sources([m.mean for m in coarse], there)
@@ -260,6 +257,7 @@ def fit_normaliser(
         tuple(float(v) for v in np.sqrt(np.maximum(variance, 1e-12))),
         tuple(float(v) for v in base),
         tuple(float(max(v, 1e-6)) for v in scale),
+        predictor_transforms=dict(transforms),
     )
 
 

@@ -147,7 +147,8 @@ def run_members(
 
 def scaling_of(normaliser: Normaliser) -> Scaling:
     """Statistics as arrays on the device."""
-    return Scaling(**{name: on_device(value) for name, value in normaliser.arrays().items()})
+    arrays = {name: on_device(value) for name, value in normaliser.arrays().items()}
+    return Scaling(channels=normaliser.inputs, **arrays)
 
 
 def _in_batches(

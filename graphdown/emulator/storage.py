@@ -8,7 +8,7 @@ ground.nc        height and land around a target that does not have them itself
 """
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -25,6 +25,7 @@ from graphdown.data.terrain import Ground
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import EOFS_PREFIX, Emulator
 from graphdown.emulator.eofs import EOFs
+from graphdown.emulator.needs import load_for_emulator, missing_entries, needed_extensions
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
 from graphdown.runtime.hashing import checkpoint_sha256
@@ -38,7 +39,7 @@ FORMAT = 1
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
-NOT_HASHED = ("format", "sha256", "versions")
+NOT_HASHED = ("format", "extensions", "sha256", "versions")
 LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
 
 
@@ -52,16 +53,22 @@ def save(emulator: Emulator, folder: Path) -> None:
         _write_grid(folder / FIELDS, domain.eofs.grid, xr.Dataset())
     if domain.ground is not None:
         _write_grid(folder / GROUND, domain.ground.grid, domain.ground.statics)
-    write_schema(folder / SCHEMA, emulator.schema, emulator.sha256, FORMAT)
+    extensions = needed_extensions(emulator.schema)
+    described = {**emulator.schema, "extensions": extensions} if extensions else emulator.schema
+    write_schema(folder / SCHEMA, described, emulator.sha256, FORMAT)
 
 
-def load(run: str | Path) -> Emulator:
+def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
     """Load the emulator of a run.
 
     Args:
         run: the run's folder, or its `emulator` folder.
+        extensions: names of modules or paths of .py files with heads, transforms, builders or
+            variables of the user's own that the emulator needs, beside those that the environment
+            variable GRAPHDOWN_EXTENSIONS names.
 
     Raises:
+        ExperimentError: there is no such extension, or it fails.
         GraphdownError: the folder holds no emulator, one of a newer version, or a damaged one.
     """
     folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
@@ -70,6 +77,11 @@ def load(run: str | Path) -> Emulator:
             f"{str(run)!r} holds no emulator; give the folder of a finished training run."
         )
     schema = read_schema(folder / SCHEMA, FORMAT)
+    load_for_emulator(extensions, folder)
+    with one_sentence(folder / SCHEMA):
+        missing = missing_entries(schema, str(run))
+    if missing:
+        raise GraphdownError(missing)
     with one_sentence(folder / SCHEMA):
         name = str(schema["name"])
         model = parse_as(ModelSpec, schema["model"], "model")

@@ -3,7 +3,8 @@
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble
 from graphdown.evaluation.evaluate import evaluate
-from graphdown.evaluation.measures import MEASURES, Measure
+from graphdown.evaluation.measures import MEASURES, Measure, register_measure
+from graphdown.evaluation.protocol import PROTOCOL
 from graphdown.evaluation.report import write_report
 from graphdown.evaluation.table import format_table
 
@@ -14,6 +15,10 @@ __all__ = [
     "evaluate",
     "evaluate_ensemble",
     "format_table",
+    "register_measure",
     "score_cases",
     "write_report",
 ]
+
+for _measure in PROTOCOL:
+    MEASURES.add(_measure.name, _measure)

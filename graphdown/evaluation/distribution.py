@@ -6,7 +6,6 @@ from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import divide, time_mean
 
-QUANTILES = {"p02_bias": 0.02, "p98_bias": 0.98, "p99_bias": 0.99}
 QQ_LEVELS = np.array(
     [0.001, 0.01, 0.02, 0.05, *np.arange(0.1, 0.91, 0.05).round(2), 0.95, 0.98, 0.99, 0.999]
 )
@@ -46,12 +45,18 @@ def _histogram(values: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int)
     return np.bincount(flat, minlength=bins * cells).reshape(cells, bins)
 
 
-def maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name."""
-    levels = np.array(list(QUANTILES.values()))
-    difference = quantiles(pair.sorted_prediction, levels) - quantiles(pair.sorted_truth, levels)
-    return {
-        **dict(zip(QUANTILES, difference, strict=True)),
-        "wasserstein1": wasserstein1_map(pair.sorted_prediction, pair.sorted_truth),
-        "perkins": perkins_map(pair.prediction, pair.truth),
-    }
+def quantile_bias(pair: Pair, level: float) -> np.ndarray:
+    """Return the error of a quantile in time per cell [N]."""
+    sides = (pair.sorted_prediction, pair.sorted_truth)
+    predicted, true = (quantiles(ordered, np.array([level]))[0] for ordered in sides)
+    return predicted - true
+
+
+def wasserstein1(pair: Pair) -> np.ndarray:
+    """Return the Wasserstein-1 distance of the distributions in time per cell [N]."""
+    return wasserstein1_map(pair.sorted_prediction, pair.sorted_truth)
+
+
+def perkins(pair: Pair) -> np.ndarray:
+    """Return the Perkins skill score per cell [N]."""
+    return perkins_map(pair.prediction, pair.truth)

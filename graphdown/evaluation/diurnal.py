@@ -11,10 +11,10 @@ def cycle(values: np.ndarray, time_of_day: np.ndarray) -> np.ndarray:
     return np.stack([time_mean(values[time_of_day == t]) for t in np.unique(time_of_day)])
 
 
-def scores(pair: Pair) -> dict[str, float]:
-    """Return the group's values by measure name; none for daily series."""
+def cycle_rmse(pair: Pair) -> float | None:
+    """Return the root mean square error of the mean at each time of day; None for daily series."""
     times = pair.days.time_of_day
     if len(np.unique(times)) == 1:
-        return {}
+        return None
     error = cycle(pair.prediction, times) - cycle(pair.truth, times)
-    return {"diurnal_cycle_rmse": float(np.sqrt(np.mean(area_mean(np.square(error), pair.area))))}
+    return float(np.sqrt(np.mean(area_mean(np.square(error), pair.area))))

@@ -38,14 +38,32 @@ def without_monthly_mean(values: np.ndarray, month: np.ndarray) -> np.ndarray:
     return anomaly
 
 
-def maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name."""
-    y, x, month = pair.prediction, pair.truth, pair.days.month
-    return {
-        "bias": bias_map(y, x),
-        "rmse": rmse_map(y, x),
-        "correlation": correlation_map(y, x),
-        "anomaly_correlation": correlation_map(
-            without_monthly_mean(y, month), without_monthly_mean(x, month)
-        ),
-    }
+def bias(pair: Pair) -> np.ndarray:
+    """Return the mean error per cell [N]."""
+    return bias_map(pair.prediction, pair.truth)
+
+
+def mean_bias(pair: Pair) -> float:
+    """Return the area mean of the mean error."""
+    return float(area_mean(bias(pair), pair.area))
+
+
+def rmse(pair: Pair) -> np.ndarray:
+    """Return the root mean square error per cell [N]."""
+    return rmse_map(pair.prediction, pair.truth)
+
+
+def total_rmse(pair: Pair) -> float:
+    """Return the root mean square error over all days and cells."""
+    return rmse_total(pair.prediction, pair.truth, pair.area)
+
+
+def correlation(pair: Pair) -> np.ndarray:
+    """Return the correlation in time per cell [N]."""
+    return correlation_map(pair.prediction, pair.truth)
+
+
+def anomaly_correlation(pair: Pair) -> np.ndarray:
+    """Return the correlation in time per cell [N] of departures from the monthly means."""
+    y, x = (without_monthly_mean(v, pair.days.month) for v in (pair.prediction, pair.truth))
+    return correlation_map(y, x)

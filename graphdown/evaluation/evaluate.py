@@ -1,30 +1,18 @@
 """evaluate(): every measure of the protocol for one prediction."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation import (
-    distribution,
-    diurnal,
-    error,
-    multivariate,
-    precipitation,
-    signal,
-    temperature,
-    variance,
-)
+from graphdown.evaluation import distribution, signal
 from graphdown.evaluation.align import make_pairs
-from graphdown.evaluation.fractions import fractions_skill_score
-from graphdown.evaluation.measures import MEASURES, Measure, measure
-from graphdown.evaluation.paired import Pair
+from graphdown.evaluation.measures import MEASURES, Measure
+from graphdown.evaluation.paired import Pair, on_all_cells
 from graphdown.evaluation.quantiles import quantiles
 from graphdown.evaluation.reduce import area_mean
-from graphdown.evaluation.spectrum import power_spectrum, ralsd
 from meshes.grids.grid import Grid
-
-MAP_GROUPS = (error, variance, distribution, temperature, precipitation)
 
 
 def evaluate(
@@ -60,21 +48,11 @@ def evaluate(
     values: dict[str, dict[str, float]] = {}
     maps: dict[str, dict[str, np.ndarray]] = {}
     curves: dict[str, dict[str, np.ndarray]] = {}
-    for name, pair in pairs.items():
-        maps[name] = {k: v for group in MAP_GROUPS for k, v in group.maps(pair).items()}
-        maps[name].update(multivariate.maps(pair, pairs))
-        values[name] = _reduced(maps[name], pair)
-        curves[name] = _quantile_curves(pair)
-        if len(grid.shape) == 2:
-            spectra = _spectra(pair, grid)
-            curves[name].update(spectra)
-            values[name]["ralsd"] = ralsd(spectra["spectrum_prediction"], spectra["spectrum_truth"])
-            if pair.is_precipitation:
-                values[name]["fss"] = fractions_skill_score(*_fields(pair, grid))
-        if name in before:
-            signal_values, signal_maps = _signal(pair, before[name])
-            values[name].update(signal_values)
-            maps[name].update(signal_maps)
+    for name, own in pairs.items():
+        pair = replace(own, grid=grid, others=pairs, historical=before.get(name))
+        values[name], maps[name] = _scores(pair)
+        maps[name].update(_signal_maps(pair))
+        curves[name] = {**_quantile_curves(pair), **_spectra(pair)}
     units = {name: truth[name].attrs["units"] for name in pairs}
     return _dataset(values, maps, curves, grid, units)
 
@@ -95,21 +73,13 @@ def _reference_pairs(
     return before
 
 
-def _reduced(maps: Mapping[str, np.ndarray], pair: Pair) -> dict[str, float]:
-    values = {
-        name: float(area_mean(np.abs(m) if name.endswith("bias") else m, pair.area))
-        for name, m in maps.items()
-    }
-    y, x, area = pair.prediction, pair.truth, pair.area
-    return {
-        **values,
-        **diurnal.scores(pair),
-        "mean_bias": float(area_mean(maps["bias"], area)),
-        "rmse_total": error.rmse_total(y, x, area),
-        "spatial_std_bias": variance.spatial_std(y, area) - variance.spatial_std(x, area),
-        "used": float(pair.used),
-        "missing": float(pair.missing),
-    }
+def _scores(pair: Pair) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Return the values of all measures of a variable, and the maps [N] of those that have one."""
+    scores = {name: own.function(pair) for name, own in MEASURES.items()}
+    found = {name: score for name, score in scores.items() if score is not None}
+    values = {name: MEASURES[name].value(score, pair.area) for name, score in found.items()}
+    maps = {name: np.asarray(score) for name, score in found.items() if np.ndim(score)}
+    return values, maps
 
 
 def _quantile_curves(pair: Pair) -> dict[str, np.ndarray]:
@@ -119,34 +89,19 @@ def _quantile_curves(pair: Pair) -> dict[str, np.ndarray]:
     }
 
 
-def _spectra(pair: Pair, grid: Grid) -> dict[str, np.ndarray]:
-    result = {}
-    for side, fields in zip(("prediction", "truth"), _fields(pair, grid), strict=True):
-        result["wavelength"], result[f"spectrum_{side}"] = power_spectrum(fields, grid.spacing_km)
-    return result
+def _spectra(pair: Pair) -> dict[str, np.ndarray]:
+    """Return wavelengths and spectra [K] by name; none unless the grid has two dimensions."""
+    names = ("wavelength", "spectrum_prediction", "spectrum_truth")
+    return {} if pair.spectra is None else dict(zip(names, pair.spectra, strict=True))
 
 
-def _fields(pair: Pair, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return prediction and truth on the whole 2-D grid [T, ny, nx]."""
-    y, x = (_on_all_cells(v, grid) for v in (pair.prediction, pair.truth))
-    return y.reshape(len(y), *grid.shape), x.reshape(len(x), *grid.shape)
-
-
-def _signal(pair: Pair, before: Pair) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    values, maps = {}, {}
-    for index, (predicted, true) in signal.changes(pair, before).items():
-        scores = signal.scores(predicted, true, pair.area)
-        values.update({f"{index}_{name}": value for name, value in scores.items()})
-        maps.update({f"{index}_prediction": predicted, f"{index}_truth": true})
-    return values, maps
-
-
-def _on_all_cells(values: np.ndarray, grid: Grid) -> np.ndarray:
-    if grid.mask.all():
-        return values
-    filled = np.full((*values.shape[:-1], grid.size), np.nan)
-    filled[..., grid.mask] = values
-    return filled
+def _signal_maps(pair: Pair) -> dict[str, np.ndarray]:
+    """Return the changes of prediction and truth [N] by name."""
+    return {
+        f"{index}_{side}": change
+        for index, sides in signal.changes(pair).items()
+        for side, change in zip(("prediction", "truth"), sides, strict=True)
+    }
 
 
 def _dataset(
@@ -161,7 +116,7 @@ def _dataset(
         coords={"variable": variables, "units": ("variable", [units[v] for v in variables])}
     )
     for name in (m for m in MEASURES if any(m in values[v] for v in variables)):
-        own = measure(name)
+        own = MEASURES[name]
         attrs = {"long_name": own.label, "definition": own.definition, **_units_attr(own)}
         column = [values[v].get(name, np.nan) for v in variables]
         result[name] = ("variable", column, attrs)
@@ -169,7 +124,7 @@ def _dataset(
         missing = np.full(int(grid.mask.sum()), np.nan)
         stack = np.stack([maps[v].get(name, missing) for v in variables])
         result[f"{name}_map"] = grid.dataarray(
-            _on_all_cells(stack, grid), dims=("variable",), attrs=_map_attrs(name)
+            on_all_cells(stack, grid), dims=("variable",), attrs=_map_attrs(name)
         )
     return result.assign(_curve_arrays(curves))
 

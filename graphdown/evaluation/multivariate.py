@@ -1,7 +1,5 @@
 """Variables together: how temperature and precipitation go with each other from day to day."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from graphdown.evaluation.error import correlation_map
@@ -18,12 +16,10 @@ def correlation_with(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     return correlation_map(values, others)
 
 
-def maps(pair: Pair, pairs: Mapping[str, Pair]) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name; none but for temperatures beside pr."""
-    rain = pairs.get(TOTAL_PRECIPITATION)
+def correlation_bias(pair: Pair) -> np.ndarray | None:
+    """Return the error of the correlation with pr per cell [N]; None but for temperatures."""
+    rain = pair.others.get(TOTAL_PRECIPITATION)
     if rain is None or not pair.is_temperature:
-        return {}
-    return {
-        "pr_correlation_bias": correlation_with(pair.prediction, rain.prediction)
-        - correlation_with(pair.truth, rain.truth)
-    }
+        return None
+    predicted = correlation_with(pair.prediction, rain.prediction)
+    return predicted - correlation_with(pair.truth, rain.truth)

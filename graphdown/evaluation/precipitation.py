@@ -1,5 +1,7 @@
 """Precipitation indices of ETCCDI: wet days, their intensity, the wettest day, spells."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from graphdown.evaluation.annual import mean_annual
@@ -60,21 +62,24 @@ def longest_spell(condition: np.ndarray, values: np.ndarray, days: Days) -> np.n
     return np.where(np.isfinite(values).any(axis=0), longest.mean(axis=0), np.nan)
 
 
+INDICES: dict[str, Callable[[np.ndarray, Days], np.ndarray]] = {
+    "r01": lambda values, days: wet_day_frequency(values),
+    "dry_days": lambda values, days: dry_day_frequency(values),
+    "sdii": lambda values, days: wet_day_intensity(values),
+    "rx1day": wettest_day,
+    "cdd": lambda values, days: longest_spell(values < WET_DAY_MM, values, days),
+    "cwd": lambda values, days: longest_spell(values >= WET_DAY_MM, values, days),
+}
+
+
 def indices(values: np.ndarray, days: Days) -> dict[str, np.ndarray]:
     """Return every index [N] of daily precipitation [T, N] in mm/day by its lower-case name."""
-    return {
-        "r01": wet_day_frequency(values),
-        "dry_days": dry_day_frequency(values),
-        "sdii": wet_day_intensity(values),
-        "rx1day": wettest_day(values, days),
-        "cdd": longest_spell(values < WET_DAY_MM, values, days),
-        "cwd": longest_spell(values >= WET_DAY_MM, values, days),
-    }
+    return {name: index(values, days) for name, index in INDICES.items()}
 
 
-def maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name; none for other variables."""
+def index_bias(pair: Pair, name: str) -> np.ndarray | None:
+    """Return the error of an index of `INDICES` per cell [N]; None for other variables."""
     if not pair.is_precipitation:
-        return {}
-    predicted, true = indices(pair.prediction, pair.days), indices(pair.truth, pair.days)
-    return {f"{name}_bias": predicted[name] - true[name] for name in predicted}
+        return None
+    index = INDICES[name]
+    return index(pair.prediction, pair.days) - index(pair.truth, pair.days)

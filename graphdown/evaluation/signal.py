@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from graphdown.evaluation.paired import Pair
-from graphdown.evaluation.quantiles import quantiles
-from graphdown.evaluation.reduce import area_mean, divide, time_mean
+from graphdown.evaluation.paired import Pair, Sides
+from graphdown.evaluation.reduce import area_mean, divide
 
 MIN_BASE = 0.01
 
@@ -41,29 +40,37 @@ def _anomalies(
     return first - area_mean(first, area), second - area_mean(second, area)
 
 
-def index_pairs(pair: Pair) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return prediction's and truth's maps [N] of the indices whose change is scored."""
-    p98 = np.array([0.98])
-    return {
-        "signal": (time_mean(pair.prediction), time_mean(pair.truth)),
-        "signal_p98": (
-            quantiles(pair.sorted_prediction, p98)[0],
-            quantiles(pair.sorted_truth, p98)[0],
-        ),
+def changes(pair: Pair) -> dict[str, Sides]:
+    """Return prediction's and truth's change [N] of the mean and of P98, by the measures' prefix.
+
+    In % for precipitation; none without a historical period.
+    """
+    before = pair.historical
+    if before is None:
+        return {}
+    indices = {
+        "signal": (pair.time_means, before.time_means),
+        "signal_p98": (pair.p98, before.p98),
     }
-
-
-def changes(future: Pair, historical: Pair) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return prediction's and truth's change [N] of the mean and of P98; in % for precipitation."""
-    relative = future.is_precipitation
-    before = index_pairs(historical)
     return {
         name: (
-            change(predicted, before[name][0], relative),
-            change(true, before[name][1], relative),
+            change(future[0], historical[0], pair.is_precipitation),
+            change(future[1], historical[1], pair.is_precipitation),
         )
-        for name, (predicted, true) in index_pairs(future).items()
+        for name, (future, historical) in indices.items()
     }
+
+
+def score(pair: Pair, index: str, name: str) -> float | None:
+    """Return a score of the change of an index; None without a historical period.
+
+    Args:
+        pair: of the variable.
+        index: key of `changes`.
+        name: key of `scores`.
+    """
+    found = changes(pair)
+    return scores(*found[index], pair.area)[name] if found else None
 
 
 def scores(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> dict[str, float]:

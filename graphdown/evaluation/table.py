@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphdown.evaluation.cases import best_methods
-from graphdown.evaluation.measures import measure
+from graphdown.evaluation.measures import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,7 @@ def format_table(scores: "pd.DataFrame", measures: Sequence[str] = MEASURES_SHOW
     Raises:
         ValueError: an unknown measure, or a table without rows.
     """
-    for name in measures:
-        measure(name)
+    measures = [MEASURES[name].name for name in measures]
     if scores.empty:
         raise ValueError("The table of scores has no rows; score at least one case.")
     blocks = [_block(own, measures) for _, own in scores.groupby("case", sort=False)]
@@ -91,7 +90,7 @@ def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list
         suffix = "" if units == "1" else f" [{units}]"
         group = "" if variable in first else f"{variable}{suffix}"
         own = "" if units == first.setdefault(variable, units) else suffix
-        lines.append((group, f"{measure(name).label}{own}"))
+        lines.append((group, f"{MEASURES[name].label}{own}"))
     return lines
 
 

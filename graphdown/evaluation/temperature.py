@@ -1,5 +1,7 @@
 """Temperature extremes: TXx, TNn and SU of the daily variable at hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from graphdown.evaluation.annual import mean_annual
@@ -7,6 +9,7 @@ from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
 
 SUMMER_DAY_K = 298.15
+Index = Callable[[np.ndarray, Days], np.ndarray]
 
 
 def annual_maximum(values: np.ndarray, days: Days) -> np.ndarray:
@@ -28,13 +31,8 @@ def days_above(values: np.ndarray, days: Days, threshold: float = SUMMER_DAY_K) 
     return mean_annual(values, days, count)
 
 
-def maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name; none for other variables."""
+def index_bias(pair: Pair, index: Index) -> np.ndarray | None:
+    """Return the error of an index per cell [N]; None for other variables."""
     if not pair.is_temperature:
-        return {}
-    y, x, days = pair.prediction, pair.truth, pair.days
-    return {
-        "txx_bias": annual_maximum(y, days) - annual_maximum(x, days),
-        "tnn_bias": annual_minimum(y, days) - annual_minimum(x, days),
-        "su_bias": days_above(y, days) - days_above(x, days),
-    }
+        return None
+    return index(pair.prediction, pair.days) - index(pair.truth, pair.days)

@@ -28,11 +28,17 @@ def spatial_std(values: np.ndarray, area: np.ndarray) -> float:
     return float(time_mean(std[:, None])[0])
 
 
-def maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the group's maps [N] by measure name."""
-    y, x, consecutive = pair.prediction, pair.truth, pair.days.consecutive
-    return {
-        "variance_ratio": variance_ratio_map(y, x),
-        "day_to_day_change_bias": day_to_day_change(y, consecutive)
-        - day_to_day_change(x, consecutive),
-    }
+def variance_ratio(pair: Pair) -> np.ndarray:
+    """Return the ratio of the variances in time per cell [N], in %."""
+    return variance_ratio_map(pair.prediction, pair.truth)
+
+
+def day_to_day_change_bias(pair: Pair) -> np.ndarray:
+    """Return the error of the mean change from day to day per cell [N]."""
+    y, x = (day_to_day_change(v, pair.days.consecutive) for v in (pair.prediction, pair.truth))
+    return y - x
+
+
+def spatial_std_bias(pair: Pair) -> float:
+    """Return the error of the time mean of the standard deviation over the cells."""
+    return spatial_std(pair.prediction, pair.area) - spatial_std(pair.truth, pair.area)

@@ -1,11 +1,136 @@
-"""The Bernoulli-Gamma distribution of daily precipitation."""
+"""Distributions of a target that the network can give: the heads of an experiment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from graphdown.model.variable_kinds import ANY, PRECIPITATION, VariableKind
+from graphdown.runtime.registry import Registry
+
+VALUE = "value"  # the head without a distribution
 WET = 0.1  # mm day-1; less counts as dry
+BEND = 0.1  # of a correction's scale; where the mean of rain bends to stay positive
+LEAST_SHAPE = 0.1
+
+
+class Distribution(Protocol):
+    """Distribution of one target in physical units, as a NamedTuple of arrays [...]."""
+
+    @classmethod
+    def from_outputs(cls, value: Any, parameters: Any, scale: Any) -> Self:
+        """Return the distribution that the network's outputs describe.
+
+        Args:
+            value: what the network makes of the target: the interpolated source, say, plus the
+                correction [...], which is 0 before training.
+            parameters: further outputs [..., P], 0 before training.
+            scale: typical size of the target's correction.
+        """
+        ...
+
+    @property
+    def mean(self) -> Any:
+        """Expected value [...], which is what `downscale` gives without members."""
+        ...
+
+    def negative_log_likelihood(self, truth: Array) -> Array:
+        """Return -log of the density of values [...], which is the loss."""
+        ...
+
+    def quantile(self, ranks: np.ndarray) -> np.ndarray:
+        """Return the values [...] below which the distribution has the shares `ranks`."""
+        ...
+
+
+Law = TypeVar("Law", bound=type[Distribution])
+
+
+@dataclass(frozen=True)
+class Head:
+    """A distribution that `model.heads` can give a target.
+
+    Attributes:
+        distribution: its class.
+        parameters: number of outputs P that it takes beside the target's value.
+        only_for: variables that it can be the distribution of.
+    """
+
+    distribution: type[Distribution]
+    parameters: int
+    only_for: VariableKind
+
+
+HEADS: Registry[Head | None] = Registry("head")
+HEADS.add(VALUE, None)
+
+
+def register_head(name: str, parameters: int, only_for: VariableKind = ANY) -> Callable[[Law], Law]:
+    """Decorator that registers a `Distribution` as a head.
+
+    Args:
+        name: for `model.heads` of an experiment.
+        parameters, only_for: see `Head`.
+
+    Raises:
+        GraphdownError: the name is taken.
+    """
+    return HEADS.register(name, lambda law: Head(law, parameters, only_for))
+
+
+@register_head("bernoulli-gamma", parameters=2, only_for=PRECIPITATION)
+class BernoulliGamma(NamedTuple):
+    """A day is wet with probability p = sigmoid(logit), and then has a Gamma distributed amount.
+
+    After DeepESD (Bano-Medina et al. 2022, doi:10.5194/gmd-15-6747-2022), but given by its mean
+    p k theta rather than by the scale theta of the amounts, so that the mean starts from the
+    interpolated source as other targets do.
+
+    Attributes:
+        mean: of wet and dry days together [...], mm/day.
+        logit: of the probability of a wet day [...].
+        shape: k of the amounts [...].
+    """
+
+    mean: Any
+    logit: Any
+    shape: Any
+
+    @classmethod
+    def from_outputs(cls, value: Any, parameters: Any, scale: Any) -> Self:
+        """Return the distribution of outputs; see `Distribution`.
+
+        The mean is (v + r) / 2 with r^2 = v^2 + 4 b^2: positive, close to a positive value v, and
+        falling off slowly, unlike softplus, so that the gradient of a wet day that was thought dry
+        is not huge.
+        """
+        bend = BEND * scale
+        size = jnp.where(value >= 0, value, -value)
+        sum_of_both = size + jnp.sqrt(value**2 + 4.0 * bend**2)
+        mean = jnp.where(value >= 0, 0.5 * sum_of_both, 2.0 * bend**2 / sum_of_both)
+        return cls(mean, parameters[..., 0], LEAST_SHAPE + jax.nn.softplus(parameters[..., 1]))
+
+    def negative_log_likelihood(self, truth: Array) -> Array:
+        """Return -log of the density of amounts [...], in mm/day."""
+        log_shape = jnp.log(self.shape)
+        log_scale = jnp.log(self.mean) - jax.nn.log_sigmoid(self.logit) - log_shape
+        parameters = jnp.broadcast_arrays(self.logit, log_shape, log_scale)
+        return negative_log_likelihood(jnp.stack(parameters, axis=-1), truth)
+
+    def quantile(self, ranks: np.ndarray) -> np.ndarray:
+        """Return the amounts [...] below which the distribution has the shares `ranks`."""
+        from scipy.special import expit, gammaincinv
+
+        mean, logit, shape = (np.asarray(part, np.float64) for part in self)
+        wet = expit(logit)
+        within = (ranks - (1.0 - wet)) / wet
+        amount = gammaincinv(shape, np.clip(within, 0.0, 1.0 - 1e-12)) * mean / (wet * shape)
+        return np.where(within > 0.0, amount, 0.0)
 
 
 def negative_log_likelihood(parameters: Array, amount: Array) -> Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays
+from graphdown.model.channels import Channels
 from graphdown.model.network import Downscaler
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
@@ -16,8 +17,7 @@ class Scaling(NamedTuple):
     """Statistics of the variables, as arrays.
 
     Attributes:
-        variable: for each input channel [C] the predictor it is made of.
-        log: whether a channel [C] is log(1 + predictor) or the predictor itself.
+        channels: C inputs that are made of the predictors.
         mean, std: of the channels [C].
         column: for each target [T] the predictor it is a correction of, V for none; with `weight`
             several [T, n].
@@ -30,8 +30,7 @@ class Scaling(NamedTuple):
             None without such.
     """
 
-    variable: Array
-    log: Array
+    channels: Channels
     mean: Array
     std: Array
     column: Array
@@ -100,9 +99,7 @@ def standardise(scales: Scaling, values: Array) -> Array:
 
     With flags, what is missing is 0, and the further channels [..., C + F] are 1 there.
     """
-    x = values[..., scales.variable]
-    x = jnp.where(scales.log, jnp.log1p(jnp.maximum(x, 0.0)), x)
-    x = (x - scales.mean) / scales.std
+    x = (scales.channels.values(values) - scales.mean) / scales.std
     if scales.flagged is None:
         return x
     missing = jnp.isnan(values[..., scales.flagged])

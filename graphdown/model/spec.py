@@ -38,10 +38,11 @@ class ModelSpec:
             it.
         precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
             over neighbours, the readout and whatever the network corrects stay in 32 bits.
-        heads: what the network says of a target, by its name: "value", if not given, or, for
-            precipitation, "bernoulli-gamma", a distribution with a share of dry days.
+        heads: output for a target, by its name: its "value" (the default) or a distribution:
+            "bernoulli-gamma", for precipitation, with a share of dry days, or one that an
+            extension registers.
         transforms: space in which a target is corrected and its loss is taken, by its name:
-            "log1p" or "cube-root"; the target's own if not given.
+            "log1p", "cube-root" or one that an extension registers; its own space by default.
         noise: random numbers for each member and day that change scale and shift of the normalised
             states (conditional layer normalisation), so that the network makes an ensemble; 0 for
             one that does not. It is learned by the loss "crps".
@@ -59,8 +60,8 @@ class ModelSpec:
     eofs: Amount = 0
     messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
-    heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)
-    transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
+    heads: dict[str, str] = field(default_factory=dict, hash=False)
+    transforms: dict[str, str] = field(default_factory=dict, hash=False)
     noise: Amount = 0
     attention_heads: Size = 4
     conserve_mean: bool = False

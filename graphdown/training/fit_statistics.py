@@ -1,6 +1,7 @@
 """Fit the statistics of the training days, by which the network's input and output are scaled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_cha
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.eofs import EOFs
 from graphdown.model.arrays import interpolation, most_donors
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
 from graphdown.training.paired_days import PairedDays, parts, validation_grids
@@ -29,6 +31,7 @@ def fit_statistics(
     targets: tuple[str, ...],
     domain: TargetDomain,
     transforms: tuple[str, ...] = (),
+    of_predictors: Mapping[str, str] = MappingProxyType({}),
 ) -> Normaliser:
     """Fit the statistics of the training days of all sources, each source counting alike.
 
@@ -39,7 +42,10 @@ def fit_statistics(
         predictors, targets: names.
         domain: the target.
         transforms: of the targets, in whose spaces corrections are taken.
+        of_predictors: transforms of predictors by variable, where not the catalogue's.
     """
+    entering_by = predictor_transforms(predictors, of_predictors)
+    inputs = Channels.of(predictors, entering_by)
     coarse, corrections, means = [], [], []
     for source in days:
         for number in validation_grids(source.bank):
@@ -47,7 +53,7 @@ def fit_statistics(
             start = _start(source, source.on_grid(number), predictors, targets, domain)
             for part in parts(source.fine):
                 values, truth = source.seen(part, number), source.fine[part]
-                channels = to_channels(values, predictors)
+                channels = to_channels(values, inputs)
                 entering.add(channels.reshape(-1, channels.shape[-1]))
                 correction.add(_difference(truth, start(values, truth, part), transforms))
                 fine.add(truth.reshape(-1, len(targets)))
@@ -59,7 +65,7 @@ def fit_statistics(
         0.0 if start_of(t, targets, predictors) else float(m)
         for t, m in zip(targets, mean, strict=True)
     ]
-    return fit_normaliser(predictors, targets, coarse, corrections, base)
+    return fit_normaliser(predictors, targets, coarse, corrections, base, entering_by)
 
 
 def _difference(truth: np.ndarray, start: np.ndarray, transforms: tuple[str, ...]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ from graphdown.model import ModelSpec
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
-from graphdown.model.transforms import FORWARD, transformed
+from graphdown.model.loss_functions import DEFAULT, LOSSES, Loss
+from graphdown.model.transforms import NONE, TRANSFORMS, transformed
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.paired_days import DayValues, parts
 from graphdown.variables.catalogue import describe
@@ -39,8 +41,8 @@ class Gammas(NamedTuple):
     def cdf(self, amounts: Array, target: int) -> Array:
         """Return the share of wet days with less than amounts [..., Nt] of a target."""
         shape, scale = self.shape[:, target], self.scale[:, target]
-        made = gammainc(shape, jnp.maximum(amounts, 0.0) / scale)
-        return jnp.where(jnp.isfinite(shape), made, 0.0)
+        share = gammainc(shape, jnp.maximum(amounts, 0.0) / scale)
+        return jnp.where(jnp.isfinite(shape), share, 0.0)
 
 
 def fit_gammas(sources: Sequence[DayValues]) -> Gammas:
@@ -65,47 +67,8 @@ def fit_gammas(sources: Sequence[DayValues]) -> Gammas:
     mean = np.where(enough, total / days, 1.0)
     spread = np.maximum(np.log(mean) - logs / days, 1e-6)
     shape = np.minimum((1.0 + np.sqrt(1.0 + 4.0 * spread / 3.0)) / (4.0 * spread), STEEPEST)
-    fitted = (np.where(enough, own, np.nan) for own in (shape, mean / shape))
-    return Gammas(*(jnp.asarray(own, jnp.float32) for own in fitted))
-
-
-def fair_crps(members: Array, truth: Array) -> Array:
-    """Return the fair CRPS [B, ...] of members [B, M, ...] for the truth [B, ...].
-
-    mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1)) (Ferro 2014, doi:10.1002/qj.2270).
-    """
-    count = members.shape[1]
-    error = jnp.abs(members - truth[:, None]).mean(axis=1)
-    apart = sum(
-        jnp.abs(members[:, :i] - members[:, i : i + 1]).sum(axis=1) for i in range(1, count)
-    )
-    return error - apart / (count * (count - 1))
-
-
-def asymmetric(made: Array, truth: Array, rarity: Array) -> Array:
-    """Return |y - x| + F^2 max(0, x - y) of predictions y and the truth x.
-
-    Rain that is missed costs more the rarer it is (Doury et al. 2024,
-    doi:10.1007/s00382-024-07350-8).
-
-    Args:
-        made, truth: of any shape, the same.
-        rarity: F, the truth in the cell's distribution of wet days.
-    """
-    return jnp.abs(made - truth) + rarity**2 * jnp.maximum(truth - made, 0.0)
-
-
-def censored(made: Array, truth: Array) -> Array:
-    """Return (y - x)^2, but max(y, 0)^2 on days on which the truth x is 0.
-
-    The output is cut at 0, so that a negative y is no error there, as an observation at the limit
-    tells no more of what lies beyond it (Tobin 1958, doi:10.2307/1907382). The plain square holds
-    a network to 0 on dry days, so that it is too wet once it is cut.
-
-    Args:
-        made, truth: of any shape, the same.
-    """
-    return jnp.where(truth > 0.0, made - truth, jnp.maximum(made, 0.0)) ** 2
+    fitted = (np.where(enough, values, np.nan) for values in (shape, mean / shape))
+    return Gammas(*(jnp.asarray(values, jnp.float32) for values in fitted))
 
 
 @dataclass(frozen=True)
@@ -113,9 +76,9 @@ class Losses:
     """The losses of an experiment's targets.
 
     Attributes:
-        names: of each target's loss.
+        names: of each target's loss; that of a distribution is its likelihood.
         bounds: least and greatest value of each target, in the space of its transform.
-        readout: what the network's outputs say of the targets.
+        readout: meaning of the network's outputs for the targets.
         model: whose outputs these are.
         members: of each day in a step, 1 for a network without noise.
     """
@@ -128,100 +91,113 @@ class Losses:
 
     @classmethod
     def of(cls, spec: TrainingSpec, model: ModelSpec, targets: tuple[str, ...]) -> "Losses":
-        """Losses of the named targets; that of a distribution is its likelihood."""
+        """Losses of the named targets."""
         readout = Readout.of(model, targets)
-        names: list[str] = [spec.losses.get(variable_of(name), "mse") for name in targets]
+        names = [spec.losses.get(variable_of(name), DEFAULT) for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
-        transforms = readout.transforms or ("none",) * len(targets)
-        bounds = tuple(
-            tuple(float(FORWARD[kind](jnp.asarray(bound))) for bound in describe(name).bounds)
-            for name, kind in zip(targets, transforms, strict=True)
-        )
+        transforms = readout.transforms or (NONE,) * len(targets)
+        bounds = tuple(map(_bounds, targets, transforms))
         members = spec.members if model.noise else 1
         return cls(tuple(names), bounds, readout, model, members)
 
     @property
     def plain(self) -> bool:
         """Whether all are mean square errors of one field in physical units."""
-        return self.members == 1 and set(self.names) == {"mse"} and not self.readout.transforms
+        return self.members == 1 and set(self.names) == {DEFAULT} and not self.readout.transforms
+
+    @cached_property
+    def functions(self) -> dict[int, Loss]:
+        """Loss of each target without a distribution."""
+        return {t: LOSSES[name] for t, name in enumerate(self.names) if name != LIKELIHOOD}
 
     @property
     def weighs_rarity(self) -> bool:
         """Whether a loss needs the distributions of wet days."""
-        return "gamma-weighted" in self.names
+        return any(loss.weighs_rarity for loss in self.functions.values())
 
-    def terms(self, made: Array, truth: Array, scale: Array, gammas: Gammas | None) -> Array:
+    def terms(self, outputs: Array, truth: Array, scale: Array, gammas: Gammas | None) -> Array:
         """Return the losses [B, Nt, T] of outputs [B * M, Nt, O], members side by side.
 
         Args:
-            made: see `graphdown.model.predict.outputs`.
+            outputs: see `graphdown.model.predict.outputs`.
             truth: [B, Nt, T] in physical units, none missing.
             scale: of the corrections [T].
             gammas: of the cells' wet days, if a loss needs them.
         """
-        made = made.reshape(len(truth), self.members, *made.shape[1:])
-        wanted = transformed(truth, self.readout.transforms)
-        columns = []
-        for t, name in enumerate(self.names):
-            own = wanted[..., t]
-            if name == LIKELIHOOD:
-                law = self.readout.rain(made, t, scale[t])
-                columns.append(law.negative_log_likelihood(own[:, None]).mean(axis=1))
-                continue
-            if name == "crps":
-                columns.append(fair_crps(self.limited(made, t), own) / scale[t])
-                continue
-            if name == "censored":
-                columns.append(censored(made[..., t], own[:, None]).mean(axis=1) / scale[t] ** 2)
-                continue
-            error = (made[..., t] - own[:, None]) / scale[t]
-            if name == "gamma-weighted":
-                assert gammas is not None
-                rarity = gammas.cdf(truth[..., t], t)[:, None]
-                columns.append(asymmetric(error, jnp.zeros(()), rarity).mean(axis=1))
-            else:
-                size = error**2 if name == "mse" else jnp.abs(error)
-                columns.append(size.mean(axis=1))
+        outputs = outputs.reshape(len(truth), self.members, *outputs.shape[1:])
+        corrected = transformed(truth, self.readout.transforms)
+        columns = [
+            self._term(outputs, corrected[..., t], t, scale[t], gammas)
+            for t in range(len(self.names))
+        ]
         return jnp.stack(columns, axis=-1)
 
-    def limited(self, made: Array, target: int) -> Array:
+    def _term(
+        self, outputs: Array, truth: Array, target: int, scale: Array, gammas: Gammas | None
+    ) -> Array:
+        """Return the loss [B, Nt] of a target, of outputs [B, M, Nt, O]."""
+        loss = self.functions.get(target)
+        if loss is None:
+            law = self.readout.distribution(outputs, target, scale)
+            return law.negative_log_likelihood(truth[:, None]).mean(axis=1)
+        if loss.ensemble:
+            return loss.function(self.limited(outputs, target), truth, scale)
+        weights: tuple[Array, ...] = ()
+        if loss.weighs_rarity:
+            assert gammas is not None
+            weights = (gammas.cdf(truth, target)[:, None],)
+        return loss.function(outputs[..., target], truth[:, None], scale, *weights).mean(axis=1)
+
+    def limited(self, outputs: Array, target: int) -> Array:
         """Return the values of a target [...] of outputs [..., O], within its bounds."""
         low, high = self.bounds[target]
-        values = made[..., target]
+        values = outputs[..., target]
         values = values if low == -jnp.inf else jnp.maximum(values, low)
         return values if high == jnp.inf else jnp.minimum(values, high)
 
     def over_scales(
         self,
-        made: Array,
+        outputs: Array,
         truth: Array,
         weight: Array,
         scale: Array,
         means: Sequence[InterpolationTable],
     ) -> Array:
-        """Return the sum of weighted fair CRPS of means over neighbourhoods, all scales together.
+        """Return the sum of weighted ensemble losses of means over neighbourhoods, over all scales.
 
         Members that agree with the truth at each cell and not in its texture, as white noise, have
         means with too little spread.
 
         Args:
-            made, truth, scale: as for `terms`.
+            outputs, truth, scale: as for `terms`.
             weight: of each value [B, Nt, T], 0 where it is missing.
             means: over the neighbourhoods of each scale.
         """
-        made = made.reshape(len(truth), self.members, *made.shape[1:])
-        wanted = transformed(truth, self.readout.transforms)
+        outputs = outputs.reshape(len(truth), self.members, *outputs.shape[1:])
+        corrected = transformed(truth, self.readout.transforms)
         total = jnp.zeros(())
-        for t in (t for t, name in enumerate(self.names) if name == "crps"):
+        for t, loss in self.functions.items():
+            if not loss.ensemble:
+                continue
             there = weight[..., t] > 0
-            every = jnp.concatenate([self.limited(made, t), wanted[:, None, :, t]], axis=1)
-            every = jnp.where(there[:, None], every, 0.0) / scale[t]
+            every = jnp.concatenate([self.limited(outputs, t), corrected[:, None, :, t]], axis=1)
+            every = jnp.where(there[:, None], every, 0.0)
             for smoother in means:
                 share = _smoothed(there.astype(every.dtype), smoother)
                 mean = _smoothed(every, smoother) / jnp.maximum(share, 1e-6)[:, None]
-                total += (fair_crps(mean[:, :-1], mean[:, -1]) * weight[..., t]).sum()
+                score = loss.function(mean[:, :-1], mean[:, -1], scale[t])
+                total += (score * weight[..., t]).sum()
         return total
+
+
+def _bounds(target: str, transform: str) -> tuple[float, ...]:
+    """Return the least and the greatest value of a target in the space of its transform."""
+    forward = TRANSFORMS[transform].forward
+    return tuple(
+        float(forward(np.asarray(bound))) if np.isfinite(bound) else bound
+        for bound in describe(target).bounds
+    )
 
 
 def _smoothed(fields: Array, smoother: InterpolationTable) -> Array:
@@ -243,5 +219,5 @@ def step_noise(step: Array, first: Array, days: int, members: int, size: int, se
     of_run = jax.random.fold_in(jax.random.key(seed), RandomStream.TRAINING_NOISE)
     of_step = jax.random.fold_in(of_run, step)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(of_step, first + jnp.arange(days))
-    made = jax.vmap(lambda key: jax.random.normal(key, (members, size)))(keys)
-    return made.reshape(days * members, size)
+    numbers = jax.vmap(lambda key: jax.random.normal(key, (members, size)))(keys)
+    return numbers.reshape(days * members, size)

@@ -153,7 +153,12 @@ def _statistics(
     else:
         transforms = Readout.of(experiment.model, experiment.targets).transforms
         normaliser = fit_statistics(
-            days, experiment.predictors, experiment.targets, domain, transforms
+            days,
+            experiment.predictors,
+            experiment.targets,
+            domain,
+            transforms,
+            experiment.predictor_transforms,
         )
     if pretraining is not None:
         normaliser = pretraining.statistics(normaliser)

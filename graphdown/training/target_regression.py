@@ -135,7 +135,7 @@ class _Warming:
     ) -> "_Warming":
         """Deviations for an offset, with channels in their own units."""
         spread = warming_spread(normaliser.predictors, offset)
-        channels = spread[normaliser.arrays()["variable"]] / (np.asarray(normaliser.std) * unit)
+        channels = spread[normaliser.inputs.predictors] / (np.asarray(normaliser.std) * unit)
         targets = warming_spread(normaliser.targets, offset) / np.asarray(normaliser.scale)
         return cls(channels, targets)
 

@@ -15,7 +15,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.inference import run_members, run_network
 from graphdown.model import Downscaler
-from graphdown.training.losses import fair_crps
+from graphdown.model.loss_functions import fair_crps
 from graphdown.training.paired_days import validation_grids, validation_pair
 from graphdown.training.samples import Samples, make_samples
 

@@ -159,10 +159,11 @@ def scored_on(cells: list[Cell]) -> dict[Task, list[str]]:
 
 def seeds_of(study: Study, task: Task) -> range:
     """Return the seeds of a task: one for a baseline without random numbers."""
-    from graphdown.baselines import NETWORKS
+    from graphdown.baselines import BASELINES, NetworkBaseline
 
     baseline = study.strategies[task.strategy].baseline
-    return range(study.seeds if baseline is None or baseline in NETWORKS else 1)
+    random = baseline is None or issubclass(BASELINES[baseline], NetworkBaseline)
+    return range(study.seeds if random else 1)
 
 
 def with_sources(experiment: Experiment, names: tuple[str, ...]) -> Experiment:

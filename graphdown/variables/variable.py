@@ -34,7 +34,8 @@ class Variable:
         kind: "temperature" (of the air; takes warming offsets), "precipitation" (a rate of rain
             or snow; has dry days, changes in %, takes factors), "amount" (never negative; takes
             factors), "state" (takes offsets) or "static" (without time).
-        transform: "log1p" for a predictor that enters regressions and networks as log(1 + x) too.
+        transform: name of the transform of it that is a predictor too, such as "log1p"; see
+            `graphdown.model.transforms`.
         northward: the northward component of the wind whose eastward component this is.
         extreme_of: the variable whose daily maximum or minimum this is, see `cell_methods`.
         levels: whether it is on pressure levels, as in ta850.
@@ -54,7 +55,7 @@ class Variable:
     plausible: Range = ANY
     bounds: Range = ANY
     kind: Kind = "state"
-    transform: Literal["none", "log1p"] = "none"
+    transform: str = "none"
     northward: str = ""
     extreme_of: str = ""
     levels: bool = False

@@ -14,12 +14,12 @@ from graphdown.config.experiment_file import (
     write_experiment,
 )
 from graphdown.config.extensions import (
-    extension_key,
+    entries,
     load_extensions,
-    loaded_extensions,
-    require_extensions,
+    provided_entries,
 )
-from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.errors import ExperimentError
+from graphdown.model.transforms import TRANSFORMS
 from graphdown.transfer import load_study
 
 from .test_experiment import GOOD
@@ -66,7 +66,7 @@ def test_a_file_beside_the_experiment_is_imported_once(folder):
     path = experiment_file(folder, "mine.py")
     experiment = load_experiment(path)
     assert experiment.extensions == ("configs/mine.py",)
-    assert loaded_extensions() == ("mine.py",)
+    assert tuple(provided_entries()) == ("mine.py",)
     load_experiment(path.relative_to(folder))
     parse_experiment(experiment_to_dict(experiment), "again")
     assert count() == 1
@@ -92,7 +92,7 @@ def test_a_module_is_imported_by_its_name(folder):
     write(folder.parent / "installed" / "downscaling_extras" / "__init__.py", "")
     write(folder.parent / "installed" / "downscaling_extras" / "losses.py")
     experiment = load_experiment(experiment_file(folder, "downscaling_extras.losses"))
-    assert experiment.extensions == loaded_extensions() == ("downscaling_extras.losses",)
+    assert experiment.extensions == tuple(provided_entries()) == ("downscaling_extras.losses",)
     assert count() == 1
 
 
@@ -167,15 +167,17 @@ def test_an_error_within_an_extension_is_told_with_file_and_line(case, kind, fol
         assert f"e.yaml: the extension {name!r} fails in " in text
         assert f"{path.name}, line {line}: {part}" in text
         assert "\n" not in text and text.endswith("; correct it there.")
-    assert loaded_extensions() == ()
+    assert tuple(provided_entries()) == ()
 
 
-def test_what_needs_an_absent_extension_says_so_by_name(folder):
-    write(folder / "a" / "mine.py")
-    with pytest.raises(GraphdownError, match="The emulator 'x' needs the extension 'mine.py'"):
-        require_extensions(["mine.py"], "The emulator 'x'")
-    load_extensions(["a/mine.py"])
-    require_extensions([extension_key("another/folder/mine.py")], "The emulator 'x'")
+def test_it_is_known_what_an_extension_registered(folder, monkeypatch):
+    monkeypatch.setattr(TRANSFORMS, "_items", dict(TRANSFORMS._items))
+    code = "from graphdown import register_transform\n"
+    write(folder / "mine.py", code + "register_transform('half', lambda y: 2 * y)(lambda x: x / 2)")
+    for _ in range(2):
+        load_extensions(["mine.py"])
+        assert provided_entries() == {"mine.py": {("transform", "half")}}
+        assert ("transform", "half") in entries()
 
 
 def test_a_studys_extensions_are_found_beside_its_file(folder):

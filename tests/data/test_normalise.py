@@ -8,10 +8,10 @@ import pytest
 from graphdown.data.normalise import (
     Moments,
     Normaliser,
-    channels,
     fit_normaliser,
     to_channels,
 )
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.variables.catalogue import describe
 
 PREDICTORS, TARGETS = ("pr", "tas", "zg500"), ("tas", "sfcWind", "pr")
@@ -40,10 +40,15 @@ def moments(values, size=7):
     return made
 
 
+def channels(names):
+    return Channels.of(names, predictor_transforms(names, {}))
+
+
 def fit(coarse, corrections, base):
-    tables = [to_channels(values, PREDICTORS) for values in coarse]
+    tables = [to_channels(values, channels(PREDICTORS)) for values in coarse]
     entering = [moments(t.reshape(-1, t.shape[-1]), 100) for t in tables]
-    return fit_normaliser(PREDICTORS, TARGETS, entering, [moments(c) for c in corrections], base)
+    corrected = [moments(c) for c in corrections]
+    return fit_normaliser(PREDICTORS, TARGETS, entering, corrected, base, {})
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +57,10 @@ def normaliser():
 
 
 def test_precipitation_enters_plain_and_once_more_as_its_logarithm():
-    assert channels(("tas", "pr", "psl")) == [(0, False), (1, False), (2, False), (1, True)]
-    assert channels(("tas", "psl")) == [(0, False), (1, False)]
-    made = to_channels(np.array([[280.0, 3.0], [290.0, -0.5]]), ("tas", "pr"))
+    kinds = [(own.predictor, own.transform) for own in channels(("tas", "pr", "psl")).each]
+    assert kinds == [(0, "none"), (1, "none"), (2, "none"), (1, "log1p")]
+    assert channels(("tas", "psl")).predictors == [0, 1]
+    made = to_channels(np.array([[280.0, 3.0], [290.0, -0.5]]), channels(("tas", "pr")))
     assert made.dtype == np.float32
     expected = [[280.0, 3.0, np.log(4.0)], [290.0, -0.5, 0.0]]
     np.testing.assert_allclose(made, expected, rtol=1e-6)
@@ -122,13 +128,13 @@ def test_a_normaliser_survives_json(normaliser):
 
 def test_the_arrays_say_what_each_channel_and_target_is_made_of(normaliser):
     arrays = normaliser.arrays()
-    assert arrays["variable"].tolist() == [0, 1, 2, 0]
-    assert arrays["log"].tolist() == [False, False, False, True]
+    assert normaliser.inputs.predictors == [0, 1, 2, 0]
+    assert [own.transform for own in normaliser.inputs.each] == [*["none"] * 3, "log1p"]
     assert arrays["column"].tolist() == [1, 3, 0]  # 3: no predictor
     for name in ("mean", "std", "base", "scale"):
         np.testing.assert_allclose(arrays[name], getattr(normaliser, name), rtol=1e-6)
         assert arrays[name].dtype == np.float32
-    assert arrays["variable"].dtype == arrays["column"].dtype == np.int32
+    assert arrays["column"].dtype == np.int32
 
 
 @pytest.mark.parametrize(

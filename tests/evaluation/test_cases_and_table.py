@@ -82,7 +82,7 @@ def test_wrong_cases_are_refused(cases, prediction, truth, scores):
         Case("half", True, truth, truth, {"b": prediction}, reference=({"a": prediction}, truth))
     with pytest.raises(ValueError, match="'grid A'"):
         score_cases([cases[0], cases[0]])
-    with pytest.raises(ValueError, match="Unknown measure 'mae'"):
+    with pytest.raises(ValueError, match="'mae' is no measure"):
         format_table(scores, ("mae",))
     with pytest.raises(ValueError, match="no rows"):
         format_table(scores.iloc[:0])

@@ -20,6 +20,7 @@ from graphdown.model import (
     graph_arrays,
     predict,
 )
+from graphdown.model.channels import Channels
 from graphdown.model.edge_tables import EdgeTable, Padding, bucket, build_edge_table
 from graphdown.model.padding import pad_nodes
 from meshes import DownscalingGraph, GraphSpec, Grid, build_graph
@@ -33,8 +34,7 @@ BOUND = replace(MODEL, rounds=2, target_embedding=2, target_regression=4)  # to 
 STATICS = np.random.default_rng(11).normal(size=(TARGET.size, 3)).astype(np.float32)
 # Predictors tas and pr, targets pr, tas and one that is no predictor.
 SCALES = Scaling(
-    variable=jnp.array([0, 1, 1]),
-    log=jnp.array([False, False, True]),
+    channels=Channels.of(("tas", "pr"), {"pr": "log1p"}),
     mean=jnp.array([1.0, 0.7, 0.5]),
     std=jnp.array([2.0, 1.5, 0.3]),
     column=jnp.array([1, 0, 2]),

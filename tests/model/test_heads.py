@@ -8,7 +8,8 @@ import scipy.special
 import scipy.stats
 
 from graphdown.model import ModelSpec
-from graphdown.model.heads import BernoulliGamma, Readout
+from graphdown.model.distributions import BernoulliGamma
+from graphdown.model.heads import Readout
 from graphdown.model.transforms import restored, transformed
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
@@ -68,7 +69,7 @@ def test_the_mean_of_rain_is_positive_close_to_its_value_and_has_a_gradient_ever
 
     def mean(value):
         outputs = jnp.stack([value, value, 0 * value, 0 * value], axis=-1)
-        return RAIN.rain(outputs, 1, 2.0).mean
+        return RAIN.distribution(outputs, 1, 2.0).mean
 
     made, slope = map(np.asarray, jax.jit(jax.vmap(jax.value_and_grad(mean)))(value))
     assert (made > 0).all() and (slope > 0).all() and (np.diff(made) > 0).all()

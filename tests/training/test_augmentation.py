@@ -12,9 +12,9 @@ import xarray as xr
 from graphdown.config.training import TrainingSpec
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.inference import scaling_of
 from graphdown.errors import DataError
 from graphdown.model.parameters import named_values
-from graphdown.model.predict import Scaling
 from graphdown.training import Trainer, prepare_training
 from graphdown.training.augmentation import (
     dropped,
@@ -53,7 +53,7 @@ def fields(days=4, nodes=500, seed=0):
 def augmented(values, step=5, seed=1, devices=1, smoother=None, **amounts):
     """What some devices make of the days of a step."""
     augment = make_augmentation(TrainingSpec(**amounts), NORMALISER, seed)
-    scales = Scaling(**{k: jnp.asarray(v) for k, v in NORMALISER.arrays().items()})
+    scales = scaling_of(NORMALISER)
     shares = values.reshape(devices, -1, *values.shape[1:])
     call = jax.vmap(lambda v: augment(v, jnp.asarray(step), scales, smoother), axis_name=AXIS)
     return np.asarray(call(shares)).reshape(values.shape)

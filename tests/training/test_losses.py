@@ -13,17 +13,10 @@ from graphdown.config.training import TrainingSpec
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError
 from graphdown.model import ModelSpec
+from graphdown.model.loss_functions import asymmetric, censored, fair_crps
 from graphdown.training import train
 from graphdown.training.augmentation import make_smoother
-from graphdown.training.losses import (
-    Gammas,
-    Losses,
-    asymmetric,
-    censored,
-    fair_crps,
-    fit_gammas,
-    step_noise,
-)
+from graphdown.training.losses import Gammas, Losses, fit_gammas, step_noise
 from graphdown.training.objective import _only
 from meshes import Grid
 

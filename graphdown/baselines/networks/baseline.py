@@ -72,6 +72,8 @@ class Lesson:
 class NetworkBaseline(Baseline):
     """A network for each target variable, on predictors regridded to a fixed lattice.
 
+    It takes minutes to fit, and depends on a seed, which subclasses take by that name.
+
     It learns from any number of sources, one of them in each batch; a single source on many grids
     is given as many pairs. Days on which a predictor is missing take no part and get no result;
     missing values of the target are left out of the loss, and cells that never have one stay

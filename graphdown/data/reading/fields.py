@@ -25,7 +25,7 @@ from graphdown.data.reading.horizontal import (
 )
 from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
 from graphdown.data.reading.time_decoding import (
     calendar_of,
@@ -344,11 +344,12 @@ class _Reader:
                 "no-time",
                 f"{where}: the variable {name!r} has no dimension 'time'; give a file with times.",
             )
-        given = self.request.units.get(name) or raw.attrs.get("units")
-        given = None if given is None else str(given)
         lazy = _chunked(raw) if self.from_disk else raw
+        sound = repaired(lazy, series.ds.attrs, where, self.notes)
+        given = self.request.units.get(name) or sound.attrs.get("units")
+        given = None if given is None else str(given)
         running = name in self.request.accumulated
-        rate, units = as_rate(lazy, given, running, where, self.notes)
+        rate, units = as_rate(sound, given, running, where, self.notes)
         cleaning = Cleaning(name, conversion(name, units, where))
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate

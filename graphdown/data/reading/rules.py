@@ -1,14 +1,56 @@
 """Every repair, notice and refusal of input data, by name: the one place where they are listed."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
 
 from graphdown.errors import DataError
+from graphdown.runtime.registry import Registry
 
 logger = logging.getLogger(__name__)
 
-REPAIRS = {
+RepairFunction = Callable[[xr.DataArray, Mapping[str, Any]], xr.DataArray | None]
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A repair of fields from files.
+
+    Attributes:
+        sentence: what it does.
+        function: of a field and its file's global attributes; it returns the repaired field, or
+            None if there is nothing to repair. None for a repair that is a step of reading.
+    """
+
+    sentence: str
+    function: RepairFunction | None = None
+
+
+REPAIRS: Registry[Repair] = Registry("repair")
+
+
+def register_repair(name: str, sentence: str) -> Callable[[RepairFunction], RepairFunction]:
+    """Decorator that registers a function as a repair of every field that is read.
+
+    The function takes a field as its file has it, called by its CF/CMIP name, mostly not read yet
+    (see dask), and the file's global attributes. It returns the repaired field, of the same
+    shape, or None if there is nothing to repair. Attributes that the result lacks, such as units,
+    are those of the field. What was repaired is listed under the rule's name by `graphdown check`.
+
+    Args:
+        name: of the rule.
+        sentence: what it does.
+
+    Raises:
+        GraphdownError: the name is taken.
+    """
+    return REPAIRS.register(name, lambda function: Repair(sentence, function))
+
+
+_STEPS = {
     "accumulation-differenced": "A total that runs up from a forecast's start or from 00 UTC is "
     "differenced and divided by the interval.",
     "amount-divided": "An amount per interval (cell method 'sum', or an amount by its standard "
@@ -42,6 +84,8 @@ REPAIRS = {
     "wind-turned": "Wind components along the grid's axes, by their standard names, are turned to "
     "east and north.",
 }
+for _name, _sentence in _STEPS.items():
+    REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
     "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
     "gap": "Times are absent between the first and the last.",
@@ -156,3 +200,32 @@ def refuse(rule: str, sentence: str) -> DataError:
     error = DataError(sentence)
     error.rule = rule
     return error
+
+
+def repaired(
+    field: xr.DataArray, attrs: Mapping[str, Any], where: str, notes: Notes
+) -> xr.DataArray:
+    """Return a field after the repairs that were registered as functions.
+
+    Args:
+        field: named by its CF/CMIP name.
+        attrs: global attributes of its file.
+        where: the file, for messages.
+        notes: the repairs that did something are added to these.
+
+    Raises:
+        DataError: a repair changes the shape of the field.
+    """
+    for rule, repair in REPAIRS.items():
+        result = None if repair.function is None else repair.function(field, attrs)
+        if result is None:
+            continue
+        if (result.dims, result.shape) != (field.dims, field.shape):
+            raise DataError(
+                f"{where}: the repair {rule!r} changes the shape of {field.name!r} from "
+                f"{dict(field.sizes)} to {dict(result.sizes)}; let it change values and attributes "
+                "only."
+            )
+        notes.add(rule, where, repair.sentence.rstrip("."), str(field.name))
+        field = result.rename(field.name).assign_attrs({**field.attrs, **result.attrs})
+    return field

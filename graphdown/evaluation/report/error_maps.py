@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from graphdown.evaluation.measures import measure
+from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import value_with_units
@@ -33,7 +33,7 @@ def error_maps_section(view: CaseView) -> str:
                 if name == "bias"
                 else magnitude_scale(maps.values(), units)
             )
-            label = measure(name).label
+            label = MEASURES[name].label
             title = f"{label[0].upper()}{label[1:]} of {variable_name(v)}"
             parts.append(html.subheading(title))
             parts.append(html.row([_method_maps(view, maps, scale, name, v)]))
@@ -48,7 +48,7 @@ def _method_maps(
             view.canvas.png(values, scale),
             method,
             value_with_units(view.score(method, name, variable), scale.units),
-            f"{measure(name).label} of {method}",
+            f"{MEASURES[name].label} of {method}",
         )
         for method, values in maps.items()
     ]

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from graphdown.evaluation.cases import best_methods
-from graphdown.evaluation.measures import MEASURES, Measure, measure
+from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
 from graphdown.reports import html
 from graphdown.reports.html import TableCell
@@ -34,7 +34,7 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
         for method in map(str, scores["method"].unique())
     ]
     explained = [
-        (label, measure(name).definition) for label, (_, name) in zip(labels, columns, strict=True)
+        (label, MEASURES[name].definition) for label, (_, name) in zip(labels, columns, strict=True)
     ]
     return html.table(groups, explained, rows)
 
@@ -57,7 +57,7 @@ def definitions(names: Sequence[str]) -> str:
         "both. Units are those of the variable unless given; a signal of precipitation is in %.",
         "note",
     )
-    measures = [measure(name) for name in names]
+    measures = [MEASURES[name] for name in names]
     return introduction + html.explained({own.label: _definition(own) for own in measures})
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from graphdown.evaluation.measures import measure
+from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import column, units_of, value_with_units
 from graphdown.variables.catalogue import describe
 
@@ -33,7 +33,7 @@ def summarise(scores: "pd.DataFrame") -> list[str]:
 
 def _ranking(scores: "pd.DataFrame", variable: str) -> str:
     values = column(scores, variable, "rmse").dropna()
-    order = values.map(measure("rmse").distance).sort_values(kind="stable").index
+    order = values.map(MEASURES["rmse"].distance).sort_values(kind="stable").index
     units = units_of(scores, variable, "rmse")
     first = f"{order[0]} has the lowest RMSE of {variable_name(variable)}"
     first += f", {value_with_units(values[order[0]], units)}"

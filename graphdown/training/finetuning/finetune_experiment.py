@@ -19,6 +19,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.model.channels import predictor_transforms
 from graphdown.runtime.atomic import atomic_folder
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
@@ -54,8 +55,9 @@ def finetune_experiment(
         GraphdownError: the folder holds no run, or a pretraining.
     """
     refuse_pretraining(run)
-    emulator = load(run)
+    # Read first: the emulator may need the experiment's extensions.
     base = data if isinstance(data, Experiment) else _on_source(Path(run), data)
+    emulator = load(run)
     if options.get("replay"):
         base, options["replayed"] = with_replayed(base, _experiment_of(Path(run)))
     raw = experiment_to_dict(base)
@@ -64,6 +66,7 @@ def finetune_experiment(
     raw["model"] = dataclasses.asdict(emulator.model)
     raw["graph"] = dataclasses.asdict(emulator.domain.spec)
     raw["optional_predictors"] = list(emulator.optional_predictors)
+    raw["predictor_transforms"] = emulator.normaliser.predictor_transforms
     raw["time"] = dataclasses.asdict(emulator.time)
     raw["standardise"] = emulator.normaliser.standardise
     raw["standardised_variables"] = emulator.normaliser.standardised
@@ -149,6 +152,10 @@ def pretrained(experiment: Experiment) -> Emulator | None:
         "optional_predictors": (
             experiment.by_steps.optional_predictors,
             emulator.normaliser.optional_predictors,
+        ),
+        "predictor_transforms": (
+            predictor_transforms(experiment.predictors, experiment.predictor_transforms),
+            emulator.normaliser.predictor_transforms,
         ),
         "standardise": ((experiment.standardise,), (emulator.normaliser.standardise,)),
         "standardised_variables": (

@@ -19,6 +19,7 @@ from graphdown.emulator.storage import (
 )
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.model.channels import predictor_transforms
 from graphdown.model.parameters import named_values, with_values
 from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.training.finetuning.warm_start import check_same, hashed
@@ -139,6 +140,10 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
     pairs = {
         "predictors": (experiment.predictors, known.predictors),
         "optional_predictors": (experiment.optional_predictors, known.optional_predictors),
+        "predictor_transforms": (
+            predictor_transforms(experiment.predictors, experiment.predictor_transforms),
+            known.predictor_transforms,
+        ),
         "standardise": (experiment.standardise, known.standardise),
         "standardised_variables": (experiment.standardised_variables, known.standardised),
         **{f"model.{k}": (getattr(experiment.model, k), getattr(found.model, k)) for k in MODEL},

@@ -121,7 +121,7 @@ def prepare_pretraining(experiment: Experiment, data: ExperimentData) -> Pretrai
     fields = [
         source_fields(experiment, data, name, region, adjusted.get(name)) for name in data.sources
     ]
-    fitted = fit_source_statistics(fields, experiment.predictors)
+    fitted = fit_source_statistics(fields, experiment)
     normaliser = replace(
         fitted.standardising_to(climate, experiment.standardised_variables),
         optional_predictors=experiment.optional_predictors,

@@ -87,7 +87,7 @@ def _at_hidden(
     x = standardise(scales, values)
     graph = with_hidden(constants.graph, visible)
     predicted = nnx.merge(graphdef, params)(x, season, graph)
-    there = jnp.isfinite(values[:nodes][..., scales.variable])
+    there = jnp.isfinite(values[:nodes][..., jnp.asarray(scales.channels.predictors)])
     hidden = constants.area * (1.0 - visible[:nodes])
     weight = jnp.where(there, hidden[:, None, None], 0.0)
     square = (predicted - x[:nodes, :, : predicted.shape[-1]]) ** 2 * weight

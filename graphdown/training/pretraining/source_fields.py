@@ -12,6 +12,7 @@ from graphdown.data.normalise import Moments, Normaliser, fit_normaliser, to_cha
 from graphdown.data.pairing import select_period
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.errors import ExperimentError
+from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.runtime.hashing import array_digest
 from graphdown.training.run.input_checksums import dates_of
 from graphdown.variables.forcings import forcings
@@ -91,18 +92,19 @@ def source_fields(
     )
 
 
-def fit_source_statistics(
-    sources: Sequence[SourceFields], predictors: tuple[str, ...]
-) -> Normaliser:
+def fit_source_statistics(sources: Sequence[SourceFields], experiment: Experiment) -> Normaliser:
     """Fit the statistics of the predictors of all sources, each counting alike."""
+    predictors = experiment.predictors
+    transforms = predictor_transforms(predictors, experiment.predictor_transforms)
+    inputs = Channels.of(predictors, transforms)
     coarse, nothing = [], Moments()
     nothing.add(np.zeros((1, 1, 0)))
     for source in sources:
-        channels = to_channels(source.train, predictors)
+        channels = to_channels(source.train, inputs)
         moments = Moments()
         moments.add(channels.reshape(-1, channels.shape[-1]))
         coarse.append(moments)
-    return fit_normaliser(predictors, (), coarse, [nothing], ())
+    return fit_normaliser(predictors, (), coarse, [nothing], (), transforms)
 
 
 def _to_itself(
