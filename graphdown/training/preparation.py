@@ -35,7 +35,7 @@ from graphdown.training.run.input_checksums import (
     checksum_of_grid,
 )
 from graphdown.training.samples import Samples, lay_out
-from graphdown.training.validation import Validation, validation_samples
+from graphdown.training.validation_error import Validation, validation_samples
 
 
 @dataclass(frozen=True, eq=False)
