@@ -6,7 +6,7 @@ import xarray as xr
 
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator import emulator as emulator_module
+from graphdown.emulator import inference
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import save
@@ -31,7 +31,7 @@ def run(tmp_path, monkeypatch):
         given.append(values)
         return np.full((len(values), TARGET.size, 1), values[..., 0].mean(), np.float32)
 
-    monkeypatch.setattr(emulator_module, "run_network", mean)
+    monkeypatch.setattr(inference, "run_network", mean)
     monkeypatch.setattr(Emulator, "_network", None)
     return given
 

@@ -11,7 +11,7 @@ import xarray as xr
 from graphdown.cli import main
 from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.reading.stations import read_stations
-from graphdown.emulator import emulator as emulator_module
+from graphdown.emulator import inference
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load, save
@@ -292,7 +292,7 @@ def run(free, tmp_path, monkeypatch):
         height = 1000.0 * np.asarray(graph.target_statics)[:, 0]
         return np.broadcast_to(height[:, None], (len(values), len(height), 2))
 
-    monkeypatch.setattr(emulator_module, "run_network", heights)
+    monkeypatch.setattr(inference, "run_network", heights)
     monkeypatch.setattr(Emulator, "_network", None)
 
 
