@@ -54,7 +54,7 @@ from meshes import Grid
 
 RUNS = Path("runs/messages")
 KINDS = ("linear", "mlp", "attention")
-BINDING = ("own", "regression")  # what the target's nodes have for themselves
+BINDING = ("node_embedding", "regression")  # what the target's nodes have for themselves
 MOST_CHANNELS, EVEN = 256, 2
 ROW = 4  # steps with each source in a turn
 WARM_UP, VALIDATIONS = 10, 8  # shares of the steps

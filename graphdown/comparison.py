@@ -178,8 +178,8 @@ def fit_baselines(
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)
-    own_predictors = set(variables_of(names)) <= set(variables_of(experiment.predictors))
-    options = data.statics, experiment.seed, steps, own_predictors
+    targets_are_predictors = set(variables_of(names)) <= set(variables_of(experiment.predictors))
+    options = data.statics, experiment.seed, steps, targets_are_predictors
 
     def pair(source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
         coarse, fine = data.pair(experiment, source, period)

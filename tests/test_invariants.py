@@ -122,7 +122,11 @@ def test_5_no_array_depends_on_a_source_grid_and_only_the_targets_own_on_the_tar
 ):
     for name, grids in RUNS.items():
         invariants.leave_files(tmp_path / name, data_on(*grids), BINDING if bound else None)
-    own = ("own.numbers", "own.readout", "own.bias", "regression.") if bound else ()
+    own = (
+        ("node_embedding.numbers", "node_embedding.readout", "node_embedding.bias", "regression.")
+        if bound
+        else ()
+    )
     invariants.check_free_of(tmp_path / "first", tmp_path / "other source")
     invariants.check_free_of(tmp_path / "first", tmp_path / "other target", own)
 

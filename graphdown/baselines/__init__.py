@@ -52,7 +52,7 @@ def make_baselines(
     statics: xr.Dataset | None = None,
     seed: int = 0,
     steps: int | None = None,
-    own_predictors: bool = True,
+    targets_are_predictors: bool = True,
 ) -> list[Baseline]:
     """Return unfitted methods by their names, without those that lack what they need.
 
@@ -60,8 +60,8 @@ def make_baselines(
         names: of `BASELINES`; networks take minutes to fit.
         statics: static fields of the target grid, such as "orog".
         seed: of the networks.
-        steps: optimiser steps of the networks, instead of each one's own number.
-        own_predictors: whether each target is a predictor too.
+        steps: optimiser steps of the networks, instead of each one's default.
+        targets_are_predictors: whether each target is a predictor too.
 
     Raises:
         GraphdownError: an unknown name.
@@ -71,7 +71,7 @@ def make_baselines(
         method
         for method in (BASELINES[name] for name in names)
         if (height or not method.needs_height)
-        and (own_predictors or not method.needs_own_predictor)
+        and (targets_are_predictors or not method.needs_target_predictor)
     ]
     return [_unfitted(method, seed, steps) for method in chosen]
 

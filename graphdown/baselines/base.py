@@ -21,16 +21,16 @@ class Baseline(ABC):
         name: the method's name in tables and in `baselines` of an experiment.
         source_bound: whether what is learned belongs to one source, its grid or its errors, so
             that it is learned from one pair.
-        needs_height: whether it needs "orog" among the target's static fields; it is left out
-            without.
-        needs_own_predictor: whether it starts from the predictor of each target's name; it is left
-            out where a target is no predictor.
+        needs_height: whether it needs "orog" among the target's static fields; without it the
+            method is left out.
+        needs_target_predictor: whether it starts from the predictor of each target's name; it is
+            left out where a target is no predictor.
     """
 
     name: ClassVar[str]
     source_bound: ClassVar[bool] = False
     needs_height: ClassVar[bool] = False
-    needs_own_predictor: ClassVar[bool] = False
+    needs_target_predictor: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._target: Predictands | None = None

@@ -16,7 +16,7 @@ from meshes import Grid, SparseWeights
 class Interpolation(Baseline):
     """Each target variable interpolated from the coarse one of its name, winds as vectors."""
 
-    needs_own_predictor = True
+    needs_target_predictor = True
 
     @staticmethod
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Bring coarse and fine data onto the same days, and part them."""
+"""Bring coarse and fine data onto the same days, and split them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -9,7 +9,7 @@ import xarray as xr
 T = TypeVar("T")
 
 Pair = tuple[xr.Dataset, xr.Dataset]  # coarse and fine
-HELD_BACK = 5  # without a validation pair, the last 1/5 of the days chooses
+LAST_PART = 5  # without a validation pair, the last 1/5 of the days validates
 
 
 def on_common_times(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
@@ -43,22 +43,22 @@ def on_common_times(coarse: xr.Dataset, fine: xr.Dataset) -> tuple[xr.Dataset, x
     return first, second
 
 
-def held_back(pairs: Sequence[Pair], purpose: str) -> tuple[list[Pair], list[Pair]]:
-    """Return the first days of each pair, and the last 1/HELD_BACK of them.
+def split_last_days(pairs: Sequence[Pair], purpose: str) -> tuple[list[Pair], list[Pair]]:
+    """Split each pair into its first days and the last 1/LAST_PART of them.
 
     Raises:
-        ValueError: a pair has too few days for that; the message names the purpose.
+        ValueError: a pair has too few days to split; the message names the purpose.
     """
     first: list[Pair] = []
     last: list[Pair] = []
     for coarse, fine in pairs:
         days = fine.sizes["time"]
-        if days < HELD_BACK:
+        if days < LAST_PART:
             raise ValueError(
-                f"{days} common days are too few to hold back the last 1/{HELD_BACK} for "
+                f"{days} common days are too few to hold back the last 1/{LAST_PART} for "
                 f"{purpose}; give more days or a validation pair."
             )
-        begin = days - days // HELD_BACK
+        begin = days - days // LAST_PART
         for part, group in ((slice(None, begin), first), (slice(begin, None), last)):
             group.append((coarse.isel(time=part), fine.isel(time=part)))
     return first, last

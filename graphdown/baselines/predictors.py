@@ -29,7 +29,7 @@ class Predictors:
     def __init__(self, coarse: xr.Dataset, logarithm: bool) -> None:
         self._logarithm = logarithm
         names = predictor_names(coarse)
-        self._to_points = {name: _to_own_points(read_field(coarse, name)) for name in names}
+        self._to_points = {name: _to_used_points(read_field(coarse, name)) for name in names}
         raw = self._columns(coarse)
         present = raw[np.isfinite(raw).all(axis=1)]
         if not len(present):
@@ -66,7 +66,7 @@ class Predictors:
         return Field(name, field.grid, values)
 
 
-def _to_own_points(field: Field) -> Interpolator:
+def _to_used_points(field: Field) -> Interpolator:
     used = np.isfinite(field.values).any(axis=0)
     if not used.any():
         raise ValueError(f"The predictor {field.name!r} is missing everywhere; leave it out.")

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.base import Baseline
-from graphdown.baselines.paired_times import Pair, held_back
+from graphdown.baselines.paired_times import Pair, split_last_days
 from graphdown.baselines.regression import Regression
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-2, 13))
@@ -47,7 +47,9 @@ class Ridge(Baseline):
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
         tried, judged = (
-            (pairs, validation) if validation else held_back(pairs, "the choice of the penalty")
+            (pairs, validation)
+            if validation
+            else split_last_days(pairs, "the choice of the penalty")
         )
         trials = {log: Regression(*tried[0], self.target, log) for log in (True, False)}
         found = {log: t.best_penalties(*judged[0], self._penalties) for log, t in trials.items()}

@@ -42,7 +42,7 @@ def _baselines(experiment: Experiment) -> Iterator[str]:
         if names.count(name) > 1:
             yield f"'baselines' names {name!r} twice; drop one."
     absent = [name for name in experiment.targets if name not in experiment.predictors]
-    if absent and names and all(BASELINES[name].needs_own_predictor for name in names):
+    if absent and names and all(BASELINES[name].needs_target_predictor for name in names):
         yield (
             "'baselines' names only methods that start from the predictor of the target's name, "
             f"but {absent[0]!r} is no predictor; add one such as 'ridge', or leave it empty."

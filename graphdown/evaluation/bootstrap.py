@@ -1,9 +1,9 @@
-"""Block bootstrap: how far scores depend on the days that there happen to be.
+"""Block bootstrap: sampling uncertainty of scores from a limited number of days.
 
 Days follow each other, so whole blocks of them are drawn with replacement, as many as there are
 (Carlstein 1986, doi:10.1214/aos/1176350057; Kunsch 1989, doi:10.1214/aos/1176347265): years, or
 calendar months of single years where there are fewer than ten years. Prediction and truth are drawn
-together. A drawn block enters as a weight, so no series is ever put together.
+together. A drawn block enters as a weight, so no resampled series is ever built.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Blocks:
 
     @classmethod
     def drawn(cls, year: np.ndarray, month: np.ndarray, draws: int, seed: int) -> "Blocks":
-        """Return blocks of years or months [T], drawn with replacement so many times."""
+        """Return blocks of years or months [T], drawn `draws` times with replacement."""
         label = year if len(np.unique(year)) >= LEAST_YEARS else 12 * year + month
         of_day = np.unique(label, return_inverse=True)[1]
         count = int(of_day.max()) + 1
@@ -73,7 +73,7 @@ def bootstrap(
         spread of the draws, see `interval`.
 
     Raises:
-        ValueError: what `evaluate` refuses.
+        ValueError: as for `evaluate`.
     """
     grid = Grid.from_dataset(truth[[n for n, v in truth.data_vars.items() if "time" in v.dims]])
     pairs = make_pairs(prediction, truth, grid)
@@ -145,7 +145,7 @@ def wasserstein1(prediction: np.ndarray, truth: np.ndarray, blocks: Blocks) -> n
 
 
 def _days(present: np.ndarray, blocks: Blocks) -> np.ndarray:
-    """Return how many of the days that are present, bool [N, T], are drawn [N, draws]."""
+    """Return the number [N, draws] of drawn days that are present, bool [N, T]."""
     return blocks.sums(present.T.astype(float)).T
 
 
@@ -153,8 +153,8 @@ def _signal_rmse(future: Pair, blocks: Blocks, historical: Pair, past: Blocks) -
     """Return the RMSE of the change of the time mean [draws]."""
     after, before = _means(future, blocks), _means(historical, past)
     relative = future.is_precipitation
-    made, true = (change(a, b, relative) for a, b in zip(after, before, strict=True))
-    return np.sqrt(area_mean(np.square(made - true), future.area))
+    predicted, true = (change(a, b, relative) for a, b in zip(after, before, strict=True))
+    return np.sqrt(area_mean(np.square(predicted - true), future.area))
 
 
 def _means(pair: Pair, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:

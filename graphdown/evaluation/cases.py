@@ -19,7 +19,7 @@ COLUMNS = ["case", "seen", "method", "variable", "measure", "value", "units"]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What several methods made of one coarse input.
+    """Predictions by several methods from one coarse input.
 
     Attributes:
         name: name of the source grid or period, as tables show it.
@@ -84,10 +84,10 @@ def score_cases(cases: Iterable[Case]) -> "pd.DataFrame":
 
 def _rows(case: Case) -> list[tuple[object, ...]]:
     return [
-        (case.name, case.seen, method, variable, name, value, own.units_for(variable, units))
+        (case.name, case.seen, method, variable, name, value, measure.units_for(variable, units))
         for method, scores in case.evaluations.items()
         for variable, units in zip(scores["variable"].values, scores["units"].values, strict=True)
-        for name, own in MEASURES.items()
+        for name, measure in MEASURES.items()
         if name in scores and np.isfinite(value := float(scores[name].sel(variable=variable)))
     ]
 
@@ -105,7 +105,7 @@ def best_methods(values: "pd.Series[float]", measure_name: str) -> list[str]:
 
 def mean_rank(scores: "pd.DataFrame", methods: list[str], measure_name: str) -> "pd.Series":
     """Return each method's mean rank in a measure over all cases and variables, best first."""
-    own = scores[(scores["measure"] == measure_name) & scores["method"].isin(methods)]
-    distance = own["value"].map(MEASURES[measure_name].distance)
-    rank = distance.groupby([own["case"], own["variable"]]).rank()
-    return rank.groupby(own["method"]).mean().reindex(methods).sort_values(kind="stable")
+    rows = scores[(scores["measure"] == measure_name) & scores["method"].isin(methods)]
+    distance = rows["value"].map(MEASURES[measure_name].distance)
+    rank = distance.groupby([rows["case"], rows["variable"]]).rank()
+    return rank.groupby(rows["method"]).mean().reindex(methods).sort_values(kind="stable")

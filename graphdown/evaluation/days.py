@@ -1,4 +1,4 @@
-"""What the measures need to know of the calendar: months, seasons' years, consecutive days."""
+"""Calendar of a series, as the measures need it: months, years of seasons, consecutive days."""
 
 from dataclasses import dataclass
 

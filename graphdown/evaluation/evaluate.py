@@ -32,11 +32,11 @@ def evaluate(
 
     Returns:
         Dataset with one variable per measure (see `graphdown.evaluation.measures`) on the
-        dimension "variable"; `*_map` (variable, horizontal dimensions) for what is computed per
-        cell; `qq_prediction` and `qq_truth` (variable, quantile), the area mean of each cell's
+        dimension "variable"; `*_map` (variable, horizontal dimensions) for measures computed
+        per cell; `qq_prediction` and `qq_truth` (variable, quantile), the area mean of each cell's
         quantiles; on a 2-D grid `spectrum_prediction` and `spectrum_truth` (variable, wavelength).
         A measure that does not apply to a variable is NaN there. Without a `units` attribute a
-        result is in the variable's own units (coordinate `units`; spectra in their square), and
+        result is in the variable's units (coordinate `units`; spectra in their square), and
         a signal of precipitation in %.
 
     Raises:
@@ -48,8 +48,8 @@ def evaluate(
     values: dict[str, dict[str, float]] = {}
     maps: dict[str, dict[str, np.ndarray]] = {}
     curves: dict[str, dict[str, np.ndarray]] = {}
-    for name, own in pairs.items():
-        pair = replace(own, grid=grid, others=pairs, historical=before.get(name))
+    for name, aligned in pairs.items():
+        pair = replace(aligned, grid=grid, others=pairs, historical=before.get(name))
         values[name], maps[name] = _scores(pair)
         maps[name].update(_signal_maps(pair))
         curves[name] = {**_quantile_curves(pair), **_spectra(pair)}
@@ -75,7 +75,7 @@ def _reference_pairs(
 
 def _scores(pair: Pair) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return the values of all measures of a variable, and the maps [N] of those that have one."""
-    scores = {name: own.function(pair) for name, own in MEASURES.items()}
+    scores = {name: measure.function(pair) for name, measure in MEASURES.items()}
     found = {name: score for name, score in scores.items() if score is not None}
     values = {name: MEASURES[name].value(score, pair.area) for name, score in found.items()}
     maps = {name: np.asarray(score) for name, score in found.items() if np.ndim(score)}
@@ -116,8 +116,12 @@ def _dataset(
         coords={"variable": variables, "units": ("variable", [units[v] for v in variables])}
     )
     for name in (m for m in MEASURES if any(m in values[v] for v in variables)):
-        own = MEASURES[name]
-        attrs = {"long_name": own.label, "definition": own.definition, **_units_attr(own)}
+        measure = MEASURES[name]
+        attrs = {
+            "long_name": measure.label,
+            "definition": measure.definition,
+            **_units_attr(measure),
+        }
         column = [values[v].get(name, np.nan) for v in variables]
         result[name] = ("variable", column, attrs)
     for name in dict.fromkeys(m for v in variables for m in maps[v]):
@@ -131,14 +135,14 @@ def _dataset(
 
 def _map_attrs(name: str) -> dict[str, str]:
     if name in MEASURES:
-        own = MEASURES[name]
-        return {"long_name": f"{own.label} per cell", **_units_attr(own)}
+        measure = MEASURES[name]
+        return {"long_name": f"{measure.label} per cell", **_units_attr(measure)}
     index, side = name.rsplit("_", 1)
     return {"long_name": f"{index.replace('_p98', ' of P98')} of the {side} per cell"}
 
 
-def _units_attr(own: Measure) -> dict[str, str]:
-    return {} if own.fixed_units is None else {"units": own.fixed_units}
+def _units_attr(measure: Measure) -> dict[str, str]:
+    return {} if measure.fixed_units is None else {"units": measure.fixed_units}
 
 
 def _curve_arrays(curves: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, xr.DataArray]:
@@ -153,7 +157,7 @@ def _curve_arrays(curves: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, x
             continue
         dim, points, dim_units = axes[kind]
         arrays[name] = xr.DataArray(
-            np.stack([own[name] for own in curves.values()]),
+            np.stack([curve[name] for curve in curves.values()]),
             coords={"variable": list(curves), dim: (dim, points, {"units": dim_units})},
             dims=("variable", dim),
         )

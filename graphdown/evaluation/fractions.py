@@ -1,4 +1,4 @@
-"""Fractions skill score: is rain as frequent around a place as it should be."""
+"""Fractions skill score: whether rain is as frequent around a place as in the truth."""
 
 import numpy as np
 

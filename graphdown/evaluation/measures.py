@@ -48,17 +48,17 @@ class Measure:
         return None if self.units in (VARIABLE, SIGNAL) else self.units
 
     def units_for(self, variable: str, variable_units: str) -> str:
-        """Return the units for a variable with the given units."""
+        """Return the units for a variable whose units are `variable_units`."""
         if self.units == SIGNAL:
             return "%" if describe(variable).is_precipitation else variable_units
         return variable_units if self.units == VARIABLE else self.units
 
     def distance(self, value: float) -> float:
-        """Return how far a value is from the perfect one; smaller is better."""
+        """Return the distance of a value from the perfect one; smaller is better."""
         return float("nan") if self.perfect is None else abs(value - self.perfect)
 
     def value(self, score: np.ndarray | float, area: np.ndarray) -> float:
-        """Return the value of what the function makes of a pair.
+        """Return the value of a score that the function returned for a pair.
 
         Args:
             score: a map [N] or a number.

@@ -1,4 +1,4 @@
-"""Variables together: how temperature and precipitation go with each other from day to day."""
+"""Variables together: correlation of temperature and precipitation from day to day."""
 
 import numpy as np
 

@@ -98,7 +98,7 @@ class Pair:
         if fields is None or self.grid is None:
             return None
         spacing = self.grid.spacing_km
-        (wavelength, predicted), (_, true) = (power_spectrum(own, spacing) for own in fields)
+        (wavelength, predicted), (_, true) = (power_spectrum(side, spacing) for side in fields)
         return wavelength, predicted, true
 
     @property

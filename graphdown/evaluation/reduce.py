@@ -11,7 +11,7 @@ def counts(values: np.ndarray) -> np.ndarray:
 
 
 def time_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean [N] of values [T, N] over time, NaN where no value is there."""
+    """Return the mean [N] of values [T, N] over time, NaN where there is no value."""
     total = values.sum(axis=0, dtype=np.float64)
     if len(values) and np.isfinite(total).all():
         return total / len(values)

@@ -16,36 +16,39 @@ SHOWN = ("crps", "energy_score", "spread_skill")
 def evaluate_files(prediction: Path, truth: Path) -> str:
     """Return the scores of a downscaled file as text.
 
-    An ensemble has those of its members together, of its mean and of its first member.
+    An ensemble is scored as a whole, and by its mean and its first member.
 
     Args:
         prediction, truth: files in .nc or .zarr of canonical fields on the same grid.
 
     Raises:
-        GraphdownError: a file cannot be read, or the two do not fit together.
+        GraphdownError: a file cannot be read, or the two do not match.
     """
-    made, true = _opened(prediction), _opened(truth)
-    dim = member_dim(made)
+    predicted, true = _opened(prediction), _opened(truth)
+    dim = member_dim(predicted)
     try:
         if dim is None:
-            return _table(prediction, true, {"prediction": made})
+            return _table(prediction, true, {"prediction": predicted})
         with xr.set_options(keep_attrs=True):
-            single = {"ensemble mean": made.mean(dim), "first member": made.isel({dim: 0})}
+            single = {
+                "ensemble mean": predicted.mean(dim),
+                "first member": predicted.isel({dim: 0}),
+            }
         single = {name: ds.drop_vars(dim, errors="ignore") for name, ds in single.items()}
         lines = _table(prediction, true, single)
-        return f"{lines}\n\n{format_ensemble(evaluate_ensemble(made, true))}"
+        return f"{lines}\n\n{format_ensemble(evaluate_ensemble(predicted, true))}"
     except ValueError as error:
         raise GraphdownError(" ".join(str(error).split())) from None
 
 
 def format_ensemble(scores: xr.Dataset) -> str:
-    """Return what `evaluate_ensemble` returned as text, a block for each variable."""
+    """Return the scores of `evaluate_ensemble` as text, a block for each variable."""
     blocks = []
     for name in scores["variable"].values:
-        own = scores.sel(variable=name)
-        lines = [f"{name}, {own.sizes['rank'] - 1} members"]
-        lines += [f"  {key:<15}{format_value(float(own[key]))}" for key in SHOWN]
-        shares = " ".join(f"{float(share):.3f}" for share in own["rank_histogram"])
+        of_variable = scores.sel(variable=name)
+        lines = [f"{name}, {of_variable.sizes['rank'] - 1} members"]
+        lines += [f"  {key:<15}{format_value(float(of_variable[key]))}" for key in SHOWN]
+        shares = " ".join(f"{float(share):.3f}" for share in of_variable["rank_histogram"])
         blocks.append("\n".join([*lines, f"  {'rank_histogram':<15}{shares}"]))
     return "\n\n".join(blocks)
 

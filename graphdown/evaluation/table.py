@@ -30,7 +30,7 @@ def format_table(scores: "pd.DataFrame", measures: Sequence[str] = MEASURES_SHOW
     measures = [MEASURES[name].name for name in measures]
     if scores.empty:
         raise ValueError("The table of scores has no rows; score at least one case.")
-    blocks = [_block(own, measures) for _, own in scores.groupby("case", sort=False)]
+    blocks = [_block(rows, measures) for _, rows in scores.groupby("case", sort=False)]
     return "\n\n".join([*blocks, "* best of the column (closest to a perfect value)"])
 
 
@@ -42,21 +42,21 @@ def case_title(scores: "pd.DataFrame") -> str:
 
 def shown_columns(scores: "pd.DataFrame", measures: Sequence[str]) -> list[tuple[str, str]]:
     """Return the (variable, measure) pairs of one case that have a value."""
-    held = set(zip(scores["variable"], scores["measure"], strict=True))
+    present = set(zip(scores["variable"], scores["measure"], strict=True))
     variables = scores["variable"].unique()
-    return [(v, m) for v in variables for m in measures if (v, m) in held]
+    return [(v, m) for v in variables for m in measures if (v, m) in present]
 
 
 def column(scores: "pd.DataFrame", variable: str, measure_name: str) -> "pd.Series":
     """Return one case's values by method, in the order of its methods; NaN where absent."""
-    own = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
-    return own.set_index("method")["value"].reindex(scores["method"].unique())
+    rows = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
+    return rows.set_index("method")["value"].reindex(scores["method"].unique())
 
 
 def units_of(scores: "pd.DataFrame", variable: str, measure_name: str) -> str:
     """Return the units of a measure of a variable in one case's rows, as people write them."""
-    own = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
-    return plain_units(str(own["units"].iloc[0]))
+    rows = scores[(scores["variable"] == variable) & (scores["measure"] == measure_name)]
+    return plain_units(str(rows["units"].iloc[0]))
 
 
 def format_value(value: float) -> str:
@@ -80,8 +80,8 @@ def value_with_units(value: float, units: str) -> str:
 def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the two heading lines of each column: variable with its units, and the measure.
 
-    The variable stands above the first of its columns, in that column's units; a measure in
-    other units names them itself.
+    The variable heads the first of its columns, with that column's units; a measure in other
+    units has them in its own heading.
     """
     lines = []
     first: dict[str, str] = {}
@@ -89,8 +89,8 @@ def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list
         units = units_of(scores, variable, name)
         suffix = "" if units == "1" else f" [{units}]"
         group = "" if variable in first else f"{variable}{suffix}"
-        own = "" if units == first.setdefault(variable, units) else suffix
-        lines.append((group, f"{MEASURES[name].label}{own}"))
+        measure_units = "" if units == first.setdefault(variable, units) else suffix
+        lines.append((group, f"{MEASURES[name].label}{measure_units}"))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What the network needs of a graph, as arrays that can be arguments of a jitted function."""
+"""Arrays of a graph that the network needs, as arguments of a jitted function."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,11 +39,11 @@ class InterpolationTable(NamedTuple):
     def __call__(self, values: Array) -> Array:
         """Interpolate values [S, ...] to [R, ...]."""
         flat = values.reshape(len(values), -1)
-        made = sum_over_width(
+        interpolated = sum_over_width(
             lambda k: self.weights[:, k, None] * take(flat, self.donors[:, k]),
             self.donors.shape[1],
         )
-        return made.reshape(-1, *values.shape[1:])
+        return interpolated.reshape(-1, *values.shape[1:])
 
 
 class SourceArrays(NamedTuple):
@@ -53,7 +53,7 @@ class SourceArrays(NamedTuple):
         encode: edges from the source to the mesh.
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics]; one of them is the height above the source's.
-        observation: how the source tells the EOFs' amplitudes, None without EOFs.
+        observation: operator that estimates the EOFs' amplitudes, None without EOFs.
         source_axes: unit vectors east and north at the source nodes [Ns, 2, 3].
     """
 
@@ -104,9 +104,9 @@ def graph_arrays(
     Args:
         graph: the downscaling graph with Ns source and Nt target nodes.
         target_statics: float [Nt, statics].
-        around: how many mesh nodes around each target node to list.
-        observation: how the source tells the EOFs' amplitudes, as arrays of NumPy; None without
-            EOFs.
+        around: number of mesh nodes around each target node to list.
+        observation: operator that estimates the EOFs' amplitudes from the source, as arrays of
+            NumPy; None without EOFs.
         patterns: the EOFs at the target.
 
     Raises:
@@ -186,7 +186,7 @@ def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
 
 
 def with_hidden(graph: GraphArrays, visible: Array) -> GraphArrays:
-    """Return the graph in which hidden source nodes say nothing.
+    """Return the graph in which hidden source nodes have no weight.
 
     The other nodes of a mean or an interpolation take over their weight; where there is none, the
     mean is 0, as standardised fields are on average.

@@ -64,7 +64,7 @@ class AttentionMessage(nnx.Module):
 
 
 class AttentionUpdate(nnx.Module):
-    """What reached a node is added to its state, and a perceptron of both, normalised before."""
+    """Residual update by the received message and a perceptron, normalised before."""
 
     def __init__(self, channels: int, noise: int = 0, *, rngs: nnx.Rngs) -> None:
         """Create the layers; `noise` is as for `NodeUpdate`."""

@@ -1,7 +1,7 @@
 """Attention over the edges of a table, with its own gradients.
 
-Edges are worked on in chunks that stay in cache. Between the forward and the backward pass nothing
-of the edges is kept, and going back their shares alone, never their channels, are written out.
+Edges are processed in chunks that stay in cache. Nothing of the edges is kept between the forward
+and the backward pass; the backward pass writes out their shares alone, never their channels.
 """
 
 import math
@@ -27,8 +27,8 @@ def attend(
     """Return sum_j a_ij v_j [R, B, C] and sum_j a_ij e_ij [R, B, H, F] for each of H heads.
 
     a_ij = w_ij exp(l_ij) / sum_j w_ij exp(l_ij) with l_ij = q_i . k_j / sqrt(C / H) + s_i . e_ij,
-    in 32 bits; where the weights w are equal, a softmax. The C / H channels of a head stand side
-    by side. Nodes without edges receive 0.
+    in 32 bits; where the weights w are equal, a softmax. The C / H channels of a head are
+    adjacent. Nodes without edges receive 0.
 
     Args:
         queries: q [R, B, C].
@@ -55,8 +55,8 @@ def _forward(
             jnp.where(total > 0.0, largest + jnp.log(total), 0.0),
         )
 
-    made = by_blocks(body, None, _rows(table, queries, slopes), keys[0].size)[1]
-    means, seen, logarithms = (jnp.concatenate(part) for part in zip(*made, strict=True))
+    outputs = by_blocks(body, None, _rows(table, queries, slopes), keys[0].size)[1]
+    means, seen, logarithms = (jnp.concatenate(part) for part in zip(*outputs, strict=True))
     return (means, seen), (queries, keys, values, slopes, table, means, seen, logarithms)
 
 
@@ -68,12 +68,12 @@ def _backward(saved: tuple[Any, ...], gradients: tuple[Array, Array]) -> tuple[A
     along = _by_head(wide(gradients[0]) * means, heads) + (wide(gradients[1]) * seen).sum(-1)
 
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, ...]]:
-        query, slope, logarithm, given, given_seen, along, features, index, weights = rows
+        query, slope, logarithm, to_means, to_seen, along, features, index, weights = rows
         key = take(keys, index)
         exponents = _exponents(query, key, slope, features, weights)
         shares = weights[:, :, None, None] * jnp.exp(exponents - logarithm[:, None])
-        to_shares = _by_head(wide(given[:, None]) * take(values, index), heads)
-        to_shares = to_shares + _with_features(given_seen, features)
+        to_shares = _by_head(wide(to_means[:, None]) * take(values, index), heads)
+        to_shares = to_shares + _with_features(to_seen, features)
         to_exponents = shares * (to_shares - along[:, None])
         return None, (
             (scale * _over_edges(to_exponents, key)).astype(queries.dtype),
@@ -83,8 +83,8 @@ def _backward(saved: tuple[Any, ...], gradients: tuple[Array, Array]) -> tuple[A
         )
 
     nodes = queries, slopes, logarithms, *gradients, along
-    made = by_blocks(body, None, _rows(table, *nodes), keys[0].size)[1]
-    to_queries, to_slopes, shares, to_exponents = zip(*made, strict=True)
+    outputs = by_blocks(body, None, _rows(table, *nodes), keys[0].size)[1]
+    to_queries, to_slopes, shares, to_exponents = zip(*outputs, strict=True)
     terms = (to_exponents, queries), (shares, gradients[0])
     to_keys, to_values = _outgoing(table, terms)
     return (
@@ -112,9 +112,9 @@ def _scale(queries: Array, heads: int) -> float:
 def _exponents(query: Array, key: Array, slope: Array, features: Array, weights: Array) -> Array:
     """Return l [rows, width, B, H], minus infinity where there is no edge."""
     heads = slope.shape[2]
-    made = _scale(query, heads) * _by_head(wide(query[:, None]) * key, heads)
-    made = made + _with_features(slope, features)
-    return jnp.where(weights[:, :, None, None] > 0.0, made, -jnp.inf)
+    exponents = _scale(query, heads) * _by_head(wide(query[:, None]) * key, heads)
+    exponents = exponents + _with_features(slope, features)
+    return jnp.where(weights[:, :, None, None] > 0.0, exponents, -jnp.inf)
 
 
 def _by_head(products: Array, heads: int) -> Array:
@@ -133,8 +133,8 @@ def _times(values: Array, kernel: Array) -> Array:
     XLA on CPUs is several times slower with sums over, or copies along, the last few numbers.
     """
     flat = values.reshape(-1, values.shape[-1])
-    made = jnp.matmul(flat, kernel, precision=jax.lax.Precision.HIGHEST)
-    return made.reshape(*values.shape[:-1], kernel.shape[-1])
+    products = jnp.matmul(flat, kernel, precision=jax.lax.Precision.HIGHEST)
+    return products.reshape(*values.shape[:-1], kernel.shape[-1])
 
 
 def _over_edges(shares: Array, values: Array) -> Array:
@@ -183,6 +183,6 @@ def _outgoing(
         )
 
     blocks = ((block,) for block in table.outgoing.blocks)
-    made = by_blocks(body, None, blocks, terms[0][1][0].size)[1]
-    sums = (jnp.concatenate(part) for part in zip(*made, strict=True))
+    outputs = by_blocks(body, None, blocks, terms[0][1][0].size)[1]
+    sums = (jnp.concatenate(part) for part in zip(*outputs, strict=True))
     return tuple(some[table.outgoing.row] for some in sums)

@@ -17,8 +17,8 @@ class Channel(NamedTuple):
 
     Attributes:
         predictor: place of its predictor.
-        transform: name of the transform that it is of the predictor.
-        bounds: least and greatest value that a transform takes; others are brought to these.
+        transform: name of the transform of the predictor.
+        bounds: least and greatest argument of the transform; other values are clipped to these.
     """
 
     predictor: int
@@ -27,11 +27,11 @@ class Channel(NamedTuple):
 
     def values(self, predictors: Any) -> Any:
         """Return the channel [...] of predictors [..., V], arrays of numpy or JAX."""
-        own = predictors[..., self.predictor]
+        values = predictors[..., self.predictor]
         if self.transform == NONE:
-            return own
+            return values
         xp = predictors.__array_namespace__()
-        return TRANSFORMS[self.transform].forward(xp.clip(own, *self.bounds))
+        return TRANSFORMS[self.transform].forward(xp.clip(values, *self.bounds))
 
 
 @jax.tree_util.register_static
@@ -39,8 +39,8 @@ class Channel(NamedTuple):
 class Channels:
     """The network's inputs; in a tree of arrays it is structure, not an array.
 
-    Every predictor enters as it is, and those with a transform once more, since of precipitation,
-    say, totals follow the one and occurrence the other.
+    Every predictor enters as it is, and those with a transform once more: totals of precipitation,
+    for instance, follow the one and its occurrence the other.
 
     Attributes:
         each: the channels, C of them.

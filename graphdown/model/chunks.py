@@ -1,4 +1,4 @@
-"""Work on the rows of large arrays a chunk at a time, so that what lies between stays in cache."""
+"""Process rows of large arrays a chunk at a time, so that intermediate values stay in cache."""
 
 from collections.abc import Callable, Iterable
 from functools import cache, partial
@@ -49,8 +49,8 @@ def by_rows(
         return jax.tree.map(part, rows)
 
     def step(state: tuple[Any, Any], where: tuple[Array, Array]) -> tuple[tuple[Any, Any], None]:
-        carry, made = body(state[0], chunk(*where))
-        return (carry, jax.tree.map(partial(_put, where[0]), state[1], made)), None
+        carry, outputs = body(state[0], chunk(*where))
+        return (carry, jax.tree.map(partial(_put, where[0]), state[1], outputs)), None
 
     shapes = jax.eval_shape(body, carry, chunk(starts[0], doubled[0]))[1]
     empty = jax.tree.map(lambda v: jnp.zeros((length, *v.shape[1:]), v.dtype), shapes)
@@ -63,12 +63,12 @@ def _put(start: Array, whole: Array, part: Array) -> Array:
 
 @cache
 def _large_chunk() -> int:
-    told = jax.local_devices()[0].memory_stats() or {}
-    return int(told.get("bytes_limit", 4 * SHARE * LARGE_CHUNK)) // (4 * SHARE)
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return int(stats.get("bytes_limit", 4 * SHARE * LARGE_CHUNK)) // (4 * SHARE)
 
 
 def _chunks(rows: Any, numbers: int) -> tuple[int, int, int]:
-    """Return how many rows there are, how many of them make a chunk, and how many chunks."""
+    """Return the number of rows, the number of rows in a chunk, and the number of chunks."""
     length = len(jax.tree.leaves(rows)[0])
     limit = max(1, (CHUNK.get(jax.default_backend()) or _large_chunk()) // max(1, numbers))
     count = -(-length // limit)
@@ -86,20 +86,20 @@ def by_blocks(
         numbers: how many numbers an edge takes.
 
     Returns:
-        The last carry, and what `body` made of each block.
+        The last carry, and the arrays that `body` returned for each block.
     """
-    made = []
+    outputs = []
     for block in blocks:
         width = jax.tree.leaves(block)[-1].shape[1]
         carry, some = by_rows(body, carry, block, width * numbers)
-        made.append(some)
-    return carry, made
+        outputs.append(some)
+    return carry, outputs
 
 
 def map_rows(function: Callable[[Any], Any], rows: Any, numbers: int) -> Any:
     """Return `function` of a tree of arrays [R, ...], computed by chunks of rows; see `by_rows`.
 
-    The backward pass computes the function anew rather than keep what lies between.
+    The backward pass computes the function again rather than keep intermediate values.
     """
     length, size, count = _chunks(rows, numbers)
     if count <= 1:
@@ -111,5 +111,5 @@ def map_rows(function: Callable[[Any], Any], rows: Any, numbers: int) -> Any:
             values = jnp.pad(values, (extra, *[(0, 0)] * (values.ndim - 1)))
         return values.reshape(count, size, *values.shape[1:])
 
-    made = jax.lax.map(jax.checkpoint(function), jax.tree.map(even, rows))
-    return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:length], made)
+    mapped = jax.lax.map(jax.checkpoint(function), jax.tree.map(even, rows))
+    return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:length], mapped)

@@ -27,7 +27,7 @@ class Distribution(Protocol):
         """Return the distribution that the network's outputs describe.
 
         Args:
-            value: what the network makes of the target: the interpolated source, say, plus the
+            value: the target by the network, such as the interpolated source plus the
                 correction [...], which is 0 before training.
             parameters: further outputs [..., P], 0 before training.
             scale: typical size of the target's correction.
@@ -36,7 +36,7 @@ class Distribution(Protocol):
 
     @property
     def mean(self) -> Any:
-        """Expected value [...], which is what `downscale` gives without members."""
+        """Expected value [...], which `downscale` returns without members."""
         ...
 
     def negative_log_likelihood(self, truth: Array) -> Array:
@@ -87,9 +87,9 @@ def register_head(name: str, parameters: int, only_for: VariableKind = ANY) -> C
 class BernoulliGamma(NamedTuple):
     """A day is wet with probability p = sigmoid(logit), and then has a Gamma distributed amount.
 
-    After DeepESD (Bano-Medina et al. 2022, doi:10.5194/gmd-15-6747-2022), but given by its mean
-    p k theta rather than by the scale theta of the amounts, so that the mean starts from the
-    interpolated source as other targets do.
+    After DeepESD (Bano-Medina et al. 2022, doi:10.5194/gmd-15-6747-2022), but parametrised by
+    its mean p k theta rather than by the scale theta of the amounts, so that the mean starts from
+    the interpolated source as other targets do.
 
     Attributes:
         mean: of wet and dry days together [...], mm/day.

@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
 
 class Inverse(NamedTuple):
-    """For each node the places that refer to it; rows of like length stand together.
+    """For each node the places that refer to it, rows of similar length in one block.
 
     Attributes:
         blocks: integer arrays [rows_b, width_b] as in `Table`.
@@ -88,8 +88,8 @@ class EdgeTable(NamedTuple):
         self, receivers: Array | None, edges: Sequence[Array]
     ) -> Iterator[tuple[Array | None, Array, Array, Array]]:
         """Yield each block's part of values [R, ...] or None, edge values, senders and weights."""
-        own = [None] * len(edges) if receivers is None else self.rows(receivers)
-        yield from zip(own, edges, self.senders.blocks, self.weights, strict=True)
+        parts = [None] * len(edges) if receivers is None else self.rows(receivers)
+        yield from zip(parts, edges, self.senders.blocks, self.weights, strict=True)
 
     def sum_outgoing(self, edges: Sequence[Array]) -> Array:
         """Sum values of the edges, per block [rows_b, width_b, ...], by sender: [S, ...]."""
@@ -133,17 +133,17 @@ def bucket(size: int) -> int:
     return int(-(-size // step) * step)
 
 
-def arguments(senders: Array, own: Array | None, edge: Array, index: Array) -> Array:
+def arguments(senders: Array, receivers: Array | None, edge: Array, index: Array) -> Array:
     """Return p_j + q_i + r_ij at the edges of a block [rows, width, B, C].
 
     Args:
         senders: p [S, B, C].
-        own: q [rows, B, C], or None for none.
+        receivers: q [rows, B, C], or None for none.
         edge: r [rows, width, 1 or B, C].
         index: the senders j [rows, width].
     """
     values = take(senders, index) + edge
-    return values if own is None else values + own[:, None]
+    return values if receivers is None else values + receivers[:, None]
 
 
 def wide(values: Array) -> Array:
@@ -221,7 +221,7 @@ def _bounds(degree: np.ndarray) -> list[int]:
 
 
 def _best_cut(degree: np.ndarray, low: int, high: int) -> tuple[int, int]:
-    """Return how many places a cut of the rows from low to high saves at best, and where."""
+    """Return the most places that a cut of the rows from low to high saves, and its row."""
     if high - low < 64:
         return 0, low
     head = np.maximum.accumulate(degree[low:high])

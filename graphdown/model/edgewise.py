@@ -1,6 +1,6 @@
-"""Weighted sums of what a normalised perceptron makes of each edge, with their own gradients.
+"""Weighted sums of a normalised perceptron over edges, with hand-written gradients.
 
-Edges are worked on in chunks that stay in cache, and between the forward and the backward pass
+Edges are processed in chunks that stay in cache, and between the forward and the backward pass
 nothing as large as the edges' hidden states is kept.
 """
 
@@ -51,15 +51,15 @@ def _forward(
     table: EdgeTable,
 ) -> tuple[Array, tuple[Any, ...]]:
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
-        own, edge, index, weights = rows
-        hidden = jax.nn.silu(arguments(senders, own, edge[:, :, None], index))
+        receiver, edge, index, weights = rows
+        hidden = jax.nn.silu(arguments(senders, receiver, edge[:, :, None], index))
         values = _times(hidden, kernel) + bias
         scale = _inverse_deviation(values)
         means = ((weights[:, :, None] * scale)[..., None] * values).sum(1)
         return None, (means.astype(values.dtype), scale)
 
-    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
-    means, scales = zip(*made, strict=True)
+    outputs = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
+    means, scales = zip(*outputs, strict=True)
     saved = senders, receivers, edges, kernel, bias, table, scales
     return jnp.concatenate(means), saved
 
@@ -70,14 +70,14 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
     gram, offset = kernel @ kernel.T, kernel @ bias
 
     def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
-        (own, edge, index, weights), given, scale = rows
-        values = arguments(senders, own, edge[:, :, None], index)
+        (receiver, edge, index, weights), to_mean, scale = rows
+        values = arguments(senders, receiver, edge[:, :, None], index)
         gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
         hidden = jax.lax.optimization_barrier(values * gate)
-        back = _times(given, kernel.T)
+        back = _times(to_mean, kernel.T)
         share = weights[:, :, None] * scale
         to_scale = weights[:, :, None] * (
-            (wide(hidden) * back[:, None]).sum(-1) + (given @ bias)[:, None]
+            (wide(hidden) * back[:, None]).sum(-1) + (to_mean @ bias)[:, None]
         )
         slope = -to_scale * scale**3 / out
         scaled = (slope[..., None] * hidden).astype(hidden.dtype)
@@ -90,18 +90,18 @@ def _backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
             _outer(scaled, hidden),
             wide(scaled).sum((0, 1, 2)),
             slope.sum(),
-            _outer((share[..., None] * hidden).sum(1).astype(given.dtype), given),
-            (share.sum(1)[..., None] * given).sum((0, 1)),
+            _outer((share[..., None] * hidden).sum(1).astype(to_mean.dtype), to_mean),
+            (share.sum(1)[..., None] * to_mean).sum((0, 1)),
         )
-        made = passed, None if own is None else passed.sum(1), passed.sum(2)
-        return jax.tree.map(jnp.add, carry, sums), made
+        outputs = passed, None if receiver is None else passed.sum(1), passed.sum(2)
+        return jax.tree.map(jnp.add, carry, sums), outputs
 
     c = len(kernel)
     shapes = (c, c), (c,), (), (c, out), (out,)
     carry = tuple(jnp.zeros(shape, wide(kernel).dtype) for shape in shapes)
     rows = zip(table.by_block(receivers, edges), table.rows(gradient), scales, strict=True)
-    carry, made = by_blocks(body, carry, rows, senders[0].size)
-    passed, to_receivers, to_edges = zip(*made, strict=True)
+    carry, outputs = by_blocks(body, carry, rows, senders[0].size)
+    passed, to_receivers, to_edges = zip(*outputs, strict=True)
     square, first, zeroth, to_kernel, to_bias = carry
     to_kernel = to_kernel + square @ kernel + jnp.outer(first, bias)
     to_bias = to_bias + first @ kernel + zeroth * bias
@@ -150,15 +150,15 @@ def _interact_forward(
     first, second, norm = layers
 
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array, Array]]:
-        own, edge, index, weights = rows
-        hidden = jax.nn.silu(arguments(senders, own, _affine(edge, first), index))
+        receiver, edge, index, weights = rows
+        hidden = jax.nn.silu(arguments(senders, receiver, _affine(edge, first), index))
         values = _affine(hidden, second)
         sent = values * _inverse_deviation(values)[..., None] * norm[0] + norm[1]
         means = (weights[:, :, None, None] * sent).sum(1)
         return None, (means.astype(edge.dtype), (edge + sent).astype(edge.dtype))
 
-    made = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
-    means, states = zip(*made, strict=True)
+    outputs = by_blocks(body, None, table.by_block(receivers, edges), senders[0].size)[1]
+    means, states = zip(*outputs, strict=True)
     return (jnp.concatenate(means), states), (senders, receivers, edges, layers, table)
 
 
@@ -170,14 +170,14 @@ def _interact_backward(
     first, second, norm = layers
 
     def body(carry: Any, rows: tuple[Any, ...]) -> tuple[Any, Any]:
-        (own, edge, index, weights), given, to_state = rows
-        values = arguments(senders, own, _affine(edge, first), index)
+        (receiver, edge, index, weights), to_mean, to_state = rows
+        values = arguments(senders, receiver, _affine(edge, first), index)
         gate = jax.lax.optimization_barrier(jax.nn.sigmoid(values))
         hidden = jax.lax.optimization_barrier(values * gate)
         values = _affine(hidden, second)
         scale = _inverse_deviation(values)[..., None]
         normed = values * scale
-        to_sent = to_state + weights[:, :, None, None] * given[:, None]
+        to_sent = to_state + weights[:, :, None, None] * to_mean[:, None]
         to_sent = jax.lax.optimization_barrier(to_sent.astype(hidden.dtype))
         to_normed = to_sent * norm[0]
         shared = (to_normed * normed).mean(-1, keepdims=True)
@@ -190,17 +190,20 @@ def _interact_backward(
             (_outer(hidden, to_values), wide(to_values).sum((0, 1, 2))),
             (wide(to_sent * normed).sum((0, 1, 2)), wide(to_sent).sum((0, 1, 2))),
         )
-        made = passed, passed.sum(1), to_state + _times(passed, first[0].T)
-        return jax.tree.map(jnp.add, carry, to_layers), made
+        outputs = passed, passed.sum(1), to_state + _times(passed, first[0].T)
+        return jax.tree.map(jnp.add, carry, to_layers), outputs
 
     carry = jax.tree.map(lambda layer: jnp.zeros_like(wide(layer)), layers)
-    given = zip(table.rows(gradients[0]), gradients[1], strict=True)
+    gradient_rows = zip(table.rows(gradients[0]), gradients[1], strict=True)
     rows = (
-        (block, *some) for block, some in zip(table.by_block(receivers, edges), given, strict=True)
+        (block, *some)
+        for block, some in zip(table.by_block(receivers, edges), gradient_rows, strict=True)
     )
-    to_layers, made = by_blocks(body, carry, rows, senders[0].size)
-    passed, to_receivers, to_edges = zip(*made, strict=True)
-    to_layers = jax.tree.map(lambda given, layer: given.astype(layer.dtype), to_layers, layers)
+    to_layers, outputs = by_blocks(body, carry, rows, senders[0].size)
+    passed, to_receivers, to_edges = zip(*outputs, strict=True)
+    to_layers = jax.tree.map(
+        lambda gradient, layer: gradient.astype(layer.dtype), to_layers, layers
+    )
     return table.sum_outgoing(passed), jnp.concatenate(to_receivers), to_edges, to_layers, None
 
 

@@ -89,11 +89,11 @@ class Readout:
             scale: of the corrections [T].
         """
         values = outputs[..., : outputs.shape[-1] - self.further]
-        made = restored(values, self.transforms)
+        expected = restored(values, self.transforms)
         for target in self.drawn:
             mean = self.distribution(outputs, target, scale[target]).mean
-            made = made.at[..., target].set(mean)
-        return made
+            expected = expected.at[..., target].set(mean)
+        return expected
 
     def drawn_from(self, outputs: np.ndarray, scale: np.ndarray, ranks: np.ndarray) -> np.ndarray:
         """Return the quantiles [..., T] of the distributions, and the values of other targets.
@@ -104,10 +104,10 @@ class Readout:
             ranks: in (0, 1), of each of the `drawn` targets [..., D].
         """
         expected, laws = _read(self, outputs, scale)
-        made = np.array(expected)
+        values = np.array(expected)
         for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
-            made[..., target] = law.quantile(ranks[..., k])
-        return made
+            values[..., target] = law.quantile(ranks[..., k])
+        return values
 
 
 @partial(jax.jit, static_argnums=0)

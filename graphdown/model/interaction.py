@@ -1,8 +1,8 @@
 """Messages of an interaction network: a perceptron with layer normalisation on every edge.
 
 The mathematics is GraphCast's (Lam et al. 2023, Science 382), with weights in the sums. Node
-states are projected before they are gathered, and what is the same for all samples is computed
-once.
+states are projected before they are gathered, and terms that are the same for all samples are
+computed once.
 """
 
 import jax
@@ -32,7 +32,7 @@ class Perceptron(nnx.Module):
 
 
 class InteractionUpdate(nnx.Module):
-    """Residual perceptron on a node's state and what reached it, normalised after."""
+    """Residual perceptron on a node's state and its messages, normalised after."""
 
     def __init__(
         self, state: int, extra: int, hidden: int, noise: int = 0, *, rngs: nnx.Rngs

@@ -39,8 +39,8 @@ class Linear(nnx.Module):
         """Return [..., out] from arrays [..., C_k] that broadcast together, the C_k adding up."""
         channels = [part.shape[-1] for part in parts]
         kernels = jnp.split(self.kernel[...], np.cumsum(channels)[:-1])
-        made = reduce(add, map(_product, parts, kernels))
-        return made if self.bias is None else made + self.bias[...]
+        total = reduce(add, map(_product, parts, kernels))
+        return total if self.bias is None else total + self.bias[...]
 
     def affine(self) -> tuple[Array, Array]:
         """Return the kernel [inputs, out] and the bias [out], zeros if it has none."""

@@ -79,9 +79,9 @@ def absolute_error(prediction: Array, truth: Array, scale: Any) -> Array:
 def censored(prediction: Array, truth: Array, scale: Any = 1.0) -> Array:
     """Return ((y - x) / s)^2, but (max(y, 0) / s)^2 on days on which the truth x is 0.
 
-    The output is cut at 0, so that a negative y is no error there, as an observation at the limit
-    says nothing of what lies beyond it (Tobin 1958, doi:10.2307/1907382). The plain square holds
-    a network to 0 on dry days, so that it is too wet once it is cut.
+    The output is cut at 0, so a negative y is no error there, as an observation at the limit
+    carries no information on values beyond it (Tobin 1958, doi:10.2307/1907382). The plain square
+    forces a network to 0 on dry days, so that it is too wet once it is cut.
     """
     return jnp.where(truth > 0.0, prediction - truth, jnp.maximum(prediction, 0.0)) ** 2 / scale**2
 

@@ -1,4 +1,4 @@
-"""Message functions: what the edges carry to their receivers."""
+"""Message functions: from senders, receivers and edges to the receivers' means."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def with_receivers(
 ) -> tuple[Array | None, tuple[Array, ...]]:
     """Return the receivers' terms, None for none, and the edges' terms per block of the table.
 
-    What receivers add for all samples alike joins the terms of their edges.
+    Terms of receivers that are the same for all samples are added to those of their edges.
 
     Args:
         receiver: the matrix of the receivers, or None.
@@ -83,7 +83,7 @@ def with_receivers(
     if projected.shape[1] > 1:
         return projected, edges
     parts = zip(edges, table.rows(projected), strict=True)
-    return None, tuple(edge + own for edge, own in parts)
+    return None, tuple(edge + part for edge, part in parts)
 
 
 @jax.custom_vjp
@@ -103,17 +103,17 @@ def mean_activation(
 
 
 def _block_mean(
-    senders: Array, own: Array | None, edge: Array, block: Array, weights: Array
+    senders: Array, receiver: Array | None, edge: Array, block: Array, weights: Array
 ) -> Array:
     def term(k: int | Array) -> Array:
-        values = take(senders, block[:, k]) + _plus(edge[:, k, None], own)
+        values = take(senders, block[:, k]) + _plus(edge[:, k, None], receiver)
         return weights[:, k, None, None] * jax.nn.silu(values)
 
     return sum_over_width(term, block.shape[1])
 
 
-def _plus(terms: Array, own: Array | None) -> Array:
-    return terms if own is None else terms + own
+def _plus(terms: Array, receiver: Array | None) -> Array:
+    return terms if receiver is None else terms + receiver
 
 
 def _mean_forward(
@@ -123,20 +123,20 @@ def _mean_forward(
 
 
 def _mean_backward(saved: tuple[Any, ...], gradient: Array) -> tuple[Any, ...]:
-    """Compute the activations' slopes anew rather than keep them from the forward pass."""
+    """Compute the activations' slopes again rather than keep them from the forward pass."""
     senders, receivers, edges, table = saved
 
     def body(_: None, rows: tuple[Any, ...]) -> tuple[None, tuple[Array | None, ...]]:
-        given, (own, edge, index, weights) = rows
-        values = arguments(senders, own, edge[:, :, None], index)
-        slopes = weights[:, :, None, None] * given[:, None] * _silu_slope(values)
-        # The barrier, since each use would compute it again.
+        to_mean, (receiver, edge, index, weights) = rows
+        values = arguments(senders, receiver, edge[:, :, None], index)
+        slopes = weights[:, :, None, None] * to_mean[:, None] * _silu_slope(values)
+        # Without the barrier each use would compute it again.
         slopes = jax.lax.optimization_barrier(slopes.astype(senders.dtype))
-        return None, (slopes, None if own is None else slopes.sum(1), slopes.sum(2))
+        return None, (slopes, None if receiver is None else slopes.sum(1), slopes.sum(2))
 
     rows = zip(table.rows(gradient), table.by_block(receivers, edges), strict=True)
-    made = by_blocks(body, None, rows, senders[0].size)[1]
-    slopes, to_receivers, to_edges = zip(*made, strict=True)
+    outputs = by_blocks(body, None, rows, senders[0].size)[1]
+    slopes, to_receivers, to_edges = zip(*outputs, strict=True)
     return (
         table.sum_outgoing(slopes),
         None if receivers is None else jnp.concatenate(to_receivers),
@@ -154,7 +154,7 @@ mean_activation.defvjp(_mean_forward, _mean_backward)
 
 
 class NodeUpdate(nnx.Module):
-    """Residual two-layer perceptron on a node's state and what reached it, normalised before."""
+    """Residual two-layer perceptron on a node's state and its messages, normalised before."""
 
     def __init__(
         self, state: int, extra: int, hidden: int, noise: int = 0, *, rngs: nnx.Rngs

@@ -42,7 +42,7 @@ class NetworkShape:
         encode_features, process_features, decode_features: features of an edge.
         target_nodes: nodes of the target grid; used only with a target embedding.
         estimates: targets that the EOFs estimate beforehand, 0 without EOFs.
-        readout: what the outputs say of the targets.
+        readout: meaning of the outputs for the targets.
     """
 
     predictors: int
@@ -58,7 +58,7 @@ class NetworkShape:
 
 
 def lowered(tree: Any, precision: str) -> Any:
-    """Return modules or arrays of floats in the precision, in their own for "float32"."""
+    """Return modules or arrays of floats in the precision; "float32" leaves them as they are."""
     if precision == "float32":
         return tree
     return jax.tree.map(lambda leaf: leaf.astype(precision), tree)
@@ -85,7 +85,7 @@ def stacked(layers: Iterable[Layer]) -> Layer:
 
 
 def _round(spec: ModelSpec, edges: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return what makes the message and what makes the node update of a round on the mesh."""
+    """Return constructors of the message and of the node update of a round on the mesh."""
     c, noise = spec.channels, spec.noise
     if spec.messages == "attention":
         message = partial(AttentionMessage, c, edges, spec.attention_heads)
@@ -114,7 +114,7 @@ class TargetEmbedding(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((nodes, targets)))
 
     def __call__(self, h: Array, nodes: Array | None = None) -> Array:
-        """Return each node's own reading [Nt, B, targets] of the states [Nt, B, channels].
+        """Return each node's readout [Nt, B, targets] of the states [Nt, B, channels].
 
         Args:
             h: the states.
@@ -127,8 +127,8 @@ class TargetEmbedding(nnx.Module):
 class TargetRegression(nnx.Module):
     """A linear regression for each target node on the predictors at the mesh nodes around it.
 
-    What is corrected enters too, since interpolation serves some nodes better than others. It is
-    fitted in closed form before training and held fixed, so that the network learns what is left.
+    The corrected values enter too, since interpolation serves some nodes better than others. It is
+    fitted in closed form before training and then fixed, so that the network learns the residual.
     """
 
     def __init__(self, nodes: int, around: int, predictors: int, targets: int) -> None:
@@ -152,10 +152,10 @@ class TargetRegression(nnx.Module):
         return jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes) + constants[:, None]
 
     def rescaled(self, corrected: Array, nodes: Array | None = None) -> Array:
-        """Return what is corrected [Nt, B, targets] with what each node's factor adds to it.
+        """Return the values to correct [Nt, B, targets], each multiplied by 1 + its node's factor.
 
         Args:
-            corrected: in the space of the corrections.
+            corrected: the values, in the space of the corrections.
             nodes: which target nodes these are [Nt], None for all.
         """
         factors = of_nodes(jax.lax.stop_gradient(self.factors[...]), nodes)
@@ -165,7 +165,7 @@ class TargetRegression(nnx.Module):
 class Downscaler(nnx.Module):
     """The graph network. Its output is the normalised correction to the interpolated source.
 
-    Further outputs, if there are any, are those that `graphdown.model.heads.Readout` tells of.
+    Further outputs, if there are any, are those that `graphdown.model.heads.Readout` describes.
     """
 
     def __init__(self, spec: ModelSpec, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
@@ -191,7 +191,9 @@ class Downscaler(nnx.Module):
         local = shape.predictors + statics + shape.forcings + shape.estimates
         self.target_update = update(t, local, 2 * t, noise, rngs=rngs)
         self.head = Linear(t, outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.own = TargetEmbedding(shape.target_nodes, n, t, outputs, rngs=rngs) if n else None
+        self.node_embedding = (
+            TargetEmbedding(shape.target_nodes, n, t, outputs, rngs=rngs) if n else None
+        )
         around = spec.target_regression
         self.regression = (
             TargetRegression(shape.target_nodes, around, shape.predictors, shape.targets)
@@ -218,11 +220,11 @@ class Downscaler(nnx.Module):
         """
         at_mesh, at_target = graph.to_mesh(x), graph.to_target(x)
         fields = lowered((x, at_mesh, at_target, forcings, known, noise), self.precision)
-        own = lowered(self, self.precision)
-        h = own._states(*fields, _lowered_graph(graph, self.precision)).astype(x.dtype)
+        network = lowered(self, self.precision)
+        h = network._states(*fields, _lowered_graph(graph, self.precision)).astype(x.dtype)
         out = self.head(h)
-        if self.own is not None:
-            out = out + self.own(h, graph.nodes)
+        if self.node_embedding is not None:
+            out = out + self.node_embedding(h, graph.nodes)
         if self.regression is not None:
             fitted = self.regression(at_mesh, graph.around, graph.nodes)
             further = ((0, 0), (0, 0), (0, self.readout.further))
@@ -255,8 +257,8 @@ class Downscaler(nnx.Module):
         graphdef, params = nnx.split((self.messages, self.updates))
         rounds = len(jax.tree.leaves(params)[0])
 
-        def one(state: tuple[Array, Any], own: nnx.State) -> tuple[tuple[Array, Any], None]:
-            message, update = nnx.merge(graphdef, own)
+        def one(state: tuple[Array, Any], layers: nnx.State) -> tuple[tuple[Array, Any], None]:
+            message, update = nnx.merge(graphdef, layers)
             mesh, edges = state
             received, edges = message.between(mesh, edges, graph.process)
             return (update(mesh, received, noise=noise), edges), None
@@ -276,8 +278,8 @@ class Downscaler(nnx.Module):
         noise: Array | None,
     ) -> Array:
         statics = graph.target_statics[:, None]
-        if self.own is not None:
-            numbers = of_nodes(self.own.numbers[...], graph.nodes)
+        if self.node_embedding is not None:
+            numbers = of_nodes(self.node_embedding.numbers[...], graph.nodes)
             statics = jnp.concatenate([statics, numbers[:, None]], -1)
         h = self.decode(mesh, statics, graph.decode)
         estimates = () if known is None else (known,)

@@ -1,4 +1,4 @@
-"""The network with what surrounds it: physical units in, physical units out."""
+"""Prediction in physical units: scaling, the network, and the readout."""
 
 from typing import NamedTuple
 
@@ -19,12 +19,12 @@ class Scaling(NamedTuple):
     Attributes:
         channels: C inputs that are made of the predictors.
         mean, std: of the channels [C].
-        column: for each target [T] the predictor it is a correction of, V for none; with `weight`
+        column: for each target [T] the predictor that it corrects, V for none; with `weight`
             several [T, n].
         base: constant of each target [T] that is no predictor, else 0.
         scale: of each target's correction [T], in the space of its transform.
-        flagged: predictors [F] that may be missing (NaN), which a channel of its own tells for
-            each; None for none.
+        flagged: predictors [F] that may be missing (NaN), each with a channel that flags missing
+            values; None for none.
         weight: of each predictor [T, n] in what a target is a correction of, None for 1.
         winds: eastward and northward targets [P, 2] that are corrections of winds of the source;
             None without such.
@@ -52,7 +52,7 @@ def predict(
 ) -> Array:
     """Return the targets [B, Nt, T] in physical units, before any limit such as pr >= 0.
 
-    Those that the network tells the distribution of are its mean.
+    Targets whose distribution the network predicts are its mean.
 
     Args:
         network: the graph network.
@@ -63,8 +63,8 @@ def predict(
         left_out: training days that the EOFs are to make their estimate without.
         noise: of each sample [B, n], for a network with noise; None for zeros.
     """
-    made = outputs(network, scales, source, forcings, graph, left_out, noise)
-    return network.readout.expected(made, scales.scale)
+    values = outputs(network, scales, source, forcings, graph, left_out, noise)
+    return network.readout.expected(values, scales.scale)
 
 
 def outputs(
@@ -76,28 +76,28 @@ def outputs(
     left_out: LeftOut | None = None,
     noise: Array | None = None,
 ) -> Array:
-    """Return what `network.readout` reads the targets off [B, Nt, O]: values come first.
+    """Return the outputs [B, Nt, O] that `network.readout` interprets: values come first.
 
     The arguments are those of `predict`.
     """
     values = jnp.swapaxes(source, 0, 1)
     base = uncorrected(scales, values, graph, left_out)
     known = None if graph.patterns is None else graph.patterns.standardise(base)
-    made = network(standardise(scales, values), forcings, graph, known, noise)
+    correction = network(standardise(scales, values), forcings, graph, known, noise)
     corrected = transformed(base, network.readout.transforms)
     if network.regression is not None:
         corrected = network.regression.rescaled(corrected, graph.nodes)
-    corrected = corrected + made[..., : base.shape[-1]] * scales.scale
+    corrected = corrected + correction[..., : base.shape[-1]] * scales.scale
     corrected = network.readout.conserved(corrected)
     if network.readout.further:
-        corrected = jnp.concatenate([corrected, made[..., base.shape[-1] :]], axis=-1)
+        corrected = jnp.concatenate([corrected, correction[..., base.shape[-1] :]], axis=-1)
     return jnp.swapaxes(corrected, 0, 1)
 
 
 def standardise(scales: Scaling, values: Array) -> Array:
     """Return the standardised input channels [..., C] of predictors [..., V].
 
-    With flags, what is missing is 0, and the further channels [..., C + F] are 1 there.
+    With flags, missing values are 0, and the further channels [..., C + F] are 1 there.
     """
     x = (scales.channels.values(values) - scales.mean) / scales.std
     if scales.flagged is None:
@@ -109,29 +109,37 @@ def standardise(scales: Scaling, values: Array) -> Array:
 def uncorrected(
     scales: Scaling, values: Array, graph: GraphArrays, left_out: LeftOut | None = None
 ) -> Array:
-    """Return what the network corrects [Nt, B, T] of source values [Ns, B, V].
+    """Return the first guess [Nt, B, T] from source values [Ns, B, V] that the network corrects.
 
-    The estimate by the EOFs if there are any, else interpolated values, winds as vectors, or a
-    constant for targets that are no predictors.
+    It is the estimate by the EOFs if there are any, else interpolated values, winds as vectors, or
+    a constant for targets that are no predictors.
     """
     if graph.observation is not None and graph.patterns is not None:
         at_source, at_target = graph.observation, graph.patterns
         return estimate(
             values, at_source, at_target, scales.column, graph.to_target.__call__, left_out
         )
-    own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
+    source_values = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     if scales.weight is not None:
-        own = (own * scales.weight).sum(axis=-1)
-    interpolated = graph.to_target(own)
+        source_values = (source_values * scales.weight).sum(axis=-1)
+    interpolated = graph.to_target(source_values)
     if scales.winds is not None:
-        interpolated = _with_winds(interpolated, own, scales.winds, graph)
+        interpolated = _with_winds(interpolated, source_values, scales.winds, graph)
     return interpolated + scales.base
 
 
-def _with_winds(interpolated: Array, own: Array, winds: Array, graph: GraphArrays) -> Array:
+def _with_winds(
+    interpolated: Array, source_values: Array, winds: Array, graph: GraphArrays
+) -> Array:
     """Return values [Nt, B, T] whose winds are those [Ns, B, T] of the source, as vectors."""
     east, north = winds[:, 0], winds[:, 1]
     axes = graph.source_axes, graph.target_axes
     source, target = (jnp.moveaxis(units, 0, -1)[..., None, None] for units in axes)
-    u, v = carried(graph.to_target.__call__, own[..., east], own[..., north], source, target)
+    u, v = carried(
+        graph.to_target.__call__,
+        source_values[..., east],
+        source_values[..., north],
+        source,
+        target,
+    )
     return interpolated.at[..., east].set(u).at[..., north].set(v)

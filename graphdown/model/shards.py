@@ -66,7 +66,7 @@ def shard_sources(sources: SourceArrays, shards: int) -> SourceArrays:
 
 
 def graph_specs(graph: GraphArrays) -> Any:
-    """Return how the arrays of a graph of `shard_graph` are split."""
+    """Return the partition specs of the arrays of a graph of `shard_graph`."""
     specs: Any = jax.tree.map(lambda _: WHOLE, graph)
     if graph.patterns is not None:
         specs = specs._replace(patterns=specs.patterns._replace(patterns=COLUMNS, mean=ROWS))
@@ -76,7 +76,7 @@ def graph_specs(graph: GraphArrays) -> Any:
 
 
 def source_specs(sources: SourceArrays) -> Any:
-    """Return how the arrays of `shard_sources` are split."""
+    """Return the partition specs of the arrays of `shard_sources`."""
     specs: Any = jax.tree.map(lambda _: WHOLE, sources)
     columns = jax.tree.map(lambda _: COLUMNS, sources.to_target)
     return specs._replace(to_target=columns, target_statics=COLUMNS)
@@ -100,7 +100,7 @@ def _shard_edges(table: EdgeTable, senders: int, shards: int) -> EdgeTable:
     index = joined(table.senders.blocks, senders)
     parts = index.reshape(shards, -1)
     most = max(int(np.bincount(p[p < senders], minlength=1).max()) for p in parts)
-    inverses = [inverse_table(own, senders, bucket(most)) for own in parts]
+    inverses = [inverse_table(part, senders, bucket(most)) for part in parts]
     return EdgeTable(
         Table((jnp.asarray(index),)),
         Inverse(

@@ -34,7 +34,7 @@ class Upscaling(NamedTuple):
 
 
 class SourceBank(NamedTuple):
-    """What depends on the source grid, of all grids: every array has the grid as leading axis.
+    """The source parts of all grids, stacked: every array has the grid as leading axis.
 
     Attributes:
         upscaling: from the fields to each grid.
@@ -58,9 +58,9 @@ class SourceBank(NamedTuple):
             grid: the number of the grid.
             graph: from any grid of the bank.
         """
-        own = self.select(jnp.asarray(grid))
-        means = own.upscaling(jnp.swapaxes(fields, 0, 1), self.nodes)
-        return jnp.swapaxes(means, 0, 1), with_source(graph, own.arrays)
+        selected = self.select(jnp.asarray(grid))
+        means = selected.upscaling(jnp.swapaxes(fields, 0, 1), self.nodes)
+        return jnp.swapaxes(means, 0, 1), with_source(graph, selected.arrays)
 
     @property
     def nodes(self) -> int:

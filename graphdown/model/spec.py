@@ -1,4 +1,4 @@
-"""ModelSpec: the size and kind of the network, as an experiment states it."""
+"""ModelSpec: the size and kind of the network, as set by an experiment."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -23,11 +23,11 @@ class ModelSpec:
         target_embedding: learned numbers per target node, as its input and as the weights of its
             own readout. It binds the network to one target grid; 0 keeps it free of the target.
         target_regression: mesh nodes around each target node whose predictors, penalised, enter a
-            linear regression of that node's own beside what is interpolated to it; it is fitted
+            linear regression for that node, with the values interpolated to it; it is fitted
             before training, and the network corrects it. It binds as the embedding does; 0 leaves
             it out.
-        regression_targets: the targets that have the regression, by name; all if not given. It
-            learns the biases of the sources it is fitted to, which one that was not may not share.
+        regression_targets: the targets that have the regression, by name; all by default. It
+            learns the biases of the sources it is fitted to, which other sources may not share.
         eofs: empirical orthogonal functions of the training fields, by which the targets are
             estimated from any source grid in closed form (`graphdown.emulator.eofs`); the network
             corrects that estimate instead of an interpolation. It binds to the target grid; 0

@@ -85,4 +85,4 @@ def restored(values: Array, kinds: tuple[str, ...]) -> Array:
 def _each(values: Array, functions: list[Function]) -> Array:
     if not functions:
         return values
-    return jnp.stack([own(values[..., t]) for t, own in enumerate(functions)], axis=-1)
+    return jnp.stack([function(values[..., t]) for t, function in enumerate(functions)], axis=-1)

@@ -76,7 +76,7 @@ class Trainable:
         first, *_ = parts = name.split(".")
         return {
             "all": first != CLOSED_FORM,
-            "head": first == "head" or (first == "own" and parts[1] != "numbers"),
+            "head": first == "head" or (first == "node_embedding" and parts[1] != "numbers"),
             "norm": "norm" in parts,
             "encoder": first in ENCODER,
             "adapters": parts[-1] == "kernel",
@@ -109,5 +109,5 @@ def stages_from_target(name: str, rounds: int) -> int | list[int]:
     first = name.split(".")[0]
     if first in ("messages", "updates"):
         return [2 + rounds - k for k in range(rounds)]
-    stages = {"head": 0, "own": 0, "regression": 0, "target_update": 1, "decode": 2}
+    stages = {"head": 0, "node_embedding": 0, "regression": 0, "target_update": 1, "decode": 2}
     return stages.get(first, 3 + rounds)

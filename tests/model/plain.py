@@ -64,12 +64,14 @@ def network(own, x, forcings, graph, statics, around):
     for k in range(len(jax.tree.leaves(stacked)[0])):
         one, node = nnx.merge(graphdef, jax.tree.map(lambda layers: layers[k], stacked))  # noqa: B023
         mesh = update(node, mesh, message(one, mesh, mesh, graph.process, n_mesh))
-    local = jnp.concatenate([statics, own.own.numbers[...]], -1)[:, None]
+    local = jnp.concatenate([statics, own.node_embedding.numbers[...]], -1)[:, None]
     h = message(own.decode, mesh, local, graph.decode, n_target)
     h = update(own.target_update, h, at_target, local, forcings[None])
-    read = jnp.einsum("tbn,tno->tbo", dense(own.own.project, h), own.own.readout[...])
+    read = jnp.einsum(
+        "tbn,tno->tbo", dense(own.node_embedding.project, h), own.node_embedding.readout[...]
+    )
     slopes, constants = jax.lax.stop_gradient(
         (own.regression.coefficients[...], own.regression.constants[...])
     )
     held = jnp.einsum("tkbv,tkvo->tbo", at_mesh[around], slopes)
-    return dense(own.head, h) + read + held + (own.own.bias[...] + constants)[:, None]
+    return dense(own.head, h) + read + held + (own.node_embedding.bias[...] + constants)[:, None]

@@ -36,9 +36,9 @@ def by_name(params):
 
 def test_an_untrained_network_corrects_nothing(untrained, listing):
     assert np.all(corrected(untrained, X, listing) == 0.0)
-    assert np.all(untrained.own.readout[...] == 0.0)
-    assert np.all(untrained.own.bias[...] == 0.0)
-    assert np.any(untrained.own.numbers[...] != 0.0)
+    assert np.all(untrained.node_embedding.readout[...] == 0.0)
+    assert np.all(untrained.node_embedding.bias[...] == 0.0)
+    assert np.any(untrained.node_embedding.numbers[...] != 0.0)
     assert np.all(untrained.regression.coefficients[...] == 0.0)
     assert np.all(untrained.regression.factors[...] == 0.0)
     assert np.all(untrained.regression.constants[...] == 0.0)
@@ -177,10 +177,12 @@ def test_an_embedding_by_hand():
     assert embedding(h).tolist() == [[[3.5 + 40.0]], [[13.5 + 100.0]]]
 
 
-@pytest.mark.parametrize("name", ["own.numbers", "own.readout", "own.bias"])
+@pytest.mark.parametrize(
+    "name", ["node_embedding.numbers", "node_embedding.readout", "node_embedding.bias"]
+)
 def test_the_numbers_of_a_target_node_change_that_node_alone(bound, listing, name):
     changed = nnx.clone(bound)
-    numbers = getattr(changed.own, name.removeprefix("own."))
+    numbers = getattr(changed.node_embedding, name.removeprefix("node_embedding."))
     numbers[...] = numbers[...].at[5].add(1.0)
     difference = corrected(changed, X, listing) - corrected(bound, X, listing)
     assert np.all(np.abs(difference[5]).max(axis=-1) > 1e-3)
@@ -198,7 +200,7 @@ def test_no_parameter_depends_on_a_grid_unless_it_is_bound_to_the_target():
     small, large = sizes(BOUND, 10), sizes(BOUND, 1000)
     differing = {name for name in small if small[name] != large[name]}
     assert differing == {
-        *("own.numbers", "own.readout", "own.bias"),
+        *("node_embedding.numbers", "node_embedding.readout", "node_embedding.bias"),
         *("regression.coefficients", "regression.factors", "regression.constants"),
     }
     assert all(large[name][0] == 1000 for name in differing)

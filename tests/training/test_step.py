@@ -82,7 +82,9 @@ def test_missing_targets_teach_nothing(trainer, stepper, batch):
     fine = batch.fine.copy()
     fine[:, 11, 1] = np.nan
     after, _ = stepper(before, batch._replace(fine=fine))
-    moved = np.asarray(after.params["own"]["bias"][...] - before.params["own"]["bias"][...])
+    moved = np.asarray(
+        after.params["node_embedding"]["bias"][...] - before.params["node_embedding"]["bias"][...]
+    )
     assert moved[11, 1] == 0.0
     assert np.count_nonzero(moved) == moved.size - 1
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.params))
@@ -152,7 +154,7 @@ def test_training_leaves_the_target_regression_as_it_was_fitted(trainer, stepper
     for before, after in zip(*map(regression_of, (trainer.params, state.params)), strict=True):
         assert before.any()
         np.testing.assert_array_equal(after, before)
-    moved = np.asarray(state.params["own"]["readout"][...])
+    moved = np.asarray(state.params["node_embedding"]["readout"][...])
     assert np.abs(moved).max() > 1e-3
 
 

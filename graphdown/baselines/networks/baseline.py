@@ -20,7 +20,7 @@ from graphdown.baselines.networks.fit import (
     train_network,
 )
 from graphdown.baselines.networks.inputs import Inputs, Standardiser
-from graphdown.baselines.paired_times import Pair, held_back
+from graphdown.baselines.paired_times import Pair, split_last_days
 from meshes import Grid
 
 
@@ -94,7 +94,7 @@ class NetworkBaseline(Baseline):
         self._training, self._seed = training, seed
 
     def trained_for(self, steps: int) -> Self:
-        """Return the method itself, set to train for so many steps instead of its own number."""
+        """Return the method itself, set to train for this number of steps."""
         self._training = replace(self._training, steps=steps)
         return self
 
@@ -102,7 +102,7 @@ class NetworkBaseline(Baseline):
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
         if not validation:
-            pairs, validation = held_back(pairs, "early stopping")
+            pairs, validation = split_last_days(pairs, "early stopping")
         first = predictor_names(pairs[0][0])[0]
         grids = [read_field(coarse, first).grid for coarse, _ in pairs]
         lattice, shape = self._lattice(grids)

@@ -41,5 +41,5 @@ def batch_norm(channels: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
 
 
 def halved(maps: Array) -> Array:
-    """Return the maxima of 2 x 2 cells; a last odd row or column stands alone."""
+    """Return the maxima of 2 x 2 cells; a last odd row or column is pooled by itself."""
     return nnx.max_pool(maps, (2, 2), strides=(2, 2), padding="SAME")

@@ -110,7 +110,7 @@ class ErrorPredictingCNN(NetworkBaseline):
     narrowest; kernels of 5 and 3 cells; a loss of the values and of their differences between
     neighbours along both axes; Adam.
 
-    Different here: daily fields stand alone, not three time steps together, so convolutions have
+    Different here: daily fields enter singly, not three time steps together, so convolutions have
     two dimensions; the whole domain instead of patches of 32 x 32; all predictors enter, not the
     variable alone; errors are squared instead of absolute, since a median of precipitation is
     biased towards dry; land fraction enters where it is known; 16 filters at first by default

@@ -20,7 +20,7 @@ VALIDATION_DAYS = 384
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """How a network is trained: Adam, cosine decay to zero, the best validation is kept.
+    """Settings of a training: Adam, cosine decay to zero, weights of the best validation.
 
     Attributes:
         steps: optimiser steps.

@@ -39,7 +39,13 @@ from ..test_trainer import interrupted
 
 MODEL = {"target_embedding": 2}
 CLOSED = {"rounds": 2, "target_embedding": 2, "target_regression": 3}
-HEAD = {"head.kernel", "head.bias", "own.project.kernel", "own.project.bias", "own.readout"}
+HEAD = {
+    "head.kernel",
+    "head.bias",
+    "node_embedding.project.kernel",
+    "node_embedding.project.bias",
+    "node_embedding.readout",
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,7 @@ def moved_by(folder, run, data, **options):
 
 
 CASES = {
-    "head": lambda name: name in HEAD or name == "own.bias",
+    "head": lambda name: name in HEAD or name == "node_embedding.bias",
     "norm": lambda name: ".norm." in name,
     "encoder": lambda name: name.startswith(("encode.", "mesh_")),
     "adapters": lambda name: name.endswith("kernel"),
@@ -193,7 +199,8 @@ def test_every_parameter_has_its_stage(trainer):
     first = {name.split(".")[0]: stage for name, stage in stages.items()}
     assert {first[n] for n in ("encode", "mesh_input", "mesh_update")} == {5}
     assert stages["updates.out.bias"] == stages["messages.out.kernel"] == [4, 3]
-    assert (first["decode"], first["target_update"], first["head"], first["own"]) == (2, 1, 0, 0)
+    assert (first["decode"], first["target_update"]) == (2, 1)
+    assert (first["head"], first["node_embedding"]) == (0, 0)
 
 
 def test_the_learning_rate_decays_from_stage_to_stage(trainer):
