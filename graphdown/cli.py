@@ -178,9 +178,9 @@ def transfer(
         overrides: key.sub=value, over the file's values.
     """
     from graphdown.runtime.compilation_cache import keep_compiled
-    from graphdown.transfer import load_study
-    from graphdown.transfer import transfer as run_study
     from graphdown.transfer.findings import findings
+    from graphdown.transfer.spec import load_study
+    from graphdown.transfer.study import transfer as run_study
 
     keep_compiled()
     own = [f"seeds={seeds}"] if seeds is not None else []
