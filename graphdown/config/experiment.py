@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from zlib import crc32
 
+from graphdown.config.packaged import find_config
 from graphdown.config.synthetic import WorldSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.spec import ModelSpec
@@ -381,7 +382,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ExperimentError: there is no such file, or it holds something else.
     """
-    path = Path(path)
+    path = find_config(path)
     if not path.is_file():
         raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
     try:

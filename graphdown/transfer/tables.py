@@ -183,9 +183,11 @@ class _Group:
         ]
 
     def gaps(self, results: Results, variable: str, measure: str) -> list[Values]:
-        """Difference to the mean of each cell's sources; nothing if a cell has none."""
+        """Gap of each pair of "unseen"; nothing if a cell was not applied to its sources."""
+        if self.group != "unseen":
+            return []
         learned = [cell.groups["learned"] for cell, _ in self.pairs]
-        if self.group != "unseen" or not all(learned):
+        if not all(learned):
             return []
         values = self.values(results, variable, measure)
         return [
