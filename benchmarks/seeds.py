@@ -26,7 +26,7 @@ from graphdown.data import load_data
 from graphdown.evaluation import Case, score_cases
 from graphdown.evaluation.bootstrap import DRAWN, bootstrap
 from graphdown.transfer.findings import comparison
-from graphdown.transfer.report.page import interval_text
+from graphdown.transfer.report.score_tables import interval_text
 from graphdown.transfer.seed_scores import Values
 
 MEASURES = (

@@ -19,7 +19,7 @@ from graphdown.evaluation.table import plain_units
 from graphdown.runtime.compilation_cache import keep_compiled
 from graphdown.transfer.findings import findings, verdicts
 from graphdown.transfer.outcome import Outcome
-from graphdown.transfer.report.page import interval_text
+from graphdown.transfer.report.score_tables import interval_text
 from graphdown.transfer.select import SHOWN
 from graphdown.transfer.spec import load_study
 from graphdown.transfer.study import transfer

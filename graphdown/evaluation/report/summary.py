@@ -1,4 +1,4 @@
-"""What the scores say, in a few sentences."""
+"""Summary of the scores in a few sentences."""
 
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,16 @@ VARIABLE_NAMES = {
 
 
 def variable_name(variable: str) -> str:
-    """Return a variable's name for people, its CMIP name where it is not a usual one."""
+    """Return the name of a variable for readers, its CMIP name if there is none."""
     return VARIABLE_NAMES.get(variable, variable)
 
 
 def summarise(scores: "pd.DataFrame") -> list[str]:
-    """Return one sentence per kind of source grid and variable: who has the lowest RMSE."""
+    """Return a sentence per case: the method with the lowest RMSE of each variable."""
     sentences = []
     for seen, where in ((True, "trained on"), (False, "never trained on")):
-        own = scores[scores["seen"] == seen]
-        for case, rows in own.groupby("case", sort=False):
+        part = scores[scores["seen"] == seen]
+        for case, rows in part.groupby("case", sort=False):
             parts = [_ranking(rows, str(v)) for v in rows["variable"].unique()]
             sentences.append(f"On {case} ({where}): {'; '.join(parts)}.")
     return sentences
