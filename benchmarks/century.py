@@ -27,7 +27,8 @@ import xarray as xr
 from results_table import RESULTS, machine, markdown_table, process_peak, write_text
 from untrained import demo, normaliser
 
-from graphdown.output.resumable import Journal, Plan
+from graphdown.output.journal import Journal
+from graphdown.output.store_plan import StorePlan
 
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years
@@ -60,9 +61,12 @@ def write_case(folder: Path, years: int) -> None:
     from flax import nnx
 
     from graphdown.data.synthetic import WorldSpec, make_world
+    from graphdown.emulator.build_network import new_network
     from graphdown.emulator.domain import TargetDomain
-    from graphdown.emulator.emulator import Emulator, named_values, new_network
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import save
     from graphdown.model import ModelSpec
+    from graphdown.model.parameters import named_values
     from meshes import GraphSpec, Grid
 
     spec = WorldSpec(**demo()["data"]["world"])
@@ -75,7 +79,7 @@ def write_case(folder: Path, years: int) -> None:
         name: value + 0.1 * rng.normal(size=value.shape).astype(np.float32)
         for name, value in named_values(nnx.state(network)).items()
     }
-    Emulator("century", model, statistics, place, weights).save(folder / "run" / "emulator")
+    save(Emulator("century", model, statistics, place, weights), folder / "run" / "emulator")
     source = world.views[VIEW]
     for start in range(FIRST, FIRST + years, PER_FILE):
         own = range(start, min(start + PER_FILE, FIRST + years))
@@ -160,14 +164,15 @@ class Moment:
 
 def share_made(part: Path) -> float:
     """Return the share of the days that is counted as made."""
-    plan, journal = Plan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
+    plan, journal = StorePlan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
     return min(journal.done * plan.length / plan.days, 1.0) if plan else 0.0
 
 
 def checked(folder: Path, rng: np.random.Generator) -> dict:
     """Return what is seen of the finished store."""
     from graphdown.data import open_fields
-    from graphdown.emulator.emulator import BATCH, load
+    from graphdown.emulator.inference import BATCH
+    from graphdown.emulator.storage import load
 
     before, start = process_peak(), time.monotonic()
     fine = xr.open_zarr(folder / "fine.zarr")

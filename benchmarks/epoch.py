@@ -99,7 +99,7 @@ def days(grid: Grid, variables: Sequence[str], year: int) -> xr.Dataset:
 
 def experiment(archive: Path, run: Path, samples: str, last: pd.Timestamp) -> Any:
     """Return an experiment with the network of configs/demo.yaml that trains up to a day."""
-    from graphdown.config.experiment import parse_experiment
+    from graphdown.config.experiment_file import parse_experiment
 
     raw = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text(encoding="utf-8"))
     source = {"name": "gcm", "files": [str(archive / "coarse_*.nc")]}
@@ -122,7 +122,7 @@ def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
 
     from graphdown.data.load import load_data
     from graphdown.runtime.prefetch import prefetched
-    from graphdown.training import Trainer
+    from graphdown.training import Trainer, prepare_training
     from graphdown.training.parallel import DataParallel
     from graphdown.training.step import initial_state, make_step
 
@@ -133,12 +133,14 @@ def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
     for samples in ("memory", "disk"):
         store = folder / "samples" if samples == "disk" else None
         asked = experiment(archive, folder / "unused", samples, last)
-        trainers[samples] = Trainer(asked, load_data(asked, store), folder / "unused")
+        trainers[samples] = Trainer(
+            prepare_training(asked, load_data(asked, store)), folder / "unused"
+        )
     trainer = trainers["memory"]
     spec = trainer.experiment.training
     step = make_step(trainer.graphdef, trainer.optimiser, spec.ema_decay)
     mapped = DataParallel(step, spec.backend, spec.devices)
-    constants = mapped.replicate(trainer._constants(trainer.samples[0]))
+    constants = mapped.replicate(trainer.constants_of(trainer.samples[0]))
     steps = count // spec.batch_size
 
     state = mapped.replicate(initial_state(trainer.params, trainer.optimiser))
@@ -153,14 +155,14 @@ def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
             jax.block_until_ready(state)
         return np.asarray([time.perf_counter(), time.process_time()]) - start
 
-    block(trainer._batch, 0, True)
+    block(trainer.batch, 0, True)
     rows = []
     for repeat in range(repeats):
         spent = {mode: np.zeros(3) for mode in MODES}
         for number in range(steps // BLOCK):
             first = repeat * steps + number * BLOCK
             for mode in np.roll(MODES, repeat + number):
-                make = trainers["memory" if mode == "memory" else "disk"]._batch
+                make = trainers["memory" if mode == "memory" else "disk"].batch
                 for network in (True, False):
                     if mode == "disk, cold":
                         drop_pages(folder / "samples")
@@ -203,7 +205,7 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     """Train a few steps and print the peak of memory before them and after, in GiB."""
     from dataclasses import replace
 
-    from graphdown.training import Trainer, load_for
+    from graphdown.training import Trainer, load_for, prepare_training
     from graphdown.training.run.folder import open_run
 
     years = len(list(Path(archive).glob("fine_*.nc")))
@@ -212,7 +214,7 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
     training = replace(asked.training, steps=4, validate_every=4)
     asked = replace(asked, training=training)
     data = load_for(asked)
-    trainer = Trainer(asked, data, open_run(asked))
+    trainer = Trainer(prepare_training(asked, data), open_run(asked))
     ready = process_peak()
     trainer.run()
     print(ready / 2**30, process_peak() / 2**30)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 import yaml
 
-from graphdown.output.resumable import Journal
+from graphdown.output.journal import Journal
 from meshes import Grid
 
 FINE = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 46.0))

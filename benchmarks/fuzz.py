@@ -106,7 +106,7 @@ class Place:
             classic.to_netcdf(self.whole / f"{name}3.nc", format="NETCDF3_CLASSIC")
         (self.whole / "e.yaml").write_text(yaml.safe_dump(experiment()), encoding="utf-8")
         if trained:
-            from graphdown.config.experiment import load_experiment
+            from graphdown.config.experiment_file import load_experiment
             from graphdown.training import train
 
             os.chdir(self.whole)
@@ -303,7 +303,7 @@ def emulator_case(place: Path, random: Random) -> list[str]:
 
 def forge_emulator(folder: Path, random: Random) -> None:
     """Change what an emulator says of itself, and the hash with it."""
-    from graphdown.cf.provenance import checkpoint_sha256
+    from graphdown.runtime.hashing import checkpoint_sha256
 
     path, parameters = folder / "emulator.json", folder / "parameters.npz"
     with np.load(parameters) as archive:

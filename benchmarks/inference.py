@@ -76,20 +76,21 @@ def measure(folder: Path, options: argparse.Namespace) -> list[dict]:
 
 def network(run: str, source: str) -> dict:
     """Return the rate of the network on days in memory."""
-    from graphdown.emulator.emulator import BATCH, load
+    from graphdown.emulator.inference import BATCH
+    from graphdown.emulator.storage import load
     from graphdown.runtime.batches import regrouped
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.variables.forcings import forcings
 
     keep_compiled()
     with xr.open_dataset(source) as ds:
-        work = load(run)._work(ds, None, None, 0, 0)
+        work = load(run).inference(ds, None, None, 0, 0)
         days = list(regrouped(work.values(), BATCH))
     batches = [(part, forcings(work.time.time[: len(part)]), np.arange(len(part))) for part in days]
-    work._result(batches[0])
+    work.result(batches[0])
     count, start = sum(map(len, days[1:])), clocks()
     for batch in batches[1:]:
-        work._result(batch)
+        work.result(batch)
     return rates(count, start)
 
 
@@ -98,7 +99,8 @@ def files(run: str, source: str, out: str) -> dict:
     from dataclasses import replace
 
     from graphdown.cli import main as command
-    from graphdown.emulator.emulator import BATCH, Emulator
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.inference import BATCH
 
     real, began = Emulator.stream, []
 

@@ -42,10 +42,11 @@ import graphdown
 from graphdown.comparison import downscaling
 from graphdown.config.experiment import Experiment
 from graphdown.data import ExperimentData, load_data
-from graphdown.emulator.emulator import new_network, path_name
+from graphdown.emulator.build_network import new_network
 from graphdown.evaluation.error import rmse_total
+from graphdown.model.parameters import path_name
 from graphdown.runtime.malloc import keep_freed_memory
-from graphdown.training import Trainer, trainer
+from graphdown.training import Trainer, initial_network, prepare_training
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state
 from graphdown.training.target_regression import fit_target_regression
@@ -99,7 +100,7 @@ def regression_fitted_once() -> Iterator[None]:
             made.append(fit_target_regression(*given))
         return made[0]
 
-    with mock.patch.object(trainer, "fit_target_regression", fitted):
+    with mock.patch.object(initial_network, "fit_target_regression", fitted):
         yield
 
 
@@ -127,8 +128,8 @@ class Timed:
     def __init__(self, trainer: Trainer) -> None:
         spec = trainer.experiment.training
         parts = spec.backend, spec.devices, spec.target_shards, trainer.specs
-        self.mapped = DataParallel(trainer._step(), *parts)
-        self.constants = trainer._replicated(self.mapped)
+        self.mapped = DataParallel(trainer.device_step(), *parts)
+        self.constants = trainer.replicated(self.mapped)
         self.state = self.mapped.replicate(initial_state(trainer.params, trainer.optimiser))
         self.trainer, self.sources = trainer, len(self.constants)
         first, second = (self.steps([0]) for _ in range(2))
@@ -137,7 +138,7 @@ class Timed:
 
     def steps(self, numbers: Iterable[int]) -> Seconds:
         """Return the seconds of a step, the mean of those with some numbers."""
-        batches = [self.trainer._batch(number) for number in numbers]
+        batches = [self.trainer.batch(number) for number in numbers]
         start = Seconds.now()
         for batch, source in batches:
             given = self.mapped.split(batch), self.constants[source]
@@ -167,13 +168,17 @@ class Study:
     def cost_rows(self, repeats: int) -> Iterator[dict]:
         """Yield sizes, compilation and the steps' seconds of each kind; the kinds take turns."""
         usual = self.experiment.model.channels
-        linear = Trainer(self._made("linear", usual, 2, 0), self.data, self.folder)
+        linear = Trainer(
+            prepare_training(self._made("linear", usual, 2, 0), self.data), self.folder
+        )
         shared = self._channels("attention", linear, weights_of(linear.params))
         budget = self._weights("attention", shared, linear)
         timed = {}
         for kind in KINDS:
             channels = self._channels(kind, linear, budget)
-            timed[kind] = Timed(Trainer(self._made(kind, channels, 2, 0), self.data, self.folder))
+            timed[kind] = Timed(
+                Trainer(prepare_training(self._made(kind, channels, 2, 0), self.data), self.folder)
+            )
         every: dict[str, list[Seconds]] = {kind: [] for kind in KINDS}
         for repeat in range(repeats):
             row = ROW * timed["linear"].sources

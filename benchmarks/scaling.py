@@ -88,7 +88,7 @@ def measure(side: int, address: str, processes: str, number: str, out: str) -> N
         jax.distributed.initialize(address, int(processes), int(number))
     from training_case import TrainingCase
 
-    from graphdown.emulator.emulator import named_values
+    from graphdown.model.parameters import named_values
 
     case, seconds = TrainingCase(side), []
     mapped, state, constants = case.mapped("shard_map", 0)

@@ -87,7 +87,7 @@ def first_days(began: str, run: str, source: str) -> None:
     from graphdown.cli import main as command
 
     seconds: list[float] = []
-    graphdown.output.writer.write_parts = lambda parts, *_: (
+    graphdown.output.writer.write_parts_in = lambda _, parts, *others: (
         next(parts),
         seconds.append(time.time()),
     )

@@ -7,9 +7,10 @@ import numpy as np
 from flax import nnx
 from untrained import demo, domain, normaliser, source_grid, square
 
-from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator.emulator import new_network, pad_nodes
+from graphdown.config.training import TrainingSpec
+from graphdown.emulator.build_network import new_network
 from graphdown.model import ModelSpec, Scaling
+from graphdown.model.padding import pad_nodes
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import Batch, Constants, initial_state, make_optimiser, make_step
 from graphdown.variables.forcings import FORCINGS

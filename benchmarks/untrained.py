@@ -50,13 +50,16 @@ def write_emulator(folder: Path, target: Grid) -> None:
     """Save an untrained emulator with the network of configs/demo.yaml."""
     from flax import nnx
 
-    from graphdown.emulator.emulator import Emulator, named_values, new_network
+    from graphdown.emulator.build_network import new_network
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import save
     from graphdown.model import ModelSpec
+    from graphdown.model.parameters import named_values
 
     model, place, statistics = ModelSpec(**demo()["model"]), domain(target), normaliser()
     network = new_network(model, place, statistics, seed=0)
     weights = named_values(nnx.state(network))
-    Emulator("untrained", model, statistics, place, weights).save(folder / "emulator")
+    save(Emulator("untrained", model, statistics, place, weights), folder / "emulator")
 
 
 def source_grid(target: Grid) -> Grid:

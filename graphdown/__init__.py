@@ -11,8 +11,11 @@ import_module("graphdown.transfer")
 from graphdown.api import finetune, pretrain, train, transfer  # noqa: E402
 
 if TYPE_CHECKING:
-    from graphdown.config.experiment import Experiment, Source, load_experiment
-    from graphdown.emulator.emulator import Emulator, load
+    from graphdown.config.data import Source
+    from graphdown.config.experiment import Experiment
+    from graphdown.config.experiment_file import load_experiment
+    from graphdown.emulator.emulator import Emulator
+    from graphdown.emulator.storage import load
     from graphdown.evaluation import evaluate
 
     __version__: str
@@ -37,10 +40,10 @@ __all__ = [
 _LAZY = {
     "Emulator": "graphdown.emulator.emulator",
     "Experiment": "graphdown.config.experiment",
-    "Source": "graphdown.config.experiment",
+    "Source": "graphdown.config.data",
     "evaluate": "graphdown.evaluation",
-    "load": "graphdown.emulator.emulator",
-    "load_experiment": "graphdown.config.experiment",
+    "load": "graphdown.emulator.storage",
+    "load_experiment": "graphdown.config.experiment_file",
 }
 
 

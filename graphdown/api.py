@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphdown.config.experiment import Experiment, Source
+    from graphdown.config.data import Source
+    from graphdown.config.experiment import Experiment
     from graphdown.data import ExperimentData
     from graphdown.emulator.emulator import Emulator
     from graphdown.training.pretraining.artifact import Pretrained
@@ -74,7 +75,7 @@ def finetune(
             "training.steps=200".
         loaded: the fields, if they are loaded already.
         options: trainable, rank, l2_sp, layerwise_decay, years, validation_share and replay of
-            `graphdown.config.experiment.FinetuneOptions`.
+            `graphdown.config.training.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the emulator does not fit the data's target.

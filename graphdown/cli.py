@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from graphdown.config.experiment import FinetuneOptions
 from graphdown.config.packaged import packaged_config
+from graphdown.config.renamed_keys import check_options
+from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions
+from graphdown.downscaling.request import DownscaleRequest
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
@@ -59,7 +61,7 @@ def train(
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.distributed import join_processes
     from graphdown.training import train as run_training
@@ -89,7 +91,7 @@ def pretrain(
         experiment: the experiment file, with a section `pretrain`.
         overrides: key.sub=value, over the file's values.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training import pretrain as run_pretraining
 
@@ -123,7 +125,7 @@ def finetune(
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.training import finetune_experiment
     from graphdown.training import train as run_training
 
@@ -198,82 +200,33 @@ def transfer(
     print(f"\nThe page: {outcome.page}")
 
 
-def downscale(
-    run: Positional[Annotated[Path, arg(metavar="RUN")]],
-    inputs: Positional[Annotated[tuple[str, ...], arg(metavar="INPUT...")]],
-    *,
-    output: Annotated[Path, arg(aliases=["-o"])],
-    target: Annotated[str, arg(metavar="FILE_OR_NAME")] = "",
-    statics: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
-    historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
-    members: int = 0,
-    seed: int = 0,
-    stated: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
-    overwrite: bool = False,
-    shard: Annotated[str, arg(metavar="I/N")] = "",
-    merge: bool = False,
-) -> None:
+def downscale(request: Annotated[DownscaleRequest, arg(name="")]) -> None:
     """Downscale files on any source grid with a trained emulator.
 
     Example: graphdown downscale runs/demo runs/demo/inputs/shifted.nc -o fine.nc
 
+    The example's files come from `graphdown demo`.
+
     To another target than that of the training, if the emulator is not bound to it:
     --target EUR-11 --statics orog.nc sftlf.nc, or --target stations.csv --statics orog.nc sftlf.nc
 
-    The example's files come from `graphdown demo`.
-
-    A zarr output that was interrupted is gone on with by the same command; what is made so far lies
-    beside it, in OUTPUT.part. SIGINT ends the command with status 130, SIGTERM with 143. A netCDF
-    output is written in one go.
+    The same command resumes a zarr output that was interrupted; the days made so far lie beside it,
+    in OUTPUT.part. SIGINT ends the command with status 130, SIGTERM with 143. A netCDF output is
+    written in one go.
 
     In parts, as by an array of batch jobs: the same command with --shard 1/8, ..., --shard 8/8,
     then with --merge.
 
     Several members of the driving model in one zarr store, along a dimension `driving_member`: from
     inputs that have a dimension of members, or as r1i1p1f1='*_r1i1p1f1_*.nc' r2i1p1f1='...'.
-
-    Args:
-        run: the run's folder.
-        inputs: netCDF, zarr or GRIB files or globs, joined along time and by variable.
-        output: a name in .nc or .zarr.
-        target: another target than that of the training: a file with its coordinates and, if known,
-            orog and sftlf; a grid's name; or a .csv file of stations with the columns lon, lat
-            and, if known, station, orog, sftlf.
-        statics: files with orog and sftlf on any grid, where the target lacks them; of stations
-            they tell the terrain around.
-        historical: files of the same model in the years of the training period, for an emulator
-            that was trained with `standardise: per-source`.
-        members: of an ensemble, along a dimension `realization`, if the emulator makes members;
-            0 writes one field a day.
-        seed: of the members; the same seed, member and date give the same field.
-        stated: what the inputs do not say themselves.
-        overwrite: replace the output if it exists, and what was begun of another one.
-        shard: make part I of N parts of a zarr output.
-        merge: make the output of its shards.
     """
     from graphdown.downscaling.downscale import downscale_files
-    from graphdown.downscaling.request import DownscaleRequest
-    from graphdown.output.resumable import Shard
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.malloc import share_freed_memory
 
     share_freed_memory()
     keep_compiled()
-    order = DownscaleRequest(
-        run,
-        inputs,
-        output,
-        target,
-        statics,
-        historical,
-        members,
-        seed,
-        stated,
-        overwrite,
-        Shard.read(shard) if shard else None,
-        merge,
-    )
-    print(downscale_files(order))
+    print(downscale_files(request))
 
 
 def check(
@@ -281,7 +234,7 @@ def check(
     *,
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
-    stated: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
+    file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
     json: bool = False,
 ) -> None:
     """Report what files contain and what would be refused, and why.
@@ -296,7 +249,7 @@ def check(
             has the share of it, and of the margin around it, that the source covers, and the days
             in common.
         experiment: an experiment file, all of whose files are checked.
-        stated: properties that the files, those of --target included, lack.
+        file_options: properties that the files, those of --target included, lack.
         json: print JSON instead of text.
     """
     import logging
@@ -306,7 +259,7 @@ def check(
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
-    report = run_check(files, target, experiment, stated.request())
+    report = run_check(files, target, experiment, file_options.request())
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)
@@ -375,7 +328,7 @@ def _grid(name: str) -> Any:
 
 def _train_and_evaluate(path: Path, overrides: Sequence[str]) -> None:
     from graphdown.comparison import evaluate_run, write_inputs
-    from graphdown.config.experiment import load_experiment
+    from graphdown.config.experiment_file import load_experiment
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training import load_for
     from graphdown.training import train as run_training
@@ -426,6 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"graphdown {__version__}")
         return
     try:
+        check_options(words)
         with notices_shown(), stopped_at_once():
             command = _command(words[0])
             tyro.cli(command, prog=f"graphdown {words[0]}", args=words[1:])

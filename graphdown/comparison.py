@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, load_experiment
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import load_stored_experiment
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.sample_store import store_folder
 from graphdown.data.time_windows import linear_in_time, unfolded
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load
 from graphdown.errors import GraphdownError
+from graphdown.runtime.atomic import atomic_file
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -51,15 +54,17 @@ def evaluate_run(
     from graphdown.evaluation import score_cases, write_report
 
     run = Path(run)
-    emulator = load(run)
     stored = run / "experiment.yaml"
-    if not stored.is_file():
+    # Read first: the emulator may need the experiment's extensions.
+    experiment = load_stored_experiment(stored) if stored.is_file() else None
+    emulator = load(run)
+    if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
-    experiment = load_experiment(stored)
     data = data or load_data(experiment, store_folder(experiment, run))
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
-    scores.to_csv(run / "scores.csv", index=False, float_format="%.6g")
+    with atomic_file(run / "scores.csv") as new:
+        scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",

@@ -1,17 +1,18 @@
-"""Grids in, graphs out: horizontal grids, remapping weights, icosahedral meshes and edges.
+"""Horizontal grids, remapping weights, icosahedral meshes, and the graphs made of them.
 
 NumPy, SciPy and xarray only; jraph is imported by `DownscalingGraph.to_jraph` alone.
 """
 
+from meshes.geometry.icosahedron import Mesh, icosphere
 from meshes.geometry.sphere import EARTH_RADIUS_KM
+from meshes.graphs.base import EdgeSet, GraphNodes, GraphSpec
+from meshes.graphs.builder_registry import edge_builder, mesh_builder
 from meshes.graphs.coverage import Coverage, coverage
-from meshes.graphs.graph import DownscalingGraph, EdgeSet, GraphSpec, build_graph
-from meshes.graphs.mesh import Mesh, build_mesh, icosphere
-from meshes.graphs.storage import load_graph
+from meshes.graphs.graph import DownscalingGraph, build_graph, load_graph
+from meshes.graphs.mesh import build_mesh
 from meshes.grids.coarsen import coarsen
-from meshes.grids.grid import Grid
+from meshes.grids.grid import Grid, grids_in
 from meshes.grids.random_grids import RandomGrids, random_grids
-from meshes.grids.reading import grids_in
 from meshes.remapping.remap import bilinear, conservative, nearest
 from meshes.remapping.weights import SparseWeights
 
@@ -20,6 +21,7 @@ __all__ = [
     "Coverage",
     "DownscalingGraph",
     "EdgeSet",
+    "GraphNodes",
     "GraphSpec",
     "Grid",
     "Mesh",
@@ -31,9 +33,11 @@ __all__ = [
     "coarsen",
     "conservative",
     "coverage",
+    "edge_builder",
     "grids_in",
     "icosphere",
     "load_graph",
+    "mesh_builder",
     "nearest",
     "random_grids",
 ]

@@ -1,19 +1,18 @@
-"""Look at a grid, a mesh or a graph: a map in km around the middle of the region."""
+"""Plots of grids, meshes and graphs on a map in km around the middle of the region."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshes.geometry.icosahedron import Mesh
 from meshes.geometry.sphere import EARTH_RADIUS_KM, lonlat_to_xyz, tangent_frame, xyz_to_lonlat
-from meshes.graphs.mesh import Mesh
+from meshes.graphs.graph import DownscalingGraph
 from meshes.grids.grid import Grid
 from meshes.grids.outline import outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from meshes.graphs.graph import DownscalingGraph
 
 _LINES = {"facecolor": "none", "edgecolor": "0.35", "linewidth": 0.4}
 
@@ -33,7 +32,7 @@ def map_km(xyz: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
 
 
 def middle(grid: Grid) -> tuple[float, float]:
-    """Return the longitude and latitude of the middle of a grid's used points, 0, 0 for a globe."""
+    """Return the longitude and latitude of the middle of the used points; 0, 0 for a globe."""
     mean = grid.xyz[grid.mask].mean(axis=0)
     if np.linalg.norm(mean) < 0.1:
         return 0.0, 0.0
@@ -108,7 +107,7 @@ def plot_mesh(
 
 
 def plot_graph(
-    graph: "DownscalingGraph", receiver: int | None = None, ax: "Axes | None" = None
+    graph: DownscalingGraph, receiver: int | None = None, ax: "Axes | None" = None
 ) -> None:
     """Draw source cells, mesh and target points, and the edges around one mesh node.
 
@@ -149,7 +148,7 @@ def _within_view(points: np.ndarray, view: np.ndarray) -> np.ndarray:
 
 
 def _near(xyz: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Tell which points lie on the hemisphere around the middle: the map shows no more."""
+    """Which points lie on the hemisphere around the middle, the part that the map shows."""
     return xyz @ lonlat_to_xyz(*centre) > -1e-9
 
 

@@ -4,9 +4,11 @@ import numpy as np
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, named_values, new_network
+from graphdown.emulator.emulator import Emulator
 from graphdown.model import ModelSpec
+from graphdown.model.parameters import named_values
 
 
 def random_emulator(model: ModelSpec, normaliser: Normaliser, domain: TargetDomain) -> Emulator:

@@ -19,12 +19,13 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-import meshes.graphs.graph
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.eofs import EOFs
+from graphdown.emulator.storage import load, save
 from graphdown.model import (
     Downscaler,
     GraphArrays,
@@ -34,7 +35,8 @@ from graphdown.model import (
     source_arrays,
 )
 from graphdown.model.arrays import with_spacing_offset, with_target
-from graphdown.training import Trainer
+from graphdown.model.parameters import named_values
+from graphdown.training import Trainer, prepare_training
 from graphdown.training.parallel import AXIS
 from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.step import initial_state, make_step
@@ -46,7 +48,9 @@ from meshes.geometry.sphere import (
     wrap_longitude,
     xyz_to_lonlat,
 )
-from meshes.graphs.mesh import build_mesh
+from meshes.graphs import features
+from meshes.graphs.builder_registry import MESH_BUILDERS
+from meshes.graphs.builders.icosahedral_mesh import icosahedral_mesh
 
 from .estimates import on_device
 from .model import plain
@@ -223,10 +227,8 @@ def check_alone(case: Case, source: Grid, some: np.ndarray) -> None:
     """Target nodes `some` are predicted on the graph without the others as they are with them."""
     graph, statics = case.domain._graph_and_statics(source, None)
     values, target = weather(source.size), PLACES.select(some)
-    neighbours = case.domain.spec.decode_neighbours
-    parts = {"decode": meshes.graphs.graph.decode_edges(graph.mesh, target, neighbours)}
-    parts["to_target"] = bilinear(source, target)
-    few = graph_arrays(replace(graph, target=target, **parts), statics[some])
+    graph = replace(graph, target=target, to_target=bilinear(source, target))
+    few = graph_arrays(replace(graph, decode=graph.build_edges("decode")), statics[some])
     whole = downscaled(case, source, values)
     same(predicted(case.network, values, few), whole[:, some])
 
@@ -278,11 +280,11 @@ def rotated(grid: Grid, matrix: np.ndarray) -> Grid:
 def mesh_rotated(matrix: np.ndarray):
     """Let graphs have the mesh of the target as it stands, rotated."""
 
-    def build(target, *spec):
-        mesh = build_mesh(PLACES, *spec)
+    def build(_, spec):
+        mesh = icosahedral_mesh(PLACES, spec)
         return replace(mesh, xyz=mesh.xyz @ matrix.T)
 
-    with mock.patch("meshes.graphs.graph.build_mesh", build):
+    with mock.patch.dict(MESH_BUILDERS, icosahedral=build):
         yield
 
 
@@ -455,8 +457,10 @@ def data_on(source: Grid, target: Grid) -> ExperimentData:
 
 def leave_files(folder, data, model=None) -> None:
     """Write the checkpoint and the emulator of a run that has just begun."""
-    trainer = Trainer(weather_on.make_experiment(folder, data, model), data, folder)
-    trainer._keep(trainer.params)
+    trainer = Trainer(
+        prepare_training(weather_on.make_experiment(folder, data, model), data), folder
+    )
+    trainer.keep(trainer.params)
     checkpoints = Checkpoints(folder / "checkpoints")
     checkpoints.save(initial_state(trainer.params, trainer.optimiser), RunProgress())
     checkpoints.close()
@@ -547,13 +551,13 @@ def check_shares(trainer, shares: int = 4, steps: int = 2) -> None:
     The shares run one beside the other under `jax.vmap`, whose named axis is that of the devices.
     """
     step = make_step(trainer.graphdef, trainer.optimiser, 0.9)
-    constants = trainer._constants(trainer.samples[0])
+    constants = trainer.constants_of(trainer.samples[0])
 
     def trained(count):
         mapped = jax.jit(jax.vmap(step, (None, 0, None), axis_name=AXIS))
         state = initial_state(trainer.params, trainer.optimiser)
         for number in range(steps):
-            batch, _ = trainer._batch(number)
+            batch, _ = trainer.batch(number)
             split = jax.tree.map(lambda a: np.reshape(a, (count, -1, *a.shape[1:])), batch)
             copies, _ = mapped(state, split, constants)
             for copy in jax.tree.leaves(copies):
@@ -645,7 +649,7 @@ def predictors() -> xr.Dataset:
 
 def check_saved(emulator, coarse: xr.Dataset, folder) -> None:
     """An emulator that was saved and loaded, without pickle, predicts the same bytes."""
-    emulator.save(folder)
+    save(emulator, folder)
     with without_pickle():
         again = load(folder)
     assert again.sha256 == emulator.sha256
@@ -671,7 +675,7 @@ def check_direction(lon: float, lat: float, azimuth: float, angle: float) -> Non
     along = np.sin(turn) * np.sin(far) * np.cos(phi), np.cos(far) - np.sin(phi) * up
     there = lon + np.degrees(np.arctan2(*along)), np.degrees(np.arcsin(np.clip(up, -1.0, 1.0)))
     ends = (lonlat_to_xyz(*place)[None] for place in (there, (lon, lat)))
-    made, distance = meshes.graphs.graph.relative_position(*ends, EARTH_RADIUS_KM)
+    made, distance = features.relative_position(*ends, EARTH_RADIUS_KM)
     expected = np.sin(far) * np.sin(turn), np.sin(far) * np.cos(turn), np.cos(far) - 1.0, far
     np.testing.assert_allclose(made[0], expected, atol=FRAME)
     np.testing.assert_allclose(distance, far, atol=FRAME)

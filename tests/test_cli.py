@@ -13,7 +13,7 @@ import pytest
 
 from graphdown.__main__ import _report
 from graphdown.cli import COMMANDS, DEMO, main
-from graphdown.config.experiment import load_experiment
+from graphdown.config.experiment_file import load_experiment
 from graphdown.config.packaged import find_config
 from meshes import load_graph
 
@@ -39,9 +39,10 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
 
     monkeypatch.setitem(COMMANDS, command, record)
     main([command, *words])
-    if "stated" in given:
+    if "stated" in given or "request" in given:
         main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1", "--select", "member=2"])
-        request = given["stated"].request()
+        stated = given["stated"] if "stated" in given else given["request"].file_options
+        request = stated.request()
         assert request.units == {"tas": "degC", "pr": "kg m-2 s-1"}
         assert request.select == {"member": 2} and request.daily is None
 

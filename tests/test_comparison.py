@@ -11,7 +11,7 @@ from graphdown import evaluate
 from graphdown.baselines import QUICK
 from graphdown.cli import main
 from graphdown.comparison import GNN, evaluate_run, write_inputs
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data import load_data
 from graphdown.training import train
 from meshes import Grid

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from graphdown.cli import COMMANDS, main
-from graphdown.config.experiment import parse_experiment, read_yaml
+from graphdown.config.experiment_file import parse_experiment
+from graphdown.config.yaml_files import read_yaml
 
 from .archives import ALADIN, aladin_grid, cmip_files, cordex_files, driver_grid
 from .documents import PAGES, ROOT, Reader, blocks_of, graphdown_lines, make_clone

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import graphdown.emulator.emulator
-import meshes.graphs.edges
-import meshes.graphs.graph
+import graphdown.emulator.storage
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler, edge_tables, message
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
+from meshes.graphs import features
+from meshes.graphs.builder_registry import EDGE_BUILDERS
+from meshes.graphs.builders import kernel_encoder
 from meshes.remapping.sites import Sites
 
 from . import invariants
@@ -33,6 +34,7 @@ from .training.conftest import COARSE, FINE, OTHER, make_experiment, make_traine
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 CELLS = SOURCE.select(np.arange(SOURCE.size))
+ENCODERS = EDGE_BUILDERS["encode"]
 ROTATION = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
@@ -42,7 +44,7 @@ class Mutation(NamedTuple):
     Attributes:
         invariant: its number in the design.
         mistake: in words.
-        owner, name: what is replaced where.
+        owner, name: what is replaced where: an attribute, or an entry of a dictionary.
         mutated: makes the replacement of the original.
         check: called with an empty folder.
         slow: takes more than about ten seconds.
@@ -71,16 +73,20 @@ def first_five(within):
     return few
 
 
-def in_the_longest_edge(decode):
-    def scaled(*given):
-        edges = decode(*given)
-        return replace(edges, features=edges.features / edges.features[:, 3].max())
+def in_the_longest_edge(decoder):
+    def scaled(nodes):
+        edges = decoder.build(nodes)
+        return replace(edges, features=edges.features / edges.feature("distance").max())
 
-    return scaled
+    return replace(decoder, build=scaled)
 
 
-def without_areas(encode):
-    return lambda source, *rest: encode(replace(source, area=np.ones(source.size)), *rest)
+def without_areas(encoder):
+    def equal(nodes):
+        source = replace(nodes.source, area=np.ones(nodes.source.size))
+        return encoder.build(replace(nodes, source=source))
+
+    return replace(encoder, build=equal)
 
 
 def heavy_padding(scatter):
@@ -91,21 +97,21 @@ def heavy_padding(scatter):
     return filled
 
 
-def with_longitude(encode):
-    def told(source, *rest):
-        edges = encode(source, *rest)
-        edges.features[:, 0] += source.lon[edges.senders] / 100.0
+def with_longitude(encoder):
+    def placed(nodes):
+        edges = encoder.build(nodes)
+        edges.features[:, 0] += nodes.source.lon[edges.senders] / 100.0
         return edges
 
-    return told
+    return replace(encoder, build=placed)
 
 
 def seen_from_the_sender(position):
     def other(senders, receivers, unit):
-        frame = meshes.graphs.graph.tangent_frame(senders)
+        frame = features.tangent_frame(senders)
         made, distance = position(senders, receivers, unit)
         chord = np.einsum("eij,ej->ei", frame, senders - receivers)
-        made[:, :3] = chord * (meshes.graphs.graph.EARTH_RADIUS_KM / unit)
+        made[:, :3] = chord * (features.EARTH_RADIUS_KM / unit)
         return made, distance
 
     return other
@@ -240,26 +246,26 @@ MUTATIONS = [
         lambda _: invariants.check_order_of_edges(case(), CELLS, seed=1),
     ),
     Mutation(
-        *(1, "the first five neighbours", meshes.graphs.edges, "within_radius", first_five),
+        *(1, "the first five neighbours", kernel_encoder, "within_radius", first_five),
         lambda _: invariants.check_order_of_source(case(), CELLS, seed=1),
     ),
     Mutation(
         *(
             1,
             "lengths in the longest edge",
-            meshes.graphs.graph,
-            "decode_edges",
+            EDGE_BUILDERS["decode"],
+            "nearest",
             in_the_longest_edge,
         ),
         lambda _: invariants.check_alone(case(), SOURCE, np.arange(38, 80, 3)),
     ),
     Mutation(
-        *(2, "a sum for the mean", meshes.graphs.graph, "encode_edges"),
-        *(lambda _: meshes.graphs.graph.graphcast_encode_edges, splitting()),
+        *(2, "a sum for the mean", ENCODERS, "kernel"),
+        *(lambda _: ENCODERS["graphcast"], splitting()),
     ),
-    Mutation(2, "no areas", meshes.graphs.graph, "encode_edges", without_areas, splitting()),
+    Mutation(2, "no areas", ENCODERS, "kernel", without_areas, splitting()),
     Mutation(
-        *(2, "each part has its own spacing", meshes.graphs.graph, "merge_coincident"),
+        *(2, "each part has its own spacing", features, "merge_coincident"),
         *(lambda _: lambda xyz: (xyz, np.arange(len(xyz))), splitting()),
     ),
     Mutation(
@@ -271,20 +277,20 @@ MUTATIONS = [
         lambda _: invariants.check_padding(case(), SOURCE),
     ),
     Mutation(
-        *(3, "longitude as a feature", meshes.graphs.graph, "encode_edges", with_longitude),
+        *(3, "longitude as a feature", ENCODERS, "kernel", with_longitude),
         lambda _: invariants.check_whole_turns(case(), CELLS, turns=1),
     ),
     Mutation(
-        *(3, "axes of the globe", meshes.graphs.graph, "tangent_frame", axes_of_the_globe),
+        *(3, "axes of the globe", features, "tangent_frame", axes_of_the_globe),
         lambda _: invariants.check_turn(case(), CELLS, 131.0),
     ),
     Mutation(
-        *(3, "the sender's frame", meshes.graphs.graph, "relative_position", seen_from_the_sender),
+        *(3, "the sender's frame", kernel_encoder, "relative_position", seen_from_the_sender),
         lambda _: invariants.check_rotation(CELLS, ROTATION),
     ),
     Mutation(
-        *(4, "a sum for the mean", meshes.graphs.graph, "encode_edges"),
-        lambda _: meshes.graphs.graph.graphcast_encode_edges,
+        *(4, "a sum for the mean", ENCODERS, "kernel"),
+        lambda _: ENCODERS["graphcast"],
         lambda _: invariants.check_refinement(case(), seed=0),
     ),
     Mutation(
@@ -315,22 +321,22 @@ MUTATIONS = [
         *(7, "a mean of the shares' means", jax.lax, "psum", mean_of_means),
         *(lambda _: invariants.check_shares(invariants.trainer_with_gaps()), True),
     ),
-    Mutation(7, "random state is lost", Trainer, "_batch", counted_anew, going_on, True),
+    Mutation(7, "random state is lost", Trainer, "batch", counted_anew, going_on, True),
     Mutation(
         7, "the moments are lost", Checkpoints, "restore", with_a_new_optimiser, going_on, True
     ),
-    Mutation(8, "half precision", Emulator, "_arrays", in_half_precision, saved),
+    Mutation(8, "half precision", Emulator, "arrays", in_half_precision, saved),
     Mutation(
-        *(8, "pickle is allowed", graphdown.emulator.emulator, "read_arrays", pickle_allowed),
+        *(8, "pickle is allowed", graphdown.emulator.storage, "read_arrays", pickle_allowed),
         saved_as_objects,
     ),
-    Mutation(9, "east and north swapped", meshes.graphs.graph, "tangent_frame", swapped, direction),
+    Mutation(9, "east and north swapped", features, "tangent_frame", swapped, direction),
     Mutation(
-        *(9, "azimuths counter-clockwise", meshes.graphs.graph, "tangent_frame", counter_clockwise),
+        *(9, "azimuths counter-clockwise", features, "tangent_frame", counter_clockwise),
         direction,
     ),
     Mutation(
-        *(9, "the sender's frame", meshes.graphs.graph, "relative_position", seen_from_the_sender),
+        *(9, "the sender's frame", features, "relative_position", seen_from_the_sender),
         direction,
     ),
 ]
@@ -354,8 +360,12 @@ def test_every_invariant_has_a_mutation():
 def test_a_mutation_is_noticed(mutation, monkeypatch, tmp_path):
     invariants.most_padded()  # made by the code as it is
     case(), case(6)
-    original = getattr(mutation.owner, mutation.name)
-    monkeypatch.setattr(mutation.owner, mutation.name, mutation.mutated(original))
+    if isinstance(mutation.owner, dict):
+        mutated = mutation.mutated(mutation.owner[mutation.name])
+        monkeypatch.setitem(mutation.owner, mutation.name, mutated)
+    else:
+        mutated = mutation.mutated(getattr(mutation.owner, mutation.name))
+        monkeypatch.setattr(mutation.owner, mutation.name, mutated)
     with pytest.raises(AssertionError):
         mutation.check(tmp_path)
 

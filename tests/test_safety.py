@@ -9,7 +9,7 @@ import pytest
 
 import graphdown
 import meshes
-from graphdown.config.experiment import read_yaml
+from graphdown.config.yaml_files import read_yaml
 from graphdown.errors import ExperimentError
 from meshes.geometry.archive import read_arrays
 

@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneSpec,
-    PretrainedSpec,
-    PretrainSpec,
-    Source,
-    Target,
-    TrainingSpec,
-)
+from graphdown.config.data import Source, Target
+from graphdown.config.experiment import Experiment
+from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
 from graphdown.model.spec import ModelSpec
 from graphdown.transfer.spec import Block, Strategy, Study
 from meshes import GraphSpec, RandomGrids
@@ -58,7 +52,7 @@ def test_types_and_defaults_are_told_in_words(experiments):
     text = "".join(experiments.sections(Experiment))
     assert "| `steps` | integer | `2000` |" in text
     assert "| `train` | 2 of text | required |" in text
-    assert "| `samples` | `memory`, `disk` | `memory` |" in text
+    assert "| `sample_storage` | `memory`, `disk` | `memory` |" in text
 
 
 @pytest.mark.slow

@@ -10,7 +10,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from graphdown.config.experiment import Experiment, Source
+from graphdown.config.data import Source
+from graphdown.config.experiment import Experiment
+from graphdown.ranges import bounds_of, demand
 from graphdown.transfer.spec import Study
 
 EXPERIMENT = """# Experiments: every key
@@ -55,7 +57,7 @@ def sections(kind: type, key: str = "", seen: set[type] | None = None) -> Iterat
     """
     seen = set() if seen is None else seen
     seen.add(kind)
-    hints = get_type_hints(kind)
+    hints, annotated = get_type_hints(kind), get_type_hints(kind, include_extras=True)
     meanings = attributes(kind)
     summary = inspect.cleandoc(kind.__doc__ or "").split("\n\nAttributes:")[0]
     head = f"`{key}` {{#{anchor(kind)}}}\n\n{summary}" if key else "The file's own keys"
@@ -64,7 +66,8 @@ def sections(kind: type, key: str = "", seen: set[type] | None = None) -> Iterat
     for own in dataclasses.fields(kind):
         if own.name not in meanings:
             raise ValueError(f"The docstring of {kind.__name__} lacks the attribute {own.name}.")
-        cells = (type_text(hints[own.name]), default_text(own), meanings[own.name])
+        meaning = meanings[own.name] + range_text(annotated[own.name])
+        cells = (type_text(hints[own.name]), default_text(own), meaning)
         below, _ = dataclass_in(hints[own.name])
         if below is not None and meanings[own.name] == SEE:
             cells = (*cells[:2], inspect.cleandoc(below.__doc__ or "").splitlines()[0])
@@ -95,6 +98,17 @@ def attributes(kind: type) -> dict[str, str]:
         ):
             told |= {name: " ".join(meaning.split()) for name in names.split(", ")}
     return told
+
+
+def range_text(hint: Any) -> str:
+    """Return a sentence on the range of a number, nothing for a type without one."""
+    if bounds := bounds_of(hint):
+        return f" It must {demand(bounds)}."
+    for inner in get_args(hint):
+        if bounds := bounds_of(inner):
+            subject = "It" if type(None) in get_args(hint) else "Each number"
+            return f" {subject} must {demand(bounds)}."
+    return ""
 
 
 def type_text(hint: Any) -> str:

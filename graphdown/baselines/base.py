@@ -1,4 +1,4 @@
-"""Baseline: what every reference method has in common."""
+"""Baseline: the common part of every reference method."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -81,7 +81,8 @@ class Baseline(ABC):
 
         Returns:
             The target's variables (time, target dimensions) as float32, with their attributes
-            and the target grid's coordinates; precipitation is not below 0.
+            and the target grid's coordinates; values are within the bounds of their
+            variables.
 
         Raises:
             ValueError: the method is not fitted, or a variable is missing.

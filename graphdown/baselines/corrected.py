@@ -1,4 +1,4 @@
-"""CorrectedBilinear: what the methods that correct interpolation cell by cell have in common."""
+"""CorrectedBilinear: the common part of methods that correct interpolation cell by cell."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

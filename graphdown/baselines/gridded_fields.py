@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from meshes import Grid
-from meshes.grids.cf import bounds_names
+from meshes.grids.conventions import bounds_names
 
 
 @dataclass(frozen=True, eq=False)

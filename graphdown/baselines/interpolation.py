@@ -14,7 +14,7 @@ from meshes import Grid, SparseWeights
 
 
 class Interpolation(Baseline):
-    """Each target variable interpolated from the coarse variable of the same name."""
+    """Each target variable interpolated from the coarse one of its name, winds as vectors."""
 
     @staticmethod
     @abstractmethod
@@ -33,4 +33,5 @@ class Interpolation(Baseline):
         self._interpolate = Interpolator(self.target.grid, self.weights)
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        return {name: self._interpolate(read_field(coarse, name)) for name in self.target.attrs}
+        names = list(self.target.attrs)
+        return self._interpolate.together([read_field(coarse, name) for name in names], names)

@@ -1,12 +1,14 @@
 """Carry fields of any grid to one target grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from graphdown.baselines.gridded_fields import Field
+from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, SparseWeights
+from meshes.geometry.sphere import east_and_north
 
 
 class Interpolator:
@@ -39,3 +41,31 @@ class Interpolator:
         if key not in self._known:
             self._known[key] = self._weights_of(grid, self._target)
         return self._known[key].apply(field.values)
+
+    def together(self, fields: Sequence[Field], vectors: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the values of several fields at the target's points, by name.
+
+        Args:
+            fields: on grids of their own.
+            vectors: names of those that are carried as vectors, if they are the two components of
+                a wind on one grid.
+
+        Raises:
+            ValueError: a field has no value at all.
+        """
+        by_name = {field.name: field for field in fields}
+        values = {name: self(field) for name, field in by_name.items()}
+        names = [name for name in vectors if name in by_name]
+        for east, north in ((names[u], names[v]) for u, v in wind_pairs(names)):
+            wind = by_name[east], by_name[north]
+            if np.array_equal(wind[0].grid.xyz, wind[1].grid.xyz):
+                values[east], values[north] = self._wind(*wind)
+        return values
+
+    def _wind(self, east: Field, north: Field) -> list[np.ndarray]:
+        def carry(values: np.ndarray) -> np.ndarray:
+            return self(replace(east, values=values))
+
+        axes = (east_and_north(grid.xyz) for grid in (east.grid, self._target))
+        wind = carried(carry, east.values, north.values, *axes)
+        return [part.astype(east.values.dtype) for part in wind]

@@ -9,6 +9,7 @@ import xarray as xr
 from graphdown.baselines.bilinear import Bilinear
 from graphdown.baselines.gridded_fields import Field, read_field
 from graphdown.baselines.paired_times import Pair
+from graphdown.variables.catalogue import describe
 from meshes import conservative
 
 LAPSE_RATE = 0.0065  # K m-1, the troposphere of the International Standard Atmosphere (ISO 2533)
@@ -41,7 +42,8 @@ class LapseRate(Bilinear):
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
         fields = super()._downscale(coarse)
         for name in fields:
-            if name in ("tas", "tasmax", "tasmin"):
+            variable = describe(name)
+            if variable.is_temperature and not variable.levels:
                 above = self._height - self._interpolate(self._coarse_height(coarse, name))
                 fields[name] = fields[name] - (LAPSE_RATE * above).astype(np.float32)
         return fields

@@ -71,7 +71,7 @@ def seasons(time: xr.DataArray) -> dict[str, np.ndarray]:
 
 
 def of_season(fitted: Mapping[str, T], season: str, method: str) -> T:
-    """Return what was fitted to a season.
+    """Part of a fit that belongs to a season.
 
     Raises:
         ValueError: no fitted day lies in it.

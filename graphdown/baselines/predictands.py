@@ -1,4 +1,4 @@
-"""Target: the grid and the variables that a method predicts."""
+"""Predictands: the grid and the variables that a method predicts."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.gridded_fields import field_names
+from graphdown.variables.constraints import within_bounds
 from meshes import Grid
 
 
@@ -45,12 +46,12 @@ class Predictands:
             ValueError: both sides state units and they differ.
         """
         for name, attrs in self.attrs.items():
-            given = coarse[name].attrs.get("units") if name in coarse else None
-            wanted = attrs.get("units")
-            if given is not None and wanted is not None and given != wanted:
+            of_coarse = coarse[name].attrs.get("units") if name in coarse else None
+            of_fine = attrs.get("units")
+            if of_coarse is not None and of_fine is not None and of_coarse != of_fine:
                 raise ValueError(
-                    f"{name!r} is in {given!r} in the coarse data and in {wanted!r} in the fine "
-                    "data; convert one of them."
+                    f"{name!r} is in {of_coarse!r} in the coarse data and in {of_fine!r} in the "
+                    "fine data; convert one of them."
                 )
 
     def check_grid(self, fine: xr.Dataset) -> None:
@@ -75,12 +76,12 @@ class Predictands:
     def dataset(self, fields: Mapping[str, np.ndarray], time: xr.DataArray) -> xr.Dataset:
         """Return fields [T, N] as a float32 dataset with the target's coordinates.
 
-        Values of precipitation below 0 become 0.
+        Values beyond the bounds of their variable become the bounds.
         """
         arrays = {}
         for name, values in fields.items():
             arrays[name] = self.grid.dataarray(
-                within_range(name, values).astype(np.float32, copy=False),
+                within_bounds(name, values).astype(np.float32, copy=False),
                 name=name,
                 dims=("time",),
                 coords={"time": time.variable},
@@ -101,8 +102,3 @@ def spread_over_time(truths: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
     days = sum(int(np.isfinite(t).sum()) for t in truths)
     spread = float(np.sqrt(sum(squares) / max(days, 1)))
     return mean, spread if spread > 0 else 1.0
-
-
-def within_range(name: str, values: np.ndarray) -> np.ndarray:
-    """Return the values with those of precipitation not below 0."""
-    return np.maximum(values, 0) if name == "pr" else values

@@ -5,7 +5,7 @@ import xarray as xr
 
 from graphdown.baselines.gridded_fields import Field, predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
-from graphdown.variables.names import variable_of
+from graphdown.variables.catalogue import describe
 from meshes import bilinear
 
 
@@ -13,14 +13,14 @@ class Predictors:
     """All daily fields of the fitted coarse data, point by point, as standardised columns.
 
     A column is one variable at one point of the grid that the variable had at the fit; points
-    that never have a value there are left out. Precipitation ("pr") enters as
-    log(1 + pr / (1 mm day-1)). Data on another grid are first interpolated bilinearly to the
-    fitted points. Constant columns become 0.
+    that never have a value there are left out. Data on another grid are first interpolated
+    bilinearly to the fitted points. Constant columns become 0.
 
     Args:
         coarse: canonical daily fields to take the variables, points, means and standard
             deviations from.
-        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
+        logarithm: whether precipitation, and whatever else has the transform "log1p", enters as
+            log(1 + x), or as it is.
 
     Raises:
         ValueError: no daily field, or one that is missing everywhere.
@@ -61,7 +61,7 @@ class Predictors:
     def _field(self, coarse: xr.Dataset, name: str) -> Field:
         field = read_field(coarse, name)
         values = field.values.astype(np.float64)
-        if self._logarithm and variable_of(name) == "pr":
+        if self._logarithm and describe(name).transform == "log1p":
             values = np.log1p(np.maximum(values, 0))
         return Field(name, field.grid, values)
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from graphdown.baselines.corrected import CorrectedBilinear
 from graphdown.baselines.paired_times import of_season, seasons
+from graphdown.variables.catalogue import describe
 
 LEVELS = 100
 DRY = 0.1  # mm day-1; less counts as dry
@@ -20,7 +21,7 @@ class QuantileMapping(CorrectedBilinear):
     A value x becomes F_fine^-1(F_coarse(x)), with the distributions of the fitted days in the
     season (DJF, MAM, JJA, SON), given by their quantiles at LEVELS equally spaced levels and linear
     between them (Panofsky and Brier 1968; Deque 2007, doi:10.1016/j.gloplacha.2006.11.030).
-    Beyond the outermost quantiles their correction is held: as a difference, for precipitation as
+    Beyond the outermost quantiles their correction is kept: as a difference, for precipitation as
     a ratio at the upper end.
 
     Precipitation below DRY counts as dry. Where interpolation is dry less often than the truth,
@@ -47,17 +48,18 @@ class QuantileMapping(CorrectedBilinear):
         }
 
     def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        has_dry_days = describe(name).is_precipitation
         spread = without_ties(name, values, time)
         mapped = np.empty_like(spread)
         for season, days in seasons(time).items():
             mapping = of_season(self._mappings[name], season, self.name)
-            mapped[days] = mapping(spread[days], ratio=name == "pr")
-        return np.where(mapped < DRY, 0.0, mapped) if name == "pr" else mapped
+            mapped[days] = mapping(spread[days], ratio=has_dry_days)
+        return np.where(mapped < DRY, 0.0, mapped) if has_dry_days else mapped
 
 
 @dataclass(frozen=True, eq=False)
 class Mapping:
-    """Quantiles [LEVELS, N] of what is mapped and of what it becomes, NaN for cells without any."""
+    """Quantiles [LEVELS, N] before and after the mapping, NaN for cells without any."""
 
     before: np.ndarray
     after: np.ndarray
@@ -92,9 +94,9 @@ def quantiles(values: np.ndarray) -> np.ndarray:
 
 
 def without_ties(name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
-    """Return values [T, N], precipitation below DRY replaced by what the date says [0, DRY)."""
+    """Return values [T, N], precipitation below DRY replaced by one in [0, DRY) from the date."""
     values = values.astype(np.float64)
-    if name != "pr":
+    if not describe(name).is_precipitation:
         return values
     date = time.dt.year.values * 372 + time.dt.month.values * 31 + time.dt.day.values
     # Multiples of the golden ratio are spread evenly between whole numbers (Weyl's sequence).

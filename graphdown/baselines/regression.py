@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.predictands import Predictands, within_range
+from graphdown.baselines.predictands import Predictands
 from graphdown.baselines.predictors import Predictors
 from graphdown.statistics.least_squares import Design, Fit
+from graphdown.variables.constraints import within_bounds
 
 
 class Regression:
@@ -20,7 +21,7 @@ class Regression:
     Args:
         coarse, fine: canonical datasets on the same days.
         target: the grid and the variables to predict.
-        logarithm: whether precipitation enters the predictors as a logarithm.
+        logarithm: whether precipitation and its like enter the predictors as logarithms.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class Regression:
         total, count = np.zeros(len(penalties)), 0
         for cells, fit in self._fits[name]:
             rotated = fit.design.rotate(table[complete])
-            wanted = truth[np.ix_(complete, cells)]
-            count += int(np.isfinite(wanted).sum())
+            expected = truth[np.ix_(complete, cells)]
+            count += int(np.isfinite(expected).sum())
             for k, penalty in enumerate(penalties):
-                predicted = within_range(name, fit.predict(rotated, penalty))
-                total[k] += np.nansum(np.square(predicted - wanted))
+                predicted = within_bounds(name, fit.predict(rotated, penalty))
+                total[k] += np.nansum(np.square(predicted - expected))
         return total / count if count else np.full(len(penalties), np.nan)
 
     def coefficients(self, name: str, penalty: float) -> tuple[np.ndarray, np.ndarray]:

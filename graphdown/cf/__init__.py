@@ -1,1 +1,1 @@
-"""CF metadata of what is written: coordinates, attributes, encoding, provenance."""
+"""CF metadata of output: coordinates, attributes, encoding, provenance."""

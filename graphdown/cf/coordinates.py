@@ -1,9 +1,9 @@
 """The coordinate variables of a target grid as CF wants them in a file.
 
-What the target's own file had is kept: names, values, attributes, grid mapping, bounds. What CF
-asks for and the file lacked is added: standard names, units, axes, and bounds from the corners of
+Names, values, attributes, grid mapping and bounds of the target's own file are kept. What CF
+asks for and the file lacks is added: standard names, units, axes, and bounds from the corners of
 the grid's cells. Lists of points (stations, unstructured grids) get bounds only if their file had
-them: Voronoi cells weigh the points, they are not the area that a station stands for. Their
+them: Voronoi cells weigh the points, they are not the area that a station represents. Their
 names, or numbers in their place, tell the time series of a file apart (CF's cf_role).
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 
 from meshes import Grid
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.cf import find_horizontal
 from meshes.grids.conventions import bounds_label
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE, are_stations
 
 AXES = {
@@ -45,8 +45,8 @@ def cf_coordinates(grid: Grid) -> xr.Dataset:
         (lon, found.lon, LON_ATTRS, LONGITUDE),
     ):
         field = field.transpose(*(d for d in grid.dims if d in field.dims))
-        own = {**attrs, **variables[name].attrs, "units": attrs["units"]}
-        variables[name] = xr.Variable(field.dims, field.values, own)
+        merged = {**attrs, **variables[name].attrs, "units": attrs["units"]}
+        variables[name] = xr.Variable(field.dims, field.values, merged)
         bounds = _bounds_of_file(grid.coords, name, field)
         if bounds is None:
             bounds = _bounds_of_corners(grid, field, column)
@@ -79,7 +79,7 @@ def _kept(grid: Grid) -> dict[Hashable, xr.Variable]:
 
 
 def _rotated_axes(grid: Grid) -> dict[str, dict[str, str]]:
-    """Return what CF asks of the axes of a rotated-pole grid, by name; nothing for other grids."""
+    """Attributes that CF requires of the axes of a rotated-pole grid, by name; none for others."""
     if grid.kind != "rotated_pole":
         return {}
     y, x = grid.dims
@@ -99,21 +99,22 @@ def _bounds_label(coords: xr.Dataset, name: Hashable, ndim: int) -> Hashable:
 
 def _bounds_of_file(coords: xr.Dataset, name: Hashable, field: xr.DataArray) -> xr.Variable | None:
     """Return the bounds that the file had, in degrees as the field is, if they fit it."""
-    own = coords[name].variable
-    label = bounds_label(own)
+    coordinate = coords[name].variable
+    label = bounds_label(coordinate)
     if label not in coords.variables:
         return None
-    given = coords.variables[label]
-    if set(given.dims[:-1]) != set(field.dims) or not np.isfinite(given.values).all():
+    bounds = coords.variables[label]
+    if set(bounds.dims[:-1]) != set(field.dims) or not np.isfinite(bounds.values).all():
         return None
-    own, given = own.transpose(*field.dims), given.transpose(*field.dims, given.dims[-1])
-    in_degrees = np.allclose(own.values, field.values)
-    values = given.values if in_degrees else np.degrees(given.values)
-    if given.shape[-1] == 2:
+    coordinate = coordinate.transpose(*field.dims)
+    bounds = bounds.transpose(*field.dims, bounds.dims[-1])
+    in_degrees = np.allclose(coordinate.values, field.values)
+    values = bounds.values if in_degrees else np.degrees(bounds.values)
+    if bounds.shape[-1] == 2:
         low, high = values.min(axis=-1), values.max(axis=-1)
         if not ((low <= field.values) & (field.values <= high)).all():
             return None
-    return xr.Variable((*field.dims, _bounds_dim(given.shape[-1])), values)
+    return xr.Variable((*field.dims, _bounds_dim(bounds.shape[-1])), values)
 
 
 def _bounds_of_corners(grid: Grid, field: xr.DataArray, column: int) -> xr.Variable | None:

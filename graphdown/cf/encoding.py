@@ -64,7 +64,7 @@ def descriptions(ds: xr.Dataset) -> set[Hashable]:
 
 
 def is_text(variable: xr.Variable) -> bool:
-    """Tell whether a variable holds text, such as the names of stations."""
+    """Whether a variable holds text, such as the names of stations."""
     if variable.dtype.kind == "O":
         return all(isinstance(label, str) for label in variable.values.flat)
     return variable.dtype.kind in "US"

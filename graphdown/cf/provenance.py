@@ -1,6 +1,6 @@
-"""Where downscaled fields come from: the identity of the coarse input and of the checkpoint.
+"""Where downscaled fields come from: the identity of the coarse input.
 
-The rule for the input: the model whose fields are downscaled is called the driving model, as in
+The model whose fields are downscaled is called the driving model, as in
 CORDEX. Its identity is copied from the global attributes of the input (of the first file, if there
 are several) under the names of CORDEX-CMIP6. CMIP6, CMIP5 and CORDEX write it differently, so each
 name has a list of attributes, the first that says something counts. An attribute that none of them
@@ -8,12 +8,8 @@ gives is left out, never guessed. The label of the parent run (parent_variant_la
 parent_experiment_rip) is not taken: it names the run that the driving one was started from.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 DRIVING = {
     "driving_mip_era": ("mip_era",),
@@ -40,34 +36,23 @@ def driving_attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
     Args:
         attrs: the global attributes of the coarse input.
     """
-    given = {key: _text(value) for key, value in attrs.items()}
-    if all(given.get(key) for key in CMIP5_MEMBER):
-        numbers = (given[key] for key in CMIP5_MEMBER)
+    texts = {key: _text(value) for key, value in attrs.items()}
+    if all(texts.get(key) for key in CMIP5_MEMBER):
+        numbers = (texts[key] for key in CMIP5_MEMBER)
         member = "".join(f"{letter}{n}" for letter, n in zip("rip", numbers, strict=True))
-        given.setdefault("variant_label", member)
+        texts.setdefault("variant_label", member)
     found = {
-        name: next((given[key] for key in keys if given.get(key)), "")
+        name: next((texts[key] for key in keys if texts.get(key)), "")
         for name, keys in DRIVING.items()
     }
     return {name: value for name, value in found.items() if value}
 
 
-def checkpoint_sha256(params: Mapping[str, np.ndarray], schema: Mapping[str, Any]) -> str:
-    """Return the hash of a checkpoint: of its parameters and of its schema.
+def versions() -> dict[str, str]:
+    """Versions of graphdown and of what it computes with."""
+    from importlib.metadata import version
 
-    It depends on names, shapes, types and values, not on how or by which version of what package
-    they were written: an emulator has one hash, before it is saved and after it is loaded.
-
-    Args:
-        params: parameters by path.
-        schema: plain values that say which network and statistics they belong to.
-    """
-    digest = hashlib.sha256(json.dumps(schema, sort_keys=True).encode())
-    for name in sorted(params):
-        values = np.ascontiguousarray(params[name])
-        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
+    return {name: version(name) for name in ("graphdown", "jax", "flax", "numpy", "xarray")}
 
 
 def _text(value: Any) -> str:

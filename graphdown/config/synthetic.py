@@ -1,7 +1,11 @@
-"""What an embedded world is made from."""
+"""Size, period and seed of the embedded world."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+from graphdown.ranges import check_ranges
 
 
 @dataclass(frozen=True)
@@ -17,15 +21,12 @@ class WorldSpec:
             fields are the target; if not given, there is one weather and one truth.
     """
 
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     start_year: int = 1981
-    years: int = 12
-    size: int = 48
+    years: Annotated[int, Ge(1)] = 12
+    size: Annotated[int, Interval(ge=8, le=80)] = 48
     rcm: Literal["rcm-1", "rcm-2"] | None = None
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.years < 1 or self.size < 8 or self.size > 80:
-            raise ValueError(
-                f"{self} cannot be made: the seed must not be negative, years be at least 1 and "
-                "size lie between 8 and 80."
-            )
+        """Refuse a size, period or seed that no world has."""
+        check_ranges(self)

@@ -11,9 +11,10 @@ import xarray as xr
 
 from graphdown.data.pairing import unpaired
 from graphdown.data.reading.coverage_check import check_cover, covered
-from graphdown.data.reading.fields import Request, horizontal_grid, read_files, some_times
+from graphdown.data.reading.fields import Request, read_files, some_times
 from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.files import names_in
+from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError, GraphdownError
 from meshes import Coverage, GraphSpec, Grid, coverage
@@ -207,7 +208,7 @@ class _Check:
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
-        from graphdown.config.experiment import load_experiment
+        from graphdown.config.experiment_file import load_experiment
         from graphdown.data.load import load_data, region_of
 
         experiment = load_experiment(path)

@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.cf.coordinates import cf_coordinates
-from graphdown.data.reading.fields import horizontal_grid
-from graphdown.data.reading.horizontal import attrs_elsewhere
+from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids
 
 HELD_OUT = 4

@@ -3,25 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, Source, Target
+from graphdown.config.data import DataSpec, Periods, Source, Target
+from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, within
 from graphdown.data.reading.coverage_check import check_cover
-from graphdown.data.reading.fields import (
-    Request,
-    field_values,
-    horizontal_grid,
-    open_fields,
-    read_files,
-)
+from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
 from graphdown.data.reading.file_summary import Understanding
-from graphdown.data.reading.horizontal import attrs_elsewhere
+from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
 from graphdown.data.reading.missing import (
     complete_values,
     note_empty_days,
@@ -33,10 +28,70 @@ from graphdown.data.reading.statics import TARGET, on_grid, same_points
 from graphdown.data.sample_store import Disk, Stored, files_seen
 from graphdown.data.time_windows import check_step, folded, windowed
 from graphdown.errors import DataError
+from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET_STORE = "target"
+
+
+class Timed(Protocol):
+    """Whatever has periods and steps in time, as an experiment has."""
+
+    @property
+    def periods(self) -> Periods:
+        """The days to train, validate and test on."""
+        ...
+
+    @property
+    def time(self) -> TimeSpec:
+        """The steps of predictors and targets."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """Which fields to load, and what they are checked by.
+
+    Attributes:
+        data: where they come from.
+        periods: of the days that are read.
+        predictors, optional_predictors, targets: names of the variables.
+        time: steps of predictors and targets.
+        margin_km: around the target that sources are to cover.
+        unseen_periods: periods of the sources that are only evaluated on.
+        paired: whether there is a target whose days sources must share.
+    """
+
+    data: DataSpec
+    periods: Periods
+    predictors: tuple[str, ...]
+    optional_predictors: tuple[str, ...]
+    targets: tuple[str, ...]
+    time: TimeSpec
+    margin_km: float
+    unseen_periods: tuple[str, ...]
+    paired: bool
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "LoadRequest":
+        """The fields of an experiment."""
+        return cls(
+            data=experiment.data,
+            periods=experiment.periods,
+            predictors=experiment.predictors,
+            optional_predictors=experiment.optional_predictors,
+            targets=experiment.targets,
+            time=experiment.time,
+            margin_km=experiment.graph.margin_km,
+            unseen_periods=PERIODS if experiment.standardise == "per-source" else PERIODS[1:],
+            paired=experiment.pretrain is None,
+        )
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the predictors that every source must have."""
+        return tuple(name for name in self.predictors if name not in self.optional_predictors)
 
 
 @dataclass(frozen=True)
@@ -73,7 +128,7 @@ class ExperimentData:
         return {**self.sources, **self.unseen}
 
     def pair(
-        self, experiment: Experiment, source: str, period: str, grid: int | None = None
+        self, experiment: Timed, source: str, period: str, grid: int | None = None
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Return the paired days (coarse, fine) of a source in "train", "validation" or "test".
 
@@ -86,7 +141,7 @@ class ExperimentData:
             return coarse, fine
         return bank.upscale(coarse, bank.held_out[0] if grid is None else grid), fine
 
-    def history(self, experiment: Experiment, source: str) -> list[xr.Dataset]:
+    def history(self, experiment: Timed, source: str) -> list[xr.Dataset]:
         """Return the predictors of a source in the training period, paired or not.
 
         A source with random grids is upscaled to each of those that training leaves out.
@@ -97,14 +152,12 @@ class ExperimentData:
         bank = self.banks.get(source)
         return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
 
-    def fields(
-        self, experiment: Experiment, source: str, period: str
-    ) -> tuple[xr.Dataset, xr.Dataset]:
+    def fields(self, experiment: Timed, source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
         """Return the paired days as `pair` does, before a source is upscaled to random grids."""
         part = windowed(self.record(experiment, source, period), experiment.time)
         return pair(part, self.fines.get(source, self.fine), experiment.time.step_hours)
 
-    def record(self, experiment: Experiment, source: str, period: str) -> xr.Dataset:
+    def record(self, experiment: Timed, source: str, period: str) -> xr.Dataset:
         """Return the predictors of a source in a period, paired or not; windows end with it."""
         where = f"'periods.{period}' of the source {source!r}"
         return select_period(self.coarse[source], getattr(experiment.periods, period), where)
@@ -134,42 +187,45 @@ def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentDa
         DataError: a file, variable or period is missing or wrong; the message names it.
         GraphdownError: the store cannot be written.
     """
-    data = experiment.data
+    request = LoadRequest.of(experiment)
     holder = Memory() if store is None else Disk(store)
-    if data.world is not None:
-        loaded = _from_world(experiment, holder)
-    elif data.target is None:
-        loaded = _sources_alone(experiment, holder)
-    else:
-        loaded = _from_files(data.target, experiment, holder)
+    loaded = _loaded(request, holder)
     if isinstance(holder, Disk):
         loaded = replace(loaded, stored=holder.stored)
-    for source in (*data.sources, *data.unseen):
+    for source in (*request.data.sources, *request.data.unseen):
         if source.grids is not None:
             fields = {**loaded.sources, **loaded.unseen}[source.name]
             where = f"the source {source.name!r}"
             loaded.banks[source.name] = make_bank(fields, source.grids, where)
-    if experiment.pretrain is None:
-        _check_pairs(loaded, experiment)
+    if request.paired:
+        _check_pairs(loaded, request)
     for understanding in loaded.understood.values():
         log_notes(understanding.notes)
     return loaded
 
 
-def _check_pairs(loaded: ExperimentData, experiment: Experiment) -> None:
+def _loaded(request: LoadRequest, holder: Holder) -> ExperimentData:
+    if request.data.world is not None:
+        return _from_world(request, holder)
+    if request.data.target is None:
+        return _sources_alone(request, holder)
+    return _from_files(request.data.target, request, holder)
+
+
+def _check_pairs(loaded: ExperimentData, request: LoadRequest) -> None:
     """Refuse sources that share no day with the target in a period."""
     for name in loaded.sources:
         for period in PERIODS:
-            loaded.fields(experiment, name, period)
+            loaded.fields(request, name, period)
     for name in loaded.unseen:
-        loaded.fields(experiment, name, "test")
+        loaded.fields(request, name, "test")
 
 
-def _sources_alone(experiment: Experiment, holder: Holder) -> ExperimentData:
+def _sources_alone(request: LoadRequest, holder: Holder) -> ExperimentData:
     """Return the sources of a pretraining, which has no target."""
     loaded = ExperimentData(xr.Dataset(), xr.Dataset(), {}, {})
-    for source in experiment.data.sources:
-        held = _source(source, PERIODS[:2], experiment, holder)
+    for source in request.data.sources:
+        held = _source(source, PERIODS[:2], request, holder)
         loaded.sources[source.name], loaded.understood[source.name] = held
     return loaded
 
@@ -185,40 +241,35 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
     return Grid.regular((east - west) / columns, (north - south) / rows, spec.region)
 
 
-def _from_files(target: Target, experiment: Experiment, holder: Holder) -> ExperimentData:
-    data = experiment.data
-    fine, understood = _target(target, experiment, holder)
-    statics = _statics(target, horizontal_grid(fine, experiment.targets, TARGET))
+def _from_files(target: Target, request: LoadRequest, holder: Holder) -> ExperimentData:
+    data = request.data
+    fine, understood = _target(target, request, holder)
+    statics = _statics(target, horizontal_grid(fine, request.targets, TARGET))
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
-        periods = PERIODS if source in data.sources else _unseen_periods(experiment)
+        periods = PERIODS if source in data.sources else request.unseen_periods
         group = loaded.sources if source in data.sources else loaded.unseen
         truth, of_truth = fine, understood
         if source.target_files:
-            truth, of_truth = _own_target(target, source, periods, experiment, holder, fine)
+            truth, of_truth = _own_target(target, source, periods, request, holder, fine)
             loaded.fines[source.name] = truth
             loaded.understood[f"the target of {source.name}"] = of_truth
         if source.upscale is not None:
-            names = list(experiment.predictors)
+            names = list(request.predictors)
             own = truth[names].assign(statics[[n for n in ("orog",) if n in statics]])
             if source.upscale > 1:
                 of_days = periods if source.target_files else PERIODS
-                origin = _origin(target, of_truth, names, of_days, experiment)
+                origin = _origin(target, of_truth, names, of_days, request)
                 origin["upscale"] = source.upscale
                 where = f"the source {source.name!r}"
                 rules = _upscaling(source.upscale)
                 own = holder.hold(source_store(source.name), where, own, rules, origin).ds
             group[source.name] = own
             continue
-        fields, of_source = _source(source, periods, experiment, holder)
-        notes = _held_against(truth, source, fields, periods, experiment)
+        fields, of_source = _source(source, periods, request, holder)
+        notes = _held_against(truth, source, fields, periods, request)
         group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
-
-
-def _unseen_periods(experiment: Experiment) -> tuple[str, ...]:
-    """Return the periods whose fields of an unseen source are needed."""
-    return PERIODS if experiment.standardise == "per-source" else PERIODS[1:]
 
 
 def _upscaling(factor: int) -> Rules:
@@ -230,23 +281,23 @@ def _origin(
     understood: Understanding,
     names: Sequence[str],
     periods: Sequence[str],
-    experiment: Experiment,
+    request: LoadRequest,
 ) -> dict[str, Any]:
     return {
         "asked": asdict(asked),
         "files": files_seen(understood.files),
         "names": list(names),
-        "periods": {period: getattr(experiment.periods, period) for period in periods},
-        "substeps": experiment.time.substeps,
-        "step_hours": experiment.time.step_hours,
+        "periods": {period: getattr(request.periods, period) for period in periods},
+        "substeps": request.time.substeps,
+        "step_hours": request.time.step_hours,
     }
 
 
-def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
+def _from_world(request: LoadRequest, holder: Holder) -> ExperimentData:
     from graphdown.data.synthetic import make_ensemble, make_world
     from graphdown.data.synthetic.gcm_ensemble import VIEWS
 
-    data = experiment.data
+    data = request.data
     assert data.world is not None
     sources = (*data.sources, *data.unseen)
     views = [str(source.view) for source in sources]
@@ -257,16 +308,16 @@ def _from_world(experiment: Experiment, holder: Holder) -> ExperimentData:
         _check_views(sources, VIEWS)
         world = make_ensemble(data.world, views)
     origin = {"world": asdict(data.world)}
-    _need(world.truth, experiment.targets, "the embedded world's truth", "targets")
-    names = list(experiment.targets or world.truth.data_vars)
+    _need(world.truth, request.targets, "the embedded world's truth", "targets")
+    names = list(request.targets or world.truth.data_vars)
     truth = world.truth[names]
 
     def view(source: Source) -> xr.Dataset:
         fields = world.views[str(source.view)]
-        _need(fields, experiment.needed, f"the view {source.view!r}", "predictors")
-        extra = [name for name in (*experiment.optional_predictors, "orog") if name in fields]
-        part = fields[[*experiment.needed, *extra]]
-        of_view = {**origin, "view": source.view, "names": list(experiment.predictors)}
+        _need(fields, request.needed, f"the view {source.view!r}", "predictors")
+        extra = [name for name in (*request.optional_predictors, "orog") if name in fields]
+        part = fields[[*request.needed, *extra]]
+        of_view = {**origin, "view": source.view, "names": list(request.predictors)}
         where = f"the source {source.name!r}"
         return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
 
@@ -305,7 +356,7 @@ def _own_target(
     target: Target,
     source: Source,
     periods: Sequence[str],
-    experiment: Experiment,
+    request: LoadRequest,
     holder: Holder,
     fine: xr.Dataset,
 ) -> tuple[xr.Dataset, Understanding]:
@@ -313,8 +364,8 @@ def _own_target(
     what = f"the target of the source {source.name!r}"
     own = replace(target, files=source.target_files)
     store = target_store(source.name)
-    found, understood = _target(own, experiment, holder, what, what, store, periods)
-    grids = [horizontal_grid(ds, experiment.targets, what) for ds in (found, fine)]
+    found, understood = _target(own, request, holder, what, what, store, periods)
+    grids = [horizontal_grid(ds, request.targets, what) for ds in (found, fine)]
     if not same_points(*grids):
         raise DataError(
             f"{what} stands on another grid, of {grids[0].size} points, than 'data.target', of "
@@ -325,16 +376,16 @@ def _own_target(
 
 def _target(
     target: Target,
-    experiment: Experiment,
+    request: LoadRequest,
     holder: Holder,
     what: str = TARGET,
     where: str = "'data.target'",
     store: str = TARGET_STORE,
     periods: Sequence[str] = PERIODS,
 ) -> tuple[xr.Dataset, Understanding]:
-    names = list(experiment.targets)
-    if any(source.upscale for source in (*experiment.data.sources, *experiment.data.unseen)):
-        names += [name for name in experiment.predictors if name not in names]
+    names = list(request.targets)
+    if any(source.upscale for source in (*request.data.sources, *request.data.unseen)):
+        names += [name for name in request.predictors if name not in names]
     opened, understood = _open(where, target, names)
     fine = opened
     for dim, (low, high) in target.cut.items():
@@ -346,13 +397,13 @@ def _target(
             )
         fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
-    time = experiment.time
-    part = _in_periods(fine, periods, experiment, what, where, time.target_seconds)
-    part = folded(part, time, experiment.targets, where, notes)
-    targets = time.targets(experiment.targets)
+    time = request.time
+    part = _in_periods(fine, periods, request, what, where, time.target_seconds)
+    part = folded(part, time, request.targets, where, notes)
+    targets = time.targets(request.targets)
     names = list(dict.fromkeys((*names, *targets)))
     rules = ValueRules(names, targets, every=True, ground=False, where=where)
-    origin = _origin(target, understood, names, periods, experiment)
+    origin = _origin(target, understood, names, periods, request)
     with opened:
         held = holder.hold(store, what, part, rules, origin)
     note_empty_days(part["time"], held.kept, what, notes)
@@ -370,15 +421,15 @@ def _statics(target: Target, grid: Grid) -> xr.Dataset:
 
 
 def _source(
-    source: Source, periods: Sequence[str], experiment: Experiment, holder: Holder
+    source: Source, periods: Sequence[str], request: LoadRequest, holder: Holder
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
-    needed, optional_predictors = experiment.needed, experiment.optional_predictors
+    needed, optional_predictors = request.needed, request.optional_predictors
     opened, understood = _open(where, source, needed, optional=["orog", *optional_predictors])
-    names = tuple(name for name in experiment.predictors if name in opened)
-    part = _in_periods(opened, periods, experiment, where, where, experiment.time.seconds)
+    names = tuple(name for name in request.predictors if name in opened)
+    part = _in_periods(opened, periods, request, where, where, request.time.seconds)
     rules = ValueRules(names, names, every=False, ground=True, where=where)
-    origin = _origin(source, understood, names, periods, experiment)
+    origin = _origin(source, understood, names, periods, request)
     with opened:
         held = holder.hold(source_store(source.name), where, part, rules, origin)
     notes = Notes()
@@ -392,17 +443,17 @@ def _held_against(
     source: Source,
     fields: xr.Dataset,
     periods: Sequence[str],
-    experiment: Experiment,
+    request: LoadRequest,
 ) -> Notes:
     """Note how a source covers the target, in space and in days."""
     where, notes = f"the source {source.name!r}", Notes()
-    names = [name for name in experiment.predictors if name in fields]
+    names = [name for name in request.predictors if name in fields]
     grid = horizontal_grid(fields, names, where)
-    target = horizontal_grid(fine, experiment.targets, TARGET)
-    found = coverage(grid, target, experiment.graph.margin_km)
+    target = horizontal_grid(fine, request.targets, TARGET)
+    found = coverage(grid, target, request.margin_km)
     check_cover(found, grid, target, where, notes)
-    bounds = [getattr(experiment.periods, p) for p in periods]
-    ours, theirs = unpaired(fields, within(fine, bounds), experiment.time.step_hours)
+    bounds = [getattr(request.periods, p) for p in periods]
+    ours, theirs = unpaired(fields, within(fine, bounds), request.time.step_hours)
     if ours or theirs:
         text = f"{ours} days of the source and {theirs} of the target have no partner"
         notes.add("unpaired", where, text)
@@ -412,14 +463,14 @@ def _held_against(
 def _in_periods(
     ds: xr.Dataset,
     periods: Sequence[str],
-    experiment: Experiment,
+    request: LoadRequest,
     what: str,
     where: str,
     seconds: int,
 ) -> xr.Dataset:
     """Return the times of the given periods, so many seconds apart, not read."""
     check_step(ds, seconds, where)
-    bounds = {p: getattr(experiment.periods, p) for p in periods}
+    bounds = {p: getattr(request.periods, p) for p in periods}
     for period, ends in bounds.items():
         select_period(ds, ends, f"'periods.{period}' of {what}")
     return within(ds, bounds.values())

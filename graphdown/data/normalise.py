@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from graphdown.errors import DataError
-from graphdown.variables.names import variable_of
+from graphdown.variables.catalogue import describe
 from graphdown.variables.time_steps import start_of
+from graphdown.variables.winds import corrected_winds
 
-LOG_VARIABLES = ("pr",)
 FLOATS = ("mean", "std", "base", "scale")
-OPTIONAL = ("source_mean", "source_std", "optional_predictors", "standardised")
-AIR_TEMPERATURES = ("tas", "tasmax", "tasmin", "ta")
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,9 @@ class Normaliser:
             integers["flagged"] = np.asarray(
                 [names.index(name) for name in self.optional_predictors]
             )
+        winds = corrected_winds(self.targets, names)
+        if winds:
+            integers["winds"] = np.asarray(winds)
         return {"log": log, **{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -132,33 +133,27 @@ class Normaliser:
     def warmed(self) -> tuple[np.ndarray, ...]:
         """Return 1 for each predictor [V] and target [T] that is an air temperature, else 0."""
         return tuple(
-            np.asarray([float(is_air_temperature(n)) for n in names], np.float32)
+            np.asarray([float(describe(n).is_temperature) for n in names], np.float32)
             for names in (self.predictors, self.targets)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
-        given = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {name: value for name, value in given.items() if value or name not in OPTIONAL}
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
         """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
         from pydantic import TypeAdapter
 
-        names = [n for n in cls.__dataclass_fields__ if n in values or n not in OPTIONAL]
-        return TypeAdapter(cls).validate_python({name: values[name] for name in names})
+        named = {name: values[name] for name in cls.__dataclass_fields__}
+        return TypeAdapter(cls).validate_python(named)
 
 
 def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:
     if isinstance(values, Mapping):
         return dict(values)
     return [float(v) if isinstance(v, int) else v for v in values]
-
-
-def is_air_temperature(name: str) -> bool:
-    """Tell whether a variable is a temperature of the air, near the surface or on a level."""
-    return variable_of(name).rstrip("0123456789") in AIR_TEMPERATURES
 
 
 def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndarray:
@@ -169,17 +164,18 @@ def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndar
         offset: kelvin [low, high], as in `TrainingSpec.warming_offset`.
     """
     spread = (offset[1] - offset[0]) / np.sqrt(12.0)
-    return np.asarray([spread * is_air_temperature(name) for name in names])
+    return np.asarray([spread * describe(name).is_temperature for name in names])
 
 
 def channels(names: Sequence[str]) -> list[tuple[int, bool]]:
     """Return the network's input channels: the index of a variable, and whether its logarithm.
 
-    Every variable enters as it is; precipitation once more as log(1 + x), since its totals follow
-    the one and its occurrence the other.
+    Every variable enters as it is; precipitation and others with the transform "log1p" once more
+    as log(1 + x), since totals follow the one and occurrence the other.
     """
     plain = [(i, False) for i in range(len(names))]
-    return plain + [(i, True) for i, name in enumerate(names) if variable_of(name) in LOG_VARIABLES]
+    logs = [i for i, name in enumerate(names) if describe(name).transform == "log1p"]
+    return plain + [(i, True) for i in logs]
 
 
 def to_channels(values: np.ndarray, names: Sequence[str]) -> np.ndarray:

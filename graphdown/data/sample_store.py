@@ -9,7 +9,6 @@ times faster and without holding the interpreter.
 import json
 import math
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from graphdown.data.reading.fields import field_values
 from graphdown.data.reading.horizontal import grid_of
 from graphdown.data.reading.rules import refuse
 from graphdown.errors import GraphdownError
+from graphdown.runtime.atomic import atomic_folder
 from graphdown.runtime.parts import parts_of
 from meshes import Grid
 
@@ -239,35 +239,31 @@ def _value_bytes(path: Path) -> int:
 
 
 def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[str, Any]) -> None:
-    """Write a store under another name and rename it."""
-    new = path.with_name(f"{path.name}.new")
-    writer = _Writer(new, lazy.sizes["time"], where)
+    """Write a store, which replaces one from before when it is complete."""
     kept: list[np.ndarray] = []
     filled: Counter[str] = Counter()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        for part in parts_of(lazy, PART_BYTES):
-            ready = rules(read(part, where))
-            kept.append(ready.kept)
-            filled.update(ready.filled)
-            if ready.kept.any():
-                writer.append(ready.ds)
-        every = np.concatenate(kept)
-        if not every.any():
-            raise refuse("all-missing", f"{where}: no day has values of all variables; check them.")
-        dropped = np.flatnonzero(~every).tolist()
-        writer.finish({"origin": origin, "dropped": dropped, "filled": dict(filled)})
-        shutil.rmtree(path, ignore_errors=True)
-        new.rename(path)
+        with atomic_folder(path) as new:
+            writer = _Writer(new, lazy.sizes["time"], where)
+            for part in parts_of(lazy, PART_BYTES):
+                ready = rules(read(part, where))
+                kept.append(ready.kept)
+                filled.update(ready.filled)
+                if ready.kept.any():
+                    writer.append(ready.ds)
+            every = np.concatenate(kept)
+            if not every.any():
+                sentence = f"{where}: no day has values of all variables; check them."
+                raise refuse("all-missing", sentence)
+            dropped = np.flatnonzero(~every).tolist()
+            writer.finish({"origin": origin, "dropped": dropped, "filled": dict(filled)})
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise GraphdownError(
             f"The store {str(path)!r} was not written ({reason}); see that the disk has room, or "
             "set 'training.sample_storage: memory'."
         ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 class _Writer:

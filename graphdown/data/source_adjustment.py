@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.normalise import Climate, Moments
-from graphdown.data.reading.fields import field_values, horizontal_grid
+from graphdown.data.reading.fields import field_values
+from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.missing import with_ground_filled
-from graphdown.variables.names import is_non_negative, variable_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variable_of
 from meshes import Grid, bilinear
 
 PART_DAYS = 256
@@ -95,7 +97,7 @@ def adjustment_to(
 ) -> Adjustment:
     """Return what gives a source's predictors the reference's mean and standard deviation.
 
-    Variables that cannot be negative only get its mean, by a factor. The constants are those of a
+    Amounts, such as precipitation, only get its mean, by a factor. The constants are those of a
     period in the past, so that what changes from then on remains, times the factor. With a share
     below 1 a mean goes that part of the way, factors go it in their logarithms: sources' climates
     are drawn together, as estimates of one quantity are by their mean (James and Stein 1961).
@@ -110,7 +112,7 @@ def adjustment_to(
         share = shares.get(variable_of(name), 0.0) if shares else 1.0
         if np.isnan(own.mean[i]) or not share:
             continue
-        if is_non_negative(name):
+        if describe(name).is_amount:
             factor[i] = (reference.mean[i] / own.mean[i]) ** share if own.mean[i] > 0 else 1.0
         else:
             factor[i] = (reference.std[i] / own.std[i]) ** share

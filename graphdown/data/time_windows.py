@@ -19,7 +19,8 @@ from graphdown.data.reading.time_decoding import (
     step_name,
     step_of,
 )
-from graphdown.variables.names import DAILY_EXTREMES, lagged, part
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import lagged, part
 from graphdown.variables.time_steps import DAY_HOURS, HOUR_SECONDS, TimeSpec, offset_of
 
 DAY = DAY_HOURS * HOUR_SECONDS
@@ -115,8 +116,8 @@ def folded(
     begins = _begins(kept.indexes["time"][:: spec.substeps], spec)
     fields: dict[str, xr.Variable] = {}
     for name, field in kept.data_vars.items():
-        method = DAILY_EXTREMES.get(str(name), "mean")
-        blocks = field.variable.coarsen({"time": spec.substeps}, getattr(np, method))
+        reduce = getattr(np, describe(str(name)).reduction)
+        blocks = field.variable.coarsen({"time": spec.substeps}, reduce)
         fields[str(name)] = blocks.astype(field.dtype)
         if name in targets:
             for k in range(spec.substeps):

@@ -1,4 +1,4 @@
-"""What the user states of files on the command line; an experiment has it beside `files`."""
+"""Options of the command line on metadata that files lack; experiments have keys beside `files`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from graphdown.config.experiment import Daily
+from graphdown.config.data import Daily
 from graphdown.data.reading.fields import Request
 from graphdown.errors import GraphdownError
 
@@ -15,7 +15,7 @@ NO_MEMBER: Mapping[str, int] = {}
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What files do not say themselves.
+    """Metadata that files lack.
 
     Attributes:
         units: variable=units, for variables whose units attribute is missing or wrong, as in
@@ -39,14 +39,14 @@ class FileOptions:
         optional: Sequence[str] = (),
         member: Mapping[str, int] = NO_MEMBER,
     ) -> Request:
-        """Return the request for variables with these statements.
+        """Request for variables with these options.
 
         Args:
             variables, optional: as in `Request`.
             member: index to take of a dimension of members.
 
         Raises:
-            GraphdownError: a statement has no "=", or an index is no whole number.
+            GraphdownError: an option has no "=", or an index is no whole number.
         """
         return Request(
             variables=tuple(variables),
@@ -59,16 +59,16 @@ class FileOptions:
         )
 
     def words(self) -> list[str]:
-        """Return the words of the command line that state the same."""
+        """The options as words of the command line."""
         daily = () if self.daily is None else (self.daily,)
-        given = {
+        options = {
             "--units": self.units,
             "--rename": self.rename,
             "--daily": daily,
             "--select": self.select,
             "--accumulated": self.accumulated,
         }
-        return [word for option, values in given.items() if values for word in (option, *values)]
+        return [word for option, values in options.items() if values for word in (option, *values)]
 
 
 def _pairs(option: str, texts: Sequence[str], example: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The geometry of a trained network: its target, mesh and terrain, ready for any source grid."""
+"""The target domain of a network: target grid, mesh and terrain, for any source grid."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,8 @@ class TargetDomain:
         statics: orog and sftlf on it, as far as known.
         spec: how graphs are built.
         eofs: of the training fields, if the network corrects their estimate.
-        ground: height and land around the target where it does not tell them itself, as a list of
-            stations does not.
+        ground: height and land around a target that does not have them itself, such as a list of
+            stations.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TargetDomain:
         self.static_names = static_names(statics)
 
     def graph(self, source: Grid) -> DownscalingGraph:
-        """Return the graph from a source grid to the target.
+        """Graph from a source grid to the target.
 
         Raises:
             GraphdownError: there is none, as `build_graph` says.
@@ -57,7 +57,7 @@ class TargetDomain:
     def arrays(
         self, source: Grid, source_orog: xr.DataArray | None = None, around: int = 0
     ) -> GraphArrays:
-        """Return what the network needs to downscale from a source grid.
+        """Arrays that the network needs to downscale from a source grid.
 
         Args:
             source: any grid.
@@ -69,45 +69,44 @@ class TargetDomain:
     def several_arrays(
         self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None], around: int = 0
     ) -> tuple[GraphArrays, list[SourceArrays]]:
-        """Return such arrays from the first of several sources, and the source parts of all.
+        """Such arrays from the first of several sources, and the source parts of all.
 
         All are padded alike.
         """
-        parts = [
-            self._graph_and_statics(source, orog)
-            for source, orog in zip(sources, orogs, strict=True)
-        ]
-        graphs, statics = [graph for graph, _ in parts], [own for _, own in parts]
+        pairs = zip(sources, orogs, strict=True)
+        parts = [self._graph_and_statics(source, orog) for source, orog in pairs]
+        graphs, statics = [graph for graph, _ in parts], [fields for _, fields in parts]
         eofs = self.eofs
-        seen = [None if eofs is None else eofs.observation(source) for source in sources]
-        arrays = source_arrays(graphs, statics, seen)
+        observed = [None if eofs is None else eofs.observation(source) for source in sources]
+        arrays = source_arrays(graphs, statics, observed)
         return with_target(arrays[0], graphs[0], around, self.patterns()), arrays
 
     def used_arrays(
         self, source: Grid, source_orog: xr.DataArray | None, around: int
     ) -> tuple[GraphArrays, np.ndarray]:
-        """Return the arrays of those nodes of a source that count, and their indices.
+        """Arrays of those nodes of a source that count, and their indices.
 
         A global model has many nodes that no edge and no weight leaves; see `arrays`.
         """
         graph, statics = self._graph_and_statics(source, source_orog)
-        used, seen = graph.used_sources(), None
+        used, observation = graph.used_sources(), None
         if self.eofs is not None:
-            shown = self.eofs.weights(source)
-            used = np.union1d(used, shown.rows)
-            seen = self.eofs.observation(source, shown, used)
+            weights = self.eofs.weights(source)
+            used = np.union1d(used, weights.rows)
+            observation = self.eofs.observation(source, weights, used)
         graph = graph.of_sources(used)
-        (arrays,) = source_arrays([graph], [statics], [seen])
+        (arrays,) = source_arrays([graph], [statics], [observation])
         return with_target(arrays, graph, around, self.patterns()), used
 
     def patterns(self) -> Patterns | None:
-        """Return the EOFs at the target, None without EOFs."""
+        """The EOFs at the target, None without EOFs."""
         if self.eofs is None:
             return None
         patterns, mean = self.eofs.target_patterns, self.eofs.target_mean
         spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
-        parts = (patterns, mean, mean.mean(axis=0), np.maximum(spread, 1e-6))
-        return Patterns(*(on_device(part, np.float32) for part in parts))
+        scale = np.maximum(spread, 1e-6)
+        arrays = (patterns, mean, mean.mean(axis=0), scale)
+        return Patterns(*(on_device(array, np.float32) for array in arrays))
 
     def _graph_and_statics(
         self, source: Grid, source_orog: xr.DataArray | None

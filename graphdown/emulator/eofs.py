@@ -45,9 +45,9 @@ class EOFs:
     are their mean plus patterns with independent standard normal amplitudes a; a source cell shows
     the mean over its area plus noise, y = P a + e, hence a = (P'P + noise I)^-1 P'y. The source
     grid enters by P alone, so patterns that were fitted once serve any grid; on a grid that
-    resolves little the answer is what a ridge regression fitted on that grid would give. Errors
-    of neighbouring cells hang together, so that many small cells tell less than as many
-    independent ones would: the noise hangs on the spacing.
+    resolves little the result is that of a ridge regression fitted on that grid. Errors of
+    neighbouring cells are correlated, so that many small cells hold less information than as many
+    independent ones: the noise depends on the spacing.
 
     Attributes:
         grid: of the fields, Nf points.
@@ -73,11 +73,11 @@ class EOFs:
     noise: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all attributes but the grid."""
+        """All attributes but the grid."""
         return {name: value for name, value in vars(self).items() if name != "grid"}
 
     def shares(self, fields: np.ndarray, days: int) -> np.ndarray:
-        """Return the shares of training days in the patterns, float32 [time, K].
+        """Shares of training days in the patterns, float32 [time, K].
 
         A target pattern is the sum over the training days of share times anomaly.
 
@@ -92,7 +92,7 @@ class EOFs:
         return (anomalies @ flat.T / (np.maximum(variance, least) * days)).astype(np.float32)
 
     def weights(self, source: Grid) -> SparseWeights:
-        """Return the weights [Ns, Nf] of the fields in the means over source cells.
+        """Weights [Ns, Nf] of the fields in the means over source cells.
 
         Masked cells, and cells of which the fields cover less than a hundredth, have none; a cell
         that is covered in part counts as the mean over that part, as in `data.bank`. Coincident
@@ -112,28 +112,28 @@ class EOFs:
         return SparseWeights.collect(means.row, means.col, means.data, means.shape)
 
     def seen_from(self, weights: SparseWeights) -> tuple[np.ndarray, np.ndarray]:
-        """Return P [Ns, V, K] and the mean of the fields [Ns, V] as source cells show them."""
+        """P [Ns, V, K] and the mean of the fields [Ns, V] as source cells show them."""
         matrix = weights.matrix()
         stacked = np.moveaxis(self.patterns, 0, -1).reshape(self.grid.size, -1).astype(np.float64)
         shown = np.asarray(matrix @ stacked).reshape(weights.shape[0], *self.mean.shape[1:], -1)
         return shown, np.asarray(matrix @ self.mean)
 
     def noise_at(self, spacing_km: float) -> np.ndarray:
-        """Return the variance of the noise for each target [T] on a grid of some spacing."""
+        """Variance of the noise for each target [T] on a grid of some spacing."""
         known, logs = np.log(self.spacings), np.log(self.noise)
-        return np.exp([np.interp(np.log(spacing_km), known, own) for own in logs.T])
+        return np.exp([np.interp(np.log(spacing_km), known, column) for column in logs.T])
 
     def observation(
         self, source: Grid, shown: SparseWeights | None = None, nodes: np.ndarray | None = None
     ) -> Observation:
-        """Return how a source tells amplitudes, a = gain . (values - mean), as arrays of NumPy.
+        """Amplitudes as seen from a source, a = gain . (values - mean), as arrays of NumPy.
 
         Coincident cells count as one that shows their mean by area.
 
         Args:
             source: the grid.
-            shown: its `weights`, if they are at hand.
-            nodes: indices of Ns nodes of the source, all with weights among them; all if not given.
+            shown: its `weights`, if they are known already.
+            nodes: indices of Ns nodes of the source, all with weights among them; all by default.
 
         Returns:
             float32 arrays; cells without weights have a gain of 0 and are not covered.
@@ -148,9 +148,11 @@ class EOFs:
         square = counted.T @ flat
         noises = self.noise_at(_spacing_km(source.area[nodes[seen]], shares[seen]))
         gain = np.zeros((len(noises), len(square), len(nodes), len(self.scale)), np.float32)
-        for own, noise in zip(gain, noises, strict=True):
+        for of_target, noise in zip(gain, noises, strict=True):
             factor = cho_factor(square + noise * np.eye(len(square)))
-            own[:, seen] = cho_solve(factor, counted.T).reshape(-1, *means.shape[:2]) / self.scale
+            of_target[:, seen] = (
+                cho_solve(factor, counted.T).reshape(-1, *means.shape[:2]) / self.scale
+            )
         mean = np.zeros((len(nodes), len(self.scale)), np.float32)
         meant = np.zeros((len(square), len(nodes), len(noises)), np.float32)
         covered = np.zeros(len(nodes), np.float32)
@@ -159,7 +161,7 @@ class EOFs:
         return Observation(gain, mean, meant, covered)
 
     def as_targets(self, means: np.ndarray) -> np.ndarray:
-        """Return P [Ns, V, K] as [Ns, T, K], physical units, 0 for targets that are no predictor.
+        """P [Ns, V, K] as [Ns, T, K], physical units, 0 for targets that are no predictor.
 
         Args:
             means: P as of `seen_from`.
@@ -178,7 +180,7 @@ def fit_eofs(
     warming: np.ndarray,
     target_warming: np.ndarray,
 ) -> EOFs:
-    """Return the leading EOFs of training days; the noise is still to be chosen.
+    """Fit the leading EOFs of training days; the noise is still to be chosen.
 
     Args:
         grid: of the fields.
@@ -204,8 +206,17 @@ def fit_eofs(
     patterns = (amplitudes @ flat / days).reshape(count, *x.shape[1:])
     targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
     patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
-    noise = np.ones(1), np.ones((1, y.shape[-1]))
-    return EOFs(grid, mean, scale, patterns, target_mean, targets, columns, *noise)
+    return EOFs(
+        grid,
+        mean,
+        scale,
+        patterns,
+        target_mean,
+        targets,
+        columns,
+        spacings=np.ones(1),
+        noise=np.ones((1, y.shape[-1])),
+    )
 
 
 def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
@@ -215,7 +226,7 @@ def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
 
 
 def choose_noise(eofs: EOFs, validation: Sequence[Known]) -> EOFs:
-    """Return the EOFs with the noise that does best on validation days, for each target.
+    """The EOFs with the noise that does best on validation days, for each target.
 
     Args:
         eofs: as fitted.
@@ -226,12 +237,13 @@ def choose_noise(eofs: EOFs, validation: Sequence[Known]) -> EOFs:
     errors = np.stack([_errors(eofs, known) for known in validation])
     ends = np.unique([spacings.min(), spacings.max()])
     place = (np.log(spacings) - np.log(ends[0])) / max(np.log(ends[-1] / ends[0]), 1e-12)
-    chosen = np.stack([_best_ends(own, place) for own in np.moveaxis(errors, -1, 0)], axis=-1)
+    by_target = np.moveaxis(errors, -1, 0)
+    chosen = np.stack([_best_ends(of_target, place) for of_target in by_target], axis=-1)
     return replace(eofs, spacings=ends, noise=np.asarray(NOISES)[chosen[: len(ends)]])
 
 
 def _errors(eofs: EOFs, known: Known) -> np.ndarray:
-    """Return the mean square errors of each noise and target [noises, T]."""
+    """Mean square errors of each noise and target [noises, T]."""
     target = eofs.target_patterns.reshape(len(eofs.target_patterns), -1)
     means, mean = eofs.seen_from(known.weights)
     flat = means.reshape(-1, means.shape[-1])
@@ -240,20 +252,20 @@ def _errors(eofs: EOFs, known: Known) -> np.ndarray:
     rotated = (anomalies / eofs.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
     # What the EOFs leave is interpolated, a linear map too: so the patterns can take it in.
     seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
-    own = _interpolated(known.to_target, seen[..., eofs.columns]) + eofs.target_mean
+    direct = _interpolated(known.to_target, seen[..., eofs.columns]) + eofs.target_mean
     shown = np.moveaxis(eofs.as_targets(means), -1, 0)
     back = _interpolated(known.to_target, shown).reshape(target.shape)
     of_rotated = vectors.T @ (target - back)
     errors = []
     for noise in NOISES:
-        made = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
-        wrong = made.reshape(own.shape) + own - known.fine
-        errors.append(np.nanmean(wrong**2, axis=(0, 1)))
+        corrections = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
+        error = corrections.reshape(direct.shape) + direct - known.fine
+        errors.append(np.nanmean(error**2, axis=(0, 1)))
     return np.asarray(errors)
 
 
 def _best_ends(errors: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return which of the noises [2] at both ends do best, by errors [grids, noises].
+    """Numbers of the noises [2] at both ends that do best, by errors [grids, noises].
 
     Args:
         errors: relative ones are added up over the grids.
@@ -262,17 +274,17 @@ def _best_ends(errors: np.ndarray, place: np.ndarray) -> np.ndarray:
     count = errors.shape[1]
     first, last = np.meshgrid(np.arange(count), np.arange(count), indexing="ij")
     total = np.zeros((count, count))
-    for own, x in zip(errors / errors.min(axis=1, keepdims=True), place, strict=True):
-        total += np.interp(first + x * (last - first), np.arange(count), own)
+    for relative, x in zip(errors / errors.min(axis=1, keepdims=True), place, strict=True):
+        total += np.interp(first + x * (last - first), np.arange(count), relative)
     return np.asarray(np.unravel_index(total.argmin(), total.shape))
 
 
 def _spacing_km(area: np.ndarray, shares: np.ndarray | None = None) -> float:
-    """Return the square root of the mean area of cells; coincident ones have shares of one."""
+    """Square root of the mean area of cells; coincident ones have shares of one."""
     count = len(area) if shares is None else shares.sum()
     return float(EARTH_RADIUS_KM * np.sqrt(area.sum() / max(count, 1e-12)))
 
 
 def _interpolated(weights: SparseWeights, values: np.ndarray) -> np.ndarray:
-    """Return values [..., Ns, T] at the targets [..., Nt, T]."""
+    """Values [..., Ns, T] interpolated to the targets [..., Nt, T]."""
     return np.moveaxis(weights.apply(np.moveaxis(values, -1, -2)), -2, -1)

@@ -49,7 +49,7 @@ def evaluate(
         quantiles; on a 2-D grid `spectrum_prediction` and `spectrum_truth` (variable, wavelength).
         A measure that does not apply to a variable is NaN there. Without a `units` attribute a
         result is in the variable's own units (coordinate `units`; spectra in their square), and
-        a signal of pr in %.
+        a signal of precipitation in %.
 
     Raises:
         ValueError: no variable or time in common, different grids, units or calendars.

@@ -6,8 +6,10 @@ for days.
 
 from dataclasses import dataclass
 
+from graphdown.variables.catalogue import describe
+
 VARIABLE = "of the variable"
-SIGNAL = "of the variable; % for pr"
+SIGNAL = "of the variable; % for precipitation"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Measure:
     def units_for(self, variable: str, variable_units: str) -> str:
         """Return the units for a variable with the given units."""
         if self.units == SIGNAL:
-            return "%" if variable == "pr" else variable_units
+            return "%" if describe(variable).is_precipitation else variable_units
         return variable_units if self.units == VARIABLE else self.units
 
     def distance(self, value: float) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from graphdown.evaluation.error import correlation_map
 from graphdown.evaluation.paired import Pair
 
-PRECIPITATION = "pr"
+TOTAL_PRECIPITATION = "pr"  # that of rain and snow alone is no measure of the protocol
 
 
 def correlation_with(values: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -20,7 +20,7 @@ def correlation_with(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def maps(pair: Pair, pairs: Mapping[str, Pair]) -> dict[str, np.ndarray]:
     """Return the group's maps [N] by measure name; none but for temperatures beside pr."""
-    rain = pairs.get(PRECIPITATION)
+    rain = pairs.get(TOTAL_PRECIPITATION)
     if rain is None or not pair.is_temperature:
         return {}
     return {

@@ -7,6 +7,7 @@ import numpy as np
 
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.quantiles import sorted_by_cell
+from graphdown.variables.catalogue import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,10 @@ class Pair:
 
     @property
     def is_temperature(self) -> bool:
-        """Whether the variable is a temperature by its CMIP name (tas, tasmax, ta850, ...)."""
-        return self.name.startswith("ta") and not self.name.startswith("tau")
+        """Whether the variable is a temperature of the air (tas, tasmax, ta850, ...)."""
+        return describe(self.name).is_temperature
 
     @property
     def is_precipitation(self) -> bool:
-        """Whether the variable is precipitation by its CMIP name."""
-        return self.name == "pr"
+        """Whether the variable is a rate of rain or snow (pr, prsn, ...)."""
+        return describe(self.name).is_precipitation

@@ -54,7 +54,7 @@ def index_pairs(pair: Pair) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def changes(future: Pair, historical: Pair) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return prediction's and truth's change [N] of the mean and of P98; relative (%) for pr."""
+    """Return prediction's and truth's change [N] of the mean and of P98; in % for precipitation."""
     relative = future.is_precipitation
     before = index_pairs(historical)
     return {

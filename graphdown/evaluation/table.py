@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "  "
+LEAST_WITH_DECIMALS = 1e-3
 MEASURES_SHOWN = ("rmse", "bias", "p98_bias", "wasserstein1")
 
 
@@ -60,11 +61,21 @@ def units_of(scores: "pd.DataFrame", variable: str, measure_name: str) -> str:
 
 
 def format_value(value: float) -> str:
-    """Return a number with three decimals below 10, fewer above, "-" where it is missing."""
+    """Return a number with three decimals below 10, fewer above, "-" where it is missing.
+
+    Below 0.001 it has two significant digits, as errors of specific humidity need.
+    """
     if not np.isfinite(value):
         return "-"
+    if 0 < abs(value) < LEAST_WITH_DECIMALS:
+        return f"{value:.2g}"
     decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1e4 else 0
     return f"{value:.{decimals}f}"
+
+
+def value_with_units(value: float, units: str) -> str:
+    """Return a number as of `format_value` with its units, if it has any."""
+    return format_value(value) if units == "1" else f"{format_value(value)} {units}"
 
 
 def headings(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

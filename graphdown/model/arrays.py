@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from graphdown.errors import ExperimentError
 from graphdown.model.edge_tables import (
     EdgeTable,
+    FeatureNames,
     Padding,
     bucket,
     build_edge_table,
@@ -19,9 +20,9 @@ from graphdown.model.edge_tables import (
     take,
 )
 from graphdown.model.optimal_interpolation import Observation, Patterns
-from meshes import DownscalingGraph, EdgeSet, SparseWeights
-
-LOG_SPACING = 4  # column of `DownscalingGraph.encode.features`
+from meshes import DownscalingGraph, EdgeSet, Grid, SparseWeights
+from meshes.geometry.sphere import east_and_north
+from meshes.graphs.features import LOG_SPACING
 
 
 class InterpolationTable(NamedTuple):
@@ -53,6 +54,7 @@ class SourceArrays(NamedTuple):
         to_mesh, to_target: bilinear interpolation of source values.
         target_statics: float [Nt, statics]; one of them is the height above the source's.
         observation: how the source tells the EOFs' amplitudes, None without EOFs.
+        source_axes: unit vectors east and north at the source nodes [Ns, 2, 3].
     """
 
     encode: EdgeTable
@@ -60,16 +62,18 @@ class SourceArrays(NamedTuple):
     to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
+    source_axes: Array
 
 
 class GraphArrays(NamedTuple):
     """Edges, interpolations and static features of one source, mesh and target.
 
     Attributes:
-        encode, to_mesh, to_target, target_statics, observation: as in `SourceArrays`.
+        encode, to_mesh, to_target, target_statics, observation, source_axes: as in `SourceArrays`.
         process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
+        target_axes: unit vectors east and north at the target nodes [Nt, 2, 3].
         patterns: the EOFs at the target, None without EOFs.
         nodes: int [Nt], which of the network's target nodes these are; None for all of them.
     """
@@ -79,9 +83,11 @@ class GraphArrays(NamedTuple):
     to_target: InterpolationTable
     target_statics: Array
     observation: Observation | None
+    source_axes: Array
     process: EdgeTable
     decode: EdgeTable
     around: Array
+    target_axes: Array
     patterns: Patterns | None
     nodes: Array | None = None
 
@@ -117,9 +123,10 @@ def with_target(
     n_mesh, n_target = graph.mesh.size, graph.target.size
     return GraphArrays(
         *source,
-        build_edge_table(*_edges(graph.process), sizes=(n_mesh, n_mesh)),
-        build_edge_table(*_edges(graph.decode), sizes=(n_mesh, n_target)),
+        _edge_table(graph.process, (n_mesh, n_mesh)),
+        _edge_table(graph.decode, (n_mesh, n_target)),
         _nearest_nodes(graph, around),
+        _axes(graph.target, n_target),
         patterns,
     )
 
@@ -138,16 +145,21 @@ def source_arrays(
     ]
     return [
         SourceArrays(
-            build_edge_table(
-                *_edges(graph.encode), sizes=(graph.source.size, graph.mesh.size), padding=padding
-            ),
+            _edge_table(graph.encode, (graph.source.size, graph.mesh.size), padding),
             interpolation(graph.to_mesh, donors[0]),
             interpolation(graph.to_target, donors[1]),
             on_device(statics, np.float32),
             None if observation is None else _padded(observation, padding.senders),
+            _axes(graph.source, padding.senders),
         )
         for graph, statics, observation in zip(graphs, target_statics, observations, strict=True)
     ]
+
+
+def _axes(grid: Grid, nodes: int) -> Array:
+    """Unit vectors east and north at the points of a grid [nodes, 2, 3], padded with zeros."""
+    axes = np.pad(east_and_north(grid.xyz), ((0, 0), (0, 0), (0, nodes - grid.size)))
+    return on_device(np.moveaxis(axes, -1, 0), np.float32)
 
 
 def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
@@ -165,8 +177,11 @@ def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
-    """Return the graph with `offset` added to the log_spacing feature of its encode edges."""
-    features = tuple(block.at[..., LOG_SPACING].add(offset) for block in graph.encode.features)
+    """Return the graph with `offset` added to its encode edges' log_spacing, where they have it."""
+    column = graph.encode.names.column(LOG_SPACING)
+    if column is None:
+        return graph
+    features = tuple(block.at[..., column].add(offset) for block in graph.encode.features)
     return graph._replace(encode=graph.encode._replace(features=features))
 
 
@@ -205,8 +220,18 @@ def with_source(graph: GraphArrays, source: SourceArrays) -> GraphArrays:
     return graph._replace(**source._asdict())
 
 
-def _edges(edges: EdgeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    return edges.senders, edges.receivers, edges.features, edges.weights
+def _edge_table(
+    edges: EdgeSet, sizes: tuple[int, int], padding: Padding | None = None
+) -> EdgeTable:
+    return build_edge_table(
+        edges.senders,
+        edges.receivers,
+        edges.features,
+        edges.weights,
+        sizes,
+        padding,
+        FeatureNames(edges.feature_names),
+    )
 
 
 def _padded(observation: Observation, nodes: int) -> Observation:

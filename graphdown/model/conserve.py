@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
-from graphdown.variables.names import is_non_negative, parts_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import parts_of
 
 LEAST_SHARE = 1e-6  # mm/day; so that a dry step has equal parts
 
@@ -40,5 +41,5 @@ def step_means(targets: tuple[str, ...]) -> tuple[StepMean, ...]:
     """Return the targets that have sub-steps among the named targets."""
     found = ((place, name, tuple(parts_of(name, targets))) for place, name in enumerate(targets))
     return tuple(
-        StepMean(place, parts, is_non_negative(name)) for place, name, parts in found if parts
+        StepMean(place, parts, describe(name).is_amount) for place, name, parts in found if parts
     )

@@ -6,6 +6,7 @@ second gather through the inverse table (for each sender: the edges that leave i
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -44,6 +45,22 @@ class Inverse(NamedTuple):
     row: Array
 
 
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class FeatureNames:
+    """Names of the features of edges, which belong to a tree's structure, not to its arrays.
+
+    Attributes:
+        names: in the order of the columns.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def column(self, name: str) -> int | None:
+        """Return the column of a feature, None if the edges lack it."""
+        return self.names.index(name) if name in self.names else None
+
+
 class EdgeTable(NamedTuple):
     """The edges from S senders to R receivers.
 
@@ -53,12 +70,14 @@ class EdgeTable(NamedTuple):
             flat positions meaning padding.
         features: per block, float [rows_b, width_b, F].
         weights: per block, float [rows_b, width_b]; a row sums to 1 and padding has 0.
+        names: of the features.
     """
 
     senders: Table
     outgoing: Inverse
     features: tuple[Array, ...]
     weights: tuple[Array, ...]
+    names: FeatureNames = FeatureNames()
 
     def rows(self, values: Array) -> list[Array]:
         """Split values [R, ...] at the receivers into the blocks' [rows_b, ...]."""
@@ -139,6 +158,7 @@ def build_edge_table(
     weights: np.ndarray,
     sizes: tuple[int, int],
     padding: "Padding | None" = None,
+    names: FeatureNames = FeatureNames(),
 ) -> EdgeTable:
     """Lay out E edges as an `EdgeTable`.
 
@@ -149,6 +169,7 @@ def build_edge_table(
         sizes: the numbers of senders and of receivers.
         padding: pad the senders with nodes that have no edges, and the rows. Such a table keeps
             one block, so that its shape, and what was compiled for it, serves other grids too.
+        names: of the features.
 
     Returns:
         The table.
@@ -167,6 +188,7 @@ def build_edge_table(
         outgoing,
         _device(feature_blocks, np.float32),
         _device(weight_blocks, np.float32),
+        names,
     )
 
 

@@ -9,6 +9,7 @@ from graphdown.model.arrays import GraphArrays
 from graphdown.model.network import Downscaler
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
+from graphdown.variables.winds import carried
 
 
 class Scaling(NamedTuple):
@@ -25,6 +26,8 @@ class Scaling(NamedTuple):
         flagged: predictors [F] that may be missing (NaN), which a channel of its own tells for
             each; None for none.
         weight: of each predictor [T, n] in what a target is a correction of, None for 1.
+        winds: eastward and northward targets [P, 2] that are corrections of winds of the source;
+            None without such.
     """
 
     variable: Array
@@ -36,6 +39,7 @@ class Scaling(NamedTuple):
     scale: Array
     flagged: Array | None = None
     weight: Array | None = None
+    winds: Array | None = None
 
 
 def predict(
@@ -110,8 +114,8 @@ def uncorrected(
 ) -> Array:
     """Return what the network corrects [Nt, B, T] of source values [Ns, B, V].
 
-    The estimate by the EOFs if there are any, else interpolated values, or a constant for targets
-    that are no predictors.
+    The estimate by the EOFs if there are any, else interpolated values, winds as vectors, or a
+    constant for targets that are no predictors.
     """
     if graph.observation is not None and graph.patterns is not None:
         at_source, at_target = graph.observation, graph.patterns
@@ -121,4 +125,16 @@ def uncorrected(
     own = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
     if scales.weight is not None:
         own = (own * scales.weight).sum(axis=-1)
-    return graph.to_target(own) + scales.base
+    interpolated = graph.to_target(own)
+    if scales.winds is not None:
+        interpolated = _with_winds(interpolated, own, scales.winds, graph)
+    return interpolated + scales.base
+
+
+def _with_winds(interpolated: Array, own: Array, winds: Array, graph: GraphArrays) -> Array:
+    """Return values [Nt, B, T] whose winds are those [Ns, B, T] of the source, as vectors."""
+    east, north = winds[:, 0], winds[:, 1]
+    axes = graph.source_axes, graph.target_axes
+    source, target = (jnp.moveaxis(units, 0, -1)[..., None, None] for units in axes)
+    u, v = carried(graph.to_target.__call__, own[..., east], own[..., north], source, target)
+    return interpolated.at[..., east].set(u).at[..., north].set(v)

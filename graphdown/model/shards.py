@@ -50,6 +50,7 @@ def shard_graph(graph: GraphArrays, shards: int) -> GraphArrays:
         to_target=jax.tree.map(lambda values: padded(values, shards), graph.to_target),
         target_statics=padded(graph.target_statics, shards),
         around=padded(graph.around, shards),
+        target_axes=padded(graph.target_axes, shards),
         decode=_shard_edges(graph.decode, len(graph.process.outgoing.row), shards),
         patterns=patterns,
         nodes=nodes,
@@ -70,7 +71,7 @@ def graph_specs(graph: GraphArrays) -> Any:
     if graph.patterns is not None:
         specs = specs._replace(patterns=specs.patterns._replace(patterns=COLUMNS, mean=ROWS))
     to_target, decode = jax.tree.map(lambda _: ROWS, (graph.to_target, graph.decode))
-    rows = {"target_statics": ROWS, "around": ROWS, "nodes": ROWS}
+    rows = dict.fromkeys(("target_statics", "around", "target_axes", "nodes"), ROWS)
     return specs._replace(to_target=to_target, decode=decode, **rows)
 
 
@@ -108,4 +109,5 @@ def _shard_edges(table: EdgeTable, senders: int, shards: int) -> EdgeTable:
         ),
         (jnp.asarray(joined(table.features, 0)),),
         (jnp.asarray(joined(table.weights, 0)),),
+        table.names,
     )

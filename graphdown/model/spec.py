@@ -1,30 +1,15 @@
 """ModelSpec: the size and kind of the network, as an experiment states it."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from graphdown.ranges import check_ranges
 
 BINDING = ("target_embedding", "target_regression", "eofs")
-# Settings that emulators without them are stored without, and so keep their hash.
-OPTIONAL = (
-    "heads",
-    "transforms",
-    "noise",
-    "attention_heads",
-    "conserve_mean",
-    "regression_targets",
-)
-ATTENTION_HEADS = 4
-LEAST = {
-    "channels": 1,
-    "rounds": 1,
-    "target_channels": 1,
-    "target_embedding": 0,
-    "target_regression": 0,
-    "eofs": 0,
-    "noise": 0,
-    "attention_heads": 1,
-}
-MOST = 2**14
+Size = Annotated[int, Interval(ge=1, le=2**14)]
+Amount = Annotated[int, Interval(ge=0, le=2**14)]  # 0 leaves a part out
 
 
 @dataclass(frozen=True)
@@ -65,19 +50,19 @@ class ModelSpec:
             own prediction of the coarse step's mean, to rounding.
     """
 
-    channels: int = 64
-    rounds: int = 4
-    target_channels: int = 64
-    target_embedding: int = 0
-    target_regression: int = 0
+    channels: Size = 64
+    rounds: Size = 4
+    target_channels: Size = 64
+    target_embedding: Amount = 0
+    target_regression: Amount = 0
     regression_targets: tuple[str, ...] = ()
-    eofs: int = 0
+    eofs: Amount = 0
     messages: Literal["linear", "mlp", "attention"] = "linear"
     precision: Literal["float32", "bfloat16"] = "float32"
     heads: dict[str, Literal["value", "bernoulli-gamma"]] = field(default_factory=dict, hash=False)
     transforms: dict[str, Literal["log1p", "cube-root"]] = field(default_factory=dict, hash=False)
-    noise: int = 0
-    attention_heads: int = ATTENTION_HEADS
+    noise: Amount = 0
+    attention_heads: Size = 4
     conserve_mean: bool = False
 
     @property
@@ -85,27 +70,9 @@ class ModelSpec:
         """Names of the settings that bind the network to its target grid."""
         return tuple(name for name in BINDING if getattr(self, name))
 
-    @property
-    def optional(self) -> dict[str, Any]:
-        """The `OPTIONAL` settings that are given; heads of attention count as given with it."""
-        own = {name: value for name, value in asdict(self).items() if name in OPTIONAL and value}
-        # Sequences are lists, as JSON has them.
-        given = {n: list(value) if isinstance(value, tuple) else value for n, value in own.items()}
-        if self.messages != "attention" and self.attention_heads == ATTENTION_HEADS:
-            del given["attention_heads"]
-        return given
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values, the `OPTIONAL` ones only if they are given."""
-        plain = {name: value for name, value in asdict(self).items() if name not in OPTIONAL}
-        return plain | self.optional
-
     def __post_init__(self) -> None:
         """Refuse sizes that no network has, and uneven heads."""
-        for name, least in LEAST.items():
-            size = getattr(self, name)
-            if not least <= size <= MOST:
-                raise ValueError(f"{name} must lie between {least} and {MOST:,}, not be {size}.")
+        check_ranges(self)
         heads = self.attention_heads
         if self.messages == "attention" and self.channels % heads:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""netCDF files and zarr stores that are made as a whole and filled with days as these come."""
+"""netCDF files and zarr stores, created at full length and filled with days as they come."""
 
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -13,7 +13,7 @@ from graphdown.cf.encoding import FILL_VALUE, descriptions, encodings
 
 
 def outline(first: xr.Dataset, time: xr.Dataset) -> xr.Dataset:
-    """Return a dataset like its first part, but of all times, its fields of no values yet.
+    """Dataset like its first part, but with all times, its fields without values yet.
 
     Args:
         first: some times of the fields [time, ...].
@@ -31,23 +31,22 @@ def outline(first: xr.Dataset, time: xr.Dataset) -> xr.Dataset:
         if "time" in field.dims
     }
     still = first.drop_dims("time")
-    every = xr.Dataset({**fields, **still.data_vars}, still.coords, still.attrs)
-    return every.assign_coords(time.coords)
+    whole = xr.Dataset({**fields, **still.data_vars}, still.coords, still.attrs)
+    return whole.assign_coords(time.coords)
 
 
 class Rows:
     """Fields of an open file, filled with days a row of chunks at a time.
 
     Args:
-        file: gives the array of a field by its name.
-        lock: to be held while the file is used.
+        file: the open file, a mapping from names of fields to arrays.
+        lock: acquired while the file is used.
         chunks: sizes of a chunk from time on, for each field.
-        start: the day to begin with, the first of a chunk.
-        at: place along the dimensions before time, for fields that are filled one such place at a
-            time.
+        start: the first day, at which a chunk begins.
+        at: index along the dimensions before time, for fields that are filled one index at a time.
 
     Attributes:
-        written: the days up to which each field is written.
+        written: the day before which each field is written.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Rows:
         self.written = dict.fromkeys(chunks, start)
 
     def append(self, part: xr.Dataset) -> None:
-        """Take the next times of the fields."""
+        """Add the next times of the fields."""
         for name, (length, *_) in self._chunks.items():
             values = part[name].values
             while len(values):
@@ -74,13 +73,13 @@ class Rows:
                     self._put(name)
 
     def finish(self) -> None:
-        """Write what waits for others."""
+        """Write the days that wait for others."""
         for name, count in self._count.items():
             if count:
                 self._put(name)
 
     def _take(self, name: Hashable, values: np.ndarray, length: int) -> int:
-        """Let as many days wait as the row has room for; return how many those are."""
+        """Let as many days wait as the row has room for; return their number."""
         if name not in self._waiting:
             self._waiting[name] = np.empty((length, *values.shape[1:]), values.dtype)
         count = self._count[name]
@@ -100,7 +99,7 @@ class Rows:
         self.written[name], self._count[name] = end, 0
 
     def _spaces(self, name: Hashable, shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-        """Yield the place of each chunk in space: one at a time, since each is copied."""
+        """Place of each chunk in space: one at a time, since each is copied."""
         sizes = self._chunks[name][1:]
         pairs = zip(shape, sizes, strict=True)
         yield from itertools.product(
@@ -128,7 +127,7 @@ class Growing(Rows):
         super().__init__(file, lock, chunks)
 
     def finish(self) -> None:
-        """Write what waits for others, and close the output."""
+        """Write the days that wait for others, and close the output."""
         super().finish()
         with self._lock:
             self._close()
@@ -140,14 +139,14 @@ class Growing(Rows):
 
 
 def new_zarr(path: Path, whole: xr.Dataset) -> dict[Hashable, tuple[int, ...]]:
-    """Make a store with coordinates and no values; return the fields' chunks from time on."""
+    """Create a store with coordinates and no values; return the fields' chunks from time on."""
     bare, encoding = _described(whole, zarr=True)
     bare.to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding, compute=False)
     return _from_time_on(whole, {name: encoding[name]["chunks"] for name in _growing(whole)})
 
 
 def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
-    """Return the arrays of a store, to be filled, and what closes it.
+    """Arrays of a store, to be filled, and a function that closes it.
 
     Chunks without any value are written too, so that one that is absent is known to be lost.
     """
@@ -161,7 +160,7 @@ def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
 def _new_netcdf(
     path: Path, whole: xr.Dataset
 ) -> tuple[Any, Any, Any, dict[Hashable, tuple[int, ...]]]:
-    """Return the file, what closes it, what keeps HDF5 from being read meanwhile, and chunks."""
+    """The file, a function that closes it, the lock of the HDF5 library, and the fields' chunks."""
     import netCDF4
 
     bare, encoding = _described(whole, zarr=False)
@@ -174,7 +173,7 @@ def _new_netcdf(
 
 
 def _described(whole: xr.Dataset, zarr: bool) -> tuple[xr.Dataset, Any]:
-    """Return the dataset without the encoding of its files, and that of its own."""
+    """Dataset without the encoding of the files it is from, and its own encoding."""
     bare = whole.drop_encoding()
     for name in descriptions(whole):
         bare[name].encoding["coordinates"] = None
@@ -182,12 +181,12 @@ def _described(whole: xr.Dataset, zarr: bool) -> tuple[xr.Dataset, Any]:
 
 
 def _growing(whole: xr.Dataset) -> list[Hashable]:
-    """Return the names of the fields of an outline that have no values yet."""
+    """Names of the fields of an outline that have no values yet."""
     return [name for name, field in whole.data_vars.items() if field.chunks is not None]
 
 
 def _from_time_on(
     whole: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]
 ) -> dict[Hashable, tuple[int, ...]]:
-    """Return the sizes of a chunk of each field without those of the dimensions before time."""
+    """Sizes of a chunk of each field without those of the dimensions before time."""
     return {name: sizes[whole[name].dims.index("time") :] for name, sizes in chunks.items()}

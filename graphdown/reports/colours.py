@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphdown.variables.catalogue import describe
+
 COLOURS = 250
 NICE_STEPS = np.array([1.0, 2.0, 2.5, 5.0, 10.0])
 NICE_LIMITS = np.array([1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0])
@@ -66,7 +68,7 @@ def _round_up(value: float, choices: np.ndarray) -> float:
 def field_scale(variable: str, fields: Iterable[np.ndarray], units: str) -> ColourScale:
     """Return the scale for fields of a variable, wide enough for all of them."""
     values = _finite(fields)
-    if variable == "pr":
+    if describe(variable).is_precipitation:
         return ColourScale(
             "YlGnBu", 0.0, nice_limit(max(float(values.max()), 1.0)), units, root=True
         )
@@ -78,7 +80,8 @@ def field_scale(variable: str, fields: Iterable[np.ndarray], units: str) -> Colo
 def error_scale(variable: str, errors: Iterable[np.ndarray], units: str) -> ColourScale:
     """Return a diverging scale centred at 0 that holds 99 % of the errors."""
     limit = nice_limit(float(np.percentile(np.abs(_finite(errors)), 99)))
-    return ColourScale("BrBG" if variable == "pr" else "RdBu_r", -limit, limit, units)
+    colours = "BrBG" if describe(variable).is_precipitation else "RdBu_r"
+    return ColourScale(colours, -limit, limit, units)
 
 
 def magnitude_scale(fields: Iterable[np.ndarray], units: str) -> ColourScale:
@@ -91,7 +94,7 @@ def change_scale(variable: str, fields: Iterable[np.ndarray], units: str) -> Col
     """Return the scale of a climate-change signal: diverging where both signs occur."""
     values = _finite(fields)
     low, high = np.percentile(values, [1, 99])
-    if low < 0 or variable == "pr":
+    if low < 0 or describe(variable).is_precipitation:
         return error_scale(variable, [values], units)
     return ColourScale("YlOrRd", *_round_limits(float(low), float(high)), units)
 

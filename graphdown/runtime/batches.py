@@ -1,4 +1,4 @@
-"""Rows that come in parts of any length, in parts of a wanted one."""
+"""Rows that come in parts of any length, regrouped into parts of one length."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ class Waiting:
     """Rows [n, ...] that wait until there are enough of them.
 
     Args:
-        size: how many are wanted at a time.
+        size: number of rows to give at a time.
     """
 
     def __init__(self, size: int) -> None:
@@ -17,23 +17,23 @@ class Waiting:
         self._parts: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Take further rows; yield what has the wanted number of them."""
+        """Add rows; yield parts of `size` rows as soon as there are enough."""
         self._parts.append(rows)
         while sum(map(len, self._parts)) >= self._size:
             yield self._take()
 
     def rest(self) -> np.ndarray | None:
-        """Return the rows that are left, fewer than wanted; None for none."""
+        """Rows that are left, fewer than `size`; None if there are none."""
         return self._take() if self._parts else None
 
     def _take(self) -> np.ndarray:
-        every = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
-        self._parts = [every[self._size :]] if len(every) > self._size else []
-        return every[: self._size]
+        rows = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+        self._parts = [rows[self._size :]] if len(rows) > self._size else []
+        return rows[: self._size]
 
 
 def regrouped(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Yield the rows of arrays [n, ...] in arrays of `size` rows, the last one maybe shorter."""
+    """Rows of arrays [n, ...] in arrays of `size` rows, of which the last may be shorter."""
     waiting = Waiting(size)
     for part in parts:
         yield from waiting.add(part)

@@ -1,9 +1,10 @@
-"""What JAX compiled is kept in the user's cache folder, so that the next process starts at once.
+"""Compiled programs, kept in the user's cache folder so that the next process starts at once.
 
 The folder is $GRAPHDOWN_CACHE if that is set (empty: nothing is kept), else graphdown below
-$XDG_CACHE_HOME or ~/.cache. A cache that JAX itself was told of, as by JAX_COMPILATION_CACHE_DIR,
-is left as it is. JAX finds an entry by a hash of the program, of its own version and the options,
-so a new version of anything compiles anew, and an entry never changes a result.
+$XDG_CACHE_HOME or ~/.cache. A cache that JAX is configured for otherwise, as by
+JAX_COMPILATION_CACHE_DIR, is left as it is. JAX finds an entry by a hash of the program, of its own
+version and the options, so a new version of anything compiles anew, and an entry never changes a
+result. JAX also removes the entries that were not used for longest when there are too many.
 """
 
 import hashlib
@@ -14,73 +15,95 @@ import zlib
 from pathlib import Path
 
 import jax
+from filelock import FileLock, Timeout
 
 FOLDER = "GRAPHDOWN_CACHE"
 MOST_BYTES = 256 * 2**20
-ENTRIES = "*-cache"
+UNLIMITED = -1
+ENTRY, USED = "-cache", "-atime"  # endings of JAX's files: an entry, and when it was last used
+LOCK, LOCK_S = ".lockfile", 10.0  # JAX's own
 CHECKED = "checked"  # its time is that of the last look at the entries
 CLOCKS_DIFFER = 60.0  # seconds, of machines that share a folder
-ZLIB = b"\x78"  # the first byte of what zlib packed; JAX takes another packer where it finds one
+ZLIB = b"\x78"  # first byte of an entry packed by zlib; JAX uses another packer if there is one
 
 
 def keep_compiled() -> None:
-    """Let JAX take from the cache what it holds and keep there what is compiled from now on.
+    """Let JAX reuse what an earlier process compiled, and keep what this one compiles.
 
-    It works only before anything is compiled, and does nothing where the folder cannot be written
-    to. Damaged entries are removed, and beyond 256 MiB those that were not used for longest.
+    It works only before anything is compiled, and does nothing if the folder cannot be written to.
     """
     if jax.config.values["jax_compilation_cache_dir"] or os.environ.get(FOLDER) == "":
         return
     try:
         folder = _folder() / "compiled" / _processor()
         folder.mkdir(parents=True, exist_ok=True)
-        tidy(folder)
     except (OSError, RuntimeError):  # no home, or none that can be written to
         return
     if not os.access(folder, os.W_OK):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", _repaired(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def tidy(folder: Path) -> None:
-    """Remove damaged entries, which JAX ignores and never replaces, and more than MOST_BYTES.
+def _repaired(folder: Path) -> int:
+    """Remove damaged entries, and return the greatest size of the cache in bytes.
 
-    To unpack all of them would take seconds: only those written since the last time are looked at.
+    To limit the size, JAX locks the folder at each use; without locks there can be no limit.
     """
-    mark, now, left = folder / CHECKED, time.time(), MOST_BYTES
+    try:
+        with FileLock(folder / LOCK, timeout=LOCK_S, fallback_to_soft=False):
+            remove_damaged(folder)
+    except Timeout:  # another process is at it
+        pass
+    except OSError:
+        return UNLIMITED
+    return MOST_BYTES
+
+
+def remove_damaged(folder: Path) -> None:
+    """Remove entries that a killed process left half-written.
+
+    JAX compiles anew in place of an entry that it cannot read, but never replaces it, and fails to
+    write further ones if the time of the last use is absent. To unpack all entries would take
+    seconds, so only those are unpacked that were written since the last call.
+    """
+    mark, now = folder / CHECKED, time.time()
     since = mark.stat().st_mtime - CLOCKS_DIFFER if mark.exists() else 0.0
-    found = ((path, path.stat()) for path in folder.glob(ENTRIES))
-    for path, stat in sorted(found, key=lambda e: -max(e[1].st_atime, e[1].st_mtime)):
-        left -= stat.st_size
-        if left < 0 or (stat.st_mtime >= since and not _whole(path.read_bytes())):
-            path.unlink(missing_ok=True)
+    for entry in folder.glob(f"*{ENTRY}"):
+        used = entry.with_name(entry.name.removesuffix(ENTRY) + USED)
+        whole = used.is_file() and used.stat().st_size > 0
+        if whole and entry.stat().st_mtime >= since:
+            whole = _unpacks(entry.read_bytes())
+        if not whole:
+            entry.unlink(missing_ok=True)
+            used.unlink(missing_ok=True)
     mark.touch()
     os.utime(mark, (now, now))
 
 
 def _folder() -> Path:
-    own = os.environ.get(FOLDER)
+    chosen = os.environ.get(FOLDER)
     usual = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(usual) / "graphdown"
+    return Path(chosen) if chosen else Path(usual) / "graphdown"
 
 
 def _processor() -> str:
-    """Return a name for the kind of processor: code for one may crash on another.
+    """Name for the kind of processor, since code for one may crash on another.
 
     Machines that share a home folder are often of several kinds.
     """
     kind = f"{platform.machine()} {platform.processor()}"
-    about = Path("/proc/cpuinfo")
-    if about.is_file():
-        lines = about.read_text(encoding="utf-8", errors="replace").splitlines()
+    description = Path("/proc/cpuinfo")
+    if description.is_file():
+        lines = description.read_text(encoding="utf-8", errors="replace").splitlines()
         kind += "".join(sorted({x for x in lines if x.startswith(("flags", "Features"))}))
     return hashlib.sha256(kind.encode()).hexdigest()[:12]
 
 
-def _whole(entry: bytes) -> bool:
-    """Tell whether an entry unpacks: a process that is killed may leave half of one."""
+def _unpacks(entry: bytes) -> bool:
+    """Whether an entry is whole, as far as its packing shows."""
     if not entry.startswith(ZLIB):
         return bool(entry)
     try:

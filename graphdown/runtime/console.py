@@ -1,4 +1,4 @@
-"""What graphdown logs, as plain lines for a user at a terminal."""
+"""Log messages of graphdown, as plain lines for a user at a terminal."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def notices_shown() -> Iterator[None]:
-    """Show what is logged meanwhile on stderr: a line for each notice, the same one only once."""
+    """Show log messages on stderr meanwhile: a line for each, the same one only once."""
     logger = logging.getLogger("graphdown")
     handler, level, upwards = _Lines(), logger.level, logger.propagate
     logger.addHandler(handler)
@@ -23,7 +23,7 @@ def notices_shown() -> Iterator[None]:
 
 
 class _Lines(logging.Handler):
-    """Writes messages that were not written before, above a progress bar if one is shown."""
+    """Writes each message once, above a progress bar if one is shown."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -1,7 +1,6 @@
-"""Training by several processes, which see the same files: they do the same, and the first writes.
+"""Several processes that train together on the same files: all do the same, and the first writes.
 
-Each knows all devices, draws the same batches, of which it reads its share, and holds the same
-state.
+Each sees all devices, draws the same batches, of which it reads its share, and has the same state.
 """
 
 import os
@@ -25,12 +24,12 @@ def join_processes() -> None:
 
 
 def is_first() -> bool:
-    """Tell whether this is the process that writes."""
+    """Whether this is the process that writes."""
     return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-    """Wait until all processes are here; the name tells one place from another."""
+    """Wait until all processes are here; each place in the program has a name of its own."""
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
 
@@ -39,7 +38,7 @@ def wait_for_all(name: str) -> None:
 
 @contextmanager
 def first_before_others(name: str) -> Iterator[None]:
-    """Run what the context holds in the first process, and only then in the others."""
+    """Run the block in the first process, and only then in the others."""
     if not is_first():
         wait_for_all(name)
     yield
@@ -48,7 +47,7 @@ def first_before_others(name: str) -> Iterator[None]:
 
 
 def agreed(number: int | None) -> int | None:
-    """Return the greatest number that any of the processes has, None if none has one.
+    """Greatest number that any of the processes has, None if none has one.
 
     All of them must call it, and wait for each other.
     """
@@ -56,5 +55,5 @@ def agreed(number: int | None) -> int | None:
         return number
     from jax.experimental import multihost_utils
 
-    every = multihost_utils.process_allgather(np.int32(number or 0))
-    return int(np.max(every)) or None
+    numbers = multihost_utils.process_allgather(np.int32(number or 0))
+    return int(np.max(numbers)) or None

@@ -1,5 +1,6 @@
 """One process at a time: locks that end with the process that holds them, however it ends."""
 
+import datetime
 import errno
 import logging
 import os
@@ -8,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from graphdown.errors import GraphdownError
 
 logger = logging.getLogger(__name__)
-HELD = (errno.EAGAIN, errno.EACCES)
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -21,29 +23,30 @@ class InUseError(GraphdownError):
 
 @contextmanager
 def locked(file: Path, what: str) -> Iterator[None]:
-    """Hold the lock of a file, which is made if it is absent and stays.
+    """Hold the lock of a file, which is created if it is absent and stays.
 
     The system frees the lock when the process ends, so there is no stale one to clear away. The
-    file tells others who holds it. A file system without locks is noted, and nothing is locked.
+    file names the process that holds it. On a file system without locks nothing is locked, which
+    is logged.
 
     Args:
         file: a path in a folder that exists.
-        what: is locked, in words that follow "... is in use".
+        what: the thing that the lock is for, as the subject of "... is in use".
 
     Raises:
-        InUseError: another process holds it.
-        OSError: the file cannot be made.
+        InUseError: another process holds the lock.
+        OSError: the file cannot be created.
     """
-    held = _acquired(file, what)
+    descriptor = _acquired(file, what)
     try:
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 @contextmanager
 def locked_meanwhile(file: Path, what: str) -> Iterator[None]:
-    """As `locked`, but the file is removed in the end."""
+    """Hold the lock of a file as `locked` does, and remove the file in the end."""
     with locked(file, what):
         try:
             yield
@@ -52,32 +55,38 @@ def locked_meanwhile(file: Path, what: str) -> Iterator[None]:
 
 
 def _acquired(file: Path, what: str) -> int:
-    import fcntl
-
+    """Descriptor of a file that is locked, unless the file system has no locks."""
     while True:
-        held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = lock_descriptor(descriptor, blocking=False)
         except OSError as error:
-            holder = os.pread(held, 200, 0).decode("utf-8", "replace").strip()
-            os.close(held)
-            if error.errno in HELD:
-                raise InUseError(
-                    f"{what} is in use by {holder or 'another process'}; wait for it or stop it."
-                ) from None
-            if error.errno not in UNSUPPORTED:
-                raise
-            logger.warning("%s is not locked: the file system has no locks", file)
-            return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        if _bears_its_name(held, file):
-            os.truncate(held, 0)
-            os.pwrite(held, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-            return held
-        os.close(held)  # removed by its holder in the meantime
+            if error.errno in UNSUPPORTED:
+                logger.warning("%s is not locked: the file system has no locks", file)
+                return descriptor
+            os.close(descriptor)
+            raise
+        if not free:
+            holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+            os.close(descriptor)
+            raise InUseError(
+                f"{what} is in use by {holder or 'another process'}; wait for it or stop it."
+            )
+        if _is_at(descriptor, file):
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{_this_process()}\n".encode())
+            return descriptor
+        os.close(descriptor)  # its holder has removed or renamed it in the meantime
 
 
-def _bears_its_name(held: int, file: Path) -> bool:
+def _is_at(descriptor: int, file: Path) -> bool:
+    """Whether an open file still has its name."""
     try:
-        return os.path.samestat(os.fstat(held), os.stat(file))
+        return os.path.samestat(os.fstat(descriptor), os.stat(file))
     except FileNotFoundError:
         return False
+
+
+def _this_process() -> str:
+    now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {now}"

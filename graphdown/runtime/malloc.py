@@ -1,4 +1,4 @@
-"""The C library's memory allocator, told what suits long work; without glibc nothing is told."""
+"""Settings of glibc's memory allocator that suit long work; other C libraries are left alone."""
 
 import ctypes
 import sys
@@ -14,7 +14,7 @@ def keep_freed_memory() -> None:
     operating system, which clears every page anew: up to a third of the time of a step. It works
     only before jax starts its threads.
     """
-    _told({M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1})
+    _set({M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1})
 
 
 def share_freed_memory() -> None:
@@ -23,10 +23,10 @@ def share_freed_memory() -> None:
     By default each keeps its own, and reading in the background takes more and more. It works only
     before those threads start.
     """
-    _told({M_ARENA_MAX: 1})
+    _set({M_ARENA_MAX: 1})
 
 
-def _told(options: dict[int, int]) -> None:
+def _set(options: dict[int, int]) -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -9,7 +9,7 @@ PART_BYTES = 64 * 2**20
 
 
 def parts_of(ds: xr.Dataset, size: int = PART_BYTES) -> Iterator[xr.Dataset]:
-    """Yield the days of a dataset in parts, whole chunks where it has chunks.
+    """Days of a dataset in parts, whole chunks where it has chunks.
 
     Args:
         ds: fields [time, ...].

@@ -1,4 +1,4 @@
-"""Make what the next steps need while the present one runs."""
+"""Results for the next steps, made in the background while the current step runs."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -13,16 +13,16 @@ B = TypeVar("B")
 def prefetched(
     make: Callable[[A], B], arguments: Iterable[A], ahead: int = 4, threads: int = 2
 ) -> Generator[B, None, None]:
-    """Yield `make` of each argument, in order, the next ones being made in the background.
+    """Results of a function for each argument, in order, the next ones made in the background.
 
-    What fails in the background is raised where its result would be yielded. Closing the iterator
+    An exception in the background is raised where its result would be yielded. Closing the iterator
     ends the threads.
 
     Args:
-        make: called in other threads, for several arguments at a time.
-        arguments: what to make something of.
-        ahead: how many results are made or wait at most.
-        threads: how many are made at a time.
+        make: the function, called in other threads, for several arguments at a time.
+        arguments: its arguments.
+        ahead: number of results that are made or wait, at most.
+        threads: number of results that are made at a time.
     """
     rest = iter(arguments)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")

@@ -1,4 +1,4 @@
-"""How far a long run is: days a second and the time left, on stderr."""
+"""Progress of a long run, on stderr: days done, days a second and the time left."""
 
 import logging
 import sys
@@ -12,17 +12,17 @@ EVERY_S = 60.0
 
 
 class Progress:
-    """Tells how many days are made: a bar at a terminal, elsewhere a line a minute.
+    """Number of days done: a bar at a terminal, elsewhere a line a minute.
 
     Args:
-        total: days to be made.
-        before: how many of them were made by an earlier start.
+        total: number of days.
+        before: number of days done by an earlier start.
     """
 
     def __init__(self, total: int, before: int = 0) -> None:
-        self._total, self._made = total, before
+        self._total, self._done = total, before
         self._start: tuple[float, int] | None = None
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
             desc="checking the inputs",
@@ -47,24 +47,24 @@ class Progress:
 
     def add(self, days: int) -> None:
         """Count further days."""
-        self._made += days
+        self._done += days
         self._bar.update(days)
         now = time.monotonic()
-        if self._start is None:  # what comes before, and compiling, tells nothing of the rate
-            self._start = now, self._made
+        if self._start is None:  # checks and compiling come before the first days
+            self._start = now, self._done
             self._bar.set_description()
-        elif self._lines and now - self._told >= EVERY_S:
-            self._told = now
+        elif self._lines and now - self._reported >= EVERY_S:
+            self._reported = now
             logger.info("%s", self._line(now, *self._start))
 
     def _line(self, now: float, start: float, before: int) -> str:
-        rate = (self._made - before) / max(now - start, 1e-9)
-        left = duration((self._total - self._made) / max(rate, 1e-9))
-        return f"{self._made:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
+        rate = (self._done - before) / max(now - start, 1e-9)
+        left = duration((self._total - self._done) / max(rate, 1e-9))
+        return f"{self._done:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words of two units at most, as in "3 h 05 min"."""
+    """Time in words, of two units at most, as in "3 h 05 min"."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 99.5:
         return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Requests to stop, from the terminal or the batch system, heeded where work can go on later."""
+"""Requests to stop, from the terminal or the batch system, met where work can be resumed."""
 
 import os
 import signal
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-HEEDED = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 20.0  # to clean up in; batch systems kill after 30
-_struck: list[int] = []  # signals of `stopped_at_once`
+_arrived: list[int] = []  # signals, in `stopped_at_once`
 
 
 class Interrupted(KeyboardInterrupt):
-    """Work was stopped by a signal; the command line exits with `status`.
+    """A signal stopped the work; the command line exits with `status`.
 
     Attributes:
         signal: its number.
-        status: 128 more, as shells have it: 130 of SIGINT, 143 of SIGTERM.
+        status: 128 more, as in shells: 130 for SIGINT, 143 for SIGTERM.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,12 +28,12 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def sentence(self) -> str:
-        """What the user is told."""
-        return f"graphdown: interrupted ({self}); the same command goes on."
+        """Message for the user."""
+        return f"graphdown: interrupted ({self}); the same command resumes the work."
 
 
 class Stop:
-    """Tells whether a signal asked to stop.
+    """Request to stop, if a signal made one.
 
     Attributes:
         asked: number of the signal, None if there was none.
@@ -41,8 +41,8 @@ class Stop:
 
     asked: int | None = None
 
-    def heed(self) -> None:
-        """Raise `Interrupted` if it was asked to stop; call it where nothing would be lost."""
+    def check(self) -> None:
+        """Raise `Interrupted` if a signal asked to stop; call it where nothing would be lost."""
         if self.asked is not None:
             raise Interrupted(self.asked)
 
@@ -51,12 +51,11 @@ class Stop:
 def deferred_stop() -> Iterator[Stop]:
     """Note SIGINT and SIGTERM meanwhile instead of stopping; a second one stops at once.
 
-    One that struck before and was lost, see `stopped_at_once`, counts as noted.
-
-    In a thread that is not the main one, which gets no signals, nothing is ever asked.
+    One that was lost before, see `stopped_at_once`, counts as noted. In a thread that is not the
+    main one, which gets no signals, nothing is ever asked.
     """
     stop = Stop()
-    stop.asked = _struck[-1] if _struck else None
+    stop.asked = _arrived[-1] if _arrived else None
 
     def note(number: int, _: FrameType | None) -> None:
         if stop.asked is not None:
@@ -77,36 +76,36 @@ def deferred_stop() -> Iterator[Stop]:
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Raise `Interrupted` where SIGINT or SIGTERM strikes, so that temporary files are removed.
+    """Raise `Interrupted` when SIGINT or SIGTERM arrives, so that temporary files are removed.
 
-    Python drops what is raised in a destructor or a callback of the interpreter, and tells of it
-    by a traceback; such a loss is silent here, and heeded in the next `deferred_stop`. What a
-    library makes of it, in its own words, is `Interrupted` again in the end. Where it strikes as a
-    lock of a library is taken, that lock is never given back, and what cleans up may wait for it
-    for ever: after GRACE_S the process ends as it is.
+    Python drops exceptions in destructors and in callbacks of the interpreter, and prints a
+    traceback; such a loss is silent here, and the next `deferred_stop` makes up for it. If a
+    library turns the exception into one of its own, `Interrupted` is raised again in the end. If
+    the signal arrives while a library holds a lock, that lock may never be released, and cleaning
+    up may wait for it for ever: after GRACE_S the process ends as it is.
     """
 
-    def strike(number: int, _: FrameType | None) -> None:
-        _struck.append(number)
+    def interrupt(number: int, _: FrameType | None) -> None:
+        _arrived.append(number)
         leave_after_grace(Interrupted(number))
         raise Interrupted(number)
 
-    told = sys.unraisablehook
+    hook = sys.unraisablehook
     sys.unraisablehook = lambda lost: (
-        None if isinstance(lost.exc_value, Interrupted) else told(lost)
+        None if isinstance(lost.exc_value, Interrupted) else hook(lost)
     )
     try:
-        with _handled(strike):
+        with _handled(interrupt):
             try:
                 yield
             except Exception:
-                heed_struck()
+                check_lost_signals()
                 raise
     finally:
-        if _struck:
+        if _arrived:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-        _struck.clear()
-        sys.unraisablehook = told
+        _arrived.clear()
+        sys.unraisablehook = hook
 
 
 def leave_after_grace(stop: Interrupted) -> None:
@@ -120,19 +119,19 @@ def leave_after_grace(stop: Interrupted) -> None:
     signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
 
-def heed_struck() -> None:
-    """Raise `Interrupted` if a signal struck; call it where an exception may come of that."""
-    if _struck:
-        raise Interrupted(_struck[-1])
+def check_lost_signals() -> None:
+    """Raise `Interrupted` if a signal arrived; call it where an exception may come from that."""
+    if _arrived:
+        raise Interrupted(_arrived[-1])
 
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a handler take the signals that are not ignored, as those of `nohup` are."""
+    """Let a handler take the signals, except those that are ignored, as under `nohup`."""
     before = {}
     if threading.current_thread() is threading.main_thread():
-        taken = [n for n in HEEDED if signal.getsignal(n) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, handler) for number in taken}
+        numbers = [n for n in STOPPING if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Keep subnormal numbers where a library that is loaded switches them off for the process.
+"""Subnormal numbers, which loading some libraries would switch off for the whole process.
 
 ecCodes, the library behind cfgrib, is built with -ffast-math: loading it makes the processor flush
 subnormal numbers to zero. xarray loads it, if it is installed, where it guesses a file's format.
@@ -14,17 +14,17 @@ ENVIRONMENT_BYTES = 256  # more than any platform's fenv_t
 
 @contextmanager
 def subnormals_kept() -> Iterator[None]:
-    """Restore the floating point environment of this thread afterwards, where C offers that."""
+    """Restore the floating point environment of this thread afterwards, if the C library can."""
     library = _mathematics()
     if library is None:
         yield
         return
-    held = ctypes.create_string_buffer(ENVIRONMENT_BYTES)
-    library.fegetenv(held)
+    environment = ctypes.create_string_buffer(ENVIRONMENT_BYTES)
+    library.fegetenv(environment)
     try:
         yield
     finally:
-        library.fesetenv(held)
+        library.fesetenv(environment)
 
 
 def _mathematics() -> ctypes.CDLL | None:

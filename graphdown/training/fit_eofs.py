@@ -15,7 +15,7 @@ from meshes import Grid, bilinear
 
 
 def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Grid) -> EOFs:
-    """Return the EOFs of an experiment's fields and targets.
+    """Fit the EOFs of an experiment's fields and targets.
 
     Args:
         experiment: its one training source has random grids.
@@ -35,9 +35,6 @@ def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Gr
     fields, fine = data.fields(experiment, name, "train")
     _, values = source_arrays(fields, experiment.predictors, f"the source {name!r}")
     offset = experiment.training.warming_offset
-    warming = tuple(
-        warming_spread(names, offset) for names in (experiment.predictors, experiment.targets)
-    )
     places = {name: k for k, name in enumerate(experiment.predictors)}
     columns = [places.get(name, len(places)) for name in experiment.targets]
     eofs = fit_eofs(
@@ -46,7 +43,8 @@ def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Gr
         field_values(fine, experiment.targets, target),
         experiment.model.eofs,
         np.asarray(columns),
-        *warming,
+        warming=warming_spread(experiment.predictors, offset),
+        target_warming=warming_spread(experiment.targets, offset),
     )
     return choose_noise(eofs, list(_validation(experiment, data, name, bank, target)))
 

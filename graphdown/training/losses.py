@@ -1,4 +1,4 @@
-"""What a training step lowers: a loss for each target, in units of its correction's scale."""
+"""Losses of a training step, one for each target, in units of its correction's scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,16 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammainc
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
+from graphdown.model import ModelSpec
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.distributions import WET
 from graphdown.model.heads import Readout
-from graphdown.model.transforms import transformed
+from graphdown.model.transforms import FORWARD, transformed
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.paired_days import DayValues, parts
-from graphdown.variables.names import is_non_negative, variable_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variable_of
 
 LIKELIHOOD = "likelihood"
 LEAST_DAYS = 10  # wet ones, to fit a distribution to
@@ -111,28 +114,32 @@ class Losses:
 
     Attributes:
         names: of each target's loss.
-        positive: whether a target cannot be negative.
+        bounds: least and greatest value of each target, in the space of its transform.
         readout: what the network's outputs say of the targets.
+        model: whose outputs these are.
         members: of each day in a step, 1 for a network without noise.
-        noise: numbers that the network takes.
     """
 
     names: tuple[str, ...]
-    positive: tuple[bool, ...]
+    bounds: tuple[tuple[float, ...], ...]
     readout: Readout
+    model: ModelSpec
     members: int
-    noise: int
 
     @classmethod
-    def of(
-        cls, spec: TrainingSpec, targets: tuple[str, ...], readout: Readout, noise: int
-    ) -> "Losses":
-        """Return the losses of the named targets; that of a distribution is its likelihood."""
+    def of(cls, spec: TrainingSpec, model: ModelSpec, targets: tuple[str, ...]) -> "Losses":
+        """Losses of the named targets; that of a distribution is its likelihood."""
+        readout = Readout.of(model, targets)
         names: list[str] = [spec.losses.get(variable_of(name), "mse") for name in targets]
         for target in readout.drawn:
             names[target] = LIKELIHOOD
-        positive = tuple(map(is_non_negative, targets))
-        return cls(tuple(names), positive, readout, spec.members if noise else 1, noise)
+        transforms = readout.transforms or ("none",) * len(targets)
+        bounds = tuple(
+            tuple(float(FORWARD[kind](jnp.asarray(bound))) for bound in describe(name).bounds)
+            for name, kind in zip(targets, transforms, strict=True)
+        )
+        members = spec.members if model.noise else 1
+        return cls(tuple(names), bounds, readout, model, members)
 
     @property
     def plain(self) -> bool:
@@ -179,9 +186,11 @@ class Losses:
         return jnp.stack(columns, axis=-1)
 
     def limited(self, made: Array, target: int) -> Array:
-        """Return the values of a target [...] of outputs [..., O], not negative if it is not."""
+        """Return the values of a target [...] of outputs [..., O], within its bounds."""
+        low, high = self.bounds[target]
         values = made[..., target]
-        return jnp.maximum(values, 0.0) if self.positive[target] else values
+        values = values if low == -jnp.inf else jnp.maximum(values, low)
+        return values if high == jnp.inf else jnp.minimum(values, high)
 
     def over_scales(
         self,
@@ -231,7 +240,8 @@ def step_noise(step: Array, first: Array, days: int, members: int, size: int, se
         size: numbers of each.
         seed: of the experiment.
     """
-    of_step = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 15485863), step)
+    of_run = jax.random.fold_in(jax.random.key(seed), RandomStream.TRAINING_NOISE)
+    of_step = jax.random.fold_in(of_run, step)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(of_step, first + jnp.arange(days))
     made = jax.vmap(lambda key: jax.random.normal(key, (members, size)))(keys)
     return made.reshape(days * members, size)

@@ -1,4 +1,4 @@
-"""Map the step over the devices: each gets its share of the batch, the state is replicated.
+"""The step over all devices: each gets its share of the batch, the state is replicated.
 
 The step is written once, for one device, with the named axis "data" to sum over, and "graph" where
 devices share the target's nodes. The devices are those of all processes, see
@@ -14,18 +14,19 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.errors import ExperimentError
 from graphdown.model.shards import GRAPH
 
 AXIS = "data"
+SPLIT, WHOLE = PartitionSpec(AXIS), PartitionSpec()
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 Specs = Callable[[Any], Any]
 
 
 def axes_of(spec: TrainingSpec) -> tuple[str, ...]:
-    """Return the names of the axes along which devices lie."""
+    """Names of the axes along which devices lie."""
     return (AXIS,) if spec.target_shards == 1 else (AXIS, GRAPH)
 
 
@@ -51,48 +52,40 @@ class DataParallel:
         shards: int = 1,
         specs: Specs | None = None,
     ) -> None:
-        there = jax.local_devices()
-        if devices > len(there):
-            raise ExperimentError(
-                f"'training.devices' asks for {devices} devices, but there are {len(there)}."
-            )
-        used = devices or len(there)
-        every = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-        of_processes = groupby(every, key=lambda device: device.process_index)
-        self.devices = [device for _, own in of_processes for device in islice(own, used)]
-        self._local = used
+        self._local = _local_count(devices)
+        self.devices = _first_of_each_process(self._local)
         self.backend = backend
-        if shards > 1 and (backend == "pmap" or used % shards or specs is None):
+        if shards > 1 and (backend == "pmap" or self._local % shards or specs is None):
             raise ExperimentError(
                 f"'training.target_shards' is {shards}, which needs 'training.backend: shard_map', "
-                f"a number of devices that it divides (there are {used}) and a target."
+                f"a number of devices that it divides (there are {self._local}) and a target."
             )
         self.shares = len(self.devices) // shards
-        # One axis where one will do: pmap's results lie along one, and would else compile anew.
-        axes = {AXIS: self.shares} | ({GRAPH: shards} if shards > 1 else {})
-        kinds = (AxisType.Auto,) * len(axes)
-        mesh = jax.make_mesh(
-            tuple(axes.values()), tuple(axes), devices=self.devices, axis_types=kinds
-        )
-        split, whole = PartitionSpec(AXIS), PartitionSpec()
-        self._mesh, self._specs = mesh, specs if shards > 1 else None
-        self._shardings = NamedSharding(mesh, whole), NamedSharding(mesh, split)
+        self._mesh, self._specs = _mesh(self.devices, shards), specs if shards > 1 else None
+        self._shardings = NamedSharding(self._mesh, WHOLE), NamedSharding(self._mesh, SPLIT)
         self._give = partial(jax.make_array_from_process_local_data, self._shardings[1])
         if backend == "pmap":
             self._step = jax.pmap(step, axis_name=AXIS, devices=self.devices, donate_argnums=(0,))
-            return
+        else:
+            self._step = jax.jit(self._sharded(step), donate_argnums=(0,))
+
+    def _sharded(self, step: Step) -> Step:
+        """The step by shard_map."""
 
         def mapped(state: Any, batch: Any, constants: Any) -> tuple[Any, Any]:
-            given = (split, whole) if self._specs is None else map(self._specs, (batch, constants))
+            if self._specs is None:
+                split, whole = SPLIT, WHOLE
+            else:
+                split, whole = self._specs(batch), self._specs(constants)
             return jax.shard_map(
                 step,
-                mesh=mesh,
-                in_specs=(whole, *given),
-                out_specs=(whole, whole),
+                mesh=self._mesh,
+                in_specs=(WHOLE, split, whole),
+                out_specs=(WHOLE, WHOLE),
                 check_vma=False,
             )(state, batch, constants)
 
-        self._step = jax.jit(mapped, donate_argnums=(0,))
+        return mapped
 
     def replicate(self, tree: Any) -> Any:
         """Copy arrays to every device."""
@@ -104,7 +97,7 @@ class DataParallel:
         return jax.tree.map(self._give, copies)
 
     def lay(self, constants: Any) -> Any:
-        """Copy constants to every device, of what shards split its part alone."""
+        """Copy constants to every device, or to each its part of what shards split."""
         if self._specs is None:
             return self.replicate(constants)
         return jax.tree.map(jax.device_put, constants, self._named(constants))
@@ -114,16 +107,16 @@ class DataParallel:
         return jax.tree.map(partial(NamedSharding, self._mesh), self._specs(tree))
 
     def one(self, tree: Any) -> Any:
-        """Return one copy of replicated arrays, on a device of this process."""
+        """One copy of replicated arrays, on a device of this process."""
         if self.backend == "pmap":
             return jax.tree.map(lambda a: a[0], tree)
         shared = len(self.devices) > self._local
         return jax.tree.map(lambda a: a.addressable_data(0), tree) if shared else tree
 
     def share(self, size: int) -> slice:
-        """Return which of a batch of `size` days are those of this process's devices."""
-        own = size * self._local // len(self.devices)
-        return slice(jax.process_index() * own, (jax.process_index() + 1) * own)
+        """Which of a batch of `size` days belong to this process's devices."""
+        days = size * self._local // len(self.devices)
+        return slice(jax.process_index() * days, (jax.process_index() + 1) * days)
 
     def split(self, batch: Any) -> Any:
         """Give each device its share of the leading axis of this process's share of a batch.
@@ -131,8 +124,7 @@ class DataParallel:
         The number of devices along "data" must divide it.
         """
         if self._specs is not None:
-            give = jax.make_array_from_process_local_data
-            return jax.tree.map(give, self._named(batch), batch)
+            return jax.tree.map(jax.make_array_from_process_local_data, self._named(batch), batch)
         if self.backend == "shard_map":
             return jax.tree.map(self._give, batch)
         n = self._local
@@ -144,3 +136,26 @@ class DataParallel:
         if len(self.devices) > 1 and self.devices[0].platform == "cpu":
             jax.block_until_ready(state)
         return state, self.one(metrics)
+
+
+def _local_count(devices: int) -> int:
+    """Number of this process's devices to use; 0 asks for all."""
+    there = len(jax.local_devices())
+    if devices > there:
+        raise ExperimentError(
+            f"'training.devices' asks for {devices} devices, but there are {there}."
+        )
+    return devices or there
+
+
+def _first_of_each_process(count: int) -> list[jax.Device]:
+    every = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    by_process = groupby(every, key=lambda device: device.process_index)
+    return [device for _, devices in by_process for device in islice(devices, count)]
+
+
+def _mesh(devices: list[jax.Device], shards: int) -> jax.sharding.Mesh:
+    # One axis where one will do: pmap's results lie along one, and would else compile anew.
+    axes = {AXIS: len(devices) // shards} | ({GRAPH: shards} if shards > 1 else {})
+    kinds = (AxisType.Auto,) * len(axes)
+    return jax.make_mesh(tuple(axes.values()), tuple(axes), devices=devices, axis_types=kinds)

@@ -1,4 +1,4 @@
-"""The days of fine-tuning: the last years of the training period, some held out to choose."""
+"""The days of fine-tuning: the last years of training, some of them held out for validation."""
 
 from dataclasses import replace
 
@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from graphdown.config.experiment import Experiment, Periods
+from graphdown.config.data import Periods
+from graphdown.config.experiment import Experiment
 from graphdown.errors import ExperimentError
 
 Pair = tuple[xr.Dataset, xr.Dataset]
 
 
 def with_last_years(experiment: Experiment) -> Experiment:
-    """Return the experiment with the training period cut to the years of its fine-tuning.
+    """The experiment with the training period cut to the years of its fine-tuning.
 
     Raises:
         ExperimentError: the period is shorter.
@@ -25,7 +26,7 @@ def with_last_years(experiment: Experiment) -> Experiment:
 
 
 def last_years(periods: Periods, years: int) -> Periods:
-    """Return the periods with that of training cut to its last years.
+    """The periods with that of training cut to its last years.
 
     Raises:
         ExperimentError: it is shorter.
@@ -47,7 +48,7 @@ def last_years(periods: Periods, years: int) -> Periods:
 
 
 def learned_from(pair: Pair, share: float) -> Pair:
-    """Return the days (coarse, fine) that are learned from.
+    """Days (coarse, fine) that are learned from.
 
     Raises:
         ExperimentError: none is left.
@@ -56,7 +57,7 @@ def learned_from(pair: Pair, share: float) -> Pair:
 
 
 def held_out_of(pair: Pair, share: float) -> Pair:
-    """Return the days (coarse, fine) that are held out of each month, at its end.
+    """Days (coarse, fine) that are held out of each month, at its end.
 
     Raises:
         ExperimentError: there are none.
@@ -75,7 +76,7 @@ def _taken(pair: Pair, days: np.ndarray, share: float) -> Pair:
 
 
 def _held_out(time: xr.DataArray, share: float) -> np.ndarray:
-    """Return True for the last days of each month, a share of those that are there [time]."""
+    """Whether a day [time] is among the last ones of its month, a share of those that exist."""
     month = 12 * time.dt.year.values + time.dt.month.values
     _, of_month, days = np.unique(month, return_inverse=True, return_counts=True)
     place = np.arange(len(month)) - np.searchsorted(of_month, of_month)

@@ -1,4 +1,4 @@
-"""Training days as arrays, and which of them each step sees."""
+"""Training days as arrays, and which of them each step draws."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.data.sample_store import StoredDays
 from graphdown.data.source_adjustment import AdjustedDays, Adjustment
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import InterpolationTable
 from graphdown.model.edge_tables import bucket
+from graphdown.model.padding import pad_nodes
 from graphdown.model.source_bank import SourceBank, source_bank
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_smoother
 from graphdown.training.paired_days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
@@ -56,12 +57,16 @@ class Samples:
         return 1 if self.bank is None else len(self.bank.upscaling.weights)
 
     def batch(self, days: np.ndarray, warming: np.ndarray, spacing: float, grid: int) -> Batch:
-        """Return the days of the given indices [B], with their augmentation and source grid."""
-        offset = np.full(len(days), spacing, np.float32)
-        number = np.full(len(days), grid, np.int32)
-        parts = self.source[days], self.fine[days], self.forcings[days]
-        share = None if self.share is None else self.share[days]
-        return Batch(*parts, warming, offset, number, share)
+        """Days by their indices [B], with their augmentation and source grid."""
+        return Batch(
+            source=self.source[days],
+            fine=self.fine[days],
+            forcings=self.forcings[days],
+            warming=warming,
+            spacing=np.full(len(days), spacing, np.float32),
+            grid=np.full(len(days), grid, np.int32),
+            share=None if self.share is None else self.share[days],
+        )
 
     def by_grid(self) -> Iterator["Samples"]:
         """Yield samples without a bank: each day on one of the grids, which take turns."""
@@ -101,11 +106,11 @@ def lay_out(
     around: int = 0,
     smoothing_km: float = 0.0,
 ) -> Samples:
-    """Return paired days as samples, with a bank to upscale to its training grids.
+    """Lay out paired days as samples, with a bank to upscale to its training grids.
 
     Args:
         days: of one source.
-        geometry: of the target.
+        domain: the target.
         around: as for `TargetDomain.arrays`.
         smoothing_km: as in `TrainingSpec`.
     """
@@ -144,7 +149,7 @@ def _padded(values: DayValues, grid: Grid) -> DayValues:
 
 
 class Drawn(NamedTuple):
-    """What a step draws by its number alone.
+    """Random draws of a step, which depend on its number alone.
 
     Attributes:
         source: its number.
@@ -166,52 +171,55 @@ def draw(
     seed: int,
     step: int,
     days: Sequence[int],
-    stream: int,
+    stream: RandomStream,
     turns: Sequence[int] | None = None,
 ) -> Drawn:
-    """Return what a step draws.
+    """Draw the source and the days of a step.
 
     Args:
         spec: says how many days, and how far they are changed.
         seed: of the run.
         step: its number.
         days: of each source.
-        stream: tells the random numbers from those of other uses of the seed.
-        turns: numbers of the sources, once for each of their turns in a round; each one if not
-            given.
+        stream: of random numbers.
+        turns: numbers of the sources, once for each of their turns in a round; each source once
+            by default.
     """
     source, before = source_of_step(step, range(len(days)) if turns is None else turns, seed)
-    own = days_of_step(before, spec.batch_size, days[source], seed, source)
+    indices = days_of_step(before, spec.batch_size, days[source], seed, source)
     random = np.random.default_rng([seed, stream, step])
     warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
     spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
-    return Drawn(source, own, warming, spacing, random)
+    return Drawn(source, indices, warming, spacing, random)
 
 
 def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:
-    """Return the indices of the days [batch_size] that a step draws from a source.
+    """Indices of the days [batch_size] that a step draws from a source.
 
     Days are permuted anew in each pass, by the seed and the pass alone, so that a resumed run
     sees what an uninterrupted one would.
     """
     first = step * batch_size
-    wanted = np.arange(first, first + batch_size)
-    passes = np.unique(wanted // days)
-    orders = {p: np.random.default_rng([seed, source, p]).permutation(days) for p in passes}
-    return np.asarray([orders[p][i] for p, i in zip(wanted // days, wanted % days, strict=True)])
+    passes, places = np.divmod(np.arange(first, first + batch_size), days)
+    orders = {
+        p: np.random.default_rng([seed, source, p]).permutation(days) for p in np.unique(passes)
+    }
+    return np.asarray([orders[p][place] for p, place in zip(passes, places, strict=True)])
 
 
 def source_of_step(step: int, turns: Sequence[int], seed: int) -> tuple[int, int]:
-    """Return which source a step draws from, and how many steps it had before this one.
+    """Number of the source that a step draws from, and how many steps it had before this one.
 
     Sources take their turns in a new order in each round.
     """
     done, place = divmod(step, len(turns))
-    order = np.random.default_rng([seed, 7919, done]).permutation(np.asarray(turns))
+    order = np.random.default_rng([seed, RandomStream.SOURCE_ORDER, done]).permutation(
+        np.asarray(turns)
+    )
     source = int(order[place])
     return source, done * list(turns).count(source) + int(np.sum(order[:place] == source))
 
 
 def dates(time: xr.DataArray, days: np.ndarray) -> list[str]:
-    """Return days by their indices, as in "2001-01-31"."""
+    """Dates of days by their indices, as in "2001-01-31"."""
     return [str(day) for day in time.isel(time=days).dt.strftime("%Y-%m-%d").values]

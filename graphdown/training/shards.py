@@ -1,4 +1,4 @@
-"""What a step needs, with the target's nodes shared among devices."""
+"""Batches and constants of a step whose target nodes are shared among devices."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from graphdown.training.step import Batch, Constants
 
 
 def shard_constants(constants: Constants, shards: int) -> Constants:
-    """Return the constants with target nodes laid out for a number of devices, as given for 1.
+    """Lay out the target nodes of constants for a number of devices; for 1 they stay as they are.
 
     Raises:
         ExperimentError: the loss looks at neighbourhoods, which devices would have to share.
@@ -37,18 +37,18 @@ def shard_constants(constants: Constants, shards: int) -> Constants:
             "'training.multiscale_km' needs all of the target on each device; leave it out, or set "
             "'training.target_shards: 1'."
         )
-    gammas = jax.tree.map(lambda own: padded(own, shards, fill=np.nan), constants.gammas)
+    gammas = jax.tree.map(lambda array: padded(array, shards, fill=np.nan), constants.gammas)
     area, graph = padded(constants.area, shards), shard_graph(constants.graph, shards)
     return constants._replace(graph=graph, bank=bank, area=area, gammas=gammas)
 
 
 def shard_batch(batch: Batch, shards: int) -> Batch:
-    """Return the batch with the targets padded likewise; padded nodes are missing."""
+    """Pad the targets of a batch likewise; padded nodes are missing."""
     return batch if shards == 1 else batch._replace(fine=padded(batch.fine, shards, 1, np.nan))
 
 
 def specs_of(tree: Any) -> Any:
-    """Return how a batch or constants are split over the axes "data" and "graph"."""
+    """Partition of a batch or constants over the axes "data" and "graph"."""
     if isinstance(tree, Batch):
         days: Any = jax.tree.map(lambda _: PartitionSpec(AXIS), tree)
         return days._replace(fine=PartitionSpec(AXIS, GRAPH))

@@ -10,10 +10,10 @@ import optax
 from flax import nnx
 from jax import Array
 
-from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator.emulator import path_name
+from graphdown.config.training import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
 from graphdown.model.optimal_interpolation import LeftOut
+from graphdown.model.parameters import path_name
 from graphdown.model.predict import Scaling, outputs
 from graphdown.model.source_bank import SourceBank
 from graphdown.training.augmentation import Augmentation
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """What stays the same from step to step for one source.
+    """Arrays of one source that stay the same from step to step.
 
     Attributes:
         graph: edges, interpolations, static features.
@@ -73,7 +73,7 @@ class Constants(NamedTuple):
 
 
 class State(NamedTuple):
-    """What training changes: weights, their moving average, the optimiser and the step count."""
+    """Weights, their moving average, the optimiser's state and the number of steps done."""
 
     params: Any
     ema: Any
@@ -84,7 +84,7 @@ class State(NamedTuple):
 def make_optimiser(
     spec: TrainingSpec, trainable: Trainable | None = None
 ) -> optax.GradientTransformation:
-    """Return AdamW with clipping, linear warm-up and cosine decay to zero.
+    """AdamW with clipping, linear warm-up and cosine decay to zero.
 
     Only the kernels of linear layers and their adapters decay. In fine-tuning, each parameter has
     the learning rate of its stage.
@@ -110,10 +110,10 @@ def _by_stage(trainable: Trainable, updates: Any, params: Any) -> Any:
 
 
 def initial_state(params: Any, optimiser: optax.GradientTransformation) -> State:
-    """Return the state before the first step."""
-    # Copies: a step donates its state, and what was given must serve another run.
-    own, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
-    return State(own, average, optimiser.init(params), jnp.zeros((), jnp.int32))
+    """State before the first step."""
+    # Copies: a step donates its state, and the parameters must serve another run.
+    copied, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
+    return State(copied, average, optimiser.init(params), jnp.zeros((), jnp.int32))
 
 
 def make_step(
@@ -126,57 +126,95 @@ def make_step(
     seed: int = 0,
     axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Batch, Constants], tuple[State, dict[str, Array]]]:
-    """Return the step for one device, with sums over the named axes.
+    """Make the step for one device, with sums over the named axes.
 
     Args:
         graphdef: the network.
         optimiser: see `make_optimiser`.
         ema_decay: as in `TrainingSpec`.
-        trainable: what the state's parameters are of the network's; all of them if not given.
+        trainable: what the state's parameters are of the network's; all of them by default.
         augment: what changes the source fields, see `make_augmentation`.
-        losses: of the targets; mean square errors if not given.
+        losses: of the targets; mean square errors by default.
         seed: of the noise of members.
         axes: that devices lie along, see `DataParallel`.
     """
 
     def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
-        """Return this device's part of the area-weighted mean loss, per value.
-
-        By default that is the squared normalised error.
-        """
-        warm_source, warm_fine = constants.warmed
-        offset = batch.warming[:, None, None]
-        source, graph = batch.source, constants.graph
-        if constants.bank is not None:
-            source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
-        left_out = None if batch.share is None else _left_out(source, batch)
-        source, fine = source + offset * warm_source, batch.fine + offset * warm_fine
-        if augment is not None:
-            own = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
-            source = augment(source, number, constants.scales, own)
+        """This device's part of the area-weighted mean loss, per value."""
         whole = params if trainable is None else trainable.whole(params, constants.kept)
-        network = nnx.merge(graphdef, whole)
-        graph = with_spacing_offset(graph, batch.spacing[0])
-        scales, season, noise = constants.scales, batch.forcings, None
-        if losses is not None and losses.noise:
-            days, members = len(fine), losses.members
-            first = jax.lax.axis_index(AXIS) * days
-            noise = step_noise(number, first, days, members, losses.noise, seed)
-            source, season, left_out = _repeated(members, source, season, left_out)
-        made = outputs(network, scales, source, season, graph, left_out, noise)
-        valid = jnp.isfinite(fine)
-        weight = jnp.where(valid, constants.area[:, None], 0.0)
-        total = jax.lax.psum(weight.sum(), axes)
-        truth = jnp.where(valid, fine, 0.0)
-        if losses is None or losses.plain:
-            error = jnp.where(valid, made - truth, 0.0) / scales.scale
-            return (error**2 * weight).sum() / total
-        terms = losses.terms(made, truth, scales.scale, constants.gammas)
-        value = jnp.where(valid, terms, 0.0) * weight
-        further = losses.over_scales(made, truth, weight, scales.scale, constants.means)
-        return (value.sum() + further) / total
+        shown = _shown(batch, constants, number, augment)
+        members = None if losses is None or not losses.model.noise else losses
+        noise = None
+        if members is not None:
+            noise = _noise(members, number, len(batch.fine), seed)
+            shown = _repeated(shown, members.members)
+        predicted = outputs(
+            nnx.merge(graphdef, whole),
+            constants.scales,
+            shown.source,
+            shown.forcings,
+            shown.graph,
+            shown.left_out,
+            noise,
+        )
+        return _mean_loss(predicted, shown.fine, constants, losses, axes)
 
     return make_descent(loss, optimiser, ema_decay, trainable, axes)
+
+
+class _Shown(NamedTuple):
+    """Input of the network made of a batch, and the targets [B, Nt, T] that belong to it."""
+
+    source: Array
+    forcings: Array
+    graph: GraphArrays
+    left_out: LeftOut | None
+    fine: Array
+
+
+def _shown(
+    batch: Batch, constants: Constants, number: Array, augment: Augmentation | None
+) -> _Shown:
+    """Upscale the source to a grid of the bank and augment it."""
+    source, graph = batch.source, constants.graph
+    if constants.bank is not None:
+        source, graph = constants.bank.upscaled(source, batch.grid[0], graph)
+    left_out = None if batch.share is None else _left_out(source, batch)
+    warm_source, warm_fine = constants.warmed
+    warming = batch.warming[:, None, None]
+    source, fine = source + warming * warm_source, batch.fine + warming * warm_fine
+    if augment is not None:
+        smoother = jax.tree.map(lambda stacked: stacked[batch.grid[0]], constants.smoother)
+        source = augment(source, number, constants.scales, smoother)
+    graph = with_spacing_offset(graph, batch.spacing[0])
+    return _Shown(source, batch.forcings, graph, left_out, fine)
+
+
+def _noise(losses: Losses, number: Array, days: int, seed: int) -> Array:
+    """Noise of the members of this device's days."""
+    first = jax.lax.axis_index(AXIS) * days
+    return step_noise(number, first, days, losses.members, losses.model.noise, seed)
+
+
+def _mean_loss(
+    predicted: Array,
+    fine: Array,
+    constants: Constants,
+    losses: Losses | None,
+    axes: tuple[str, ...],
+) -> Array:
+    """Area-weighted mean loss per value that is not missing; by default the squared error."""
+    scale, valid = constants.scales.scale, jnp.isfinite(fine)
+    weight = jnp.where(valid, constants.area[:, None], 0.0)
+    total = jax.lax.psum(weight.sum(), axes)
+    truth = jnp.where(valid, fine, 0.0)
+    if losses is None or losses.plain:
+        error = jnp.where(valid, predicted - truth, 0.0) / scale
+        return (error**2 * weight).sum() / total
+    terms = losses.terms(predicted, truth, scale, constants.gammas)
+    value = jnp.where(valid, terms, 0.0) * weight
+    further = losses.over_scales(predicted, truth, weight, scale, constants.means)
+    return (value.sum() + further) / total
 
 
 def make_descent(
@@ -186,7 +224,7 @@ def make_descent(
     trainable: Trainable | None = None,
     axes: tuple[str, ...] = (AXIS,),
 ) -> Callable[[State, Any, Any], tuple[State, dict[str, Array]]]:
-    """Return the step for one device that lowers a loss.
+    """Make the step for one device that lowers a loss.
 
     Where the loss or the gradient is not finite, the step leaves everything but its number as it
     was, and its loss is NaN.
@@ -200,8 +238,8 @@ def make_descent(
         value, gradient = jax.value_and_grad(loss)(state.params, batch, constants, state.step)
         value, gradient = jax.lax.psum((value, gradient), axes)
         if trainable is not None and trainable.spec.l2_sp:
-            pull = jax.grad(trainable.penalty)(state.params, constants.kept)
-            gradient = jax.tree.map(jnp.add, gradient, pull)
+            of_penalty = jax.grad(trainable.penalty)(state.params, constants.kept)
+            gradient = jax.tree.map(jnp.add, gradient, of_penalty)
         norm = optax.tree.norm(gradient)
         updates, inner = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -217,17 +255,20 @@ def make_descent(
     return step
 
 
-def _repeated(
-    members: int, source: Array, season: Array, left_out: LeftOut | None
-) -> tuple[Array, Array, LeftOut | None]:
-    """Return predictors, forcings and days to leave out with each day once for each member."""
+def _repeated(shown: _Shown, members: int) -> _Shown:
+    """Repeat each day of the network's input, once for each member."""
+    left_out = shown.left_out
     if left_out is not None:
         values, truth, share = left_out
         values, truth = (jnp.repeat(part, members, axis=1) for part in (values, truth))
         left_out = LeftOut(values, truth, jnp.repeat(share, members, axis=0))
-    return jnp.repeat(source, members, axis=0), jnp.repeat(season, members, axis=0), left_out
+    return shown._replace(
+        source=jnp.repeat(shown.source, members, axis=0),
+        forcings=jnp.repeat(shown.forcings, members, axis=0),
+        left_out=left_out,
+    )
 
 
 def _left_out(source: Array, batch: Batch) -> LeftOut:
-    """Return the batch's own days, which the network must not see the EOFs know already."""
+    """The batch's own days, without which the EOFs make their estimate."""
     return LeftOut(jnp.swapaxes(source, 0, 1), jnp.swapaxes(batch.fine, 0, 1), batch.share)

@@ -1,12 +1,13 @@
 """The regression of each target node on its surroundings, fitted before training."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from graphdown.data.normalise import Normaliser, warming_spread
+from graphdown.emulator.inference import scaling_of
 from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
 from graphdown.model.spec import ModelSpec
@@ -60,25 +61,44 @@ def fit_target_regression(
         warming_offset: uniformly drawn kelvin [low, high], as in `TrainingSpec`.
         transforms: of the targets, in whose spaces they are corrected.
     """
-    scales = Scaling(**{k: jnp.asarray(v) for k, v in normaliser.arrays().items()})
+    scales = scaling_of(normaliser)
     around = np.asarray(train[0].graph.around)
-    x, own, y = _tables(train, scales, transforms)
-    further_x, further_own, further_y = _tables(validation, scales, transforms)
-    spread = x.std(axis=0).mean(axis=0)
+    learned, checked = (_Tables.of(days, scales, transforms) for days in (train, validation))
+    spread = learned.x.std(axis=0).mean(axis=0)
     unit = np.where(spread > 0, spread, 1.0)
     warming = _Warming.of(normaliser, warming_offset, unit)
-    x, further_x = x / unit, further_x / unit
-    groups = [(nodes, _fit(x, own, y, around, nodes, warming)) for nodes in _groups(around)]
-    errors = np.zeros((len(PENALTIES), y.shape[-1]))
+    learned, checked = learned.in_units(unit), checked.in_units(unit)
+    groups = [(nodes, _fit(learned, around, nodes, warming)) for nodes in _groups(around)]
+    errors = np.zeros((len(PENALTIES), learned.y.shape[-1]))
     for nodes, fit in groups:
-        rotated = fit.of_own.design.rotate(_columns(further_x, around[nodes[0]]))
-        interpolated, wanted = _flat(further_own[:, nodes]), further_y[:, nodes]
-        for k, penalty in enumerate(PENALTIES):
-            made = fit.predict(rotated, interpolated, penalty).reshape(wanted.shape)
-            errors[k] += np.nansum((made - wanted) ** 2, axis=(0, 1))
+        errors += _errors(fit, checked, around, nodes)
     penalty = np.asarray(PENALTIES)[errors.argmin(axis=0)]
-    slopes = np.zeros((*around.shape, x.shape[-1], y.shape[-1]), np.float32)
-    factors, constants = (np.zeros(y.shape[1:], np.float32) for _ in range(2))
+    return _coefficients(groups, penalty, around, unit)
+
+
+def _errors(
+    fit: FitWithOwn, tables: "_Tables", around: np.ndarray, nodes: np.ndarray
+) -> np.ndarray:
+    """Sums of the squared errors of some target nodes for each penalty [penalties, T]."""
+    rotated = fit.of_own.design.rotate(_columns(tables.x, around[nodes[0]]))
+    interpolated, truth = _flat(tables.start[:, nodes]), tables.y[:, nodes]
+    errors = []
+    for penalty in PENALTIES:
+        predicted = fit.predict(rotated, interpolated, penalty).reshape(truth.shape)
+        errors.append(np.nansum((predicted - truth) ** 2, axis=(0, 1)))
+    return np.asarray(errors)
+
+
+def _coefficients(
+    groups: Sequence[tuple[np.ndarray, FitWithOwn]],
+    penalty: np.ndarray,
+    around: np.ndarray,
+    unit: np.ndarray,
+) -> TargetCoefficients:
+    """Coefficients of the target nodes of all groups, for the chosen penalties."""
+    shape = len(around), len(penalty)
+    slopes = np.zeros((*around.shape, len(unit), len(penalty)), np.float32)
+    factors, constants = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for nodes, fit in groups:
         for i, k in enumerate(penalty):
             of_nodes, factor, constant = (
@@ -92,9 +112,9 @@ def fit_target_regression(
 
 
 def regressed(model: ModelSpec, targets: Sequence[str]) -> np.ndarray:
-    """Tell which targets have the regression [T]."""
-    wanted = model.regression_targets
-    return np.array([not wanted or variable_of(name) in wanted for name in targets])
+    """Which targets have the regression [T]."""
+    chosen = model.regression_targets
+    return np.array([not chosen or variable_of(name) in chosen for name in targets])
 
 
 @dataclass(frozen=True)
@@ -113,25 +133,43 @@ class _Warming:
     def of(
         cls, normaliser: Normaliser, offset: tuple[float, float], unit: np.ndarray
     ) -> "_Warming":
-        """Return those of an offset, for channels in units of their own."""
+        """Deviations for an offset, with channels in their own units."""
         spread = warming_spread(normaliser.predictors, offset)
         channels = spread[normaliser.arrays()["variable"]] / (np.asarray(normaliser.std) * unit)
         targets = warming_spread(normaliser.targets, offset) / np.asarray(normaliser.scale)
         return cls(channels, targets)
 
 
-def _tables(
-    sources: Sequence[Samples], scales: Scaling, transforms: tuple[str, ...]
-) -> tuple[np.ndarray, ...]:
-    """Return what days show, scaled.
+@dataclass(frozen=True)
+class _Tables:
+    """Days as the regression sees them, scaled.
 
-    These are the channels at the mesh [days, Nm, C], what is corrected and the corrections
-    [days, Nt, T].
+    Attributes:
+        x: channels at the mesh [days, Nm, C].
+        start: what is corrected [days, Nt, T].
+        y: the corrections [days, Nt, T].
     """
-    each = [samples for source in sources for samples in source.by_grid()]
-    days = [(samples, part) for samples in each for part in parts(samples.fine)]
-    made = [_table(samples, part, scales, transforms) for samples, part in days]
-    return tuple(map(np.concatenate, zip(*made, strict=True)))
+
+    x: np.ndarray
+    start: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def of(
+        cls, sources: Sequence[Samples], scales: Scaling, transforms: tuple[str, ...]
+    ) -> "_Tables":
+        """Tables of the days of all sources, one after the other."""
+        each = [samples for source in sources for samples in source.by_grid()]
+        days = [(samples, part) for samples in each for part in parts(samples.fine)]
+        columns = zip(
+            *(_table(samples, part, scales, transforms) for samples, part in days), strict=True
+        )
+        x, start, y = map(np.concatenate, columns)
+        return cls(x, start, y)
+
+    def in_units(self, unit: np.ndarray) -> "_Tables":
+        """Tables with the channels [C] in units."""
+        return replace(self, x=self.x / unit)
 
 
 def _table(
@@ -140,10 +178,10 @@ def _table(
     graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source[days]), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
-    own = transformed(uncorrected(scales, values, graph), transforms)
+    start = transformed(uncorrected(scales, values, graph), transforms)
     fine = transformed(jnp.swapaxes(jnp.asarray(samples.fine[days]), 0, 1), transforms)
-    shown = x, own / scales.scale, (fine - own) / scales.scale
-    return tuple(np.asarray(jnp.swapaxes(part, 0, 1)) for part in shown)
+    columns = x, start / scales.scale, (fine - start) / scales.scale
+    return tuple(np.asarray(jnp.swapaxes(part, 0, 1)) for part in columns)
 
 
 def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
@@ -153,16 +191,10 @@ def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
     yield from np.split(order, starts[1:])
 
 
-def _fit(
-    x: np.ndarray,
-    own: np.ndarray,
-    y: np.ndarray,
-    around: np.ndarray,
-    nodes: np.ndarray,
-    warming: _Warming,
-) -> FitWithOwn:
-    table, interpolated = _columns(x, around[nodes[0]]), _flat(own[:, nodes])
-    wanted = _flat(without_gaps(y[:, nodes])[0])
+def _fit(tables: _Tables, around: np.ndarray, nodes: np.ndarray, warming: _Warming) -> FitWithOwn:
+    """Fit the target nodes that share their mesh nodes."""
+    table, interpolated = _columns(tables.x, around[nodes[0]]), _flat(tables.start[:, nodes])
+    corrections = _flat(without_gaps(tables.y[:, nodes])[0])
     if warming.channels.any():
         channels, targets = (
             np.tile(spread, count)
@@ -173,12 +205,12 @@ def _fit(
         )
         table = _with_pair(table, channels)
         interpolated = _with_pair(interpolated, targets)
-        wanted = _with_pair(wanted, np.zeros(wanted.shape[1]))
-    return Design.of(table).fit_with_own(wanted, interpolated)
+        corrections = _with_pair(corrections, np.zeros(corrections.shape[1]))
+    return Design.of(table).fit_with_own(corrections, interpolated)
 
 
 def _with_pair(table: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Return days [T, ...] with those added that have the moments of a warming."""
+    """Days [T, ...] with a pair added that has the moments of a warming."""
     return np.concatenate([table, table.mean(axis=0) + warm_and_cold(spread, len(table))])
 
 
@@ -187,5 +219,5 @@ def _columns(x: np.ndarray, nodes: np.ndarray) -> np.ndarray:
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
-    """Return values of days [T, ...] as a table [T, columns]."""
+    """Values of days [T, ...] as a table [T, columns]."""
     return values.reshape(len(values), -1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Which parameters fine-tuning moves, and how the network is made of them and of the others."""
+"""The parameters that fine-tuning moves, and the network that they make with all others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from graphdown.config.experiment import FinetuneSpec
-from graphdown.emulator.emulator import named_values, with_values
+from graphdown.config.training import FinetuneSpec
+from graphdown.model.parameters import named_values, with_values
+from graphdown.runtime.random_streams import RandomStream
 
 ENCODER = ("encode", "mesh_input", "mesh_update")
 CLOSED_FORM = "regression"
@@ -17,10 +18,10 @@ CLOSED_FORM = "regression"
 
 @dataclass(frozen=True, eq=False)
 class Trainable:
-    """What of a network moves; all else keeps its bits.
+    """The part of a network that training moves; all else keeps its bits.
 
     Attributes:
-        spec: says what moves and how.
+        spec: which parameters move, and how.
         template: the network's parameters, as a tree.
         rounds: of message passing.
     """
@@ -31,37 +32,40 @@ class Trainable:
 
     @property
     def kept(self) -> dict[str, Array]:
-        """The network's parameters before they moved, by name."""
+        """The network's parameters before the first step, by name."""
         return {name: jnp.asarray(value) for name, value in named_values(self.template).items()}
 
     def start(self, seed: int) -> dict[str, Any]:
-        """Return what the optimiser moves: parameters by name, or a pair of matrices for each.
+        """Parameters that the optimiser moves, by name, or a pair of matrices for each.
 
         The product of a pair is zero before the first step.
         """
         chosen = {name: value for name, value in self.kept.items() if self._chosen(name)}
         if self.spec.trainable != "adapters":
             return chosen
-        rng = np.random.default_rng([seed, 611953])
+        rng = np.random.default_rng([seed, RandomStream.ADAPTERS])
         return {name: _adapter(value.shape, self.spec.rank, rng) for name, value in chosen.items()}
 
-    def whole(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> Any:
-        """Return all parameters of the network, as a tree.
+    def whole(self, params: Mapping[str, Any], kept: Mapping[str, Array]) -> Any:
+        """All parameters of the network, as a tree.
 
         Args:
-            own: what the optimiser moves, see `start`.
-            kept: see `kept`; given, since a jitted function is not to hold arrays of its own.
+            params: what the optimiser moves, see `start`.
+            kept: see `kept`; an argument, since a jitted function must not close over arrays.
         """
-        return with_values(self.template, {**kept, **self._moved(own, kept)})
+        return with_values(self.template, {**kept, **self._moved(params, kept)})
 
-    def penalty(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> Array:
-        """Return L2-SP: half of the squared distance from the start, times `spec.pull`."""
-        moved = self._moved(own, kept)
+    def penalty(self, params: Mapping[str, Any], kept: Mapping[str, Array]) -> Array:
+        """L2-SP penalty: half of the squared distance from the start, times `spec.l2_sp`.
+
+        Li, Grandvalet and Davoine (2018, ICML, arXiv 1802.01483).
+        """
+        moved = self._moved(params, kept)
         distance = sum(jnp.sum((value - kept[name]) ** 2) for name, value in moved.items())
         return 0.5 * self.spec.l2_sp * jnp.asarray(distance)
 
     def slowed(self, name: str, update: Array) -> Array:
-        """Return the update of a parameter times the factor of its learning rate."""
+        """Update of a parameter times the factor of its learning rate."""
         stages = np.asarray(stages_from_target(name, self.rounds))
         rates = np.float32(self.spec.layerwise_decay) ** stages
         return (
@@ -78,14 +82,14 @@ class Trainable:
             "adapters": parts[-1] == "kernel",
         }[self.spec.trainable]
 
-    def _moved(self, own: Mapping[str, Any], kept: Mapping[str, Array]) -> dict[str, Array]:
+    def _moved(self, params: Mapping[str, Any], kept: Mapping[str, Array]) -> dict[str, Array]:
         if self.spec.trainable != "adapters":
-            return dict(own)
-        return {name: kept[name] + pair["down"] @ pair["up"] for name, pair in own.items()}
+            return dict(params)
+        return {name: kept[name] + pair["down"] @ pair["up"] for name, pair in params.items()}
 
 
 def _adapter(shape: tuple[int, ...], rank: int, rng: np.random.Generator) -> dict[str, Array]:
-    """Return matrices whose product has a kernel's shape [..., inputs, out] and is zero."""
+    """Matrices whose product has a kernel's shape [..., inputs, out] and is zero."""
     *stack, inputs, out = shape
     rank = min(rank, inputs, out)
     down = rng.standard_normal((*stack, inputs, rank), np.float32) / np.sqrt(max(inputs, 1))
@@ -94,7 +98,7 @@ def _adapter(shape: tuple[int, ...], rank: int, rng: np.random.Generator) -> dic
 
 
 def stages_from_target(name: str, rounds: int) -> int | list[int]:
-    """Return how many stages of the network lie between a parameter's and the target.
+    """Number of the network's stages between that of a parameter and the target.
 
     Parameters of the rounds are stacked, and have one number for each round.
 

@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
+from graphdown.config.extensions import load_extensions
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
@@ -84,6 +85,8 @@ def _work(study: Study, jobs: int, log: Path, errors: "SimpleQueue[GraphdownErro
     try:
         with notices_shown(), stopped_at_once():
             keep_compiled()
+            for strategy in study.strategies:
+                load_extensions(study.experiment_of(strategy).extensions)
             scheduler = StudyScheduler(study, jobs)
             scheduler.refresh()
             scheduler.finish()

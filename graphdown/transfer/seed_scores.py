@@ -13,10 +13,9 @@ import xarray as xr
 
 from graphdown.evaluation.bootstrap import interval
 from graphdown.evaluation.measures import MEASURES
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.transfer.plan import Task
 from graphdown.transfer.study_run import DRAWS
-
-SEED_OF_SEEDS = 20060
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ class Values:
         if self.draws is None:
             return np.nan, np.nan
         seeds = len(self.by_seed)
-        random = np.random.default_rng(SEED_OF_SEEDS)
+        random = np.random.default_rng(RandomStream.STUDY_SEEDS)
         chosen = random.integers(seeds, size=(seeds, self.draws.shape[1]))
         return interval(self.mean, np.take_along_axis(self.draws, chosen, axis=0).mean(axis=0))
 

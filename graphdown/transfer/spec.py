@@ -8,15 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneOptions,
-    apply_overrides,
-    parse_as,
-    parse_experiment,
-    put,
-    read_yaml,
-)
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import parse_experiment, with_extensions_beside
+from graphdown.config.parse import parse_as
+from graphdown.config.training import FinetuneOptions
+from graphdown.config.yaml_files import apply_overrides, read_yaml, set_key
 from graphdown.errors import ExperimentError
 
 Shows = Literal["matrix", "curves", "bars"]
@@ -156,8 +152,19 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = Fa
                 "'key.sub: value' lines, or leave --quick out."
             )
         for key, value in small.items():
-            put(raw, str(key), value, f"{path}: 'quick': {key!r}")
-    return parse_study(apply_overrides(raw, overrides), str(path))
+            set_key(raw, str(key), value, f"{path}: 'quick': {key!r}")
+    apply_overrides(raw, overrides)
+    _find_extensions(raw, path)
+    return parse_study(raw, str(path))
+
+
+def _find_extensions(raw: Mapping[str, Any], path: str | Path) -> None:
+    """Replace the relative paths of a study's extensions by those from the working directory."""
+    strategies = raw.get("strategies")
+    listed = strategies.values() if isinstance(strategies, dict) else ()
+    for section, key in ((raw, "experiment"), *((strategy, "set") for strategy in listed)):
+        if isinstance(section, dict) and isinstance(section.get(key), dict):
+            section[key] = with_extensions_beside(section[key], path)
 
 
 def parse_study(raw: Mapping[str, Any], where: str) -> Study:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from graphdown.data.load import ExperimentData
 from graphdown.errors import ExperimentError
+from graphdown.runtime.atomic import atomic_file
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.pool import run_in_processes
 from graphdown.transfer.report.page import write_page
@@ -80,5 +81,7 @@ def _write_tables(outcome: Outcome) -> None:
         "groups": outcome.groups,
     }
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    scores_dataset(outcome.results).to_netcdf(folder / "scores.nc", engine="netcdf4")
+        with atomic_file(folder / f"{name}.csv") as new:
+            table.to_csv(new, index=False, float_format="%.6g")
+    with atomic_file(folder / "scores.nc") as new:
+        scores_dataset(outcome.results).to_netcdf(new, engine="netcdf4")

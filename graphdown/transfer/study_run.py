@@ -5,24 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import xarray as xr
 
 from graphdown.comparison import Predict, downscaling, fit_baselines
-from graphdown.config.experiment import (
-    Experiment,
-    FinetuneOptions,
-    experiment_to_dict,
-    parse_experiment,
-)
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import experiment_to_dict
 from graphdown.data.load import ExperimentData
 from graphdown.data.time_windows import unfolded
-from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.errors import ExperimentError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
 from graphdown.evaluation.measures import MEASURES
+from graphdown.runtime.atomic import atomic_file
 from graphdown.training.periods import last_years
 from graphdown.transfer.plan import Task, with_sources
 from graphdown.transfer.spec import Study
@@ -107,7 +103,7 @@ class StudyRun:
             return None
         with xr.open_dataset(path, engine="netcdf4") as ds:
             scores = ds.load()
-        if not same_definition(scores.attrs["definition"], self.definition):
+        if scores.attrs["definition"] != self.definition:
             raise ExperimentError(
                 f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
                 "delete that folder."
@@ -129,9 +125,8 @@ class StudyRun:
             "scoring_seconds": time.monotonic() - started - learned,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{SCORES}.new"
-        scores.to_netcdf(new, engine="netcdf4")
-        new.replace(self.folder / SCORES)
+        with atomic_file(self.folder / SCORES) as new:
+            scores.to_netcdf(new, engine="netcdf4")
         return scores
 
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
@@ -170,35 +165,6 @@ class StudyRun:
             draws = draws.rename({name: f"{name}{DRAWS}" for name in draws})
             parts.append(xr.merge([measures[kept], draws], compat="override", join="exact"))
         return _mean_over(parts)
-
-
-def same_definition(stored: str, definition: str) -> bool:
-    """Whether two definitions describe the same run.
-
-    A setting that is missing in the stored one did not exist when it was written: it counts as its
-    default, so that a newer graphdown resumes the study.
-    """
-    if stored == definition:
-        return True
-    try:
-        return _with_defaults(stored) == _with_defaults(definition)
-    except (GraphdownError, TypeError):  # settings that no longer exist
-        return False
-
-
-def _with_defaults(definition: str) -> dict[str, Any]:
-    """Return a definition with every setting of today."""
-    values: dict[str, Any] = json.loads(definition)
-    # Definitions leave the output out, which no experiment may.
-    experiment = parse_experiment({**values["experiment"], "output": "any"}, "the stored run")
-    finetune, start = values["finetune"], values["start"]
-    in_study = start is not None and start.startswith("{")
-    return {
-        **values,
-        "experiment": experiment_to_dict(experiment),
-        "finetune": finetune and asdict(FinetuneOptions(**finetune)),
-        "start": _with_defaults(start) if in_study else start,
-    }
 
 
 def _mean_over(parts: list[xr.Dataset]) -> xr.Dataset:

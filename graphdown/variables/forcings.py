@@ -1,4 +1,4 @@
-"""Numbers that describe a time and no place: the season, of steps shorter than a day the hour."""
+"""Forcings: numbers of a time, not of a place, for season and, in steps below a day, hour."""
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,7 @@ DAYS_PER_YEAR = 365.25
 
 
 def forcing_names(step_hours: int = DAY_HOURS) -> tuple[str, ...]:
-    """Return what `forcings` are, of steps of so many hours."""
+    """Names of the `forcings` of steps of so many hours."""
     return FORCINGS if step_hours == DAY_HOURS else FORCINGS + HOURS
 
 

@@ -1,19 +1,17 @@
-"""What the names of variables tell.
+"""Names of variables: which variable, of which step or sub-step.
 
 A predictor of the step before is called tas@-1, a target in the first sub-step of a step tas#1;
-what has no such mark belongs to the step itself.
+a name without such a mark belongs to the step itself.
 """
 
 import re
 from collections.abc import Sequence
 
 NAME = re.compile(r"([^@#/]+)(?:@[+-]\d+|#(\d+))?")
-NON_NEGATIVE = ("pr",)
-DAILY_EXTREMES = {"tasmax": "max", "tasmin": "min"}
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse what no variable can be called.
+    """Refuse names that no variable can have.
 
     Raises:
         ValueError: the first such name.
@@ -24,39 +22,34 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def lagged(name: str, lag: int) -> str:
-    """Return what a variable is called in the step so many after the step itself."""
+    """Name of a variable in the step so many after the step itself."""
     return f"{name}@{lag:+d}" if lag else name
 
 
 def part(name: str, number: int) -> str:
-    """Return what a variable is called in a sub-step, counted from 1."""
+    """Name of a variable in a sub-step, counted from 1."""
     return f"{name}#{number}"
 
 
 def variable_of(name: str) -> str:
-    """Return the CF/CMIP name of a variable of any step."""
+    """CF/CMIP name of a variable of any step."""
     return _read(name)[0]
 
 
 def variables_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the CF/CMIP names of variables of any steps, each once."""
+    """CF/CMIP names of variables of any steps, each once."""
     return tuple(dict.fromkeys(map(variable_of, names)))
 
 
 def number_of(name: str) -> int:
-    """Return which sub-step a variable belongs to, counted from 1; 0 for a whole step."""
+    """Number of the sub-step of a variable, counted from 1; 0 for a whole step."""
     return int(_read(name)[1] or 0)
 
 
 def parts_of(name: str, names: Sequence[str]) -> list[int]:
-    """Return the places in `names` of a variable's sub-steps, in order."""
+    """Places in `names` of a variable's sub-steps, in order."""
     places = {number_of(n): i for i, n in enumerate(names) if variable_of(n) == name}
     return [places[number] for number in sorted(places) if number]
-
-
-def is_non_negative(name: str) -> bool:
-    """Tell whether a variable is an amount."""
-    return variable_of(name) in NON_NEGATIVE
 
 
 def _read(name: str) -> tuple[str, str | None]:

@@ -1,7 +1,7 @@
 """Steps in time beside a coarse one, and sub-steps within it.
 
-Their fields are variables of their own, see `graphdown.variables`, so that nothing that works by
-variables knows of time.
+Their fields are variables of their own, see `graphdown.variables.names`, so that code that works
+by variable needs to know nothing of time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class TimeSpec:
         step_hours: length of a coarse step; steps begin at 00 UTC and every so many hours.
         window: whose predictors the network sees, counted from the step itself: [-1, 0, 1] adds
             those of the step before and of the one after. Where the record has no such step, at
-            its ends and in gaps, the next one towards the step itself stands in.
+            its ends and in gaps, the next one towards the step itself is taken.
         substeps: values of each target in a coarse step. With more than one, predictors of the
             perfect framework are means over the coarse step.
         values: whether the targets are the "mean" over each sub-step or the state at a "point" in
@@ -37,7 +37,7 @@ class TimeSpec:
     values: Literal["mean", "point"] = "mean"
 
     def __post_init__(self) -> None:
-        """Refuse steps that do not divide the day, and windows that lack what is needed."""
+        """Refuse steps that do not divide the day, and windows without the steps needed."""
         if self.step_hours < 1 or DAY_HOURS % self.step_hours:
             raise ValueError(f"step_hours must divide {DAY_HOURS}, got {self.step_hours}")
         if 0 not in self.window or len(set(self.window)) < len(self.window):
@@ -52,9 +52,9 @@ class TimeSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TimeSpec":
-        """Return the steps that plain values tell, as JSON has them."""
-        given = {key: tuple(v) if key == "window" else v for key, v in values.items()}
-        return cls(**cast(dict[str, Any], given))
+        """Rebuild from plain values, as JSON has them."""
+        fields = {key: tuple(v) if key == "window" else v for key, v in values.items()}
+        return cls(**cast(dict[str, Any], fields))
 
     @property
     def is_daily(self) -> bool:
@@ -78,14 +78,14 @@ class TimeSpec:
 
     def predictors(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the names with those of the steps beside behind them, step by step."""
-        own = variables_of(names)
-        return (*own, *(lagged(name, lag) for lag in self.beside for name in own))
+        variables = variables_of(names)
+        return (*variables, *(lagged(name, lag) for lag in self.beside for name in variables))
 
     def targets(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the names with those of the sub-steps, if any, behind them, step by step."""
-        own = variables_of(names)
+        variables = variables_of(names)
         numbers = range(1, self.substeps + 1) if self.substeps > 1 else ()
-        return (*own, *(part(name, number) for number in numbers for name in own))
+        return (*variables, *(part(name, number) for number in numbers for name in variables))
 
     @property
     def of_means(self) -> "TimeSpec":
@@ -105,13 +105,13 @@ class TimeSpec:
         if self.substeps == 1:
             return values
         variables = values.shape[-1] // (self.substeps + 1)
-        own = values[..., variables:].reshape(*values.shape[:-1], self.substeps, variables)
-        by_time = np.moveaxis(own, -2, 1)
+        by_substep = values[..., variables:].reshape(*values.shape[:-1], self.substeps, variables)
+        by_time = np.moveaxis(by_substep, -2, 1)
         return by_time.reshape(-1, *by_time.shape[2:])
 
 
 def start_of(target: str, targets: Sequence[str], predictors: Sequence[str]) -> dict[str, float]:
-    """Return the weights of the predictors that the prediction of a target starts from.
+    """Weights of the predictors that the prediction of a target starts from.
 
     That is the variable itself, or in a sub-step the straight line between the middles of the
     coarse steps; nothing for a variable that is no predictor.
@@ -130,5 +130,5 @@ def start_of(target: str, targets: Sequence[str], predictors: Sequence[str]) -> 
 
 
 def offset_of(number: int, substeps: int) -> float:
-    """Return how far the middle of a sub-step is from that of its step, in steps."""
+    """Distance of the middle of a sub-step from that of its step, in steps."""
     return (number - 0.5) / substeps - 0.5

@@ -1,4 +1,4 @@
-"""Arrays in .npz files, read without pickle and without trust in what the file says of itself."""
+"""Arrays of .npz files, read without pickle and with every size checked before it is used."""
 
 import math
 import zipfile
@@ -6,19 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-LARGEST_FACTOR = 1100  # of unpacked to packed bytes: what zlib's deflate reaches at most
+LARGEST_FACTOR = 1100  # unpacked to packed bytes; zlib's deflate reaches 1032
 ENDING = ".npy"
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file by name.
 
-    No memory is taken for an array before its header is seen to agree with the bytes that are
-    there.
+    Memory for an array is allocated only after its header has been checked against the number of
+    bytes in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile: it is damaged or no such file.
+        OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile: the file is damaged, or no
+            .npz file.
     """
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -32,11 +33,11 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _check(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse an array whose header tells of other bytes than there are."""
+    """Refuse an array whose header does not agree with the number of bytes in the file."""
     if not member.filename.endswith(ENDING):
         raise ValueError(f"{member.filename!r} is no array")
     if member.file_size > LARGEST_FACTOR * member.compress_size:
-        raise ValueError(f"{member.filename!r} cannot be as large as it says")
+        raise ValueError(f"{member.filename!r} cannot be as large as its entry in the archive says")
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         readers = {(1, 0): np.lib.format.read_array_header_1_0}

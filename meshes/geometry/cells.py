@@ -11,7 +11,7 @@ from meshes.geometry.sphere import (
     xyz_to_lonlat,
 )
 
-# A file's latitudes may be rounded; consecutive Gaussian spacings differ by more than this.
+# Latitudes in files may be rounded; consecutive Gaussian spacings differ by more than this.
 GAUSSIAN_TOLERANCE = 2e-3
 SEAM_RATIO = 1.5
 
@@ -38,8 +38,8 @@ def midpoint_bounds(axis: np.ndarray) -> np.ndarray:
 def unwrap_axis(lon: np.ndarray) -> np.ndarray:
     """Return a longitude axis [n] without its jump of 360 degrees.
 
-    A region across Greenwich that is stored in order from 0 to 360 has a gap where the region is
-    not; what lies beyond it moves by a turn, so that such an axis is continuous but not in order.
+    A region across Greenwich that is stored in order from 0 to 360 has a gap in the middle. The
+    columns beyond the gap move by a full turn, so the result is continuous but not in order.
     """
     lon = np.asarray(lon, dtype=np.float64)
     step = np.diff(lon)
@@ -108,7 +108,7 @@ def gaussian_bounds(lat: np.ndarray) -> np.ndarray | None:
 
 
 def _positions(nodes: np.ndarray, lat: np.ndarray) -> np.ndarray | None:
-    """Return the places [n] of lat among ascending nodes if they are consecutive, roughly."""
+    """Return the indices [n] of lat among ascending nodes, None unless roughly consecutive."""
     above = np.searchsorted(nodes, lat).clip(1, len(nodes) - 1)
     place = np.where(lat - nodes[above - 1] < nodes[above] - lat, above - 1, above)
     rough = 0.05 * 180.0 / len(nodes)
@@ -120,7 +120,7 @@ def gaussian_estimate(nlat: int) -> np.ndarray:
     """Return the Gaussian latitudes [nlat] to a hundredth of their spacing, southernmost first.
 
     Tricomi's formula for the roots of Legendre polynomials (Hale and Townsend 2013, SIAM J. Sci.
-    Comput. 35, A652-A674, equation 3.1); it saves solving for the roots of the wrong degree.
+    Comput. 35, A652-A674, equation 3.1), which is cheap enough to try several degrees.
     """
     k = np.arange(nlat, 0, -1)
     angle = np.pi * (4 * k - 1) / (4 * nlat + 2)
@@ -147,8 +147,8 @@ def box_areas(x_bounds: np.ndarray, y_bounds: np.ndarray) -> np.ndarray:
 def curvilinear_corners(xyz: np.ndarray) -> np.ndarray:
     """Return corners [ny * nx, 4, 3] of cells around the unit vectors [ny, nx, 3].
 
-    A corner is the mean of the four points around it; the rim is continued linearly, or round the
-    globe where the last column is the first one's neighbour.
+    A corner is the mean of the four points around it; the rim is extrapolated linearly, or closed
+    around the globe where the last column is the first one's neighbour.
 
     Raises:
         ValueError: fewer than two rows or columns.
@@ -172,9 +172,9 @@ def curvilinear_corners(xyz: np.ndarray) -> np.ndarray:
 
 
 def _goes_round(xyz: np.ndarray) -> bool:
-    """Tell whether the last column of points [ny, nx, 3] lies one step before the first.
+    """Whether the last column of points [ny, nx, 3] lies one step before the first.
 
-    It does not where the first columns are stored again at the end.
+    False also where the first columns are stored again at the end.
     """
 
     def steps(a: int, b: int) -> float:

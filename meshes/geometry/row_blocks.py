@@ -1,4 +1,4 @@
-"""Work on many points a block at a time: what lies between stays small, and in the cache."""
+"""Blocks of points, so that intermediate arrays stay small and in the cache."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,6 @@ POINTS = 2**15
 
 
 def blocks(count: int) -> Iterator[slice]:
-    """Yield the slices that cut `count` points, an empty one for none, into blocks."""
+    """Yield slices that cut `count` points into blocks; one empty slice if there are none."""
     for start in range(0, max(count, 1), POINTS):
         yield slice(start, min(start + POINTS, count))

@@ -47,9 +47,9 @@ def distance_km(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def in_cap(points: np.ndarray, xyz: np.ndarray, angle: float) -> np.ndarray:
-    """Return the indices of all points closer than `angle` (radian) to one of xyz, and some more.
+    """Return indices that include all points closer than `angle` (radian) to one of xyz.
 
-    Those in a cap around all of xyz: far cheaper than to look for the nearest.
+    These are the points of one cap around all of xyz, much cheaper than a search for neighbours.
 
     Args:
         points, xyz: unit vectors [P, 3] and [N, 3].
@@ -78,6 +78,11 @@ def tangent_frame(xyz: np.ndarray) -> np.ndarray:
         axis=-1,
     )
     return np.stack([east, np.cross(xyz, east), xyz], axis=-2)
+
+
+def east_and_north(xyz: np.ndarray) -> np.ndarray:
+    """Return unit vectors [2 (east, north), 3, N] at unit vectors [N, 3]; see `tangent_frame`."""
+    return np.moveaxis(tangent_frame(xyz)[:, :2], 0, -1)
 
 
 def triangle_area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -121,7 +126,7 @@ def rotated_pole_matrix(
 
 
 def rotated_pole_of_matrix(matrix: np.ndarray) -> tuple[float, float, float]:
-    """Return (pole_lon, pole_lat, north_pole_grid_lon) in degrees: `rotated_pole_matrix` undone."""
+    """Return the arguments of `rotated_pole_matrix` (degrees) that give a matrix."""
     pole_lon, pole_lat = (float(v) for v in xyz_to_lonlat(matrix[:, 2]))
     if np.hypot(matrix[0, 2], matrix[1, 2]) < 1e-9:
         # The poles coincide: only the sum of the two longitudes matters.

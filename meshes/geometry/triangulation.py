@@ -1,4 +1,4 @@
-"""Spherical Delaunay triangulation of any points: covered region, location, polygons, cells.
+"""Spherical Delaunay triangulation of points: covered region, location, polygons, cells.
 
 The triangulation is the convex hull of the unit vectors (Brown 1979), so the normal of a facet is
 the centre of its empty circle. Coincident points are merged first and the merged points sorted,
@@ -100,7 +100,7 @@ class Triangulation:
     def locate(self, targets: np.ndarray, start: np.ndarray) -> np.ndarray:
         """Return the triangle [N] around each unit vector, walking from the vertices `start`.
 
-        A walk that rounding errors keep among needle-like triangles is ended by a search.
+        If rounding errors keep a walk among needle-like triangles, a full search replaces it.
         """
         found = self._incident[start]
         active = np.arange(len(targets))
@@ -135,7 +135,7 @@ class Triangulation:
 
         Two triangles belong together where the centres of their circles lie closer than a tenth
         of the shorter of their edges; so the two halves of a grid cell make one quadrilateral,
-        however a tie between its diagonals was broken.
+        whichever diagonal was drawn.
         """
         first = np.repeat(np.arange(len(self.triangles)), 3)
         second = self.neighbours.ravel()
@@ -175,7 +175,7 @@ class Triangulation:
         """Return the Voronoi cell of each point as unit vectors [U, V, 3], counter-clockwise.
 
         Short cells repeat their last vertex. At the rim of the region, where a Voronoi cell would
-        reach far out, its vertices are drawn in to the size of the neighbouring cells.
+        reach far out, its vertices are moved in to the size of the neighbouring cells.
         """
         owner = self.triangles.ravel()
         triangle = np.repeat(np.arange(len(self.triangles)), 3)
@@ -196,7 +196,7 @@ class Triangulation:
         return corner[begin[:, None] + slots]
 
     def _reach(self) -> np.ndarray:
-        """Return, per point, the radius (radian) of the smallest circle around an own triangle."""
+        """Return the radius [U] (radian) of the smallest circle around a triangle at each point."""
         radius = _circumradius(self.points, self.triangles, self.normals)
         usable = np.where(self.inside, radius, np.inf)
         reach = _least_by_vertex(usable, self.triangles, len(self.points))

@@ -1,28 +1,29 @@
-"""How much of a target and of the mesh margin around it a source grid covers."""
+"""Coverage of a target, and of the mesh margin around it, by a source grid."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from meshes.geometry.icosahedron import MAX_LEVEL, nominal_spacing_km
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, in_cap
-from meshes.graphs.mesh import MAX_LEVEL, build_mesh, nominal_spacing_km
+from meshes.graphs.mesh import build_mesh
 from meshes.grids.grid import Grid
 from meshes.grids.outline import outline
 from meshes.remapping.sites import Sites
 
-# Samples of the margin lie this close, as a share of its width.
+# Spacing of the samples of the margin, as a share of its width.
 SAMPLE = 0.25
 NEAREST_CELLS = 4
 CELLS_AROUND = 5.0
 QUICK_SAMPLE = 50
-# A point on the edge of a cell counts as in it, by this share of the cell's size.
+# Points this far outside a cell, as a share of its size, count as inside.
 EDGE_SLACK = 0.002
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Shares between 0 and 1 of what a source covers.
+    """Shares between 0 and 1 that a source covers.
 
     Attributes:
         target: share of the area of the used target cells whose centres the source covers.
@@ -38,7 +39,7 @@ class Coverage:
         """Refuse a source that covers less than these shares.
 
         Raises:
-            ValueError: what is not covered, and what to do.
+            ValueError: the source covers less.
         """
         if self.target < target:
             raise ValueError(
@@ -54,7 +55,7 @@ class Coverage:
 
 
 def coverage(source: Grid, target: Grid, margin_km: float) -> Coverage:
-    """Return how much of the target, and of the margin around it, the source covers.
+    """Return the shares of the target, and of the margin around it, that the source covers.
 
     Args:
         source: the source grid; masked cells cover nothing.
@@ -73,7 +74,8 @@ def coverage(source: Grid, target: Grid, margin_km: float) -> Coverage:
 
 
 def meets(source: Grid, target: Grid) -> bool:
-    """Tell whether a source covers any used target point; a sample settles the usual case."""
+    """Whether a source covers any used target point."""
+    # A sample suffices in the usual case.
     points = target.xyz[target.mask]
     sample = points[:: max(1, len(points) // QUICK_SAMPLE)]
     return bool(covers(source, sample).any() or covers(source, points).any())
@@ -100,9 +102,10 @@ def _margin_points(target: Grid, margin_km: float) -> np.ndarray:
 
 
 def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
-    """Tell which unit vectors [N, 3] lie in a grid's used cells or among its used points.
+    """Which unit vectors [N, 3] lie in a grid's used cells or among its used points.
 
-    Among the points is where a triangle joins them that is no longer than a few of their spacings.
+    A position is among the points if it lies in a triangle of them that belongs to the region of
+    their triangulation, which leaves out holes and bridges.
     """
     covered = in_cells(grid, xyz)
     rest = np.flatnonzero(~covered)
@@ -115,13 +118,13 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
 
 
 def in_cells(grid: Grid, xyz: np.ndarray) -> np.ndarray:
-    """Tell which unit vectors [N, 3] lie in the cell of one of the nearest used points."""
+    """Which unit vectors [N, 3] lie in the cell of one of the nearest used points."""
     used = np.flatnonzero(grid.mask)
     if not used.size:
         raise ValueError("The grid has no used point: its mask is False everywhere.")
     near = _nearest_cells(grid, used, xyz)
-    wanted, slot = np.unique(near, return_inverse=True)
-    corners = outline(grid, 1, wanted)[slot.reshape(near.shape)]
+    candidates, slot = np.unique(near, return_inverse=True)
+    corners = outline(grid, 1, candidates)[slot.reshape(near.shape)]
     return np.any(_encloses(corners, xyz[:, None, :]), axis=1)
 
 
@@ -138,7 +141,7 @@ def _nearest_cells(grid: Grid, used: np.ndarray, xyz: np.ndarray) -> np.ndarray:
 
 
 def _encloses(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Tell whether convex cells [..., V, 3], counter-clockwise, hold unit vectors [..., 3]."""
+    """Whether convex cells [..., V, 3], counter-clockwise, hold unit vectors [..., 3]."""
     following = np.roll(corners, -1, axis=-2)
     edge = np.cross(corners, following)
     length = np.linalg.norm(corners - following, axis=-1)

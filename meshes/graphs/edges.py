@@ -1,21 +1,21 @@
-"""Who is linked to whom: within a radius, the k nearest, and along the mesh's own edges.
+"""Links between nodes, by radius, by rank or along the mesh, and a kernel for their weights.
 
-Every function returns (senders, receivers) sorted by receiver, then sender.
+Links are (senders, receivers), sorted by receiver, then sender.
 """
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from meshes.geometry.icosahedron import Mesh
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle
 from meshes.geometry.triangulation import merge_coincident
-from meshes.graphs.mesh import Mesh
 
 Links = tuple[np.ndarray, np.ndarray]
 
 MIN_SENDERS = 3
 ENLARGED = 1.5
-TIED_CHORD = 1e-9  # 6 mm
+TIED_CHORD = 1e-9  # 6 mm on the ground
 MOST_TIED = 6
 
 
@@ -39,15 +39,14 @@ def enlarged_radius_km(senders: np.ndarray, receivers: np.ndarray, radius_km: fl
 def within_radius(senders: np.ndarray, receivers: np.ndarray, radius_km: np.ndarray) -> Links:
     """Link every sender [Ns, 3] closer than radius_km [Nr] to its receivers [Nr, 3]."""
     reach = angle_to_chord(radius_km / EARTH_RADIUS_KM)
-    found = cKDTree(senders).query_ball_point(receivers, reach, return_sorted=True)
-    count = np.array([len(one) for one in found], dtype=np.intp)
-    return np.concatenate([np.asarray(one, dtype=np.intp) for one in found]), np.repeat(
-        np.arange(len(receivers)), count
-    )
+    near = cKDTree(senders).query_ball_point(receivers, reach, return_sorted=True)
+    count = np.array([len(indices) for indices in near], dtype=np.intp)
+    linked = np.concatenate([np.asarray(indices, dtype=np.intp) for indices in near])
+    return linked, np.repeat(np.arange(len(receivers)), count)
 
 
 def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
-    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3]; of equally near ones the first.
+    """Link the k nearest senders [Ns, 3] to each receiver [Nr, 3]; ties go to the lowest index.
 
     Raises:
         ValueError: there are fewer than k senders.
@@ -59,7 +58,7 @@ def k_nearest(senders: np.ndarray, receivers: np.ndarray, k: int) -> Links:
         )
     chord, index = nearest_points(senders, receivers, min(k + MOST_TIED, len(senders)))
     last = chord[:, k - 1 : k]
-    # Rounding must not choose: points on a meridian of the mesh have such neighbours.
+    # Ties must not depend on rounding; points on a meridian of the mesh have tied neighbours.
     rank = np.where(np.abs(chord - last) <= TIED_CHORD, last, chord)
     index = np.take_along_axis(index, np.lexsort((index, rank)), axis=1)[:, :k]
     return np.sort(index, axis=1).ravel(), np.repeat(np.arange(len(receivers)), k)
@@ -73,3 +72,8 @@ def mesh_links(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     senders, receivers = np.concatenate(both).T
     order = np.lexsort((senders, receivers))
     return senders[order], receivers[order], level[order]
+
+
+def kernel(x: np.ndarray) -> np.ndarray:
+    """Return (1 - x^2)^2 for x below 1, else 0: smooth, 1 at 0."""
+    return np.maximum(1.0 - x**2, 0.0) ** 2

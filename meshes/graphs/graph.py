@@ -1,96 +1,26 @@
-"""DownscalingGraph: source grid, mesh and target grid with the edges between them."""
+"""DownscalingGraph: the graph from a source grid to a target grid, and every way to get one."""
 
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
 import numpy as np
 
-from meshes.geometry.row_blocks import blocks
-from meshes.geometry.sphere import EARTH_RADIUS_KM, distance_km, tangent_frame
-from meshes.geometry.triangulation import merge_coincident
-from meshes.graphs import edges
+from meshes.graphs import builders
+from meshes.graphs.base import GraphData, GraphNodes, GraphSpec
+from meshes.graphs.builder_registry import MESH_BUILDERS, import_modules
 from meshes.graphs.coverage import describe_extent, meets
-from meshes.graphs.mesh import Mesh, build_mesh, check_levels
-from meshes.graphs.neighbourhood import Neighbourhood
+from meshes.graphs.jraph import graph_to_jraph
+from meshes.graphs.storage import read_graph, save_graph
+from meshes.graphs.validation import describe_graph, validate_graph
 from meshes.grids.grid import Grid
 from meshes.remapping.remap import interpolate
 from meshes.remapping.weights import SparseWeights
 
-POSITION_FEATURES = ("east", "north", "up", "distance")
-ENCODE_FEATURES = (*POSITION_FEATURES, "log_spacing")
-SPACING_SCALE_KM = 100.0
-DECODE_REACH = 2.0
-ENCODERS = ("kernel", "graphcast")
+import_modules(builders)
 
 
-@dataclass(frozen=True)
-class GraphSpec:
-    """How to build a graph.
-
-    Attributes:
-        mesh_level: finest level of the icosahedral mesh; 6 has nodes about 110 km apart.
-        coarsest_level: coarsest level whose edges are kept.
-        margin_km: mesh nodes farther than this from every target point are left out.
-        encode_radius_km: source points within this distance of a mesh node feed it.
-        decode_neighbours: mesh nodes that feed each target point.
-        encoder: "kernel" weighs source points by area and distance and sums to 1; "graphcast",
-            for comparison, sums over neighbours and measures lengths in the longest edge, as in
-            GraphCast (Lam et al. 2023, Science 382), which ties weights to the training grid.
-    """
-
-    mesh_level: int = 6
-    coarsest_level: int = 3
-    margin_km: float = 400.0
-    encode_radius_km: float = 350.0
-    decode_neighbours: int = 4
-    encoder: Literal["kernel", "graphcast"] = "kernel"
-
-    def __post_init__(self) -> None:
-        """Refuse levels that there are none of and lengths that are not positive."""
-        check_levels(self.mesh_level, self.coarsest_level)
-        if not 0 <= self.margin_km < np.inf:
-            raise ValueError(f"margin_km must be finite and not negative, got {self.margin_km}.")
-        if not self.encode_radius_km > 0:
-            raise ValueError(f"encode_radius_km must be positive, got {self.encode_radius_km}.")
-        if self.decode_neighbours < 1:
-            raise ValueError(f"decode_neighbours must be at least 1, got {self.decode_neighbours}.")
-        if self.encoder not in ENCODERS:
-            raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {self.encoder!r}.")
-
-    @property
-    def lengths(self) -> dict[str, float]:
-        """The lengths in km by name, as floats also where whole numbers were given."""
-        return {name: float(getattr(self, name)) for name in ("margin_km", "encode_radius_km")}
-
-
-@dataclass(frozen=True, eq=False)
-class EdgeSet:
-    """Edges from senders to receivers, sorted by receiver, then sender.
-
-    Attributes:
-        senders, receivers: node indices, int32 [E].
-        features: float32 [E, F], named by feature_names.
-        weights: float32 [E], summing to 1 per receiver (all 1 for GraphCast's encoder).
-        feature_names: east, north and up of the sender seen from the receiver and the distance,
-            in units of a fixed length; then what the edge set adds.
-    """
-
-    senders: np.ndarray
-    receivers: np.ndarray
-    features: np.ndarray
-    weights: np.ndarray
-    feature_names: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of edges."""
-        return len(self.senders)
-
-
-@dataclass(frozen=True, eq=False)
-class DownscalingGraph:
+class DownscalingGraph(GraphData):
     """The graph from a source grid over the mesh to a target grid.
 
     Attributes:
@@ -102,41 +32,10 @@ class DownscalingGraph:
         to_target, to_mesh: bilinear weights from the source.
     """
 
-    source: Grid
-    target: Grid
-    mesh: Mesh
-    spec: GraphSpec
-    encode: EdgeSet
-    process: EdgeSet
-    decode: EdgeSet
-    to_target: SparseWeights
-    to_mesh: SparseWeights
-
-    @property
-    def source_spacing_km(self) -> float:
-        """Median spacing of the source points that feed the mesh, coincident ones as one."""
-        used = np.unique(self.encode.senders)
-        _, first = np.unique(merge_coincident(self.source.xyz[used])[1], return_index=True)
-        return float(np.median(_spacing_km(self.source, used)[first]))
-
-    def used_sources(self) -> np.ndarray:
-        """Return the source points that an edge or a weight leaves, ascending [K]."""
-        return reduce(np.union1d, (self.encode.senders, self.to_target.cols, self.to_mesh.cols))
-
-    def of_sources(self, kept: np.ndarray) -> "DownscalingGraph":
-        """Return the graph from some of the source points.
-
-        Args:
-            kept: their indices, ascending; those of `used_sources` at least.
-        """
-        senders = np.searchsorted(kept, self.encode.senders).astype(np.int32)
-        return replace(
-            self,
-            source=self.source.select(kept),
-            encode=replace(self.encode, senders=senders),
-            to_target=self.to_target.of_columns(kept),
-            to_mesh=self.to_mesh.of_columns(kept),
-        )
+    @classmethod
+    def from_data(cls, data: GraphData) -> Self:
+        """Return the graph of data that a reader returned."""
+        return cls(**{field.name: getattr(data, field.name) for field in fields(GraphData)})
 
     def validate(self) -> None:
         """Check that the graph is whole.
@@ -145,20 +44,14 @@ class DownscalingGraph:
             ValueError: a mesh or target node lacks its edges, weights do not sum to 1, or an
                 edge is longer than the specification allows.
         """
-        from meshes.graphs.validation import validate_graph
-
         validate_graph(self)
 
     def describe(self) -> str:
         """Return a few lines about the grids, the mesh, the edges and their lengths."""
-        from meshes.graphs.validation import describe_graph
-
         return describe_graph(self)
 
     def save(self, path: str | Path) -> None:
         """Write the graph to an .npz file without pickle; `load_graph` reads it."""
-        from meshes.graphs.storage import save_graph
-
         save_graph(self, path)
 
     def to_jraph(self) -> dict[str, Any]:
@@ -167,9 +60,17 @@ class DownscalingGraph:
         The nodes of a bipartite edge set are its senders' nodes followed by its receivers'; the
         node features are their unit vectors, the edges hold "features" and "weights".
         """
-        from meshes.graphs.jraph import graph_to_jraph
-
         return graph_to_jraph(self)
+
+
+def load_graph(path: str | Path) -> DownscalingGraph:
+    """Return the graph that `DownscalingGraph.save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no graph, or one of a newer version.
+    """
+    return DownscalingGraph.from_data(read_graph(path))
 
 
 def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> DownscalingGraph:
@@ -183,155 +84,30 @@ def build_graph(source: Grid, target: Grid, spec: GraphSpec | None = None) -> Do
     for name, grid in (("source", source), ("target", target)):
         if not grid.mask.any():
             raise ValueError(f"The {name} grid has no used point: its mask is False everywhere.")
-    mesh = build_mesh(target, spec.mesh_level, spec.coarsest_level, spec.margin_km)
-    near = Neighbourhood(source, mesh.xyz, spec.encode_radius_km)
-    # Both at once: what a call costs however few points there are shows in small graphs.
-    receivers = np.concatenate([target.xyz, mesh.xyz])
-    sites, triangle = near.locate(receivers)
-    if not sites.covers_any(triangle, np.flatnonzero(target.mask)) and not meets(source, target):
-        raise ValueError(
-            f"The source ({describe_extent(source)}) covers no point of the target "
-            f"({describe_extent(target)}); take a source that reaches over the target."
-        )
-    to_target, to_mesh = interpolate(sites, receivers, triangle).split(target.size)
-    encode = encode_edges if spec.encoder == "kernel" else graphcast_encode_edges
+    nodes = GraphNodes(source, target, MESH_BUILDERS[spec.mesh](target, spec), spec)
+    to_target, to_mesh = _interpolation(nodes)
     return DownscalingGraph(
         source=source,
         target=target,
-        mesh=mesh,
+        mesh=nodes.mesh,
         spec=spec,
-        encode=encode(source, mesh, spec.encode_radius_km, near),
-        process=process_edges(mesh),
-        decode=decode_edges(mesh, target, spec.decode_neighbours),
+        encode=nodes.build_edges("encode"),
+        process=nodes.build_edges("process"),
+        decode=nodes.build_edges("decode"),
         to_target=to_target,
         to_mesh=to_mesh,
     )
 
 
-def encode_edges(source: Grid, mesh: Mesh, radius_km: float, near: Neighbourhood) -> EdgeSet:
-    """Link the used source points within a radius to the mesh nodes.
-
-    The weight of source point j for node i is area_j * kernel(distance / radius_i), made to sum
-    to 1; the radius of a node with few source points around it is enlarged. Features are in
-    units of radius_km; log_spacing is log(sqrt(cell area) / 100 km).
-    """
-    used = near.points
-    xyz = source.xyz[used]
-    radius = edges.enlarged_radius_km(xyz, mesh.xyz, radius_km)
-    if radius.max() > near.reach_km:
-        used = np.flatnonzero(source.mask)
-        xyz = source.xyz[used]
-        radius = edges.enlarged_radius_km(xyz, mesh.xyz, radius_km)
-    senders, receivers = edges.within_radius(xyz, mesh.xyz, radius)
-    position, distance = relative_position(xyz[senders], mesh.xyz[receivers], radius_km)
-    raw = source.area[used][senders] * kernel(distance * radius_km / radius[receivers])
-    spacing = np.log(_spacing_km(source, used) / SPACING_SCALE_KM)
-    features = np.concatenate([position, spacing[senders, None]], axis=1)
-    return _edge_set(used[senders], receivers, features, raw, ENCODE_FEATURES)
-
-
-def graphcast_encode_edges(
-    source: Grid, mesh: Mesh, radius_km: float, near: Neighbourhood
-) -> EdgeSet:
-    """Link the used source points within a radius to the mesh nodes as GraphCast does.
-
-    Every weight is 1, so that a node takes the sum; features are in units of the longest edge, and
-    a node without source points in its radius has no edge. log_spacing is 0: GraphCast has none.
-
-    Raises:
-        ValueError: no source point lies within the radius of any node.
-    """
-    xyz = source.xyz[near.points]
-    radius = np.full(mesh.size, radius_km)
-    senders, receivers = edges.within_radius(xyz, mesh.xyz, radius)
-    if not len(senders):
+def _interpolation(nodes: GraphNodes) -> tuple[SparseWeights, SparseWeights]:
+    """Return bilinear weights from the source to the target and to the mesh."""
+    source, target = nodes.source, nodes.target
+    # Both in one call: its fixed cost shows in small graphs.
+    receivers = np.concatenate([target.xyz, nodes.mesh.xyz])
+    sites, triangle = nodes.neighbourhood.locate(receivers)
+    if not sites.covers_any(triangle, np.flatnonzero(target.mask)) and not meets(source, target):
         raise ValueError(
-            f"No source point lies within {radius_km:g} km of a mesh node; raise encode_radius_km."
+            f"The source ({describe_extent(source)}) covers no point of the target "
+            f"({describe_extent(target)}); take a source that reaches over the target."
         )
-    longest = distance_km(xyz[senders], mesh.xyz[receivers]).max()
-    position, _ = relative_position(xyz[senders], mesh.xyz[receivers], longest)
-    features = np.concatenate([position, np.zeros((len(senders), 1))], axis=1)
-    ones = np.ones(len(senders), np.float32)
-    return EdgeSet(
-        near.points[senders].astype(np.int32),
-        receivers.astype(np.int32),
-        features.astype(np.float32),
-        ones,
-        ENCODE_FEATURES,
-    )
-
-
-def process_edges(mesh: Mesh) -> EdgeSet:
-    """Link the mesh nodes along the edges of all levels, both ways, with equal weights.
-
-    Features are in units of the finest level's nominal spacing; level is log2 of the level's
-    nominal spacing in that unit.
-    """
-    senders, receivers, level = edges.mesh_links(mesh)
-    position, _ = relative_position(mesh.xyz[senders], mesh.xyz[receivers], mesh.spacing_km)
-    features = np.concatenate([position, (mesh.finest - level)[:, None]], axis=1)
-    return _edge_set(
-        senders, receivers, features, np.ones(len(senders)), (*POSITION_FEATURES, "level")
-    )
-
-
-def decode_edges(mesh: Mesh, target: Grid, neighbours: int) -> EdgeSet:
-    """Link the nearest mesh nodes to every target point, used or not.
-
-    Weights fall off with the distance in units of twice the finest level's nominal spacing;
-    features are in units of that spacing.
-    """
-    parts = []
-    for block in blocks(target.size):
-        xyz = target.xyz[block]
-        senders, receivers = edges.k_nearest(mesh.xyz, xyz, neighbours)
-        position, distance = relative_position(mesh.xyz[senders], xyz[receivers], mesh.spacing_km)
-        farthest = distance.reshape(-1, neighbours).max(axis=1).repeat(neighbours)
-        raw = kernel(distance / np.maximum(DECODE_REACH, edges.ENLARGED * farthest))
-        made = _edge_set(senders, receivers, position, raw, POSITION_FEATURES)
-        parts.append(replace(made, receivers=made.receivers + np.int32(block.start)))
-    names = ("senders", "receivers", "features", "weights")
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return EdgeSet(**columns, feature_names=POSITION_FEATURES)
-
-
-def kernel(x: np.ndarray) -> np.ndarray:
-    """Return (1 - x^2)^2 for x below 1, else 0: smooth, 1 at 0."""
-    return np.maximum(1.0 - x**2, 0.0) ** 2
-
-
-def relative_position(
-    senders: np.ndarray, receivers: np.ndarray, unit_km: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return east, north, up and distance [E, 4] of senders seen from receivers, and distance [E].
-
-    The frame is the receiver's tangent frame; east, north and up are components of the straight
-    difference, distance is along the great circle; all in units of unit_km.
-    """
-    frame = tangent_frame(receivers)
-    chord = np.einsum("eij,ej->ei", frame, senders - receivers) * (EARTH_RADIUS_KM / unit_km)
-    distance = distance_km(senders, receivers) / unit_km
-    return np.concatenate([chord, distance[:, None]], axis=1), distance
-
-
-def _spacing_km(source: Grid, used: np.ndarray) -> np.ndarray:
-    """Return the root of the area at each used point [n] in km, coincident points together."""
-    _, site = merge_coincident(source.xyz[used])
-    return np.sqrt(np.bincount(site, source.area[used])[site]) * EARTH_RADIUS_KM
-
-
-def _edge_set(
-    senders: np.ndarray,
-    receivers: np.ndarray,
-    features: np.ndarray,
-    raw: np.ndarray,
-    names: tuple[str, ...],
-) -> EdgeSet:
-    total = np.bincount(receivers, raw)
-    return EdgeSet(
-        senders.astype(np.int32),
-        receivers.astype(np.int32),
-        features.astype(np.float32),
-        (raw / total[receivers]).astype(np.float32),
-        names,
-    )
+    return interpolate(sites, receivers, triangle).split(target.size)

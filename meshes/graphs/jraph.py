@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from meshes.graphs.graph import DownscalingGraph, EdgeSet
+from meshes.graphs.base import EdgeSet, GraphData
 
 
-def graph_to_jraph(graph: DownscalingGraph) -> dict[str, Any]:
+def graph_to_jraph(graph: GraphData) -> dict[str, Any]:
     """Return the three edge sets as jraph.GraphsTuple (see `DownscalingGraph.to_jraph`).
 
     Raises:

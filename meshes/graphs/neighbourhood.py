@@ -1,4 +1,4 @@
-"""The part of a large source grid that bears on a region, proven to give what all of it gives."""
+"""The part of a large source grid around a region, with the same results as the whole grid."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -7,20 +7,20 @@ from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_ang
 from meshes.grids.grid import Grid
 from meshes.remapping.sites import Sites
 
-# Fewer points are not worth a cut; a triangle's neighbours lie within a few cells.
+# Fewer points are not worth a cut. Neighbours in a triangulation lie within a few cells.
 WORTH_A_CUT = 5000
 LARGEST_SHARE = 0.7
 CELLS_AROUND = 4.0
-# Points that make one polygon share a circle to a tenth of an edge.
+# Points of one polygon lie on a circle to within a tenth of an edge.
 CIRCLE_SLACK = 1.5
 
 
 class Neighbourhood:
-    """The used points of a source within `reach_km` of a mesh node.
+    """The used points of a source that are within `reach_km` of a mesh node.
 
     Attributes:
         reach_km: every used point closer than this to a node is among the points; infinite if
-            these are all used points.
+            all used points are.
         points: indices into the source.
     """
 
@@ -41,34 +41,34 @@ class Neighbourhood:
         self.points, self.reach_km = np.flatnonzero(source.mask), np.inf
 
     def locate(self, xyz: np.ndarray) -> tuple[Sites, np.ndarray | None]:
-        """Return sites of the source, and the triangles around unit vectors [N, 3] among them.
+        """Return sites of the source, and the triangles [N] around unit vectors [N, 3].
 
-        They are those of `Sites.locate`.
+        The triangles are numbered as in `Sites.locate` of the sites returned.
         """
         sites = Sites.of(self._source, self.points)
         triangle = sites.locate(xyz)
-        if np.isfinite(self.reach_km) and not self._proven(sites, triangle):
+        if np.isfinite(self.reach_km) and not self._unaffected(sites, triangle):
             sites = Sites.of(self._source)
             triangle = sites.locate(xyz)
         return sites, triangle
 
-    def _proven(self, sites: Sites, triangle: np.ndarray | None) -> bool:
-        """Tell whether triangles are the same without the cut.
+    def _unaffected(self, sites: Sites, triangle: np.ndarray | None) -> bool:
+        """Whether the triangles are also triangles of the whole source.
 
-        A triangle is one of the whole source's if no point lies in its circle, and all points in
-        a circle are known if it lies within the reach of a node. Whether a triangle belongs to
-        the covered region hangs on the triangles around its vertices.
+        They are if no point lies in their circles; all points in a circle are known if it lies
+        within the reach of a node. Whether a triangle belongs to the covered region depends on
+        the triangles around its vertices.
         """
         mesh = sites.triangulation
         if mesh is None or triangle is None:
             return False
-        asked = np.zeros(len(mesh.triangles), dtype=bool)
-        asked[triangle] = True
-        if not mesh.inside[asked].all():
+        located = np.zeros(len(mesh.triangles), dtype=bool)
+        located[triangle] = True
+        if not mesh.inside[located].all():
             return False
         radius = np.linalg.norm(mesh.points[mesh.triangles[:, 0]] - mesh.normals, axis=1)
         distance = chord_to_angle(self._nodes.query(mesh.normals)[0])
         outer = (distance + CIRCLE_SLACK * chord_to_angle(radius)) * EARTH_RADIUS_KM
         around = np.zeros(len(mesh.points))
         np.maximum.at(around, mesh.triangles.ravel(), np.repeat(outer, 3))
-        return bool(around[mesh.triangles[asked]].max() <= self.reach_km)
+        return bool(around[mesh.triangles[located]].max() <= self.reach_km)

@@ -1,4 +1,4 @@
-"""Graphs in .npz files: plain arrays and one JSON text, never pickle."""
+"""Graphs in .npz files: plain arrays and one JSON text, without pickle."""
 
 import json
 from dataclasses import asdict
@@ -10,40 +10,35 @@ import numpy as np
 import xarray as xr
 
 from meshes.geometry.archive import read_arrays
-from meshes.graphs.graph import DownscalingGraph, EdgeSet, GraphSpec
-from meshes.graphs.mesh import Mesh
+from meshes.geometry.icosahedron import Mesh
+from meshes.graphs.base import EdgeSet, GraphData, GraphSpec
+from meshes.graphs.builder_registry import EDGE_KINDS
 from meshes.grids.grid import Grid
 from meshes.remapping.weights import SparseWeights
 
 FORMAT = "graphdown-graph"
 VERSION = 1
-_EDGES = ("encode", "process", "decode")
 _WEIGHTS = ("to_target", "to_mesh")
 Arrays = dict[str, np.ndarray]
 
 
-def save_graph(graph: DownscalingGraph, path: str | Path) -> None:
+def save_graph(graph: GraphData, path: str | Path) -> None:
     """Write a graph to an .npz file."""
     arrays: Arrays = {}
     meta: dict[str, Any] = {"format": FORMAT, "version": VERSION, "spec": asdict(graph.spec)}
     for name in ("source", "target"):
         meta[name] = _pack_grid(getattr(graph, name), f"{name}.", arrays)
     meta["mesh"] = _pack_mesh(graph.mesh, arrays)
-    for name in _EDGES:
-        meta[name] = _pack_edges(getattr(graph, name), f"{name}.", arrays)
+    for kind in EDGE_KINDS:
+        meta[kind] = _pack_edges(graph.edges(kind), f"{kind}.", arrays)
     for name in _WEIGHTS:
         meta[name] = _pack_weights(getattr(graph, name), f"{name}.", arrays)
     with open(path, "wb") as file:
         np.savez_compressed(file, meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
 
-def load_graph(path: str | Path) -> DownscalingGraph:
-    """Return the graph that `DownscalingGraph.save` wrote.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no graph, or one of a newer version.
-    """
+def read_graph(path: str | Path) -> GraphData:
+    """Return the graph in an .npz file (see `meshes.load_graph`)."""
     try:
         arrays = read_arrays(path)
         meta = json.loads(str(arrays.pop("meta")))
@@ -56,7 +51,7 @@ def load_graph(path: str | Path) -> DownscalingGraph:
             f"{path} holds {meta.get('format')!r} version {meta.get('version')!r}, expected "
             f"{FORMAT!r} version {VERSION}; build the graph again."
         )
-    return DownscalingGraph(
+    return GraphData(
         source=_grid(meta["source"], "source.", arrays),
         target=_grid(meta["target"], "target.", arrays),
         mesh=_mesh(meta["mesh"], arrays),
@@ -99,7 +94,7 @@ def _grid(meta: dict[str, Any], prefix: str, arrays: Arrays) -> Grid:
 
 
 def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
-    """Return attributes as JSON knows them."""
+    """Return attributes with NumPy values as lists and numbers, which JSON can hold."""
     return {
         str(k): v.tolist() if isinstance(v, np.ndarray | np.generic) else v
         for k, v in attrs.items()

@@ -1,4 +1,4 @@
-"""Grids by name: CORDEX domains, the grids of usual global models, HEALPix."""
+"""Grids by name: CORDEX domains, the grids of common global models, HEALPix."""
 
 import difflib
 import re
@@ -9,9 +9,13 @@ import xarray as xr
 
 from meshes.geometry import cells
 from meshes.geometry.sphere import normalise, xyz_to_lonlat
-from meshes.graphs.mesh import icosphere
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS, Grid, axes_grid
+from meshes.grids.axes import axes_grid, gaussian_grid, regular_grid
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS, GridData
 from meshes.grids.healpix import ring_centres
+from meshes.grids.icosahedral import icon_grid
+from meshes.grids.points import points_grid
+from meshes.grids.reading import grid_from_dataset
+from meshes.grids.rotated import mapping_attrs, rotated_grid
 
 # Names, points in x and y, centre of the lower left cell, spacing (degrees). From "CORDEX domains
 # for model integrations" and its CMIP6 successor; an "i" marks the interpolated regular grids.
@@ -114,7 +118,7 @@ def names() -> list[str]:
     return sorted([*_domains(), "ALPS-12"]) + [*_TRUNCATIONS, *_WITH_POLES]
 
 
-def named_grid(name: str) -> Grid:
+def named_grid(name: str) -> GridData:
     """Return a grid by name (see `Grid.named`).
 
     Known are the CORDEX domains in both spellings ("EUR-11" and "EUR-12" are the same grid;
@@ -133,7 +137,7 @@ def named_grid(name: str) -> Grid:
     if name == "ALPS-12":
         return _alps()
     if name in _TRUNCATIONS:
-        return Grid.gaussian(_TRUNCATIONS[name])
+        return gaussian_grid(_TRUNCATIONS[name])
     if name in _WITH_POLES:
         return _with_poles(*_WITH_POLES[name])
     for pattern, make in _FORM_MAKERS.items():
@@ -155,7 +159,7 @@ def _domains() -> dict[str, list[float]]:
     return table
 
 
-def _cordex(name: str) -> Grid:
+def _cordex(name: str) -> GridData:
     nx, ny, west, south, step = _domains()[name]
     x = np.round(west + step * np.arange(int(nx)), 6)
     y = np.round(south + step * np.arange(int(ny)), 6)
@@ -163,19 +167,19 @@ def _cordex(name: str) -> Grid:
     if pole is None or name.endswith("i"):
         bounds = cells.longitude_bounds(x), cells.latitude_bounds(y)
         return axes_grid(x, y, "regular", *bounds)
-    return Grid.rotated(*pole, x, y)
+    return rotated_grid(x, y, mapping_attrs(*pole))
 
 
-def _global_regular(dlon: float, dlat: float) -> Grid:
+def _global_regular(dlon: float, dlat: float) -> GridData:
     if not (_divides(dlon, 360.0) and _divides(dlat, 180.0)):
         raise ValueError(
             f"Cells of {dlon:g} x {dlat:g} degrees do not divide the globe evenly; make the grid "
             "with Grid.regular and bounds."
         )
-    return Grid.regular(dlon, dlat)
+    return regular_grid(dlon, dlat)
 
 
-def _with_poles(nlon: int, nlat: int) -> Grid:
+def _with_poles(nlon: int, nlat: int) -> GridData:
     lon, lat = 360.0 / nlon * np.arange(nlon), np.linspace(-90.0, 90.0, nlat)
     return axes_grid(lon, lat, "regular", cells.longitude_bounds(lon), cells.latitude_bounds(lat))
 
@@ -184,7 +188,7 @@ def _divides(step: float, extent: float) -> bool:
     return step > 0 and abs(extent / step - round(extent / step)) < 1e-6 * extent / step
 
 
-def _alps() -> Grid:
+def _alps() -> GridData:
     """Return CORDEX-ML-Bench's Alpine target: 128 x 128 points at 12.5 km, Lambert conformal.
 
     Tangent at 49.5 N, central meridian 10.5 E, false origin 2825 km west and south of it, on a
@@ -213,7 +217,7 @@ def _alps() -> Grid:
             "Lambert_Conformal": ((), np.int32(0), mapping),
         }
     )
-    return Grid.from_dataset(coords)
+    return grid_from_dataset(coords)
 
 
 def _projected(axis: str) -> dict[str, str]:
@@ -234,7 +238,7 @@ def _lambert_inverse(x: np.ndarray, y: np.ndarray, lat0: float) -> tuple[np.ndar
     return np.degrees(angle), np.degrees(lat)
 
 
-def _octahedral(half: int) -> Grid:
+def _octahedral(half: int) -> GridData:
     """Return ECMWF's octahedral reduced Gaussian grid: 20 + 4 i points on row i from a pole."""
     if half < 1:
         raise ValueError(f"An octahedral grid needs at least one latitude per hemisphere: O{half}.")
@@ -242,10 +246,10 @@ def _octahedral(half: int) -> Grid:
     count = np.concatenate([north, north[::-1]])
     lat = np.repeat(cells.gaussian_latitudes(2 * half)[0], count)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return Grid.from_points(place * 360.0 / np.repeat(count, count), lat)
+    return points_grid(place * 360.0 / np.repeat(count, count), lat)
 
 
-def _cubed_sphere(side: int) -> Grid:
+def _cubed_sphere(side: int) -> GridData:
     """Return the cell centres of the equiangular gnomonic cubed sphere, side x side per face.
 
     Ronchi et al. (1996), J. Comput. Phys. 124, 93-114.
@@ -257,34 +261,22 @@ def _cubed_sphere(side: int) -> Grid:
     face = normalise(np.stack([np.ones_like(a), a, b], axis=1))
     turns = [(0, 1, 2), (1, 0, 2), (1, 2, 0)]
     faces = [sign * face[:, list(turn)] for turn in turns for sign in (1, -1)]
-    return Grid.from_points(*xyz_to_lonlat(np.concatenate(faces)))
+    return points_grid(*xyz_to_lonlat(np.concatenate(faces)))
 
 
-def _icon(root: int, bisections: int) -> Grid:
-    """Return the centres of the triangles of a refined icosahedron, root a power of two."""
-    level = bisections + root.bit_length() - 1
-    if root != 2 ** (root.bit_length() - 1) or level < 1:
-        raise ValueError(
-            f"R{root}B{bisections} cannot be made: the root must be a power of two, such as R2B4; "
-            "read the grid from a file of the model."
-        )
-    mesh = icosphere(level, level)
-    return Grid.from_points(*xyz_to_lonlat(mesh.xyz[mesh.faces[0]].sum(axis=1)))
-
-
-def _healpix(nside: int) -> Grid:
+def _healpix(nside: int) -> GridData:
     if nside < 1:
         raise ValueError(f"HEALPix needs nside of at least 1, got {nside}.")
     lon, lat = ring_centres(nside)
-    return Grid.from_points(lon, lat, np.full(len(lon), 4 * np.pi / len(lon)))
+    return points_grid(lon, lat, np.full(len(lon), 4 * np.pi / len(lon)))
 
 
-_FORM_MAKERS: dict[str, Callable[..., Grid]] = {
-    r"F(\d+)": lambda half: Grid.gaussian(2 * int(half)),
+_FORM_MAKERS: dict[str, Callable[..., GridData]] = {
+    r"F(\d+)": lambda half: gaussian_grid(2 * int(half)),
     r"O(\d+)": lambda half: _octahedral(int(half)),
     r"(\d+\.?\d*)x(\d+\.?\d*)": lambda dlon, dlat: _global_regular(float(dlon), float(dlat)),
-    r"UM-N(\d+)": lambda n: Grid.regular(180.0 / int(n), 120.0 / int(n)),
+    r"UM-N(\d+)": lambda n: regular_grid(180.0 / int(n), 120.0 / int(n)),
     r"C(\d+)": lambda side: _cubed_sphere(int(side)),
-    r"R(\d+)B(\d+)": lambda root, bisections: _icon(int(root), int(bisections)),
+    r"R(\d+)B(\d+)": lambda root, bisections: icon_grid(int(root), int(bisections)),
     r"HEALPix-(\d+)": lambda nside: _healpix(int(nside)),
 }

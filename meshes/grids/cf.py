@@ -9,7 +9,7 @@ import xarray as xr
 
 from meshes.grids.conventions import bounds_name, bounds_names, cell_bounds
 from meshes.grids.degrees import checked, in_degrees
-from meshes.grids.roles import ROLES, is_coordinate, speaks_of
+from meshes.grids.roles import ROLES, has_role, is_coordinate
 
 _CUBE_FACES = 6
 
@@ -71,7 +71,7 @@ def horizontal_pairs(ds: xr.Dataset) -> dict[Pair, list[str]]:
 def _why_no_pair(ds: xr.Dataset) -> str:
     found: dict[str, list[Hashable]] = {}
     for role in ROLES:
-        names = [n for n in ds.variables if speaks_of(ds[n].variable, str(n), role)]
+        names = [n for n in ds.variables if has_role(ds[n].variable, str(n), role)]
         text = [n for n in names if not np.issubdtype(ds[n].dtype, np.number)]
         if text and len(text) == len(names):
             return (
@@ -104,7 +104,7 @@ def _pairs(ds: xr.Dataset) -> list[Pair]:
     lats = [n for n in ds.variables if n not in skip and _is(ds, n, "latitude")]
     lons = [n for n in ds.variables if n not in skip and _is(ds, n, "longitude")]
     pairs = [(a, b) for a in lats for b in lons if _belong(ds, a, b)]
-    # Axes that are named like coordinates yield to true two-dimensional ones on the same axes.
+    # Two-dimensional coordinates take precedence over axes with coordinates' names.
     fields = [_dims(ds, pair) for pair in pairs if ds[pair[0]].ndim > 1]
     return [pair for pair in pairs if ds[pair[0]].ndim > 1 or _dims(ds, pair) not in fields]
 
@@ -136,20 +136,20 @@ def _is_time(ds: xr.Dataset, dim: Hashable) -> bool:
 
 
 def _collect(ds: xr.Dataset, pair: Pair, users: list[str]) -> Horizontal:
-    wanted = _dims(ds, pair)
+    horizontal = _dims(ds, pair)
     order = ds[users[0]].dims if users else (*ds[pair[0]].dims, *ds[pair[1]].dims)
-    dims = tuple(dict.fromkeys(str(d) for d in order if d in wanted))
+    dims = tuple(dict.fromkeys(str(d) for d in order if d in horizontal))
     if len(dims) > 2 and not _is_cubed_sphere(ds, dims):
         raise ValueError(
             f"The coordinates {pair[0]!r} and {pair[1]!r} vary along {dims}, more than two "
             "dimensions; choose one moment, such as ds.isel(time=0)."
         )
-    lat, lon, usable = checked(*(in_degrees(_squeezed(ds[name], wanted)) for name in pair))
-    return Horizontal(lat, lon, pair, dims, usable, _describing(ds, pair, wanted, users))
+    lat, lon, usable = checked(*(in_degrees(_squeezed(ds[name], horizontal)) for name in pair))
+    return Horizontal(lat, lon, pair, dims, usable, _describing(ds, pair, horizontal, users))
 
 
 def _is_cubed_sphere(ds: xr.Dataset, dims: tuple[str, ...]) -> bool:
-    """Tell whether three dimensions are the six square faces of a cube."""
+    """Whether three dimensions are the six square faces of a cube."""
     sizes = [ds.sizes[d] for d in dims]
     others = [n for n in sizes if n != _CUBE_FACES] or [_CUBE_FACES]
     timed = any(d.lower().startswith("time") for d in dims)
@@ -162,19 +162,19 @@ def _squeezed(da: xr.DataArray, keep: set[Hashable]) -> xr.DataArray:
 
 
 def _describing(ds: xr.Dataset, pair: Pair, dims: set[Hashable], users: list[str]) -> xr.Dataset:
-    """Return all variables that describe the grid, the bounds of its cells among them."""
+    """Return all variables that describe the grid, including the bounds of its cells."""
     names: list[Hashable] = [d for d in ds.variables if d in dims]
     names += [n for n in pair if n not in names]
     variables = {n: _squeezed(ds[n], dims).variable for n in names}
     for name in names:
-        own, bounds = variables[name], bounds_name(ds, name)
-        values = cell_bounds(ds, name, own.dims)
+        variable, bounds = variables[name], bounds_name(ds, name)
+        values = cell_bounds(ds, name, variable.dims)
         if values is None:
             continue
-        variables[name] = own.copy(deep=False)
-        variables[name].attrs = {**own.attrs, "bounds": str(bounds)}
-        attrs = ds[bounds].attrs
-        variables[bounds] = xr.Variable((*own.dims, _vertex_dim(ds, bounds, values)), values, attrs)
+        variables[name] = variable.copy(deep=False)
+        variables[name].attrs = {**variable.attrs, "bounds": str(bounds)}
+        bounds_dims = (*variable.dims, _vertex_dim(ds, bounds, values))
+        variables[bounds] = xr.Variable(bounds_dims, values, ds[bounds].attrs)
     mapping = grid_mapping_name(ds, users)
     if mapping is not None:
         variables[mapping] = ds[mapping].variable
@@ -182,8 +182,8 @@ def _describing(ds: xr.Dataset, pair: Pair, dims: set[Hashable], users: list[str
 
 
 def _vertex_dim(ds: xr.Dataset, bounds: Hashable | None, values: np.ndarray) -> Hashable:
-    own = ds[bounds].dims[-1]
-    return own if ds.sizes[own] == values.shape[-1] else f"vertices_{values.shape[-1]}"
+    last = ds[bounds].dims[-1]
+    return last if ds.sizes[last] == values.shape[-1] else f"vertices_{values.shape[-1]}"
 
 
 def grid_mapping_name(ds: xr.Dataset, users: list[str]) -> Hashable | None:

@@ -1,4 +1,4 @@
-"""Blocks of cells of a two-dimensional grid become the cells of a coarser one."""
+"""Coarser grids, whose cells are blocks of cells of a two-dimensional grid."""
 
 from dataclasses import replace
 
@@ -7,7 +7,9 @@ import xarray as xr
 
 from meshes.geometry import cells
 from meshes.geometry.sphere import normalise, xyz_to_lonlat
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS, LONLAT_KINDS, Grid, axes_grid, transposed
+from meshes.grids.axes import axes_grid
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS, LONLAT_KINDS, GridData, transposed
+from meshes.grids.grid import Grid
 from meshes.grids.rotated import rotated_grid
 
 
@@ -33,7 +35,8 @@ def coarsen(grid: Grid, factor: int) -> Grid:
         coarse = _coarse_rotated(grid, factor)
     else:
         coarse = _coarse_curvilinear(grid, factor)
-    return replace(coarse, mask=_blocks(grid.mask.reshape(grid.shape), factor).any(axis=-1).ravel())
+    mask = _blocks(grid.mask.reshape(grid.shape), factor).any(axis=-1).ravel()
+    return Grid.from_data(replace(coarse, mask=mask))
 
 
 def _blocks(values: np.ndarray, factor: int) -> np.ndarray:
@@ -54,7 +57,7 @@ def _bounds_blocks(bounds: np.ndarray, factor: int) -> np.ndarray:
     return edges if bounds[0, 1] >= bounds[0, 0] else edges[:, ::-1]
 
 
-def _coarse_lonlat(grid: Grid, factor: int) -> Grid:
+def _coarse_lonlat(grid: GridData, factor: int) -> GridData:
     if np.ptp(grid.lat.reshape(grid.shape)[:, 0]) == 0.0 and grid.shape[0] > 1:
         return transposed(_coarse_lonlat(transposed(grid), factor))
     assert grid.corners is not None
@@ -72,7 +75,7 @@ def _coarse_lonlat(grid: Grid, factor: int) -> Grid:
     )
 
 
-def _coarse_rotated(grid: Grid, factor: int) -> Grid:
+def _coarse_rotated(grid: GridData, factor: int) -> GridData:
     rotated = [grid.coords[d] for d in grid.dims]
     if rotated[0].attrs.get("standard_name") == "grid_longitude":
         return transposed(_coarse_rotated(transposed(grid), factor))
@@ -80,13 +83,13 @@ def _coarse_rotated(grid: Grid, factor: int) -> Grid:
     return rotated_grid(rlon, rlat, grid.coords[grid.grid_mapping].attrs)
 
 
-def _coarse_curvilinear(grid: Grid, factor: int) -> Grid:
+def _coarse_curvilinear(grid: GridData, factor: int) -> GridData:
     area = _blocks(grid.area.reshape(grid.shape), factor)
     weighted = [_blocks((grid.area * axis).reshape(grid.shape), factor) for axis in grid.xyz.T]
     xyz = normalise(np.stack([block.sum(axis=-1) for block in weighted], axis=-1))
     lon, lat = xyz_to_lonlat(xyz)
     flat_lon = lon.ravel()
-    return Grid(
+    return GridData(
         lon=flat_lon,
         lat=lat.ravel(),
         area=area.sum(axis=-1).ravel(),

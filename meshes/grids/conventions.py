@@ -1,4 +1,4 @@
-"""Bring what files say about a grid into CF's form: latitude and longitude with their bounds."""
+"""Conversion of other conventions to CF: latitude and longitude with their bounds."""
 
 import re
 from collections.abc import Hashable
@@ -13,10 +13,10 @@ _BOUNDS_FORMS = ("{}_bnds", "{}_bounds", "{}_vertices", "{}_b", "bounds_{}", "bn
 
 
 def to_cf(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with its grid told in CF's way, or as it is where nothing else is known.
+    """Return the dataset with its grid described as in CF, unchanged if no convention is known.
 
-    Understood are SCRIP, UGRID, HEALPix told by its grid mapping, rotated and projected axes
-    without two-dimensional coordinates, bounds that no attribute names, and N + 1 cell edges.
+    Understood are SCRIP, UGRID, HEALPix given by its grid mapping, and rotated and projected axes
+    without two-dimensional coordinates.
     """
     ds = _scrip(ds.copy(deep=False))
     ds = ugrid.with_coordinates(ds)
@@ -40,39 +40,40 @@ def _scrip(ds: xr.Dataset) -> xr.Dataset:
 
 
 def bounds_label(variable: xr.Variable) -> Hashable | None:
-    """Return the name that a coordinate gives its bounds, held or not; None if it gives none.
+    """Return the name of a coordinate's bounds by its attribute, None without the attribute.
 
-    xarray moves the attribute to the encoding when it is told to decode all coordinates.
+    The dataset need not have that variable. With `decode_coords="all"` xarray moves the attribute
+    to the encoding.
     """
     return variable.attrs.get("bounds", variable.encoding.get("bounds"))
 
 
 def bounds_name(ds: xr.Dataset, name: Hashable) -> Hashable | None:
     """Return the name of the variable with a coordinate's bounds, None without one."""
-    known = [bounds_label(ds[name].variable), *(form.format(name) for form in _BOUNDS_FORMS)]
-    return next((one for one in known if one in ds.variables), None)
+    candidates = [bounds_label(ds[name].variable), *(form.format(name) for form in _BOUNDS_FORMS)]
+    return next((candidate for candidate in candidates if candidate in ds.variables), None)
 
 
 def bounds_names(ds: xr.Dataset) -> set[Hashable]:
-    """Return the names of the variables that hold the bounds of another."""
+    """Return the names of the variables that are bounds of another."""
     named = {bounds_name(ds, name) for name in ds.variables}
     shaped = {n for n in ds.variables if re.search(r"(_bnds|_bounds|_vertices|_corners)$", str(n))}
     return (named | shaped) & set(ds.variables)
 
 
 def cell_bounds(ds: xr.Dataset, name: Hashable, dims: tuple[Hashable, ...]) -> np.ndarray | None:
-    """Return the bounds [*dims, V] of a coordinate as numbers, None if missing or unusable.
+    """Return the bounds [*dims, V] of a coordinate, None if missing or unusable.
 
     N + 1 edges along one or two dimensions become 2 or 4 bounds of each cell.
     """
     bounds = bounds_name(ds, name)
     if bounds is None or not np.issubdtype(ds[bounds].dtype, np.number):
         return None
-    given = ds[bounds].squeeze([d for d in ds[bounds].dims if d not in dims and ds.sizes[d] == 1])
+    array = ds[bounds].squeeze([d for d in ds[bounds].dims if d not in dims and ds.sizes[d] == 1])
     shape = tuple(ds.sizes[d] for d in dims)
-    if given.ndim == len(dims) + 1 and set(given.dims[:-1]) == set(dims):
-        return given.transpose(*dims, given.dims[-1]).values.astype(np.float64)
-    edges = given.values.astype(np.float64)
+    if array.ndim == len(dims) + 1 and set(array.dims[:-1]) == set(dims):
+        return array.transpose(*dims, array.dims[-1]).values.astype(np.float64)
+    edges = array.values.astype(np.float64)
     if ds[name].dims != dims or edges.shape != tuple(n + 1 for n in shape):
         return None
     if edges.ndim == 1:

@@ -1,11 +1,11 @@
-"""Latitudes and longitudes as numbers: their units, and which values are none."""
+"""Latitudes and longitudes as numbers: their units and their missing values."""
 
 import numpy as np
 import xarray as xr
 
 _LIMIT = {"latitude": 90.0, "longitude": 720.0}
 _SLACK = 1e-4
-# Whatever is larger is a fill value and no coordinate in other units.
+# A larger number is a fill value, not a coordinate in other units.
 _LARGEST_NUMBER = 1e6
 
 
@@ -27,10 +27,13 @@ def in_degrees(da: xr.DataArray) -> xr.DataArray:
 def checked(
     lat: xr.DataArray, lon: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
-    """Return coordinates in degrees with NaN where they are unusable, and where they are usable.
+    """Return coordinates with NaN where they are unusable, and a mask of the usable ones.
 
-    A list or field of cells may lack some, where both coordinates are missing or fill values;
-    the third result is None if there are none such.
+    In a list or field of cells, both coordinates of a cell may be missing or fill values. The mask
+    is None if no coordinate is.
+
+    Args:
+        lat, lon: degrees.
 
     Raises:
         ValueError: coordinates that are no degrees or look swapped, none at all, an axis with a
@@ -38,7 +41,7 @@ def checked(
     """
     both = {"latitude": lat, "longitude": lon}
     good = {role: abs(da) <= _LIMIT[role] + _SLACK for role, da in both.items()}
-    if all(bool(one.all()) for one in good.values()):
+    if all(bool(usable.all()) for usable in good.values()):
         return lat, lon, None
     _refuse_swapped(lat, lon)
     for role, da in both.items():
@@ -46,7 +49,7 @@ def checked(
         if not bool(good[role].any()):
             raise ValueError(
                 f"The {role} {da.name!r} has no usable value: all are missing or fill values; get "
-                "the coordinates anew."
+                "the coordinates from another file."
             )
     usable = good["latitude"] & good["longitude"] if lat.dims == lon.dims else None
     for role, da in both.items():
@@ -68,7 +71,7 @@ def _refuse_swapped(lat: xr.DataArray, lon: xr.DataArray) -> None:
 
 
 def _refuse_other_units(da: xr.DataArray, role: str) -> None:
-    """Refuse numbers out of range that are too many or too varied for one or two fill values."""
+    """Refuse numbers out of range, unless they are one or two fill values."""
     values = da.values[np.abs(da.values) < _LARGEST_NUMBER]
     beyond = values[np.abs(values) > _LIMIT[role] + _SLACK]
     if np.unique(beyond).size > 2:

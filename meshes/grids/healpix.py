@@ -1,4 +1,4 @@
-"""HEALPix: the centres of its pixels in ring and in nested order, and files that name only these.
+"""HEALPix: centres of its pixels in ring and nested order, for files with a grid mapping alone.
 
 Gorski et al. (2005), Astrophys. J. 622, 759-771.
 """
@@ -6,10 +6,10 @@ Gorski et al. (2005), Astrophys. J. 622, 759-771.
 import numpy as np
 import xarray as xr
 
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 
-# Row of the southernmost corner of each of the twelve base pixels, and its longitude, in units of
-# a base pixel's half diagonal (45 degrees).
+# Row and longitude of the southernmost corner of each of the twelve base pixels, in units of half
+# a base pixel's diagonal (45 degrees).
 _BASE_ROW = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])
 _BASE_LON = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])
 
@@ -50,7 +50,7 @@ def nested_centres(nside: int) -> tuple[np.ndarray, np.ndarray]:
     z = np.where(polar, 1 - in_cap**2 / (3 * nside**2), np.abs(4 / 3 - 2 * ring / (3 * nside)))
     z = np.where(ring > 2 * nside, -z, z)
     base = np.repeat(_BASE_LON, nside**2)
-    # In a cap the ring of a base pixel is shorter: its middle stays, its steps widen.
+    # In a cap a base pixel's part of the ring is shorter: the middle stays, the steps widen.
     lon = 45.0 * (base + (across - base * nside) / side)
     return np.mod(lon, 360.0), np.degrees(np.arcsin(z))
 
@@ -64,13 +64,13 @@ def _even_bits(number: np.ndarray) -> np.ndarray:
 
 
 def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
-    """Return a dataset that names HEALPix only in its grid mapping with lat and lon added.
+    """Return a dataset whose grid mapping names HEALPix, with lat and lon added.
 
-    Understood are `healpix_nside` and `healpix_order` ("nest" or "ring"); all pixels must be
-    there. Another dataset is returned as it is.
+    The grid mapping's `healpix_nside` and `healpix_order` ("nest" or "ring") are read; all pixels
+    must be present. Any other dataset is returned unchanged.
 
     Raises:
-        ValueError: the attributes or the number of pixels are not those of HEALPix.
+        ValueError: attributes or number of pixels that do not belong to HEALPix.
     """
     mapping = [v for v in ds.variables.values() if v.attrs.get("grid_mapping_name") == "healpix"]
     if not mapping:
@@ -81,7 +81,7 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     dims = [d for d, n in ds.sizes.items() if n == size]
     if nside < 1 or len(dims) != 1 or (nested and nside & (nside - 1)):
         raise ValueError(
-            f"The grid mapping says HEALPix with healpix_nside {nside}, which has {size} pixels, "
+            f"The grid mapping is HEALPix with healpix_nside {nside}, which has {size} pixels, "
             f"but the dimensions are {dict(ds.sizes)}; keep all pixels, or add latitude and "
             "longitude of each."
         )

@@ -1,17 +1,17 @@
-"""The outlines of a grid's cells, their edges cut finely enough to follow the true curves."""
+"""Outlines of a grid's cells, with edges fine enough to follow the true curves."""
 
 import numpy as np
 
 from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, normalise, wrap_longitude, xyz_to_lonlat
 from meshes.geometry.triangulation import voronoi_cells
-from meshes.grids.grid import LONLAT_KINDS, Grid
+from meshes.grids.base import LONLAT_KINDS, GridData
 from meshes.grids.rotated import matrix_of_attrs
 
 PARTS = 4
 
 
-def outline(grid: Grid, parts: int = PARTS, keep: np.ndarray | None = None) -> np.ndarray:
+def outline(grid: GridData, parts: int = PARTS, keep: np.ndarray | None = None) -> np.ndarray:
     """Return the cells' vertices as unit vectors [N, V, 3], counter-clockwise.
 
     Edges run along meridians and parallels for longitude-latitude grids, along the rotated ones
@@ -19,8 +19,8 @@ def outline(grid: Grid, parts: int = PARTS, keep: np.ndarray | None = None) -> n
 
     Args:
         grid: the grid.
-        parts: into how many straight parts each edge is cut.
-        keep: indices or boolean [N] of the cells wanted, all by default.
+        parts: number of straight parts that each edge is cut into.
+        keep: indices or boolean [N] of the cells to outline, all by default.
     """
     chosen = slice(None) if keep is None else keep
     if grid.corners is None:
@@ -36,7 +36,7 @@ def outline(grid: Grid, parts: int = PARTS, keep: np.ndarray | None = None) -> n
 
 def _along_rotated(corners: np.ndarray, matrix: np.ndarray, parts: int) -> np.ndarray:
     rlon, rlat = xyz_to_lonlat(corners @ matrix)
-    # A corner at the rotated pole takes its longitude from the other end of its meridian.
+    # A corner at the rotated pole gets the longitude of the other end of its meridian.
     rlon = np.where(np.abs(rlat) > 90.0 - 1e-7, rlon[:, ::-1], rlon)
     rlon = cells.near_longitude(rlon, rlon[:, 0])
     dense = cells.densify(np.stack([rlon, rlat], axis=-1), parts)
@@ -44,7 +44,7 @@ def _along_rotated(corners: np.ndarray, matrix: np.ndarray, parts: int) -> np.nd
 
 
 def continuous_lonlat(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return lon, lat [N, V, 2] in degrees without jumps, and the turns [N] around a pole.
+    """Return lon, lat [N, V, 2] in degrees without jumps, and the number of turns [N].
 
     The turns are +1 for a cell around the north pole, -1 around the south pole, else 0.
     """

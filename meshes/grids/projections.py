@@ -1,4 +1,4 @@
-"""Map projections: coordinates from projected axes, and the projection behind coordinates."""
+"""Map projections: coordinates from projected axes, and projections found from coordinates."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 import xarray as xr
 
 from meshes.geometry.sphere import wrap_longitude, xyz_to_lonlat
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.roles import is_coordinate
 from meshes.grids.rotated import GRID_MAPPING_NAME, matrix_of_attrs, rotated_points
 
 WGS84_ECCENTRICITY = 0.0818191908426
-# A grid is a projection's if its points lie this close, in cells, to an evenly spaced lattice.
+# A projection fits if the projected points lie this close, in cells, to an evenly spaced lattice.
 TOLERANCE = 2e-3
 _SAMPLE = 24
 
@@ -20,7 +20,7 @@ _SAMPLE = 24
 def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     """Return a dataset of projected or rotated axes with 2-D lat and lon added.
 
-    A dataset that has a latitude already, or no grid mapping and axes, is returned as it is.
+    A dataset that has a latitude already, or no grid mapping and axes, is returned unchanged.
 
     Raises:
         ValueError: pyproj cannot read the grid mapping, or the axes have unknown units.
@@ -39,13 +39,13 @@ def _axis(ds: xr.Dataset, axis: str) -> Hashable | None:
         "Y": ("projection_y_coordinate", "grid_latitude"),
         "X": ("projection_x_coordinate", "grid_longitude"),
     }[axis]
-    found = [n for n in ds.dims if n in ds.variables and _says(ds[n], names, axis)]
+    found = [n for n in ds.dims if n in ds.variables and _is_axis(ds[n], names, axis)]
     return found[0] if len(found) == 1 else None
 
 
-def _says(da: xr.DataArray, names: tuple[str, ...], axis: str) -> bool:
-    told = da.attrs.get("standard_name")
-    return told in names or (told is None and da.attrs.get("axis") == axis)
+def _is_axis(da: xr.DataArray, names: tuple[str, ...], axis: str) -> bool:
+    standard_name = da.attrs.get("standard_name")
+    return standard_name in names or (standard_name is None and da.attrs.get("axis") == axis)
 
 
 def _inverse(attrs: dict, x: xr.DataArray, y: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,8 +81,8 @@ def projection_of(lon: np.ndarray, lat: np.ndarray, mapping: dict | None) -> str
     """Return the CF name of the projection that makes 2-D coordinates an even lattice, or None.
 
     The file's grid mapping is tried first, whatever its axes are; then Mercator, polar
-    stereographic and Lambert conformal grids are found from the coordinates alone, so that a
-    missing or wrong grid mapping does no harm.
+    stereographic and Lambert conformal grids are found from the coordinates alone, so that
+    the grid mapping may be missing or wrong.
 
     Args:
         lon, lat: degrees [ny, nx].

@@ -1,4 +1,4 @@
-"""Random source grids over a region, as many kinds as global models have."""
+"""Random source grids over a region, of the kinds that global models have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from meshes.geometry.icosahedron import geodesic
 from meshes.geometry.sphere import normalise, rotated_pole_of_matrix, xyz_to_lonlat
-from meshes.graphs.mesh import geodesic
 from meshes.grids.grid import Grid
 from meshes.grids.rotated import mapping_attrs, rotated_grid
 
@@ -21,16 +21,16 @@ _Make = Callable[[Grid, float, np.random.Generator], Grid]
 
 @dataclass(frozen=True)
 class RandomGrids:
-    """Which grids to draw.
+    """Number, spacings and kinds of the grids to draw.
 
     Attributes:
-        count: how many grids.
+        count: number of grids.
         spacing: least and greatest spacing in degrees of latitude; the logarithm steps through the
             range by the golden ratio, so that any number of grids fills it evenly.
-        kinds: they take turns: "regular" (longitudes up to 1.5 times as wide as latitudes),
+        kinds: drawn in turn: "regular" (longitudes up to 1.5 times as wide as latitudes),
             "gaussian", "rotated" (any orientation), "icosahedral" (a geodesic grid in any
             orientation).
-        seed: of the drawing.
+        seed: of the random numbers.
     """
 
     count: int = 32
@@ -39,7 +39,7 @@ class RandomGrids:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Refuse counts, kinds and spacings that give no grid."""
         if self.count < 1 or not self.kinds:
             raise ValueError("Random grids need a count of at least 1 and at least one kind.")
         if not 0.1 <= self.spacing[0] <= self.spacing[1] <= 20.0:
@@ -55,8 +55,8 @@ def random_grids(region: Grid, spec: RandomGrids) -> list[Grid]:
     Grid k depends on the seed and k alone, so a longer list begins with the shorter one.
 
     Args:
-        region: any grid; it must not hold a pole.
-        spec: how many of which kind and spacing.
+        region: any grid that does not reach a pole.
+        spec: number, spacings and kinds.
     """
     low, high = np.log(spec.spacing)
     start = np.random.default_rng(spec.seed).uniform()
@@ -69,7 +69,7 @@ def random_grids(region: Grid, spec: RandomGrids) -> list[Grid]:
 
 
 def _bounds(region: Grid, margin: float) -> tuple[float, float, float, float]:
-    """Return west, south, east, north of the region and a margin of latitude in degrees."""
+    """Return west, south, east, north of the region, widened by a margin in degrees of latitude."""
     middle = _middle_longitude(region)
     offset = (region.lon - middle + 180.0) % 360.0 - 180.0
     south, north = region.lat.min() - margin, region.lat.max() + margin
@@ -115,7 +115,8 @@ def _rotated(region: Grid, spacing: float, rng: np.random.Generator) -> Grid:
     matrix = _facing(region, rng)
     lon, lat = xyz_to_lonlat(region.xyz @ matrix)
     mapping = mapping_attrs(*rotated_pole_of_matrix(matrix))
-    return rotated_grid(_axis(lon, spacing, rng), _axis(lat, spacing, rng), mapping)
+    axes = _axis(lon, spacing, rng), _axis(lat, spacing, rng)
+    return Grid.from_data(rotated_grid(*axes, mapping))
 
 
 def _facing(region: Grid, rng: np.random.Generator) -> np.ndarray:
@@ -126,7 +127,7 @@ def _facing(region: Grid, rng: np.random.Generator) -> np.ndarray:
 
 
 def _axis(values: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """Return cell centres that reach over the values, from a random start."""
+    """Return cell centres that cover the range of the values, from a random start."""
     first = values.min() - spacing * rng.uniform(0.5, 1.5)
     return np.arange(first, values.max() + 1.5 * spacing, spacing)
 

@@ -1,4 +1,4 @@
-"""Build a Grid from the coordinates of a CF dataset."""
+"""The grids of a CF dataset, from its coordinates."""
 
 from collections.abc import Hashable
 from dataclasses import replace
@@ -10,10 +10,11 @@ from scipy.ndimage import distance_transform_edt
 from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, polygon_area, wrap_longitude
 from meshes.geometry.triangulation import merge_coincident, voronoi_cells
+from meshes.grids.axes import axes_grid
+from meshes.grids.base import GridData, transposed
 from meshes.grids.cf import Horizontal, find_horizontal, horizontal_pairs
 from meshes.grids.conventions import bounds_label, scrip_mask, to_cf
 from meshes.grids.degrees import degrees_per_unit
-from meshes.grids.grid import Grid, axes_grid, transposed
 from meshes.grids.projections import projection_of
 from meshes.grids.rotated import (
     GRID_MAPPING_NAME,
@@ -28,7 +29,7 @@ AXIS_SLACK = 1e-4
 BOUNDS_SLACK = 1e-3
 
 
-def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None) -> Grid:
+def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None = None) -> GridData:
     """Return the horizontal grid of a dataset (see `Grid.from_dataset`)."""
     ds = to_cf(ds)
     found = find_horizontal(ds)
@@ -42,20 +43,16 @@ def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None) ->
     return grid if mask is None else replace(grid, mask=grid.mask & _flat_mask(mask, grid))
 
 
-def grids_in(ds: xr.Dataset) -> list[tuple[list[str], Grid]]:
-    """Return every horizontal grid of a dataset with the names of the variables on it.
-
-    Raises:
-        ValueError: a grid cannot be made (see `Grid.from_dataset`).
-    """
+def grids_of_dataset(ds: xr.Dataset) -> list[tuple[list[str], GridData]]:
+    """Return every horizontal grid of a dataset with its variables (see `meshes.grids_in`)."""
     ds = to_cf(ds)
     used = horizontal_pairs(ds)
     if len(used) == 1:
-        return [(users, Grid.from_dataset(ds)) for users in used.values()]
-    return [(users, Grid.from_dataset(ds[users])) for users in used.values()]
+        return [(users, grid_from_dataset(ds)) for users in used.values()]
+    return [(users, grid_from_dataset(ds[users])) for users in used.values()]
 
 
-def _flat_mask(mask: xr.DataArray | np.ndarray, grid: Grid) -> np.ndarray:
+def _flat_mask(mask: xr.DataArray | np.ndarray, grid: GridData) -> np.ndarray:
     values = mask.transpose(*grid.dims).values if isinstance(mask, xr.DataArray) else mask
     values = np.asarray(values)
     if values.dtype != bool or values.shape not in (grid.shape, (grid.size,)):
@@ -74,14 +71,14 @@ def _bounds(found: Horizontal, name: Hashable) -> np.ndarray | None:
     return found.coords.variables[bounds].values * degrees_per_unit(variable, str(name))
 
 
-def _from_axes(found: Horizontal) -> Grid:
+def _from_axes(found: Horizontal) -> GridData:
     lat, lon = found.lat.values, cells.unwrap_axis(found.lon.values)
     bounds = [_bounds(found, name) for name in found.names]
     ordered = np.sort(lon) if (np.diff(found.lon.values) > 0).all() else lon
-    for role, da, axis, given in zip(
+    for role, da, axis, axis_bounds in zip(
         ("latitude", "longitude"), (found.lat, found.lon), (lat, ordered), bounds, strict=True
     ):
-        _check_axis(role, da, axis, given)
+        _check_axis(role, da, axis, axis_bounds)
     lat_bounds, lon_bounds = bounds
     if not _around_axis(lat_bounds, lat):
         lat_bounds = cells.latitude_bounds(lat)
@@ -96,10 +93,10 @@ def _from_axes(found: Horizontal) -> Grid:
 
 
 def _check_axis(role: str, da: xr.DataArray, axis: np.ndarray, bounds: np.ndarray | None) -> None:
-    """Refuse an axis of one value without bounds, or one that turns back or goes round twice."""
+    """Refuse an axis of one value without bounds, a non-monotonic one, and one beyond a turn."""
     if len(axis) < 2 and bounds is None:
         raise ValueError(
-            f"The {role} axis {da.name!r} has only one value ({axis[0]:g}), which tells no cell "
+            f"The {role} axis {da.name!r} has only one value ({axis[0]:g}), which gives no cell "
             "size; keep more rows and columns, or give the axis bounds."
         )
     step = np.diff(axis)
@@ -113,13 +110,13 @@ def _check_axis(role: str, da: xr.DataArray, axis: np.ndarray, bounds: np.ndarra
         )
     if role == "longitude" and abs(axis[-1] - axis[0]) > 360.0 + FULL_TURN_SLACK:
         raise ValueError(
-            f"The longitude axis {da.name!r} goes round the globe more than once, from "
+            f"The longitude axis {da.name!r} goes around the globe more than once, from "
             f"{axis[0]:g} to {axis[-1]:g} degrees; drop the repeated columns."
         )
 
 
 def _around_axis(bounds: np.ndarray | None, axis: np.ndarray) -> bool:
-    """Tell whether bounds [n, 2] exist and enclose every value of an axis [n] in a real cell."""
+    """Whether bounds [n, 2] exist, have a width and enclose the values of an axis [n]."""
     if bounds is None or bounds.shape[-1] != 2:
         return False
     low, high = bounds.min(axis=1), bounds.max(axis=1)
@@ -136,7 +133,7 @@ def _axes_kind(lat: np.ndarray, lon: np.ndarray) -> str:
     return "regular" if uniform(lon) and uniform(lat[1:-1]) else "rectilinear"
 
 
-def _from_fields(ds: xr.Dataset, found: Horizontal) -> Grid:
+def _from_fields(ds: xr.Dataset, found: Horizontal) -> GridData:
     """Return the grid of two-dimensional latitude and longitude."""
     if found.usable is None:
         grid = _from_rotated(ds, found) or _from_crossing_axes(found)
@@ -156,14 +153,14 @@ def _mapping_attrs(coords: xr.Dataset) -> dict | None:
     return mappings[0] if mappings else None
 
 
-def _from_list(found: Horizontal) -> Grid:
+def _from_list(found: Horizontal) -> GridData:
     """Return the grid of a list of cells, or of the faces of a cubed sphere."""
     kind = "unstructured" if found.lat.ndim == 1 else "cubed_sphere"
     return _from_cells(found, *_positions(found), kind)
 
 
 def _positions(found: Horizontal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return longitude, latitude and usability [N]; unusable cells stand at the nearest usable."""
+    """Return longitude, latitude and usability [N]; unusable cells lie at the nearest usable."""
     lat, lon = (da.transpose(*found.dims).values for da in (found.lat, found.lon))
     usable = np.isfinite(lat) & np.isfinite(lon)
     if not usable.all():
@@ -174,12 +171,12 @@ def _positions(found: Horizontal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _from_cells(
     found: Horizontal, lon: np.ndarray, lat: np.ndarray, usable: np.ndarray, kind: str
-) -> Grid:
+) -> GridData:
     """Return the grid of cells that need not lie on axes.
 
-    Corners come from the file; else from the four points around them where rows and columns are
-    whole, else from Voronoi cells. Unusable cells, and rows or columns of a field stored twice,
-    are masked and have no area.
+    Corners come from the file; else from the four points around them where no cell of the rows
+    and columns is missing; else from Voronoi cells. Unusable cells, and rows or columns of a field
+    stored twice, are masked and have no area.
     """
     shape = tuple(found.coords.sizes[d] for d in found.dims)
     xyz = lonlat_to_xyz(lon, lat)
@@ -189,13 +186,13 @@ def _from_cells(
         corners = cells.curvilinear_corners(xyz.reshape(*shape, 3))
         area = polygon_area(corners)
     if corners is None or area is None:
-        own, own_area = voronoi_cells(xyz[usable])
-        corners = np.repeat(xyz[:, None, :], own.shape[1], axis=1)
-        corners[usable] = own
+        polygons, areas = voronoi_cells(xyz[usable])
+        corners = np.repeat(xyz[:, None, :], polygons.shape[1], axis=1)
+        corners[usable] = polygons
         area = np.zeros(len(xyz))
-        area[usable] = own_area
+        area[usable] = areas
     mask = usable & ~_stored_twice(xyz, lat, usable) if len(shape) == 2 else usable
-    return Grid(
+    return GridData(
         lon=lon,
         lat=lat,
         area=np.where(mask, area, 0.0),
@@ -209,9 +206,9 @@ def _from_cells(
 
 
 def _stored_twice(xyz: np.ndarray, lat: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Tell which points [N] repeat an earlier one, as the halos of ocean grids do.
+    """Which points [N] repeat an earlier one, as the halos of ocean grids do.
 
-    Points on a pole are no repetitions: there the cells of a whole row meet.
+    Points on a pole do not count: there the cells of a whole row meet.
     """
     candidates = np.flatnonzero(usable & (np.abs(lat) < 90.0 - 1e-4))
     repeated = np.zeros(len(xyz), dtype=bool)
@@ -240,7 +237,7 @@ def _polygon_bounds(found: Horizontal, lon: np.ndarray, usable: np.ndarray) -> n
     return corners if (polygon_area(corners)[usable] > 0).all() else None
 
 
-def _from_crossing_axes(found: Horizontal) -> Grid | None:
+def _from_crossing_axes(found: Horizontal) -> GridData | None:
     """Return a longitude-latitude grid if the two-dimensional coordinates only repeat axes."""
     for y, x in (found.dims, found.dims[::-1]):
         lat, lon = (da.transpose(y, x).values for da in (found.lat, found.lon))
@@ -264,7 +261,7 @@ def _monotonic(*axes: np.ndarray) -> bool:
     return all(np.all(np.diff(a) > 0) or np.all(np.diff(a) < 0) for a in axes)
 
 
-def _from_rotated(ds: xr.Dataset, found: Horizontal) -> Grid | None:
+def _from_rotated(ds: xr.Dataset, found: Horizontal) -> GridData | None:
     """Return a rotated-pole grid if the dimensions carry rotated axes that fit lat and lon."""
     y, x = found.dims
     if not all(d in ds.variables and ds[d].ndim == 1 and ds.sizes[d] > 1 for d in (y, x)):
@@ -287,17 +284,18 @@ def _from_rotated(ds: xr.Dataset, found: Horizontal) -> Grid | None:
 def _with_mapping(
     coords: xr.Dataset, fitted: np.ndarray, step: float
 ) -> tuple[xr.Dataset, np.ndarray]:
-    """Return the coordinates with a grid mapping that agrees with the fitted rotation, and both.
+    """Return the coordinates with a grid mapping that fits, and the rotation of that mapping.
 
-    The file's mapping is kept if it agrees to a tenth of the spacing `step` (radian).
+    The file's mapping is kept if it agrees with the fitted rotation to a tenth of the spacing
+    `step` (radian).
     """
     names = [n for n, v in coords.variables.items() if "grid_mapping_name" in v.attrs]
     for name in names:
         attrs = coords[name].attrs
         if attrs["grid_mapping_name"] == GRID_MAPPING_NAME:
-            given = matrix_of_attrs(attrs)
-            if np.abs(given - fitted).max() < 0.1 * step:
-                return coords, given
+            matrix = matrix_of_attrs(attrs)
+            if np.abs(matrix - fitted).max() < 0.1 * step:
+                return coords, matrix
     attrs = fitted_attrs(fitted)
     name = names[0] if names else "rotated_pole"
     mapping = xr.Variable((), np.int32(0), attrs)

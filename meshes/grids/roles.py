@@ -1,4 +1,4 @@
-"""Which variables are latitudes and longitudes: by standard name, else by units or name."""
+"""Roles of variables as latitude or longitude, by standard name, else by units or name."""
 
 import re
 
@@ -17,12 +17,12 @@ _UNITS = {
 
 
 def is_coordinate(da: xr.DataArray, role: str) -> bool:
-    """Tell whether a variable holds numbers and is a "latitude" or a "longitude"."""
-    return np.issubdtype(da.dtype, np.number) and speaks_of(da.variable, str(da.name), role)
+    """Whether a variable holds numbers and is a "latitude" or a "longitude"."""
+    return np.issubdtype(da.dtype, np.number) and has_role(da.variable, str(da.name), role)
 
 
-def speaks_of(variable: xr.Variable, name: str, role: str) -> bool:
-    """Tell whether standard name, units or name say that a variable is of a role."""
+def has_role(variable: xr.Variable, name: str, role: str) -> bool:
+    """Whether a variable has a role by its standard name, else by its units or name."""
     standard_name = variable.attrs.get("standard_name")
     if standard_name is not None:
         return standard_name == role

@@ -1,4 +1,4 @@
-"""Rotated-pole grids: made from their axes, and recognised in coordinates of a file."""
+"""Rotated-pole grids: from their axes, and found from the coordinates of a file."""
 
 import numpy as np
 import xarray as xr
@@ -12,18 +12,22 @@ from meshes.geometry.sphere import (
     wrap_longitude,
     xyz_to_lonlat,
 )
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS, Grid
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS, GridData
 
 GRID_MAPPING_NAME = "rotated_latitude_longitude"
 
 
-def rotated_grid(rlon: np.ndarray, rlat: np.ndarray, mapping: dict) -> Grid:
+def rotated_grid(rlon: np.ndarray, rlat: np.ndarray, mapping: dict) -> GridData:
     """Return the grid of the rotated axes rlon [nx], rlat [ny] in degrees.
 
     Args:
         rlon, rlat: strictly monotonic rotated coordinates, at least two values each.
         mapping: attributes of the CF grid mapping.
+
+    Raises:
+        ValueError: an axis of one value, or one that is not monotonic.
     """
+    rlon, rlat = (np.atleast_1d(np.asarray(axis, dtype=np.float64)) for axis in (rlon, rlat))
     coords = xr.Dataset(
         coords={
             "rlat": ("rlat", rlat, _axis_attrs("latitude", "Y")),
@@ -43,13 +47,13 @@ def grid_of_matrix(
     rlat: np.ndarray,
     coords: xr.Dataset,
     dims: tuple[str, str],
-) -> Grid:
+) -> GridData:
     """Return the grid of rotated axes, with `matrix` from rotated to geographic vectors."""
     rlon_bounds, rlat_bounds = cells.midpoint_bounds(rlon), cells.midpoint_bounds(rlat)
     xyz = rotated_points(rlon, rlat) @ matrix.T
     lon, lat = xyz_to_lonlat(xyz.reshape(-1, 3))
     corners = cells.lonlat_corners_to_xyz(cells.box_corners(rlon_bounds, rlat_bounds)) @ matrix.T
-    return Grid(
+    return GridData(
         lon=lon,
         lat=lat,
         area=cells.box_areas(rlon_bounds, rlat_bounds),
@@ -72,9 +76,9 @@ def fitted_matrix(
 ) -> np.ndarray | None:
     """Return the rotation [3, 3] from rotated to geographic vectors, None if there is none.
 
-    The rotation is fitted to lon, lat [ny, nx] and holds when every point lies within a tenth
-    of the grid spacing: so a wrong or missing grid mapping in the file does no harm, and neither
-    do coordinates rounded to a few digits.
+    The rotation is fitted to lon, lat [ny, nx] and accepted if every point lies within a tenth of
+    the grid spacing. So the grid mapping in the file may be wrong or missing, and the coordinates
+    may be rounded to a few digits.
     """
     rotated, geographic = rotated_points(rlon, rlat).reshape(-1, 3), lonlat_to_xyz(lon, lat)
     matrix = fit_rotation(rotated, geographic.reshape(-1, 3))
@@ -109,5 +113,5 @@ def matrix_of_attrs(attrs: dict) -> np.ndarray:
     )
 
 
-def _axis_attrs(what: str, axis: str) -> dict:
-    return {"standard_name": f"grid_{what}", "units": "degrees", "axis": axis}
+def _axis_attrs(role: str, axis: str) -> dict:
+    return {"standard_name": f"grid_{role}", "units": "degrees", "axis": axis}

@@ -8,6 +8,6 @@ ROLE = {"cf_role": "timeseries_id"}
 
 
 def are_stations(grid: Grid) -> bool:
-    """Tell whether a grid is a list of points whose cells nothing describes."""
+    """Whether a grid is a list of points without bounds of cells."""
     names = find_horizontal(grid.coords).names
     return len(grid.shape) == 1 and not any(bounds_label(grid.coords[n].variable) for n in names)

@@ -1,4 +1,4 @@
-"""UGRID: cells told by the nodes around them."""
+"""UGRID: meshes whose cells are described by the nodes around them."""
 
 from collections.abc import Hashable
 
@@ -6,18 +6,18 @@ import numpy as np
 import xarray as xr
 
 from meshes.geometry.sphere import lonlat_to_xyz, xyz_to_lonlat
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.degrees import degrees_per_unit, in_degrees
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
 from meshes.grids.roles import ROLES, is_coordinate
 
-_PLACES = ("face", "node", "edge")
+_LOCATIONS = ("face", "node", "edge")
 
 
 def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
-    """Return a UGRID dataset with latitude, longitude and bounds of the places its data lie on.
+    """Return a UGRID dataset with latitude, longitude and bounds of its data's locations.
 
-    Without data the faces are taken, or the nodes where there are none. Another dataset is
-    returned as it is.
+    Without data the faces are taken, or the nodes if there are none. Any other dataset is returned
+    unchanged.
 
     Raises:
         ValueError: a variable that the mesh topology names is missing.
@@ -26,27 +26,27 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     if not topology:
         return ds
     attrs = topology[0].attrs
-    place = _place(ds, attrs)
-    needless = {n for p in _PLACES if p != place for n in _coordinates(attrs, p)}
+    location = _location(ds, attrs)
+    needless = {n for p in _LOCATIONS if p != location for n in _coordinates(attrs, p)}
     connections = {str(v) for k, v in attrs.items() if str(k).endswith("_connectivity")}
     kept = ds.drop_vars([n for n in needless | connections if n in ds.variables])
-    if place == "face" and "face_node_connectivity" in attrs:
+    if location == "face" and "face_node_connectivity" in attrs:
         return _with_faces(ds, kept, attrs)
-    for name in _coordinates(attrs, place):
-        _named(ds, name, f"{place}_coordinates")
+    for name in _coordinates(attrs, location):
+        _named(ds, name, f"{location}_coordinates")
     return kept
 
 
-def _place(ds: xr.Dataset, attrs: dict) -> str:
-    """Return where the data lie: "face", "node" or "edge"."""
-    told = {v.attrs["location"] for v in ds.data_vars.values() if "location" in v.attrs}
-    if len(told) == 1:
-        return str(told.pop())
+def _location(ds: xr.Dataset, attrs: dict) -> str:
+    """Return the location of the data: "face", "node" or "edge"."""
+    locations = {v.attrs["location"] for v in ds.data_vars.values() if "location" in v.attrs}
+    if len(locations) == 1:
+        return str(locations.pop())
     return "face" if "face_node_connectivity" in attrs else "node"
 
 
-def _coordinates(attrs: dict, place: str) -> list[str]:
-    return str(attrs.get(f"{place}_coordinates", "")).split()
+def _coordinates(attrs: dict, location: str) -> list[str]:
+    return str(attrs.get(f"{location}_coordinates", "")).split()
 
 
 def _named(ds: xr.Dataset, name: str, role: str) -> xr.DataArray:
@@ -76,14 +76,14 @@ def _with_faces(ds: xr.Dataset, kept: xr.Dataset, attrs: dict) -> xr.Dataset:
     return kept
 
 
-def _coordinate(ds: xr.Dataset, attrs: dict, place: str, role: str) -> xr.DataArray:
-    given = [_named(ds, n, f"{place}_coordinates") for n in _coordinates(attrs, place)]
-    for one in given:
-        if is_coordinate(one, role):
-            return one
+def _coordinate(ds: xr.Dataset, attrs: dict, location: str, role: str) -> xr.DataArray:
+    for name in _coordinates(attrs, location):
+        coordinate = _named(ds, name, f"{location}_coordinates")
+        if is_coordinate(coordinate, role):
+            return coordinate
     raise ValueError(
-        f"None of the UGRID {place} coordinates {_coordinates(attrs, place)} is a {role}; give "
-        "one the standard name."
+        f"None of the UGRID {location} coordinates {_coordinates(attrs, location)} is a {role}; "
+        "give one the standard name."
     )
 
 

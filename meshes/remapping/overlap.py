@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from meshes.geometry.sphere import EARTH_RADIUS_KM, xyz_to_lonlat
-from meshes.grids.grid import LONLAT_KINDS, Grid
+from meshes.grids.base import LONLAT_KINDS
+from meshes.grids.grid import Grid
 from meshes.grids.outline import continuous_lonlat, outline
 
-# Two edges that should be one differ by the chords that draw them: such overlaps are no overlaps.
+# Polygons of adjacent cells overlap slightly, as chords replace their common edge.
 SLIVER = 1e-6
 STEP_KM = 25.0
 MAX_PARTS = 64
@@ -24,8 +25,8 @@ POLAR_PARTS = 8
 def overlap_areas(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (target index, source index, area in steradian) of every overlapping pair of cells.
 
-    The parts of a source cell that targets cover wholly sum to the cell's area in the grid: what
-    the straight edges of the drawn polygon miss is shared among the parts.
+    The parts of a source cell that targets cover completely sum to the cell's area in the grid:
+    areas are scaled by the ratio of that area to the polygon's.
     """
     import shapely
 
@@ -71,9 +72,8 @@ def _pairs(tree: Any, targets: np.ndarray, sources: np.ndarray) -> tuple[np.ndar
 def equal_area_polygons(grid: Grid, step_km: float) -> np.ndarray:
     """Return the cells as shapely polygons [N] of (longitude in radian, sine of latitude).
 
-    Edges are cut into parts of about step_km, one step for two grids, so that edges which they
-    share are drawn alike. Around the poles, where the plane bends them most, they are cut
-    further.
+    Edges are cut into parts of about step_km; two grids must use the same step, so that common
+    edges are drawn alike. Around the poles, where the plane bends them most, edges are cut finer.
     """
     import shapely
 
@@ -99,8 +99,7 @@ def _plane(lonlat: np.ndarray) -> np.ndarray:
 def _closed_at_pole(vertices: np.ndarray) -> np.ndarray:
     """Return lon, lat of one outline [V, 3], closed along the pole's line if it holds a pole.
 
-    Vertices at the pole are taken out; the gap that they leave, or the full turn, is bridged at
-    the pole.
+    Vertices at the pole are removed; two vertices at the pole bridge the gap, or the full turn.
     """
     lat = xyz_to_lonlat(vertices)[1]
     at_pole = np.abs(lat) > 90.0 - 1e-7

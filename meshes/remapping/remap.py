@@ -50,15 +50,15 @@ def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> Spar
     """Return first-order conservative weights: overlaps of cells, divided by the covered area.
 
     A target value times the target cell's covered area sums to the source values times their
-    cells' areas, as far as targets cover them. Missing cells are renormalised: a partly covered
-    target takes the mean over its covered part. Masked source cells are left out here; for values
-    that are NaN now and then see `SparseWeights.apply` with min_valid.
+    cells' areas, as far as targets cover them. A partly covered target takes the mean over its
+    covered part. Masked source cells are left out; for values that are NaN at some times see
+    `SparseWeights.apply` with min_valid.
 
     Args:
         source: grid with the values; masked cells take no part.
         target: grid to fill.
-        min_fraction: a target cell of which used source cells cover a smaller fraction gets no
-            weights, that is NaN.
+        min_fraction: target cells of which used source cells cover a smaller fraction get no
+            weights, and so NaN.
 
     Raises:
         ValueError: min_fraction is not in [0, 1].
@@ -85,17 +85,17 @@ def interpolate(sites: Sites, xyz: np.ndarray, triangle: np.ndarray | None) -> S
     mesh = sites.triangulation
     assert mesh is not None
     rim = None if mesh.inside[triangle].all() else _Rim(mesh)
-    made = []
+    weights = []
     for block in blocks(len(xyz)):
-        mine, points = triangle[block], xyz[block]
-        inside = mesh.inside[mine]
-        parts = [_within(mesh, mine, points, np.flatnonzero(inside))]
+        around, points = triangle[block], xyz[block]
+        inside = mesh.inside[around]
+        parts = [_within(mesh, around, points, np.flatnonzero(inside))]
         outside = np.flatnonzero(~inside)
         if rim is not None and outside.size:
             parts.append(rim.entries(points, outside))
         rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-        made.append(sites.spread(rows, cols, values, len(points)))
-    return SparseWeights.stacked(made)
+        weights.append(sites.spread(rows, cols, values, len(points)))
+    return SparseWeights.stacked(weights)
 
 
 def _within(
@@ -108,12 +108,12 @@ def _within(
     for members, vertices in mesh.polygons:
         slot[:] = -1
         slot[members] = np.arange(len(members))
-        mine = np.flatnonzero(slot[of_target] >= 0)
-        if not mine.size:
+        inside = np.flatnonzero(slot[of_target] >= 0)
+        if not inside.size:
             continue
-        chosen = vertices[slot[of_target[mine]]]
-        plane, point, order = gnomonic(mesh.points[chosen], xyz[targets[mine]])
-        rows.append(np.repeat(targets[mine], chosen.shape[1]))
+        chosen = vertices[slot[of_target[inside]]]
+        plane, point, order = gnomonic(mesh.points[chosen], xyz[targets[inside]])
+        rows.append(np.repeat(targets[inside], chosen.shape[1]))
         cols.append(np.take_along_axis(chosen, order, axis=1).ravel())
         values.append(wachspress(plane, point).ravel())
     if not rows:
@@ -127,8 +127,8 @@ def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
 
     The vertices run counter-clockwise. Coordinate i is proportional to the area of the triangle
     of vertices i-1, i, i+1 times the areas that the point spans with all edges not at vertex i;
-    logarithms keep the product of many edges in range. A point a little outside is drawn to the
-    polygon's edge.
+    logarithms keep the product of many edges in range. A point slightly outside gets
+    coordinates of the polygon's edge.
     """
     before, after = np.roll(polygon, 1, axis=1), np.roll(polygon, -1, axis=1)
     ear = cross2(polygon - before, after - polygon)
@@ -142,7 +142,7 @@ def wachspress(polygon: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 
 class _Rim:
-    """The edges of a triangulation's region, and the points of it that are in no triangle."""
+    """Edges of a triangulation's region, and points that are in no triangle of it."""
 
     def __init__(self, mesh: Triangulation) -> None:
         self._points = mesh.points
@@ -171,7 +171,7 @@ class _Rim:
         )
 
     def _candidates(self, position: np.ndarray) -> np.ndarray:
-        """Return, per position, edges [N, k] that include the nearest: those of the near ends."""
+        """Return the edges [N, k] with the nearest ends or middles; the nearest is one of them."""
         edge = np.tile(np.arange(len(self._a)), 3)
         return edge[nearest_points(self._tree, position, min(8, len(edge)))[1]]
 

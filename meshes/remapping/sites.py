@@ -1,4 +1,4 @@
-"""The distinct positions of a grid's used points, triangulated once for all that asks for it."""
+"""Sites: the distinct positions of a grid's used points, triangulated once."""
 
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from meshes.remapping.weights import SparseWeights
 
 
 class Sites:
-    """The distinct positions of a grid's used points, and how they share their values."""
+    """Distinct positions of a grid's used points, and the shares of the points at each."""
 
     def __init__(self, points: np.ndarray, used: np.ndarray, site: np.ndarray, area: np.ndarray):
         self.points = points
@@ -42,7 +42,7 @@ class Sites:
 
     @cached_property
     def triangulation(self) -> Triangulation | None:
-        """The triangles of the positions; None where they span no area."""
+        """Triangles of the positions; None if they span no area."""
         try:
             return Triangulation.of(self.points)
         except QhullError:
@@ -58,20 +58,20 @@ class Sites:
             return None
         found = np.empty(len(xyz), dtype=np.intp)
         for block in blocks(len(xyz)):
-            # A rough neighbour is start enough, and much faster to find far from the region.
+            # The walk may start at a rough neighbour, which is much faster to find far away.
             start = nearest_points(self._tree, xyz[block], eps=1.0)[1][:, 0]
             found[block] = self.triangulation.locate(xyz[block], start)
         return found
 
     def covers_any(self, triangle: np.ndarray | None, among: np.ndarray) -> bool:
-        """Tell whether the region holds any of some points (indices) that `locate` found."""
+        """Whether any of the points `among` (indices) lies in the region, by its triangle."""
         mesh = self.triangulation
         if mesh is None or triangle is None:
             return False
         return bool(mesh.inside[triangle[among]].any())
 
     def nearest(self, xyz: np.ndarray) -> np.ndarray:
-        """Return the index of the nearest position [N]; the first of equally near ones."""
+        """Return the index [N] of the nearest position; ties go to the lowest index."""
         k = min(4, len(self.points))
         distance, index = nearest_points(self._tree, xyz, k)
         tied = distance <= distance[:, :1] + 1e-12

@@ -1,4 +1,4 @@
-"""Sparse weights that carry values from one set of points to another."""
+"""Sparse weights that map values from one set of points to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class SparseWeights:
 
     @classmethod
     def stacked(cls, parts: Sequence["SparseWeights"]) -> "SparseWeights":
-        """Return weights from the same sources to the targets of several, one after the other."""
+        """Return weights from common sources to the targets of all parts, concatenated."""
         if len(parts) == 1:
             return parts[0]
         sizes = [part.shape[0] for part in parts]
@@ -48,7 +48,7 @@ class SparseWeights:
         return cls(np.concatenate(rows), np.concatenate(cols), np.concatenate(values), shape)
 
     def split(self, count: int) -> tuple["SparseWeights", "SparseWeights"]:
-        """Return the weights to the first targets, that many, and those to the rest."""
+        """Return the weights to the first `count` targets, and those to the others."""
         at = int(np.searchsorted(self.rows, count))
         n_target, n_source = self.shape
         rest = self.rows[at:] - np.int32(count)
@@ -78,16 +78,15 @@ class SparseWeights:
         return coo_array((self.values, (self.rows, self.cols)), shape=self.shape).tocsr()
 
     def apply(self, values: np.ndarray, min_valid: float | None = None) -> np.ndarray:
-        """Carry values [..., n_source] over: [..., n_target].
+        """Map values [..., n_source] to [..., n_target].
 
         A floating dtype is kept. Targets without any weight are NaN, and so are targets with a
         weight on a NaN, unless min_valid is given.
 
         Args:
             values: array [..., n_source].
-            min_valid: NaN values are left out and the weights of the others made to sum to what
-                all summed to, where the others hold at least this share of the weight; 0 takes
-                whatever there is.
+            min_valid: smallest share of a target's weight on values that are not NaN. Where it is
+                reached, NaN values are left out and the other weights scaled to the same sum.
 
         Raises:
             ValueError: the last axis does not have n_source entries, or min_valid is not in
@@ -117,7 +116,7 @@ def _apply_valid(matrix: csr_array, flat: np.ndarray, min_valid: float) -> np.nd
     known = np.asarray((matrix @ np.where(valid, flat, 0.0).T).T)
     share = np.asarray((matrix @ valid.T.astype(matrix.dtype)).T)
     whole = np.asarray(matrix.sum(axis=1))
-    # Sums of weights carry rounding errors: a share of exactly min_valid is enough.
+    # Sums of weights have rounding errors; a share of exactly min_valid is enough.
     enough = (share > 0) & (share >= (min_valid - 1e-6) * whole)
     scale = np.divide(whole, share, out=np.full_like(share, np.nan), where=enough)
     return known * scale

@@ -6,7 +6,7 @@ import xarray as xr
 
 from graphdown.cf.coordinates import cf_coordinates
 from meshes import Grid
-from meshes.grids.grid import transposed
+from meshes.grids.base import transposed
 
 
 def axes(lon, lat, **more):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import load_experiment
+from graphdown.config.experiment_file import load_experiment
 from graphdown.data import read_files
 from graphdown.data.load import load_data
 from graphdown.data.reading.fields import Request
@@ -26,7 +26,7 @@ from ..archives import (
     write,
 )
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture(autouse=True)

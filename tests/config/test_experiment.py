@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from graphdown.baselines import QUICK
-from graphdown.config.experiment import load_experiment, parse_experiment
+from graphdown.config.experiment_file import load_experiment, parse_experiment
 from graphdown.errors import ExperimentError
 
 GOOD = {
@@ -87,7 +87,7 @@ WRONG = {
     "a path for a name": ({(*SOURCE, "name"): "../../a"}, ["'../../a'", "without slashes"]),
     "no origin": ({("data", "world"): None}, ["'target'", "'world'"]),
     "upscale": ({SOURCE: {"name": "a", "upscale": 1}}, ["'upscale'", "at least 2"]),
-    "world": ({("data", "world", "size"): 2}, ["'data.world'", "size", "between 8 and 80"]),
+    "world": ({("data", "world", "size"): 2}, ["'data.world.size' is 2, but", "between 8 and 80"]),
     "variable": ({("output",): "${GRAPHDOWN_NOT_SET}/x"}, ["'output'", "GRAPHDOWN_NOT_SET"]),
     "steps": ({("training",): {"steps": 0}}, ["'training.steps'", "greater than 0"]),
     "heads": (
@@ -108,7 +108,7 @@ WRONG = {
     ),
     "standardised to no share": (
         {("standardise",): "per-source", ("standardised_variables",): {"tas": 1.5}},
-        ["'standardised_variables'", "'tas'", "the share 1.5", "above 0 and at most 1"],
+        ["'standardised_variables.tas' is 1.5", "greater than 0 and at most 1"],
     ),
     "standardised, but shared": (
         {("standardised_variables",): {"tas": 1}},
@@ -124,16 +124,16 @@ WRONG = {
     ),
     "a size of no network": (
         {("model",): {"target_channels": 0}},
-        ["'model'", "target_channels must lie between 1 and", "not be 0"],
+        ["'model.target_channels' is 0, but must lie between 1 and 16,384"],
     ),
-    "a size of no computer": ({("model",): {"channels": 10**20}}, ["channels must lie between"]),
+    "a size of no computer": ({("model",): {"channels": 10**20}}, ["but must lie between"]),
     "a warming of no planet": (
         {("training",): {"warming_offset": [-1e308, 1e308]}},
-        ["'training.warming_offset' must lie within 100 K"],
+        ["'training.warming_offset.0'", "must lie between -100 and 100"],
     ),
     "a batch of no computer": (
         {("training",): {"batch_size": 10**12}},
-        ["'training.batch_size' must be at most 65,536"],
+        ["'training.batch_size' is 1000000000000", "at most 65,536"],
     ),
     "no file": (
         {("data", "world"): None, ("data", "target"): {"files": []}},

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import load_experiment, parse_experiment
-from graphdown.data.load import load_data, source_arrays, upscaled
-from graphdown.data.reading.fields import horizontal_grid
+from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.data.load import LoadRequest, load_data, source_arrays, upscaled
+from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.errors import DataError
 from graphdown.training.paired_days import training_days
 from meshes import Grid, RandomGrids
@@ -54,6 +54,12 @@ def test_block_means_equal_a_hand_computation(fine):
         raw[:, ::2, :-1:2] + raw[:, 1::2, :-1:2] + raw[:, ::2, 1::2] + raw[:, 1::2, 1::2]
     ) / 4
     np.testing.assert_allclose(coarse.tas.values, expected, rtol=1e-6)
+
+
+def test_what_is_loaded_does_not_depend_on_the_network(tmp_path, fine):
+    asked = experiment(tmp_path, fine)
+    other = experiment(tmp_path, fine, model={"channels": 8}, training={"steps": 3}, seed=5)
+    assert other != asked and LoadRequest.of(other) == LoadRequest.of(asked)
 
 
 def test_an_experiment_is_loaded_and_paired(tmp_path, fine):

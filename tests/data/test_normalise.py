@@ -10,9 +10,9 @@ from graphdown.data.normalise import (
     Normaliser,
     channels,
     fit_normaliser,
-    is_air_temperature,
     to_channels,
 )
+from graphdown.variables.catalogue import describe
 
 PREDICTORS, TARGETS = ("pr", "tas", "zg500"), ("tas", "sfcWind", "pr")
 RNG = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def test_the_arrays_say_what_each_channel_and_target_is_made_of(normaliser):
     ],
 )
 def test_temperatures_of_the_air_are_told_from_the_rest(name, expected):
-    assert is_air_temperature(name) is expected
+    assert describe(name).is_temperature is expected
 
 
 def test_warming_reaches_the_air_temperatures_alone(normaliser):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data import holders, sample_store
 from graphdown.data.load import load_data, source_store
 from graphdown.data.reading import fields
@@ -161,8 +161,8 @@ def test_a_store_that_lost_a_part_is_written_again(tmp_path):
 def test_an_interrupted_store_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
     asked, parts = experiment(tmp_path), sample_store.parts_of
 
-    def one_part(ds):
-        for number, part in enumerate(parts(ds)):
+    def one_part(ds, size):
+        for number, part in enumerate(parts(ds, size)):
             if number == 1:
                 raise KeyboardInterrupt
             yield part
@@ -172,7 +172,7 @@ def test_an_interrupted_store_is_not_taken_for_a_whole_one(tmp_path, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             load_data(asked, tmp_path / "samples")
     assert not list((tmp_path / "samples").iterdir())
-    leftover = tmp_path / "samples" / "target.zarr.new"  # of a run that was killed
+    leftover = tmp_path / "samples" / ".target.zarr.new"  # of a run that was killed
     leftover.mkdir()
     (leftover / "zarr.json").write_text("{}", encoding="utf-8")
     memory = load_data(asked)
@@ -215,7 +215,7 @@ def test_parts_keep_chunks_whole_and_lose_no_day():
     ds = xr.Dataset({"a": (("time", "x"), np.zeros((40, 100), np.float32))})
     for chunks, expected in ((None, [5] * 8), (2, [4] * 10), (15, [15, 15, 10])):
         chunked = ds if chunks is None else ds.chunk(time=chunks)
-        assert [part.sizes["time"] for part in sample_store.parts_of(chunked)] == expected
+        assert [part.sizes["time"] for part in sample_store.parts_of(chunked, 2000)] == expected
 
 
 def test_the_experiment_decides_where_days_are_kept(tmp_path):

@@ -9,6 +9,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.emulator import emulator as emulator_module
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import save
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid
 
@@ -23,7 +24,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec = GraphSpec(mesh_level=5, encode_radius_km=600.0)
     domain = TargetDomain(TARGET, xr.Dataset(), spec)
-    Emulator("x", ModelSpec(), NORMALISER, domain, {}).save(tmp_path / "run")
+    save(Emulator("x", ModelSpec(), NORMALISER, domain, {}), tmp_path / "run")
     given = []
 
     def mean(network, normaliser, graph, values, season):

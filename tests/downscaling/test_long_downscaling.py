@@ -16,12 +16,13 @@ from graphdown.cf import encoding
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.ensemble_members import driving_members
-from graphdown.downscaling import downscale
 from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.storage import save
 from graphdown.errors import DataError
 from graphdown.model import ModelSpec
-from graphdown.output import resumable
-from graphdown.output.resumable import Shard
+from graphdown.output import disk_space, resumable
+from graphdown.output.journal import Journal
+from graphdown.output.store_plan import Shard, StorePlan
 from graphdown.runtime.locks import locked
 from graphdown.runtime.progress import Progress, duration
 from meshes import GraphSpec, Grid
@@ -35,7 +36,8 @@ FILES = ("in_a.nc", "in_b.nc")
 CALL = ["downscale", "run", "in_*.nc", "-o"]
 KILLED = """
 import os, sys
-from graphdown import encoding, unfinished
+from graphdown.cf import encoding
+from graphdown.output import chunk_buffer, resumable
 from graphdown.cli import main
 
 encoding.CHUNK_BYTES = {chunk_bytes}
@@ -77,7 +79,7 @@ def folder(tmp_path_factory):
     """Return a folder with an emulator, inputs, and an output that nothing interrupted."""
     folder = tmp_path_factory.mktemp("long")
     domain = TargetDomain(TARGET, xr.Dataset(), GraphSpec(mesh_level=5, encode_radius_km=600.0))
-    random_emulator(MODEL, NORMALISER, domain).save(folder / "run" / "emulator")
+    save(random_emulator(MODEL, NORMALISER, domain), folder / "run" / "emulator")
     for name, days in zip(FILES, (slice(0, 90), slice(90, None)), strict=True):
         source(0).isel(time=days).to_netcdf(folder / name)
     with pytest.MonkeyPatch.context() as patch:
@@ -116,15 +118,15 @@ def said(capsys, *call):
 
 def stop_at(monkeypatch, call):
     """Have the rows of chunks that are counted interrupted at one of the calls."""
-    real, calls = resumable.Journal.keep, []
+    real, calls = Journal.write, []
 
-    def keep(self):
+    def write(self):
         calls.append(1)
         if len(calls) == call:
             raise RuntimeError("out of luck")
         real(self)
 
-    monkeypatch.setattr(resumable.Journal, "keep", keep)
+    monkeypatch.setattr(Journal, "write", write)
 
 
 def test_it_is_cut_into_several_chunks_along_time_and_space():
@@ -146,7 +148,7 @@ def test_interrupted_again_and_again_it_is_byte_for_byte_the_same(here, monkeypa
         with monkeypatch.context() as patch:
             stop_at(patch, call)
             line = said(capsys, *CALL, "new.zarr")
-            assert "out of luck; what is made so far is kept in 'new.zarr.part', and the" in line
+            assert "out of luck; the days made so far are kept in 'new.zarr.part', and the" in line
         assert not Path("new.zarr").exists()
     main([*CALL, "new.zarr"])
     first = lengths()[0]
@@ -159,11 +161,11 @@ def test_interrupted_again_and_again_it_is_byte_for_byte_the_same(here, monkeypa
 @pytest.mark.slow
 def test_killed_processes_leave_what_the_same_command_finishes(here):
     strikes = [
-        ("unfinished", "new_zarr", 1, signal.SIGKILL, -9),
-        ("unfinished.Rows", "append", 3, signal.SIGKILL, -9),
-        ("unfinished.Journal", "keep", 1, signal.SIGTERM, 143),
-        ("unfinished", "take_place", 1, signal.SIGKILL, -9),
-        ("unfinished", "clear_away", 1, signal.SIGKILL, -9),
+        ("resumable", "new_zarr", 1, signal.SIGKILL, -9),
+        ("chunk_buffer.Rows", "append", 3, signal.SIGKILL, -9),
+        ("resumable.Journal", "write", 1, signal.SIGTERM, 143),
+        ("resumable", "move_into_place", 1, signal.SIGKILL, -9),
+        ("resumable", "clear_away", 1, signal.SIGKILL, -9),
     ]
     for module, name, call, number, status in strikes:
         assert not Path("new.zarr").exists()
@@ -175,7 +177,7 @@ def test_killed_processes_leave_what_the_same_command_finishes(here):
         )
         assert done.returncode == status, done.stderr
         if status > 0:
-            assert "; the same command goes on." in done.stderr
+            assert "; the same command resumes the work." in done.stderr
     assert values_of("new.zarr") == values_of("whole.zarr")
     main([*CALL, "new.zarr"])
     assert sorted(p for p in os.listdir() if "new" in p) == ["new.zarr"]
@@ -187,8 +189,8 @@ def test_shards_in_any_order_make_the_same_store(here, capsys, monkeypatch):
     main([*CALL, "new.zarr", "--shard", "1/3"])
     assert capsys.readouterr().out.startswith("Shard 1 of 3 is whole: ")
     assert "lacks 1 (2) of 3 shards; make them" in said(capsys, *CALL, "new.zarr", "--merge")
-    assert "was begun by 3 shards; go on" in said(capsys, *CALL, "new.zarr")
-    assert "was begun by 3 shards; go on" in said(capsys, *CALL, "new.zarr", "--shard", "1/4")
+    assert "was begun by 3 shards; finish" in said(capsys, *CALL, "new.zarr")
+    assert "was begun by 3 shards; finish" in said(capsys, *CALL, "new.zarr", "--shard", "1/4")
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
         said(capsys, *CALL, "new.zarr", "--shard", "2/3")
@@ -204,7 +206,7 @@ def test_shards_in_any_order_make_the_same_store(here, capsys, monkeypatch):
 
 
 def test_more_shards_than_chunks_leave_some_without_work():
-    plan = resumable.Plan({}, 20, ["tas"], days=50, length=7, members=3)
+    plan = StorePlan({}, 20, ["tas"], days=50, length=7, members=3)
     shards = [Shard(k + 1, 50) for k in range(50)]
     made = [s for shard in shards for s in plan.stretches(shard)]
     assert sum(s.days for s in made) == 150
@@ -232,7 +234,10 @@ def test_what_another_command_began_is_kept_unless_it_is_to_be_overwritten(
         said(capsys, *CALL, "new.zarr")
     other = ["downscale", "run", "in_a.nc", "-o", "new.zarr"]
     line = said(capsys, *other)
-    assert "'new.zarr.part' holds what was begun by other inputs and other times; go on" in line
+    assert (
+        "'new.zarr.part' holds an output that was begun by other inputs and other times; finish"
+        in line
+    )
     with locked(Path("new.zarr.part/1-of-1.lock"), "it"):
         assert "is in use by process" in said(capsys, *CALL, "new.zarr")
         assert "is in use by process" in said(capsys, *other, "--overwrite")
@@ -244,15 +249,15 @@ def test_what_another_command_began_is_kept_unless_it_is_to_be_overwritten(
 
 def test_chunks_that_are_lost_or_damaged_are_made_again(here, monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(resumable, "take_place", broken)
+        patch.setattr(resumable, "move_into_place", broken)
         said(capsys, *CALL, "new.zarr")
     Path("new.zarr.part/new.zarr/tas/1.0.0").unlink()
     Path("new.zarr.part/new.zarr/tas/0.0.0.1234.partial").touch()
     with monkeypatch.context() as patch:
-        patch.setattr(resumable, "take_place", broken)
+        patch.setattr(resumable, "move_into_place", broken)
         with pytest.raises(SystemExit):
             main([*CALL, "new.zarr"])
-    told = "chunks are damaged or gone; they, and what follows them, are made again"
+    told = "chunks are damaged or absent; they, and those that follow, are made again"
     assert told in capsys.readouterr().err
     chunk = Path("new.zarr.part/new.zarr/pr/1.0.0")
     bits = bytearray(chunk.read_bytes())
@@ -274,11 +279,11 @@ def test_a_damaged_journal_counts_for_nothing_and_a_damaged_plan_is_told(here, m
     with monkeypatch.context() as patch:
         stop_at(patch, 3)
         said(capsys, *CALL, "new.zarr")
-    plan, again = (Path("new.zarr.part") / name for name in ("plan.json", "plan-again.json"))
+    plan, again = (Path("new.zarr.part") / name for name in ("plan.json", "plan-copy.json"))
     whole = plan.read_text()
     for one in (plan, again):
         one.write_text(whole[:50])
-    assert "is in the way and nothing to go on with" in said(capsys, *CALL, "new.zarr")
+    assert "is in the way and cannot be resumed" in said(capsys, *CALL, "new.zarr")
     again.write_text(whole)
     Path("new.zarr.part/1-of-1.json").write_text('{"done": 2, "us')
     main([*CALL, "new.zarr"])
@@ -287,7 +292,7 @@ def test_a_damaged_journal_counts_for_nothing_and_a_damaged_plan_is_told(here, m
 
 def test_an_output_that_the_disk_has_no_room_for_is_refused_at_once(here, monkeypatch, capsys):
     usage = SimpleNamespace(free=40_000)
-    monkeypatch.setattr(downscale.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: usage)
     for name in ("new.zarr", "new.nc"):
         line = said(capsys, *CALL, name)
         assert "needs about 0.0412 MiB, but its disk has 0.0381 MiB free; make room" in line

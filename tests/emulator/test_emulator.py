@@ -1,8 +1,6 @@
-"""An emulator in use: saved and loaded, fed with any source, asked for the impossible."""
+"""An emulator in use: fed with any source, asked for the impossible."""
 
-import json
 from dataclasses import replace
-from functools import cache, partial
 
 import jax
 import numpy as np
@@ -10,176 +8,21 @@ import pytest
 import xarray as xr
 from flax import nnx
 
-from graphdown.cf.provenance import checkpoint_sha256
-from graphdown.data.normalise import Normaliser
-from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import (
-    PARAMETERS,
-    SCHEMA,
-    TARGET,
-    Emulator,
-    load,
-    named_values,
-    new_network,
-)
+from graphdown.emulator.build_network import new_network
+from graphdown.emulator.emulator import Emulator
 from graphdown.errors import DataError, GraphdownError
-from graphdown.model import ModelSpec
-from meshes import GraphSpec, Grid, bilinear, icosphere
+from graphdown.model.parameters import named_values
+from meshes import Grid, bilinear
 
-from ..emulators import random_emulator
-from ..invariants import check_saved
+from .conftest import GLOBAL, MODEL, NORMALISER, SOURCES, TARGETS, dataset, emulator
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
-NORMALISER = Normaliser(
-    predictors=("tas", "pr", "ua850"),
-    targets=("tas", "pr"),
-    mean=(283.0, 2.0, 0.0, 0.8),
-    std=(9.0, 2.0, 6.0, 0.6),
-    base=(0.0, 0.0),
-    scale=(0.5, 1.0),
-)
-MODEL = ModelSpec(channels=10, rounds=1, target_channels=6)
-BOUND = ModelSpec(channels=10, rounds=1, target_channels=6, target_embedding=2, target_regression=5)
-ATTENTION = replace(MODEL, channels=12, messages="attention")
-SPEC = GraphSpec(mesh_level=5, encode_radius_km=500.0)
-POINTS = np.random.default_rng(2).uniform((-3.0, 42.0), (4.0, 47.0), (61, 2)).T
-TARGETS = {
-    "regular": Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0)),
-    "rotated": Grid.rotated(-162.0, 39.25, np.arange(-14, -9, 0.44), np.arange(-7, -3, 0.44)),
-    "points": Grid.from_points(*POINTS),
-}
-GLOBAL = Grid.regular(5.0, 4.0)
-MESH = icosphere(6)
-NEAR = (np.abs(MESH.lon - 1) < 12) & (np.abs(MESH.lat - 44.5) < 9)
-SOURCES = {
-    "regular": Grid.regular(1.5, 1.5, (-9.0, 36.0, 12.0, 54.0)),
-    "gaussian": Grid.gaussian(96, (-10.0, 36.0, 12.0, 54.0)),
-    "rotated": Grid.rotated(-162.0, 39.25, np.arange(-20, -4, 1.3), np.arange(-13, 3, 1.3)),
-    "icosahedral": Grid.from_points(MESH.lon[NEAR], MESH.lat[NEAR]),
-}
-
-
-def dataset(grid, days=6, start="2001-03-28"):
-    """Smooth fields that drift from day to day."""
-    day = np.arange(days)[:, None]
-    x, y = np.radians(8 * grid.lon), np.radians(6 * grid.lat)
-    wave = np.sin(x + 0.7 * day) * np.sin(y + 0.3 * day)
-    fields = {
-        "tas": (288.0 + 0.2 * (43 - grid.lat) + 6 * wave, "K"),
-        "pr": (np.maximum(8 * wave, 0.0), "mm day-1"),
-        "ua850": (5 + 4 * wave, "m s-1"),
-    }
-    time = xr.date_range(start, periods=days)
-    made = {
-        n: grid.dataarray(v.astype(np.float32), n, ("time",), {"time": time}, {"units": u})
-        for n, (v, u) in fields.items()
-    }
-    return xr.Dataset(made)
-
-
-def statics(grid):
-    orog = 600 + 500 * np.sin(np.radians(60 * grid.lon))
-    land = np.where(grid.lon > -1.0, 1.0, 0.0)
-    return xr.Dataset(
-        {
-            "orog": grid.dataarray(orog.astype(np.float32), attrs={"units": "m"}),
-            "sftlf": grid.dataarray(land.astype(np.float32), attrs={"units": "1"}),
-        }
-    )
-
-
-@cache
-def emulator(target="regular", model=MODEL):
-    """An emulator with random parameters."""
-    grid = TARGETS[target]
-    domain = TargetDomain(grid, statics(grid), SPEC)
-    return random_emulator(model, NORMALISER, domain)
-
-
-@pytest.fixture(scope="module")
-def coarse():
-    return dataset(SOURCES["regular"])
-
-
-@pytest.fixture(scope="module")
-def fine(coarse):
-    return emulator().downscale(coarse)
 
 
 def assert_close(result, expected, tas=2e-4, pr=1e-5):
     """Equal but for rounding; float32 resolves 3e-5 K."""
     np.testing.assert_allclose(result["tas"].values, expected["tas"].values, atol=tas, rtol=0)
     np.testing.assert_allclose(result["pr"].values, expected["pr"].values, atol=pr, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("target", "model"), [("regular", BOUND), ("rotated", ATTENTION), ("points", BOUND)]
-)
-def test_a_loaded_emulator_gives_the_same_bytes(target, model, coarse, tmp_path):
-    check_saved(emulator(target, model), coarse, tmp_path / "emulator")
-    xr.testing.assert_identical(
-        load(tmp_path).downscale(coarse), load(tmp_path / "emulator").downscale(coarse)
-    )
-
-
-def test_an_emulator_saved_again_is_the_same(tmp_path):
-    emulator("rotated").save(tmp_path / "a")
-    load(tmp_path / "a").save(tmp_path / "b")
-    assert (tmp_path / "a" / SCHEMA).read_bytes() == (tmp_path / "b" / SCHEMA).read_bytes()
-    again = load(tmp_path / "b")
-    assert again.model == MODEL and again.normaliser == NORMALISER and again.domain.spec == SPEC
-    for name, value in emulator("rotated").params.items():
-        np.testing.assert_array_equal(again.params[name], value)
-
-
-def test_an_emulator_of_format_1_is_read(coarse, tmp_path):
-    model = replace(MODEL, rounds=2)
-    made = emulator("regular", model)
-    params = {}
-    for name, value in made.params.items():
-        layer, rest = name.split(".", 1)
-        if layer in ("messages", "updates"):
-            params |= {f"{layer}.{k}.{rest}": own for k, own in enumerate(value)}
-        else:
-            params[name] = value
-    assert len(params) > len(made.params)
-    made.save(tmp_path)
-    np.savez(tmp_path / PARAMETERS, **params)
-    old = {**made.schema, "format": 1}
-    written = {**old, "sha256": checkpoint_sha256(params, old)}
-    (tmp_path / SCHEMA).write_text(json.dumps(written), encoding="utf-8")
-    again = load(tmp_path)
-    assert again.sha256 == made.sha256
-    xr.testing.assert_identical(again.downscale(coarse), made.downscale(coarse))
-
-
-def test_parameters_are_plain_arrays_that_no_pickle_can_replace(tmp_path):
-    emulator().save(tmp_path)
-    with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
-        assert all(archive[name].dtype == np.float32 for name in archive.files)
-        assert set(archive.files) == set(emulator().params)
-    np.savez(tmp_path / PARAMETERS, **{"head.bias": np.asarray([{}], dtype=object)})
-    with pytest.raises(ValueError, match="holds objects, which are never loaded"):
-        load(tmp_path)
-
-
-def sizes(target, source):
-    """All numbers of nodes or edges that a graph has."""
-    graph = emulator(target).domain.graph(source)
-    nodes = {graph.source.size, graph.mesh.size, graph.target.size}
-    return nodes | {graph.encode.size, graph.process.size, graph.decode.size}
-
-
-def test_no_parameter_has_a_dimension_of_a_grid(tmp_path):
-    emulator().save(tmp_path)
-    with np.load(tmp_path / PARAMETERS, allow_pickle=False) as archive:
-        free = {size for name in archive.files for size in archive[name].shape}
-    bound = {size for v in emulator("regular", BOUND).params.values() for size in v.shape}
-    grids = sizes("regular", SOURCES["regular"])
-    assert not free & grids
-    assert bound & grids == {TARGETS["regular"].size}
-    shapes = [{n: v.shape for n, v in emulator(t).params.items()} for t in TARGETS]
-    assert shapes[0] == shapes[1] == shapes[2]
 
 
 def test_the_parameters_matter(coarse, fine):
@@ -395,102 +238,6 @@ def test_a_source_that_cannot_be_used_is_answered_by_one_sentence(case, coarse):
         emulator().downscale(change(coarse))
     text = str(caught.value)
     assert "\n" not in text and text.endswith((".", '"'))
-
-
-def test_a_folder_without_an_emulator_is_refused(tmp_path):
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(GraphdownError, match="holds no emulator; give the folder of a finish"):
-            load(folder)
-
-
-def test_an_emulator_of_a_newer_version_is_refused(tmp_path):
-    emulator().save(tmp_path)
-    schema = json.loads((tmp_path / SCHEMA).read_text(encoding="utf-8"))
-    assert set(schema["versions"]) >= {"graphdown", "jax"}
-    (tmp_path / SCHEMA).write_text(json.dumps({**schema, "format": 99}), encoding="utf-8")
-    with pytest.raises(GraphdownError, match="newer graphdown .format 99; .*update graphdown"):
-        load(tmp_path)
-
-
-def truncated(path, keep=0.6):
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(keep * len(whole))])
-
-
-def garbled(path):
-    whole = bytearray(path.read_bytes())
-    middle = len(whole) // 2
-    whole[middle : middle + 64] = bytes(64)
-    path.write_bytes(whole)
-
-
-def without(path, keys):
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    held = schema
-    for key in keys[:-1]:
-        held = held[key]
-    del held[keys[-1]]
-    path.write_text(json.dumps(schema), encoding="utf-8")
-
-
-def without_mask(path):
-    with xr.open_dataset(path) as ds:
-        changed = ds.load().drop_vars("target_mask")
-    changed.to_netcdf(path)
-
-
-def of_another_seed(path):
-    with np.load(path) as archive:
-        params = {name: archive[name] + np.float32(1) for name in archive.files}
-    np.savez(path, **params)
-
-
-DAMAGED = {
-    "schema cut off": (SCHEMA, truncated, "Expecting"),
-    "schema empty": (SCHEMA, partial(truncated, keep=0), "Expecting value"),
-    "schema garbled": (SCHEMA, garbled, r"line \d+ column"),
-    "schema is no mapping": (SCHEMA, lambda path: path.write_text("[1]"), "list indices"),
-    "format gone": (SCHEMA, partial(without, keys=("format",)), "'format' is absent"),
-    "model gone": (SCHEMA, partial(without, keys=("model",)), "'model' is absent"),
-    "mean gone": (SCHEMA, partial(without, keys=("normaliser", "mean")), "'mean' is absent"),
-    "unknown setting": (
-        SCHEMA,
-        lambda path: path.write_text(path.read_text().replace('"rounds"', '"loops"')),
-        "model: unknown key 'loops'; known keys are",
-    ),
-    "a path for a variable": (
-        SCHEMA,
-        lambda path: path.write_text(path.read_text().replace('"tas"', '"../../tas"')),
-        "'../../tas'",
-    ),
-    "hash of another": (
-        SCHEMA,
-        lambda path: path.write_text(path.read_text().replace('"tiny"', '"other"')),
-        "do not have the hash",
-    ),
-    "parameters cut off": (PARAMETERS, truncated, "not a zip file"),
-    "parameters empty": (PARAMETERS, partial(truncated, keep=0), "File is not a zip file"),
-    "parameters garbled": (PARAMETERS, garbled, "Bad CRC-32"),
-    "parameters gone": (PARAMETERS, lambda path: path.unlink(), "the file is absent"),
-    "parameters of another": (PARAMETERS, of_another_seed, "do not have the hash"),
-    "target cut off": (TARGET, truncated, "HDF error"),
-    "target empty": (TARGET, partial(truncated, keep=0), "NetCDF: Unknown file format"),
-    "target gone": (TARGET, lambda path: path.unlink(), "the file is absent"),
-    "mask gone": (TARGET, without_mask, "'target_mask'"),
-}
-
-
-@pytest.mark.parametrize("case", DAMAGED)
-def test_a_damaged_emulator_is_refused_in_one_sentence(case, tmp_path):
-    file, damage, pattern = DAMAGED[case]
-    emulator("rotated").save(tmp_path)
-    load(tmp_path)
-    damage(tmp_path / file)
-    with pytest.raises(GraphdownError, match=pattern) as caught:
-        load(tmp_path)
-    message = str(caught.value)
-    assert str(tmp_path) in message and file in message and "\n" not in message
-    assert message.endswith("copy the folder again or repeat the training.")
 
 
 def test_parameters_of_another_network_are_refused(coarse):

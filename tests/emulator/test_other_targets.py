@@ -13,7 +13,8 @@ from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.reading.stations import read_stations
 from graphdown.emulator import emulator as emulator_module
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load, save
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model import ModelSpec
 from meshes import GraphSpec, Grid, bilinear, conservative
@@ -183,7 +184,7 @@ def test_terrain_that_is_missing_over_the_sea_is_left_out(free):
 def test_stations_are_saved_loaded_and_written_as_time_series(free, tmp_path):
     ds, _ = stations(TRAINED)
     placed = free.onto(ds, statics(TERRAIN))
-    placed.save(tmp_path / "there")
+    save(placed, tmp_path / "there")
     again, made = load(tmp_path / "there"), placed.downscale(fields())
     xr.testing.assert_identical(again.downscale(fields()), made)
     assert again.sha256 == free.sha256 and made.attrs["featureType"] == "timeSeries"
@@ -282,7 +283,7 @@ def test_without_statics_in_training_a_list_of_points_is_enough():
 def run(free, tmp_path, monkeypatch):
     """Save a run and files; the network answers with the target's heights in m."""
     monkeypatch.chdir(tmp_path)
-    free.save(tmp_path / "run")
+    save(free, tmp_path / "run")
     fields().to_netcdf("in.nc")
     statics(TERRAIN)[["orog"]].to_netcdf("orog.nc")
     statics(TERRAIN)[["sftlf"]].to_netcdf("sftlf.nc")

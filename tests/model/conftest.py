@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator.emulator import pad_nodes
 from graphdown.model import (
     Downscaler,
     GraphArrays,
@@ -22,6 +21,7 @@ from graphdown.model import (
     predict,
 )
 from graphdown.model.edge_tables import EdgeTable, Padding, bucket, build_edge_table
+from graphdown.model.padding import pad_nodes
 from meshes import DownscalingGraph, GraphSpec, Grid, build_graph
 
 SOURCE = Grid.regular(1.875, 1.25, (-7.5, 36.25, 20.625, 55.0))

@@ -6,9 +6,10 @@ import pytest
 
 from graphdown.errors import ExperimentError
 from graphdown.model import graph_arrays
-from graphdown.model.arrays import LOG_SPACING, with_spacing_offset
+from graphdown.model.arrays import with_spacing_offset
 from graphdown.model.edge_tables import bucket
 from meshes import GraphSpec, Grid, build_graph
+from meshes.graphs.features import LOG_SPACING
 
 from .conftest import PADDED, SOURCE, STATICS, TARGET, weather
 
@@ -84,12 +85,12 @@ def test_more_nodes_around_than_the_mesh_has_are_refused_with_the_cure(graph):
 
 
 def test_the_spacing_offset_reaches_the_spacing_of_the_encode_edges_alone(arrays, graph):
-    assert graph.encode.feature_names[LOG_SPACING] == "log_spacing"
+    column = graph.encode.feature_names.index(LOG_SPACING)
     moved = with_spacing_offset(arrays, np.float32(0.25))
     for new, old in zip(moved.encode.features, arrays.encode.features, strict=True):
         change = np.asarray(new - old)
-        np.testing.assert_allclose(change[..., LOG_SPACING], 0.25, atol=1e-6)
-        assert np.all(np.delete(change, LOG_SPACING, axis=-1) == 0.0)
+        np.testing.assert_allclose(change[..., column], 0.25, atol=1e-6)
+        assert np.all(np.delete(change, column, axis=-1) == 0.0)
     assert moved.encode.senders is arrays.encode.senders
     assert moved.process is arrays.process
     assert moved.decode is arrays.decode

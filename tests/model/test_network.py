@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator.emulator import path_name
 from graphdown.model import Downscaler
 from graphdown.model.network import UNROLLED, TargetEmbedding, TargetRegression
+from graphdown.model.parameters import path_name
 
 from .conftest import (
     BOUND,
@@ -116,7 +116,7 @@ def test_the_program_does_not_grow_with_the_rounds(arrays, messages):
 
 
 def test_a_network_needs_a_round():
-    with pytest.raises(ValueError, match="rounds must lie between 1 and"):
+    with pytest.raises(ValueError, match="rounds is 0, but must lie between 1 and"):
         replace(MODEL, rounds=0)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graphdown.emulator.emulator import path_name
 from graphdown.model import predict
 from graphdown.model.edge_tables import wide
+from graphdown.model.parameters import path_name
 
 from .conftest import BOUND, PADDED, SCALES, SOURCE, new_network, season, table_of, weather
 from .conftest import EDGES as EDGE_LISTS

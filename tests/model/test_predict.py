@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from graphdown.emulator.emulator import pad_nodes
+from graphdown.model.padding import pad_nodes
 from graphdown.model.predict import standardise, uncorrected
 from meshes import bilinear
 
@@ -44,6 +44,24 @@ def test_what_the_network_corrects_are_interpolated_predictors_or_a_base(arrays)
         expected = np.swapaxes(interpolated()[..., column], 0, 1)
         np.testing.assert_allclose(made[..., target], expected, atol=2e-6)
     assert np.all(made[..., 2] == 5.0)
+
+
+def test_a_wind_is_corrected_from_the_wind_interpolated_as_a_vector(arrays):
+    scales = SCALES._replace(column=jnp.array([0, 1, 2]), winds=jnp.array([[0, 1]]))
+    made = np.asarray(uncorrected(scales, np.swapaxes(pad_nodes(VALUES), 0, 1), arrays))
+    wind = np.einsum("tnc,cnk->tkn", VALUES, axes(SOURCE))
+    at_target = bilinear(SOURCE, TARGET).apply(wind)
+    expected = np.einsum("tkn,cnk->ntc", at_target, axes(TARGET))
+    np.testing.assert_allclose(made[..., :2], expected, atol=5e-6)
+    assert np.all(made[..., 2] == 5.0)
+
+
+def axes(grid):
+    """Unit vectors east and north [2, N, 3] by the textbook's formulas."""
+    lon, lat = np.radians(grid.lon), np.radians(grid.lat)
+    east = [-np.sin(lon), np.cos(lon), np.zeros_like(lon)]
+    north = [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
+    return np.swapaxes([east, north], 1, 2)
 
 
 def test_the_correction_is_scaled_and_added(network, arrays):

@@ -21,10 +21,13 @@ from graphdown.cf import encoding
 from graphdown.cf.time_axis import time_axis
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load, named_values, new_network
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load, save
 from graphdown.errors import GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.model.parameters import named_values
 from graphdown.output.chunk_buffer import Growing
 from graphdown.output.writer import check_output, write, write_parts
 from graphdown.runtime.locks import locked
@@ -272,7 +275,7 @@ def test_a_saved_emulator_keeps_target_bounds_mask_and_hash(tmp_path):
     grid = regular()
     grid.mask[4] = False
     emulator = untrained(grid)
-    emulator.save(tmp_path / "emulator")
+    save(emulator, tmp_path / "emulator")
     again = load(tmp_path)
     assert again.sha256 == emulator.sha256
     assert f'"sha256": "{emulator.sha256}"' in (tmp_path / "emulator/emulator.json").read_text()
@@ -284,7 +287,7 @@ def test_a_saved_emulator_keeps_target_bounds_mask_and_hash(tmp_path):
 
 def test_the_command_writes_a_file_that_passes_the_checker(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    untrained(regular()).save(tmp_path / "run" / "emulator")
+    save(untrained(regular()), tmp_path / "run" / "emulator")
     coarse().to_netcdf("in.nc")
     call = ["downscale", "run", "in.nc", "-o", "fine.nc", "--units", "pr=mm day-1"]
     main(call)

@@ -26,11 +26,11 @@ def heeded():
 def test_a_signal_is_noted_and_heeded_where_asked(number, status):
     done = []
     with pytest.raises(Interrupted) as raised, deferred_stop() as stop:
-        stop.heed()
+        stop.check()
         os.kill(os.getpid(), number)
         done.append("what was begun")
         assert stop.asked == number
-        stop.heed()
+        stop.check()
     assert done and raised.value.status == status and raised.value.signal == number
 
 
@@ -59,7 +59,7 @@ def test_a_signal_that_python_drops_is_silent_and_heeded_later(capfd):
     with pytest.raises(Interrupted) as raised, stopped_at_once():
         Destroyed()
         with deferred_stop() as stop:
-            stop.heed()
+            stop.check()
     assert raised.value.signal == signal.SIGINT
     assert capfd.readouterr().err == ""
     with deferred_stop() as stop:
@@ -82,7 +82,7 @@ def test_other_threads_are_never_asked():
 
     def work() -> None:
         with deferred_stop() as stop:
-            stop.heed()
+            stop.check()
             seen.append(stop.asked)
 
     thread = threading.Thread(target=work)
@@ -99,17 +99,17 @@ def test_the_command_line_exits_with_the_code_of_the_signal():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 143
-    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command goes on.\n"
+    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command resumes the work.\n"
 
 
 WAITS_FOR_EVER = """
 import os, signal, threading
-from graphdown import interrupts
+from graphdown.runtime import signals
 
-interrupts.GRACE_S = 0.2
+signals.GRACE_S = 0.2
 taken = threading.Lock()
 taken.acquire()
-with interrupts.stopped_at_once():
+with signals.stopped_at_once():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     finally:
@@ -120,7 +120,7 @@ with interrupts.stopped_at_once():
 def test_a_process_that_cannot_clean_up_ends_after_a_while():
     done = subprocess.run([sys.executable, "-c", WAITS_FOR_EVER], capture_output=True, text=True)
     assert done.returncode == 143
-    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command goes on.\n"
+    assert done.stderr == "graphdown: interrupted (SIGTERM); the same command resumes the work.\n"
 
 
 def test_one_that_can_is_left_alone(monkeypatch):

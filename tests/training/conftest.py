@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data.load import ExperimentData
-from graphdown.training import Trainer
+from graphdown.training import Trainer, prepare_training
 from meshes import Grid
 
 UNITS = {"tas": "K", "pr": "mm day-1", "ua850": "m s-1"}
@@ -93,7 +93,9 @@ def make_experiment(folder, data, model=None, **training):
 
 
 def make_trainer(data, model=None, **training):
-    return Trainer(make_experiment("unused", data, model, **training), data, Path("unused"))
+    return Trainer(
+        prepare_training(make_experiment("unused", data, model, **training), data), Path("unused")
+    )
 
 
 def perturbed(params, size=0.3):

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from conftest import make_data, make_experiment, make_trainer, truth
 
-from graphdown.emulator.emulator import named_values
 from graphdown.errors import ExperimentError
+from graphdown.model.parameters import named_values
 from graphdown.training import train
 from graphdown.training.parallel import DataParallel, axes_of
 from graphdown.training.shards import specs_of
@@ -50,12 +50,12 @@ def trained(trainer, backend, devices, steps=STEPS):
     parts = trainer.graphdef, trainer.optimiser, 0.9, None, trainer.augment
     step = make_step(*parts, axes=axes_of(spec))
     mapped = DataParallel(step, backend, devices, spec.target_shards, specs_of)
-    constants = mapped.lay(trainer._constants(trainer.samples[0]))
+    constants = mapped.lay(trainer.constants_of(trainer.samples[0]))
     state = initial_state(jax.tree.map(np.asarray, trainer.params), trainer.optimiser)
     state, losses = mapped.replicate(state), []
     share = mapped.share(trainer.experiment.training.batch_size)
     for number in range(steps):
-        state, metrics = mapped(state, mapped.split(trainer._batch(number, share)[0]), constants)
+        state, metrics = mapped(state, mapped.split(trainer.batch(number, share)[0]), constants)
         losses.append(metrics["loss"])
     # pmap shows each process what is on its own devices.
     shown = devices * (1 if backend == "pmap" else jax.process_count())

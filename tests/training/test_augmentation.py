@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.emulator import Emulator, named_values
+from graphdown.emulator.emulator import Emulator
 from graphdown.errors import DataError
+from graphdown.model.parameters import named_values
 from graphdown.model.predict import Scaling
-from graphdown.training import Trainer
+from graphdown.training import Trainer, prepare_training
 from graphdown.training.augmentation import (
     dropped,
     make_augmentation,
@@ -151,8 +152,8 @@ def test_draws_depend_on_seed_and_step_and_not_on_the_devices():
 @pytest.mark.slow
 def test_the_step_learns_from_the_augmented_fields():
     trainer = make_trainer(make_data(), smoothing_km=300.0, noise=0.2, mean_shift=0.2)
-    batch, _ = trainer._batch(0)
-    constants, losses = trainer._constants(trainer.samples[0]), []
+    batch, _ = trainer.batch(0)
+    constants, losses = trainer.constants_of(trainer.samples[0]), []
     smoother = jax.tree.map(lambda a: a[0], constants.smoother)
     call = jax.vmap(
         lambda v: trainer.augment(v, jnp.asarray(0), constants.scales, smoother), axis_name=AXIS
@@ -174,7 +175,7 @@ def lacking(grid):
 def gappy_trainer(**sources):
     data = make_data(**sources)
     experiment = replace(make_experiment("unused", data), optional_predictors=("ua850",))
-    return Trainer(experiment, data, Path("unused"))
+    return Trainer(prepare_training(experiment, data), Path("unused"))
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import Source, write_experiment
+from graphdown.config.data import Source
+from graphdown.config.experiment_file import write_experiment
 from graphdown.data.grid_bank import make_bank
 from graphdown.data.load import ExperimentData
-from graphdown.emulator.emulator import load
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError
-from graphdown.training import Trainer, train
+from graphdown.training import Trainer, prepare_training, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_step
 from meshes import RandomGrids
@@ -48,13 +49,13 @@ def test_grids_to_validate_on_are_not_those_to_train_on(data):
 
 def test_steps_on_other_grids_share_one_compilation(data, tmp_path):
     experiment = experiment_of(tmp_path / "run", data)
-    trainer = Trainer(experiment, data, tmp_path)
+    trainer = Trainer(prepare_training(experiment, data), tmp_path)
     mapped = DataParallel(make_step(trainer.graphdef, trainer.optimiser, 0.9), "shard_map", 1)
-    constants = mapped.replicate(trainer._constants(trainer.samples[0]))
+    constants = mapped.replicate(trainer.constants_of(trainer.samples[0]))
     state = mapped.replicate(initial_state(trainer.params, trainer.optimiser))
     grids, losses = set(), []
     for step in range(8):
-        batch, _ = trainer._batch(step)
+        batch, _ = trainer.batch(step)
         grids.add(int(batch.grid[0]))
         state, metrics = mapped(state, mapped.split(batch), constants)
         losses.append(float(metrics["loss"]))
@@ -92,7 +93,7 @@ def test_an_emulator_with_modes_is_loaded_whole(data, tmp_path):
 def test_a_run_on_random_grids_goes_on_as_if_it_had_not_stopped(data, tmp_path):
     whole = train(experiment_of(tmp_path / "whole", data, steps=12), data)
     first = experiment_of(tmp_path / "parts", data, steps=12)
-    trainer = Trainer(first, data, tmp_path / "parts")
+    trainer = Trainer(prepare_training(first, data), tmp_path / "parts")
     trainer.experiment = dataclasses.replace(
         first, training=dataclasses.replace(first.training, steps=6)
     )
@@ -107,10 +108,10 @@ def test_a_run_on_random_grids_goes_on_as_if_it_had_not_stopped(data, tmp_path):
 def test_modes_need_one_source_with_grids(data, tmp_path):
     plain = make_data()
     with pytest.raises(ExperimentError, match=r"'model.eofs' needs exactly one training source"):
-        Trainer(make_experiment(tmp_path, plain, {"eofs": 5}), plain, tmp_path)
+        Trainer(prepare_training(make_experiment(tmp_path, plain, {"eofs": 5}), plain), tmp_path)
 
 
 def test_a_bank_is_stacked_once_for_each_grid(data, tmp_path):
-    trainer = Trainer(experiment_of(tmp_path / "run", data), data, tmp_path)
+    trainer = Trainer(prepare_training(experiment_of(tmp_path / "run", data), data), tmp_path)
     leading = {leaf.shape[0] for leaf in jax.tree.leaves(trainer.samples[0].bank)}
     assert leading == {SPEC.count}

@@ -9,10 +9,10 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator.emulator import load
+from graphdown.config.training import TrainingSpec
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError
-from graphdown.model.heads import Readout
+from graphdown.model import ModelSpec
 from graphdown.training import train
 from graphdown.training.augmentation import make_smoother
 from graphdown.training.losses import (
@@ -24,7 +24,7 @@ from graphdown.training.losses import (
     fit_gammas,
     step_noise,
 )
-from graphdown.training.trainer import _only
+from graphdown.training.objective import _only
 from meshes import Grid
 
 from ..evaluation import plain
@@ -35,7 +35,7 @@ TARGETS = ("tas", "pr")
 
 def losses(members=1, **names):
     spec = TrainingSpec(losses=names, members=members)
-    return Losses.of(spec, TARGETS, Readout(), noise=2 if members > 1 else 0)
+    return Losses.of(spec, ModelSpec(noise=2 if members > 1 else 0), TARGETS)
 
 
 def slope(function, x, step=1e-4):
@@ -224,7 +224,7 @@ WRONG = {
     "score alone": ({}, {"losses": {"pr": "crps"}}, "belong together"),
     "one member": ({"noise": 4}, {"losses": {"pr": "crps"}, "members": 1}, "2 or more"),
     "scales alone": ({}, {"multiscale_km": [100.0]}, "'training.multiscale_km'"),
-    "less than no noise": ({"noise": -1}, {}, "noise must lie between 0 and"),
+    "less than no noise": ({"noise": -1}, {}, "'model.noise' is -1, but must lie between 0 and"),
     "unknown loss": ({}, {"losses": {"pr": "rmse"}}, "'training.losses.pr'"),
 }
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import experiment_to_dict, parse_experiment
+from graphdown.config.experiment_file import experiment_to_dict, parse_experiment
 from graphdown.data.load import load_data
-from graphdown.emulator.emulator import load
+from graphdown.emulator.storage import load
 from graphdown.errors import DataError
-from graphdown.training import Trainer, load_for, paired_days, train
+from graphdown.training import Trainer, load_for, paired_days, prepare_training, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.folder import open_run
 
@@ -46,7 +46,7 @@ def make_trainers(archive, folder, model=None):
     made = []
     for samples, store in (("memory", None), ("disk", folder)):
         experiment = asked(archive, folder / "unused", samples, model, "b")
-        made.append(Trainer(experiment, load_data(experiment, store), folder))
+        made.append(Trainer(prepare_training(experiment, load_data(experiment, store)), folder))
     return made
 
 
@@ -68,7 +68,7 @@ def test_batches_are_the_same_bit_for_bit(trainers):
     assert isinstance(memory.samples[0].source, np.ndarray)
     assert not isinstance(disk.samples[0].source, np.ndarray)
     for step in range(40):
-        (one, first), (other, second) = memory._batch(step), disk._batch(step)
+        (one, first), (other, second) = memory.batch(step), disk.batch(step)
         assert first == second
         for name, values in one._asdict().items():
             np.testing.assert_array_equal(values, getattr(other, name), err_msg=name)
@@ -83,12 +83,12 @@ def test_random_grids_are_drawn_from_the_targets_own_store(archive, tmp_path):
         raw["predictors"] = ["tas", "pr"]
         raw["data"]["sources"] = [{"name": "up", "upscale": 1, "grids": grids}]
         experiment = parse_experiment(raw, "the test")
-        made.append(Trainer(experiment, load_data(experiment, store), tmp_path))
+        made.append(Trainer(prepare_training(experiment, load_data(experiment, store)), tmp_path))
     memory, disk = made
     assert [p.name for p in (tmp_path / "samples").iterdir()] == ["target.zarr"]
     assert memory.normaliser == disk.normaliser
     for step in range(3):
-        for one, other in zip(memory._batch(step)[0], disk._batch(step)[0], strict=True):
+        for one, other in zip(memory.batch(step)[0], disk.batch(step)[0], strict=True):
             np.testing.assert_array_equal(one, other)
     (one,), (other,) = ([*t.samples[0].by_grid()][:1] for t in made)
     np.testing.assert_array_equal(one.source, other.source)

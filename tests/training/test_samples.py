@@ -54,7 +54,7 @@ def test_sources_of_a_trainer_go_through_their_days_in_turns(two_sources):
     trainer = make_trainer(two_sources, batch_size=10)
     seen = {0: [], 1: []}
     for step in range(12):
-        batch, number = trainer._batch(step)
+        batch, number = trainer.batch(step)
         fine = trainer.samples[number].fine
         seen[number] += [int(np.flatnonzero((fine == day).all((1, 2)))[0]) for day in batch.fine]
     assert all(len(days) == 60 and len(set(days[:59])) == 59 for days in seen.values())
@@ -88,14 +88,14 @@ def test_a_batch_holds_both_sides_and_the_season_of_its_days(data):
 
 def test_augmentation_lies_in_its_range_and_changes_from_step_to_step(data):
     trainer = make_trainer(data, warming_offset=[-1.0, 3.0], spacing_jitter=0.5, batch_size=50)
-    batches = [trainer._batch(step)[0] for step in range(20)]
+    batches = [trainer.batch(step)[0] for step in range(20)]
     warming = np.concatenate([b.warming for b in batches])
     assert -1.0 <= warming.min() < -0.9 and 2.9 < warming.max() <= 3.0
     assert len(np.unique(warming)) > 990
     spacing = np.stack([b.spacing for b in batches])
     assert (spacing == spacing[:, :1]).all() and len(np.unique(spacing)) == 20
     assert np.abs(spacing).max() <= 0.5 and spacing.min() < 0 < spacing.max()
-    np.testing.assert_array_equal(trainer._batch(7)[0].warming, batches[7].warming)
+    np.testing.assert_array_equal(trainer.batch(7)[0].warming, batches[7].warming)
 
 
 def test_missing_values_of_a_source_are_refused_and_those_of_the_target_kept(data):

@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from graphdown.config.experiment import TrainingSpec
-from graphdown.emulator.emulator import named_values
-from graphdown.model.arrays import LOG_SPACING
+from graphdown.config.training import TrainingSpec
+from graphdown.model.parameters import named_values
 from graphdown.training.parallel import DataParallel
 from graphdown.training.step import initial_state, make_optimiser, make_step
 from meshes import bilinear
+from meshes.graphs.features import LOG_SPACING
 
 from .conftest import COARSE, FINE, make_trainer, perturbed
 
@@ -30,7 +30,7 @@ def trainer(data):
 def stepper(trainer):
     """The step of the trainer on one device; it leaves the state that it is given intact."""
     step = make_step(trainer.graphdef, trainer.optimiser, EMA_DECAY)
-    mapped, own = DataParallel(step, "shard_map", 1), trainer._constants(trainer.samples[0])
+    mapped, own = DataParallel(step, "shard_map", 1), trainer.constants_of(trainer.samples[0])
 
     def call(state, batch, constants=own):
         return mapped(jax.tree.map(jnp.copy, mapped.replicate(state)), batch, constants)
@@ -52,7 +52,7 @@ def batch(trainer):
 
 
 def loss(trainer, stepper, batch, params=None, **changed):
-    constants = trainer._constants(trainer.samples[0])._replace(**changed)
+    constants = trainer.constants_of(trainer.samples[0])._replace(**changed)
     return float(stepper(start(trainer, params), batch, constants)[1]["loss"])
 
 
@@ -101,7 +101,8 @@ def test_warming_is_added_to_air_temperatures_of_source_and_target_alone(trainer
 
 def test_spacing_offset_is_added_to_the_spacing_that_encode_edges_show(trainer, stepper, batch):
     graph = trainer.samples[0].graph
-    features = tuple(f.at[..., LOG_SPACING].add(0.4) for f in graph.encode.features)
+    column = graph.encode.names.column(LOG_SPACING)
+    features = tuple(f.at[..., column].add(0.4) for f in graph.encode.features)
     graph = graph._replace(encode=graph.encode._replace(features=features))
     expected = loss(trainer, stepper, batch, graph=graph)
     result = loss(trainer, stepper, batch._replace(spacing=np.full(3, 0.4, np.float32)))
@@ -137,7 +138,7 @@ def test_the_average_of_the_weights_has_a_short_memory_at_first(trainer, stepper
 def trained(trainer, stepper):
     state = start(trainer, trainer.params)
     for step in range(12):
-        state, _ = stepper(state, trainer._batch(step)[0])
+        state, _ = stepper(state, trainer.batch(step)[0])
     return state
 
 

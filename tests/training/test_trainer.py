@@ -13,15 +13,16 @@ import pandas as pd
 import pytest
 
 from graphdown.baselines import Bilinear
-from graphdown.config.experiment import load_experiment, write_experiment
-from graphdown.emulator.emulator import load, named_values
+from graphdown.config.experiment_file import load_experiment, write_experiment
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.model.parameters import named_values
 from graphdown.runtime.signals import Interrupted
-from graphdown.training import Trainer, train
+from graphdown.training import Trainer, prepare_training, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
 from graphdown.training.run.folder import open_run
-from graphdown.training.run.lock import LOCK, held
+from graphdown.training.run.lock import LOCK, run_lock
 from meshes import bilinear
 
 from ..invariants import check_same_run, final_state
@@ -80,7 +81,9 @@ def test_scores_are_area_weighted_errors_of_the_emulator_that_was_kept(run, two_
 
 def test_the_emulator_holds_the_averaged_weights(run, two_sources):
     folder, experiment = run
-    state, progress = final_state(Trainer(experiment, two_sources, folder), folder)
+    state, progress = final_state(
+        Trainer(prepare_training(experiment, two_sources), folder), folder
+    )
     assert progress.step == progress.best_step == 18
     params = load(folder).params
     for name, value in params.items():
@@ -118,7 +121,7 @@ def test_a_run_that_is_interrupted_thrice_ends_as_if_nothing_had_been(
         interrupted(experiment, two_sources, monkeypatch, owner, method, call)
         assert (folder / "checkpoints" / str(step)).exists() == (step > 0)
     train(experiment, two_sources)
-    check_same_run(Trainer(run[1], two_sources, run[0]), folder, run[0])
+    check_same_run(Trainer(prepare_training(run[1], two_sources), run[0]), folder, run[0])
     pd.testing.assert_frame_equal(metrics(folder), metrics(run[0]))
 
 
@@ -129,7 +132,9 @@ def test_a_run_by_shard_map_with_a_fitted_regression_is_resumed_too(data, tmp_pa
     train(whole, data)
     interrupted(cut, data, monkeypatch, DataParallel, "__call__", 4)
     train(cut, data)
-    check_same_run(Trainer(whole, data, tmp_path / "a"), tmp_path / "b", tmp_path / "a")
+    check_same_run(
+        Trainer(prepare_training(whole, data), tmp_path / "a"), tmp_path / "b", tmp_path / "a"
+    )
     pd.testing.assert_frame_equal(metrics(tmp_path / "a"), metrics(tmp_path / "b"))
 
 
@@ -139,7 +144,7 @@ def test_an_untrained_network_starts_from_interpolation_or_from_its_regression(d
         coarse, fine = data.pair(trainer.experiment, "a", "validation")
         made = FINE.values(Bilinear().fit([(coarse, fine)]).predict(coarse)["tas"])
         plain = np.sqrt(np.mean((made - FINE.values(fine.tas)) ** 2))
-        assert 0.01 * plain < trainer._errors(trainer.params)["tas"] < below * plain
+        assert 0.01 * plain < trainer.errors(trainer.params)["tas"] < below * plain
 
 
 def test_statistics_are_those_of_the_training_days_of_all_sources(two_sources):
@@ -178,7 +183,7 @@ def test_a_prediction_that_is_no_number_at_one_node_spoils_the_score(data):
     trainer = make_trainer(data, MODEL)
     constants = trainer.params["regression"]["constants"]
     constants[...] = constants[...].at[7, 0].set(np.nan)
-    errors = trainer._errors(trainer.params)
+    errors = trainer.errors(trainer.params)
     assert np.isnan(errors["tas"]) and np.isfinite(errors["pr"])
 
 
@@ -230,7 +235,7 @@ def test_a_folder_that_is_no_run_is_refused(data, tmp_path):
 def scored(monkeypatch, scores):
     """Let validations find the given errors, one after the other."""
     found = iter(scores)
-    monkeypatch.setattr(Trainer, "_errors", lambda *_: dict.fromkeys(("tas", "pr"), next(found)))
+    monkeypatch.setattr(Trainer, "errors", lambda *_: dict.fromkeys(("tas", "pr"), next(found)))
 
 
 def test_training_stops_when_patience_ends_and_keeps_the_best(two_sources, tmp_path, monkeypatch):
@@ -281,14 +286,14 @@ def test_a_run_that_diverges_stops_and_its_last_good_state_stays(data, tmp_path)
 
 def spoiled(monkeypatch, steps):
     """Let the batches of some steps hold values that are no numbers."""
-    batch = Trainer._batch
+    batch = Trainer.batch
 
     def worse(self, step, share=slice(None)):
         made, number = batch(self, step, share)
         values = made.source + np.float32(np.nan if step + 1 in steps else 0.0)
         return made._replace(source=values), number
 
-    monkeypatch.setattr(Trainer, "_batch", worse)
+    monkeypatch.setattr(Trainer, "batch", worse)
 
 
 def test_too_many_skipped_steps_stop_a_run_that_goes_on_when_its_days_are_mended(
@@ -303,9 +308,9 @@ def test_too_many_skipped_steps_stop_a_run_that_goes_on_when_its_days_are_mended
             train(experiment, data)
     report = json.loads((tmp_path / "run" / "stopped.json").read_text())
     assert [b["step"] for b in report["skipped"]] == [9, 10, 11, 12] and report["kept"] == 12
-    trainer = Trainer(experiment, data, tmp_path / "run")
+    trainer = Trainer(prepare_training(experiment, data), tmp_path / "run")
     days = [str(d) for d in trainer.times[0].dt.strftime("%Y-%m-%d").values]
-    seen, _ = trainer._batch(11)
+    seen, _ = trainer.batch(11)
     rows = [days.index(day) for day in report["skipped"][-1]["days"]]
     np.testing.assert_array_equal(trainer.samples[0].source[np.asarray(rows)], seen.source)
     train(experiment, data)
@@ -365,7 +370,7 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_run_ends_as_if_nothing_had_
     assert stopped.value.signal == signal.SIGTERM
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {"6", "10"}
     train(experiment, two_sources)
-    check_same_run(Trainer(run[1], two_sources, run[0]), tmp_path / "run", run[0])
+    check_same_run(Trainer(prepare_training(run[1], two_sources), run[0]), tmp_path / "run", run[0])
     pd.testing.assert_frame_equal(metrics(tmp_path / "run"), metrics(run[0]))
     assert not (tmp_path / "run" / LOCK).exists()
 
@@ -374,7 +379,7 @@ def test_a_run_that_another_process_holds_is_refused(run, two_sources):
     folder, experiment = run
     before = files(folder)
     with (
-        held(folder),
+        run_lock(folder),
         pytest.raises(GraphdownError, match=f"is in use by process {os.getpid()} on"),
     ):
         train(experiment, two_sources)
@@ -383,7 +388,11 @@ def test_a_run_that_another_process_holds_is_refused(run, two_sources):
 
 def test_seeds_decide_the_start_and_nothing_else_does(data):
     starts = [
-        named_values(Trainer(replace(make_trainer(data).experiment, seed=s), data, None).params)
+        named_values(
+            Trainer(
+                prepare_training(replace(make_trainer(data).experiment, seed=s), data), None
+            ).params
+        )
         for s in (0, 0, 1)
     ]
     kernel = "decode.out.kernel"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from graphdown.variables.constraints import within_limits
+from graphdown.variables.constraints import ascending, within_limits
 
 
 @pytest.mark.parametrize("names", [("tasmax", "pr", "tas", "tasmin"), ("tasmin", "tasmax")])
@@ -26,3 +26,16 @@ def test_only_rain_and_the_order_are_limited():
     np.testing.assert_array_equal(
         within_limits(values.copy(), ("pr", "tas", "ua850")), [[0.0, 2.0, -3.0]]
     )
+
+
+def test_bounds_hold_on_both_sides_and_keep_what_is_within():
+    names = ("sfcWind", "hurs", "hur300", "rsds#2", "evspsbl", "snowline")
+    values = np.asarray([[-1.0, 1.2, 1.2, -3.0, -2.0, -4.0], [0.5, 0.5, np.nan, 0, 1, 1]])
+    expected = np.asarray([[0.0, 1.0, 1.2, 0.0, -2.0, -4.0], values[1]])
+    np.testing.assert_array_equal(within_limits(values.copy(), names), expected)
+
+
+def test_every_variable_with_extremes_is_in_order():
+    made = within_limits(np.asarray([[9.0, 280.0, 8.0]]), ("sfcWind", "tas", "sfcWindmax"))
+    np.testing.assert_array_equal(made, [[8.5, 280.0, 8.5]])
+    assert ascending(("tas", "tas#1", "tas#2", "pr")) == []

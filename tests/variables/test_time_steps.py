@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from graphdown.cf.attributes import variable_attrs
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.errors import ExperimentError
-from graphdown.variables.names import is_non_negative, lagged, part, variable_of, variables_of
+from graphdown.variables.catalogue import describe
+from graphdown.variables.names import lagged, part, variable_of, variables_of
 from graphdown.variables.time_steps import TimeSpec, start_of
 
 HOURLY = TimeSpec(step_hours=6, window=(-2, -1, 0, 1), substeps=6)
@@ -25,7 +26,7 @@ def test_names_tell_variable_step_and_sub_step():
     assert targets[:6] == ("tas", "pr", "tas#1", "pr#1", "tas#2", "pr#2") and len(targets) == 14
     assert variables_of(targets) == ("tas", "pr")
     assert variable_of(lagged("ta850", -1)) == "ta850" == variable_of(part("ta850", 12))
-    assert is_non_negative("pr#3") and not is_non_negative("tas#3")
+    assert describe("pr#3").is_non_negative and not describe("tas#3").is_non_negative
 
 
 def test_naming_steps_twice_changes_nothing():

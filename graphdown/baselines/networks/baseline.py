@@ -1,4 +1,4 @@
-"""NetworkBaseline: what the convolutional networks have in common."""
+"""NetworkBaseline: the common part of the convolutional networks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from meshes import Grid
 
 @dataclass(frozen=True, eq=False)
 class FitTask:
-    """What one network learns to predict.
+    """Task of one network: its outputs, loss and scaling.
 
     Attributes:
         network: maps [B, H, W, V] and vector [B, F] to outputs [B, N, K].
@@ -44,18 +44,18 @@ class FitTask:
         return ((truth - self.mean) / self.scale).astype(np.float32)
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the values [T, N] that outputs [T, N, K] stand for."""
+        """Return the values [T, N] that outputs [T, N, K] represent."""
         return outputs[..., 0] * self.scale + self.mean
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What the network of a target variable is made for.
+    """Training data that the network of a target variable is built for.
 
     Attributes:
         name: the variable.
         predictors: names of the predictors V.
-        standardise: what was applied to the maps.
+        standardise: applied to the maps.
         example: inputs, to take sizes from.
         truths: values [T, N] of each training source.
         statics: static fields of the target grid.
@@ -104,7 +104,7 @@ class NetworkBaseline(Baseline):
         first = predictor_names(pairs[0][0])[0]
         grids = [read_field(coarse, first).grid for coarse, _ in pairs]
         lattice, shape = self._lattice(grids)
-        reader = MapReader(pairs[0][0], lattice, shape, self.logarithm)
+        reader = MapReader(pairs[0][0], lattice, shape, self.logarithm, tuple(self.target.attrs))
         learned, judged = ([_days(reader, pair) for pair in part] for part in (pairs, validation))
         standardise = self._standardiser([maps for maps, _ in learned])
         inputs, checks = ([standardise(maps) for maps, _ in part] for part in (learned, judged))
@@ -143,7 +143,7 @@ class NetworkBaseline(Baseline):
 
     @abstractmethod
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
-        """Return what turns maps into inputs."""
+        """Return the function that turns maps into inputs."""
 
     @abstractmethod
     def _task(self, lesson: Lesson) -> FitTask:

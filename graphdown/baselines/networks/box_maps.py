@@ -8,8 +8,8 @@ import xarray as xr
 
 from graphdown.baselines.gridded_fields import predictor_names, read_field
 from graphdown.baselines.interpolator import Interpolator
+from graphdown.variables.catalogue import describe
 from graphdown.variables.forcings import forcings
-from graphdown.variables.names import variable_of
 from meshes import Grid, bilinear
 
 
@@ -19,7 +19,7 @@ class Maps:
 
     Attributes:
         fields: predictors [T, H, W, V] in their own units, NaN where missing.
-        forcings: what a day has and no place: sine and cosine of the season, then the
+        forcings: numbers of a day without a place: sine and cosine of the season, then the
             predictors that have no horizontal dimension [T, F].
     """
 
@@ -43,11 +43,18 @@ class MapReader:
         coarse: a dataset whose daily fields, and series without a place, are the predictors.
         grid: the lattice, H W points.
         shape: H and W.
-        logarithm: whether precipitation ("pr") enters as log(1 + pr / (1 mm day-1)), or as it is.
+        logarithm: whether precipitation, and whatever else has the transform "log1p", enters as
+            log(1 + x), or as it is.
+        vectors: names of those whose winds are regridded as vectors.
     """
 
     def __init__(
-        self, coarse: xr.Dataset, grid: Grid, shape: Sequence[int], logarithm: bool
+        self,
+        coarse: xr.Dataset,
+        grid: Grid,
+        shape: Sequence[int],
+        logarithm: bool,
+        vectors: Sequence[str] = (),
     ) -> None:
         self._logarithm = logarithm
         self.names = predictor_names(coarse)
@@ -57,7 +64,7 @@ class MapReader:
             if da.dims == ("time",) and np.issubdtype(da.dtype, np.number)
         ]
         self._shape = tuple(shape)
-        self._interpolate = Interpolator(grid, bilinear)
+        self._interpolate, self._vectors = Interpolator(grid, bilinear), tuple(vectors)
 
     def __call__(self, coarse: xr.Dataset) -> Maps:
         """Return the predictors of a dataset as maps.
@@ -65,7 +72,9 @@ class MapReader:
         Raises:
             ValueError: one is missing.
         """
-        fields = np.stack([self._field(coarse, name) for name in self.names], axis=-1)
+        read = [read_field(coarse, name) for name in self.names]
+        regridded = self._interpolate.together(read, self._vectors)
+        fields = np.stack([self._entering(n, regridded[n]) for n in self.names], axis=-1)
         absent = [name for name in self._series if name not in coarse]
         if absent:
             raise ValueError(f"{absent[0]!r} was a predictor at the fit; add it to the dataset.")
@@ -73,10 +82,8 @@ class MapReader:
         days = np.column_stack([forcings(coarse["time"]), *series])
         return Maps(fields.reshape(len(fields), *self._shape, len(self.names)), days)
 
-    def _field(self, coarse: xr.Dataset, name: str) -> np.ndarray:
-        values = self._interpolate(read_field(coarse, name)).astype(np.float32)
-        return (
-            np.log1p(np.maximum(values, 0))
-            if self._logarithm and variable_of(name) == "pr"
-            else values
-        )
+    def _entering(self, name: str, values: np.ndarray) -> np.ndarray:
+        values = values.astype(np.float32)
+        if self._logarithm and describe(name).transform == "log1p":
+            return np.log1p(np.maximum(values, 0))
+        return values

@@ -20,6 +20,7 @@ from graphdown.baselines.networks.fit import NetworkTraining, masked_mean, squar
 from graphdown.baselines.networks.inputs import ByPoint, Standardiser
 from graphdown.baselines.predictands import spread_over_time
 from graphdown.model.distributions import expectation, negative_log_likelihood
+from graphdown.variables.catalogue import describe
 from meshes import Grid
 
 FILTERS = (50, 25, 10)
@@ -101,7 +102,7 @@ class DeepESD(NetworkBaseline):
         return ByPoint.of(sources)
 
     def _task(self, lesson: Lesson) -> FitTask:
-        rain = lesson.name == "pr"
+        rain = describe(lesson.name).is_precipitation
         network = DeepESDNetwork(
             lesson.example.maps.shape[1:3],
             len(lesson.predictors),

@@ -96,8 +96,8 @@ class ErrorPredictingNetwork(nnx.Module):
             h = jnp.concatenate([skip, h], axis=-1)
             for layer in rest:
                 h = nnx.relu(layer(h))
-        made = maps[..., self.interpolated, None] + self.output(h)
-        return made.reshape(len(maps), -1, 1)
+        corrected = maps[..., self.interpolated, None] + self.output(h)
+        return corrected.reshape(len(maps), -1, 1)
 
 
 class ErrorPredictingCNN(NetworkBaseline):
@@ -162,7 +162,7 @@ class ErrorPredictingCNN(NetworkBaseline):
         )
 
     def _fixed(self, statics: xr.Dataset | None) -> np.ndarray:
-        """Return longitude, latitude and what is known of height and land [H, W, S]."""
+        """Return longitude, latitude and, if known, height and land fraction [H, W, S]."""
         grid = self.target.grid
         x, y = np.cos(np.radians(grid.lon)), np.sin(np.radians(grid.lon))
         fields = [x, y, grid.lat]
@@ -186,11 +186,11 @@ def difference_loss(shape: tuple[int, int]) -> Loss:
     """Return the squared error of values plus that of differences along rows and columns."""
 
     def loss(outputs: Array, truth: Array) -> Array:
-        made, wanted = (part.reshape(len(truth), *shape) for part in (outputs, truth))
-        total = masked_mean((made - jnp.nan_to_num(wanted)) ** 2, wanted)
+        predicted, expected = (part.reshape(len(truth), *shape) for part in (outputs, truth))
+        total = masked_mean((predicted - jnp.nan_to_num(expected)) ** 2, expected)
         for axis in (1, 2):
-            steps = jnp.diff(wanted, axis=axis)
-            error = jnp.diff(made, axis=axis) - jnp.nan_to_num(steps)
+            steps = jnp.diff(expected, axis=axis)
+            error = jnp.diff(predicted, axis=axis) - jnp.nan_to_num(steps)
             total = total + masked_mean(error**2, steps)
         return total
 

@@ -9,7 +9,7 @@ from graphdown.baselines.networks.box_maps import Maps
 
 
 class Inputs(NamedTuple):
-    """What a network sees of B days: maps [B, H, W, V] and a vector [B, F], both standardised."""
+    """Inputs of a network for B days: maps [B, H, W, V] and a vector [B, F], both standardised."""
 
     maps: np.ndarray
     vector: np.ndarray
@@ -81,7 +81,7 @@ def _day_vector(days: Maps) -> np.ndarray:
 
 
 class Scale(NamedTuple):
-    """A mean and the inverse of a standard deviation; 0 for what is constant."""
+    """A mean and the inverse of a standard deviation; 0 for constants."""
 
     mean: np.ndarray
     inverse: np.ndarray

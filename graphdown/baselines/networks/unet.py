@@ -148,9 +148,9 @@ class UNet(NetworkBaseline):
         cells = (high - low) / (np.array([columns, rows]) - 1)
         lattice = lattice_size((rows, columns)) * cells
         spacing = (self._spacing_km or median_spacing_km(sources)) / EARTH_RADIUS_KM
-        wanted = high - low + cells + 2 * spacing
-        size = 2 ** max(2, round(np.log2(wanted.max() / spacing)))
-        extent = np.maximum(wanted, size * spacing)
+        least = high - low + cells + 2 * spacing
+        size = 2 ** max(2, round(np.log2(least.max() / spacing)))
+        extent = np.maximum(least, size * spacing)
         self._skip_from = extent / lattice
         axes = [
             centred(middle, side / size, size)
@@ -184,7 +184,7 @@ def interpolation(size: int, ratio: float) -> np.ndarray:
     """Return weights [size, size] from cells of a wide axis to those of a narrower one within.
 
     Both have `size` cells and one centre; the wide axis is `ratio` times as long. Beyond the
-    outermost centres the value is held.
+    outermost centres the value is constant.
     """
     place = (np.arange(size) - (size - 1) / 2) / ratio + (size - 1) / 2
     place = np.clip(place, 0, size - 1)

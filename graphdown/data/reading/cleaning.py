@@ -8,19 +8,18 @@ import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion, meant_units
-from graphdown.variables.catalogue import limits
+from graphdown.variables.catalogue import describe
 
 HUGE = 1e15
 _NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
 CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
-RATES = ("pr",)
 CLIPPED = 0.1  # mm day-1: packing and spectral transforms leave that much below zero
 DRY = 0.01  # mm day-1: a file whose wettest value is below is not in the units it says
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What turns a file's values of one variable into canonical ones.
+    """Cleaning of a file's values of one variable to canonical ones.
 
     Attributes:
         name: CF/CMIP name.
@@ -35,18 +34,18 @@ class Cleaning:
         out = xr.apply_ufunc(
             self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
         )
-        return out if self.conversion is None else out.assign_attrs(units=self.conversion.wanted)
+        return out if self.conversion is None else out.assign_attrs(units=self.conversion.canonical)
 
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Return the canonical values of an array, float32."""
         values = self._converted(raw)
         values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
-        if self.name in RATES:
+        if describe(self.name).is_precipitation:
             values[(values < 0) & (values >= -CLIPPED)] = 0.0
         return values.astype(np.float32, copy=False)
 
     def note(self, raw: np.ndarray, where: str, notes: Notes) -> None:
-        """Note what the block did to a sample of raw values."""
+        """Note the changes that `block` makes to a sample of raw values."""
         values = self._converted(raw)
         filled = self._filled(raw, values)
         infinite = np.isinf(raw) if np.issubdtype(raw.dtype, np.floating) else np.zeros(1, bool)
@@ -58,7 +57,7 @@ class Cleaning:
             notes.add("infinite", where, text, self.name)
         if np.issubdtype(raw.dtype, np.integer):
             notes.add("integers", where, "integers become floating point numbers", self.name)
-        if self.name in RATES and ((values < 0) & (values >= -CLIPPED)).any():
+        if describe(self.name).is_precipitation and ((values < 0) & (values >= -CLIPPED)).any():
             text = f"down to {np.nanmin(values[values >= -CLIPPED]):.2g} mm day-1, raised to 0"
             notes.add("negative-clipped", where, text, self.name)
         if self.conversion is not None and self.conversion.geopotential:
@@ -67,17 +66,17 @@ class Cleaning:
     def _converted(self, raw: np.ndarray) -> np.ndarray:
         double = raw.dtype.itemsize > 4 or np.issubdtype(raw.dtype, np.integer)
         values: Any = raw.astype(np.float64 if double else np.float32)
-        made = self.conversion
-        if made is None or (made.factor, made.offset) == (1.0, 0.0):
+        linear = self.conversion
+        if linear is None or (linear.factor, linear.offset) == (1.0, 0.0):
             return values
         with np.errstate(over="ignore", invalid="ignore"):
-            return values * values.dtype.type(made.factor) + values.dtype.type(made.offset)
+            return values * values.dtype.type(linear.factor) + values.dtype.type(linear.offset)
 
     def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
             filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
             if self.conversion is not None:
-                least, greatest = limits(self.name)
+                least, greatest = describe(self.name).plausible
                 outside = (values < least) | (values > greatest)
                 if outside.any():
                     codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
@@ -86,8 +85,8 @@ class Cleaning:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen in canonical values of a few times.
+class Sample:
+    """Statistics of canonical values at a few times.
 
     Attributes:
         name: CF/CMIP name.
@@ -103,16 +102,16 @@ class Seen:
     absent: int = 0
     times: int = 0
 
-    def and_in(self, made: np.ndarray) -> "Seen":
-        """Return what was seen in the values [time, ...] too."""
-        there = made[np.isfinite(made)]
-        return Seen(
+    def and_in(self, values: np.ndarray) -> "Sample":
+        """Return the statistics with those of values [time, ...] counted in."""
+        there = values[np.isfinite(values)]
+        return Sample(
             self.name,
             min(self.minimum, float(there.min(initial=np.inf))),
             max(self.maximum, float(there.max(initial=-np.inf))),
-            self.values + made.size,
-            self.absent + made.size - there.size,
-            self.times + len(made),
+            self.values + values.size,
+            self.absent + values.size - there.size,
+            self.times + len(values),
         )
 
     @property
@@ -123,7 +122,7 @@ class Seen:
     @property
     def dry(self) -> bool:
         """Whether precipitation is nowhere more than a trace and somewhere above zero."""
-        return self.name in RATES and 0.0 < self.maximum < DRY
+        return describe(self.name).is_precipitation and 0.0 < self.maximum < DRY
 
     @property
     def missing(self) -> float:
@@ -143,13 +142,14 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
     Raises:
         DataError: a value is out of range; the message says which units would make sense.
     """
-    least, greatest = limits(name)
+    variable = describe(name)
+    least, greatest = variable.plausible
     if not np.isfinite(values).any():
         return
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if least <= low and high <= greatest:
         return
-    if name in RATES and low < least and not _hint(name, raw):
+    if variable.is_precipitation and low < least and not _hint(name, raw):
         raise refuse(
             "negative-precipitation",
             f"{where}: {name!r} goes down to {low:.3g} mm day-1; precipitation is not negative, "
@@ -169,11 +169,11 @@ def check_dry(name: str, high: float, where: str) -> None:
     Raises:
         DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
     """
-    if name in RATES and 0.0 < high < DRY:
+    if describe(name).is_precipitation and 0.0 < high < DRY:
         raise refuse(
             "out-of-range",
             f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "
-            "its units look like kg m-2 s-1: state them, as in 'units: {pr: kg m-2 s-1}'.",
+            f"its units look like kg m-2 s-1: state them, as in 'units: {{{name}: kg m-2 s-1}}'.",
         )
 
 

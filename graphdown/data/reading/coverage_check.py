@@ -41,7 +41,7 @@ def covered(found: Coverage) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in per cent with one decimal; what is less than whole never reads as 100."""
+    """Share in per cent with one decimal; one below 1 never reads as 100."""
     return f"{np.floor(1000 * share) / 10:g} %"
 
 

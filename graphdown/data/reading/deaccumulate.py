@@ -10,12 +10,8 @@ from graphdown.data.reading.identify import method_of
 from graphdown.data.reading.rules import Notes
 from graphdown.data.reading.time_decoding import DAY, days_of, seconds_of
 from graphdown.data.reading.units import is_amount
+from graphdown.variables.catalogue import describe
 
-AMOUNTS = (
-    "precipitation_amount",
-    "lwe_thickness_of_precipitation_amount",
-    "thickness_of_rainfall_amount",
-)
 ROUNDING = 1e-3
 FEW = 0.01
 
@@ -39,7 +35,8 @@ def as_rate(
     if running:
         start, lead = _since_midnight(field["time"])
         return _differenced(field, start, lead, where, notes), rate
-    if not is_amount(units):
+    variable = describe(str(field.name))
+    if not is_amount(units, variable.name):
         return field, units
     if field.attrs.get("GRIB_stepType") == "accum" and LEAD in field.coords:
         start, lead = field[START].values, field[LEAD].values.astype(np.float64)
@@ -47,7 +44,7 @@ def as_rate(
             return _differenced(field, start, lead, where, notes), rate
         seconds = _intervals(start, lead)
         return _to_middle(_divided(field, seconds, where, notes), seconds), rate
-    if method_of(field) == "sum" or field.attrs.get("standard_name") in AMOUNTS:
+    if method_of(field) == "sum" or field.attrs.get("standard_name") in variable.amount_names:
         seconds = np.diff(seconds_of(field["time"]))
         usual = float(np.median(np.abs(seconds))) if seconds.size else DAY
         return _divided(field, np.full(field.sizes["time"], usual), where, notes), rate
@@ -88,7 +85,7 @@ def _intervals(start: np.ndarray, lead: np.ndarray) -> np.ndarray:
 
 
 def _runs_up(field: xr.DataArray, start: np.ndarray) -> bool:
-    """Tell whether totals do not fall within the first forecast, but for noise in few places."""
+    """Whether totals do not fall within the first forecast, but for noise in few places."""
     first = field.isel(time=np.flatnonzero(start == start[0])).values
     steps = np.nan_to_num(np.diff(first, axis=0))
     fallen = steps < -ROUNDING * np.nanmax(np.abs(first), initial=0.0)
@@ -105,7 +102,7 @@ def _differenced(
     length = xr.DataArray(np.where(seconds > 0, seconds, 1.0), dims="time")
     out = (field - field.shift(time=1).where(~first, 0.0)) / length
     text = f"running totals are differenced and divided by {np.median(seconds[keep]):g} s"
-    if field.name == "pr" and _runs_up(field, start):
+    if describe(str(field.name)).is_non_negative and _runs_up(field, start):
         out = out.where(~(out < 0), 0.0)
         text += "; falls of a total, which are noise, become 0"
     notes.add("accumulation-differenced", where, text, str(field.name))

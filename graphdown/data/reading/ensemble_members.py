@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import xarray as xr
 
-from graphdown.data.reading.files import close_pieces, find_paths, open_pieces
-from graphdown.data.reading.rules import Notes
+from graphdown.data.reading.files import Piece
 from graphdown.errors import DataError
 
 DIMENSIONS = ("realization", "realisation", "member", "member_id", "ensemble", "number")
@@ -30,25 +29,21 @@ class Driving:
     select: dict[str, int] = field(default_factory=dict)
 
 
-def driving_members(inputs: Sequence[str], chosen: Sequence[str] = ()) -> list[Driving]:
-    """Return the members that inputs hold, at least one.
+def driving_members(inputs: Sequence[str]) -> list[Driving]:
+    """Members that the names of inputs tell apart, at least one.
 
     Inputs are files or globs, all of them or none with a member's name before them, as in
-    "r1i1p1f1=tas_*.nc". Without names, the first file tells whether there is a dimension of members
-    (one of DIMENSIONS, or with the standard name "realization"), with what labels.
+    "r1i1p1f1=tas_*.nc".
 
     Args:
-        inputs: as the user gives them.
-        chosen: dimensions of which one index is taken anyway.
+        inputs: as the user names them.
 
     Raises:
-        DataError: some inputs have a name and others none, or a file cannot be read.
+        DataError: some inputs have a name and others none.
     """
     pairs = [_named(text) for text in inputs]
     names = list(dict.fromkeys(name for name, _ in pairs))
-    if names == [""]:
-        return _along_dimension(tuple(inputs), chosen)
-    if "" in names:
+    if "" in names and len(names) > 1:
         bare = next(file for name, file in pairs if not name)
         raise DataError(
             f"{bare!r} has no member's name, but {names[0] or names[1]!r} is one; give all inputs "
@@ -57,24 +52,33 @@ def driving_members(inputs: Sequence[str], chosen: Sequence[str] = ()) -> list[D
     return [Driving(name, tuple(file for own, file in pairs if own == name)) for name in names]
 
 
+def along_dimension(
+    member: Driving, pieces: Sequence[Piece], chosen: Sequence[str] = ()
+) -> list[Driving]:
+    """Members along a dimension of the files of one that has no name; that one if there is none.
+
+    The first file decides whether there is a dimension of members (one of DIMENSIONS, or with the
+    standard name "realization"), and what their labels are.
+
+    Args:
+        member: the one without a name.
+        pieces: its files, opened.
+        chosen: dimensions of which one index is taken anyway.
+    """
+    first = [piece for piece in pieces if piece.where == pieces[0].where]
+    found = [labels for piece in first for labels in _labels(piece.ds, chosen).items()]
+    if not found:
+        return [member]
+    dim, labels = found[0]
+    return [Driving(label, member.files, {str(dim): k}) for k, label in enumerate(labels)]
+
+
 def _named(text: str) -> tuple[str, str]:
     """Return a member's name, empty if there is none, and the file or glob."""
     matched = NAMED.fullmatch(text)
     if matched is None or os.path.exists(text):
         return "", text
     return matched[1], matched[2]
-
-
-def _along_dimension(files: tuple[str, ...], chosen: Sequence[str]) -> list[Driving]:
-    pieces = list(open_pieces(find_paths(files)[:1], Notes()))
-    try:
-        found = [labels for piece in pieces for labels in _labels(piece.ds, chosen).items()]
-    finally:
-        close_pieces(pieces)
-    if not found:
-        return [Driving("", files)]
-    dim, labels = found[0]
-    return [Driving(label, files, {str(dim): k}) for k, label in enumerate(labels)]
 
 
 def _labels(ds: xr.Dataset, chosen: Sequence[str]) -> dict[Hashable, list[str]]:

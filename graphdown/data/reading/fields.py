@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.cleaning import Cleaning, Seen, check_dry, check_range
+from graphdown.data.reading.cleaning import Cleaning, Sample, check_dry, check_range
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
+from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.horizontal import (
     bounds_named,
     check_same_grid,
@@ -36,24 +38,25 @@ from graphdown.data.reading.time_decoding import (
 )
 from graphdown.data.reading.units import conversion
 from graphdown.errors import DataError
-from graphdown.variables.names import DAILY_EXTREMES
+from graphdown.variables.catalogue import describe, names_of_kind
 from meshes import Grid
 
 __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_canonical"]
 
-STATIC = ("orog", "sftlf")
+STATIC = names_of_kind("static")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
+FEW_FILES = 16  # that may stay open
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
 POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
 
-Held = TypeVar("Held", xr.DataArray, xr.Dataset)
+Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of files, and what the user states about them.
+    """Variables requested of files, and the user's statements about them.
 
     Attributes:
         variables: CF/CMIP names that must be there.
@@ -117,23 +120,65 @@ def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Unde
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
-    notes = Notes()
-    pieces: list[Piece] = []
-    where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-    paths = tuple(find_paths(files))
+    opened = OpenFiles(files, request)
+    ds, understood = opened.read()
+    ds.set_close(opened.close)
+    return ds, understood
 
-    def opened() -> Iterator[Piece]:
-        for piece in open_pieces(files, notes):
-            pieces.append(piece)
+
+class OpenFiles:
+    """Files that are opened once and read once or several times, each time with another selection.
+
+    Args:
+        files: netCDF, zarr or GRIB paths or globs.
+        request: as for `read_files`.
+        keep_open: whether values that are looked at leave a few files open, up to FEW_FILES, for
+            the values that are read later.
+
+    Attributes:
+        paths: of all files.
+        pieces: what they hold, not read yet, in their order.
+
+    Raises:
+        DataError: see `graphdown.data.reading.rules.REFUSALS`.
+    """
+
+    def __init__(self, files: Sequence[str], request: Request, keep_open: bool = False) -> None:
+        self.paths = tuple(find_paths(files))
+        self.pieces: list[Piece] = []
+        notes = Notes()
+        where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+        try:
+            pieces = self._open(notes)
+            self._reader = _Reader(pieces, request, where, notes, self.paths, from_disk=True)
+            self._reader.keep_open = keep_open and len(self.paths) <= FEW_FILES
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, notes: Notes) -> Iterator[Piece]:
+        for piece in open_pieces(self.paths, notes):
+            self.pieces.append(piece)
             yield piece
 
-    try:
-        ds, understood = _Reader(opened(), request, where, notes, paths, from_disk=True).read()
-    except BaseException:
-        close_pieces(pieces)
-        raise
-    ds.set_close(lambda: close_pieces(pieces))
-    return ds, understood
+    def read(self, select: Mapping[str, int] | None = None) -> tuple[xr.Dataset, Understanding]:
+        """Fields and what was understood, as from `read_files`; files are closed if that fails.
+
+        Args:
+            select: index to take of further dimensions.
+
+        Raises:
+            DataError: see `graphdown.data.reading.rules.REFUSALS`.
+        """
+        try:
+            return self._reader.selecting(select or {}).read()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files, as often as it is called; they are opened again if values are read."""
+        close_pieces(self.pieces)
 
 
 def to_canonical(
@@ -146,7 +191,7 @@ def to_canonical(
 ) -> xr.Dataset:
     """Return the named variables of a dataset in canonical units, time first, days in order.
 
-    Repairs are told to `notes`.
+    Repairs are added to `notes`.
 
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
@@ -162,27 +207,29 @@ def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.nda
     return np.stack(stacked, axis=-1).astype(np.float32, copy=False)
 
 
-def some_times(held: Held, count: int) -> Held:
+def some_times(fields: Fields, count: int) -> Fields:
     """Return a field or dataset at a few times, first and last among them."""
-    if "time" not in held.dims:
-        return held
-    return held.isel(time=np.unique(np.linspace(0, held.sizes["time"] - 1, count).astype(int)))
+    if "time" not in fields.dims:
+        return fields
+    return fields.isel(time=np.unique(np.linspace(0, fields.sizes["time"] - 1, count).astype(int)))
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One variable of one series: canonical values, not read yet, and what was seen of them."""
+    """One variable of one series: canonical values, not read yet, and a sample of them."""
 
     series: Series
     choice: Choice
     field: xr.DataArray
     cleaning: Cleaning
     given: str | None
-    seen: Seen
+    sample: Sample
 
 
 class _Reader:
     """Reads the variables of a request from opened pieces."""
+
+    keep_open = False
 
     def __init__(
         self,
@@ -203,11 +250,17 @@ class _Reader:
         self._check_rename(there)
         self.series = series_of(prepared)
 
+    def selecting(self, select: Mapping[str, int]) -> "_Reader":
+        """This reader with a request that takes an index of further dimensions."""
+        reader = copy(self)
+        reader.request = replace(self.request, select={**self.request.select, **select})
+        return reader
+
     def read(self) -> tuple[xr.Dataset, Understanding]:
         fields: dict[str, xr.DataArray] = {}
         understood: list[VariableUnderstood] = []
-        wanted = (*self.request.variables, *self.request.optional) or self._recognised()
-        for name in dict.fromkeys(wanted):
+        requested = (*self.request.variables, *self.request.optional) or self._recognised()
+        for name in dict.fromkeys(requested):
             parts = self._parts(name)
             if parts:
                 fields[name], variable = self._joined(name, parts)
@@ -217,6 +270,7 @@ class _Reader:
         if not fields:
             return xr.Dataset(), self._understanding(xr.Dataset(), [])
         fields = merge_variables(fields, self.where, self.notes)
+        fields = turned_to_north(fields, self.where, self.notes)
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
         if "time" in out.dims:
@@ -298,43 +352,45 @@ class _Reader:
         cleaning = Cleaning(name, conversion(name, units, where))
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
-        seen = self._look(cleaning, looked_at, series)
+        sample = self._look(cleaning, looked_at, series)
         lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
-        return _Part(series, choice, lazily, cleaning, given, seen)
+        return _Part(series, choice, lazily, cleaning, given, sample)
 
-    def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Seen:
-        """Return what is seen in a few times, checked."""
+    def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
+        """Statistics of the values at a few times, checked."""
         name, where = cleaning.name, series.where
-        seen = self._seen(cleaning, raw, series, min(LOOK * len(series.places), SECOND_LOOK))
-        if seen.empty or seen.dry:
-            seen = self._seen(cleaning, raw, series, SECOND_LOOK)
-        if seen.empty:
+        sample = self._sampled(cleaning, raw, series, min(LOOK * len(series.places), SECOND_LOOK))
+        if sample.empty or sample.dry:
+            sample = self._sampled(cleaning, raw, series, SECOND_LOOK)
+        if sample.empty:
             raise refuse(
                 "all-missing",
                 f"{where}: {name!r} has no value in the times looked at; check the file.",
             )
-        if seen.times >= ENOUGH_DAYS:
-            check_dry(name, seen.maximum, where)
-        return seen
+        if sample.times >= ENOUGH_DAYS:
+            check_dry(name, sample.maximum, where)
+        return sample
 
-    def _seen(self, cleaning: Cleaning, raw: xr.DataArray, series: Series, count: int) -> Seen:
-        seen = Seen(cleaning.name)
+    def _sampled(self, cleaning: Cleaning, raw: xr.DataArray, series: Series, count: int) -> Sample:
+        sample = Sample(cleaning.name)
         for number, part in _looks(raw, count):
             piece = series.pieces[number]
             where = piece.where
             values = _read(part, where)
-            piece.close()  # what HDF5 holds of each open file would add up
-            made = cleaning.block(values)
-            check_range(cleaning.name, made, where, values)
+            if not self.keep_open:
+                piece.close()  # what HDF5 holds of each open file would add up
+            canonical = cleaning.block(values)
+            check_range(cleaning.name, canonical, where, values)
             cleaning.note(values, where, self.notes)
-            seen = seen.and_in(made)
-        return seen
+            sample = sample.and_in(canonical)
+        return sample
 
     def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
         check_same_grid([(part.series.where, part.field) for part in parts], name)
         joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
-            method = DAILY_EXTREMES.get(name, self.request.daily)
+            variable = describe(name)
+            method = variable.reduction if variable.is_extreme else self.request.daily
             joined = daily(joined, method, parts[0].series.where, self.notes)
         return joined, self._variable(name, parts, joined, dropped)
 
@@ -342,7 +398,7 @@ class _Reader:
         self, name: str, parts: Sequence[_Part], joined: xr.DataArray, dropped: int
     ) -> VariableUnderstood:
         first = parts[0]
-        made = first.cleaning.conversion
+        linear = first.cleaning.conversion
         space = horizontal_of(joined, first.series.where)
         timed = "time" in joined.dims
         gaps = gaps_of(joined["time"]) if timed else []
@@ -354,12 +410,12 @@ class _Reader:
             files=len({place for p in parts for place in p.series.places}),
             units_given=first.given,
             units_stated=name in self.request.units,
-            units=None if made is None else made.wanted,
-            factor=1.0 if made is None else made.factor,
-            offset=0.0 if made is None else made.offset,
-            minimum=min(p.seen.minimum for p in parts),
-            maximum=max(p.seen.maximum for p in parts),
-            missing=float(np.mean([p.seen.missing for p in parts])),
+            units=None if linear is None else linear.canonical,
+            factor=1.0 if linear is None else linear.factor,
+            offset=0.0 if linear is None else linear.offset,
+            minimum=min(p.sample.minimum for p in parts),
+            maximum=max(p.sample.maximum for p in parts),
+            missing=float(np.mean([p.sample.missing for p in parts])),
             grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
             step=step_name(step_of(joined["time"])) if timed else "",
             calendar=calendar_of(joined["time"]) if timed else "",
@@ -379,9 +435,10 @@ class _Reader:
             out = out.assign_coords({n: one.ds[n].reset_coords(drop=True) for n in found})
         spatial = [n for n in out.coords if n != "time"]
         for name in bounds_named(out, spatial):
-            held = next((one.ds[name] for one in self.series if name in one.ds.variables), None)
-            if held is not None and all(out.sizes.get(d, n) == n for d, n in held.sizes.items()):
-                out = out.assign_coords({name: held.reset_coords(drop=True).variable})
+            bounds = next((one.ds[name] for one in self.series if name in one.ds.variables), None)
+            sizes = {} if bounds is None else bounds.sizes
+            if bounds is not None and all(out.sizes.get(d, n) == n for d, n in sizes.items()):
+                out = out.assign_coords({name: bounds.reset_coords(drop=True).variable})
         return self._with_time_bounds(out)
 
     def _with_time_bounds(self, out: xr.Dataset) -> xr.Dataset:
@@ -390,11 +447,11 @@ class _Reader:
         names = bounds_named(out, ["time"])
         if not names:
             return out
-        held = [one.ds[names[0]] for one in self.series if names[0] in one.ds.variables]
-        held = [b.reset_coords(drop=True) for b in held if "time" in b.dims]
-        if not held:
+        parts = [one.ds[names[0]] for one in self.series if names[0] in one.ds.variables]
+        parts = [b.reset_coords(drop=True) for b in parts if "time" in b.dims]
+        if not parts:
             return _without_bounds(out)
-        every = xr.concat(held, "time", join="override", combine_attrs="override")
+        every = xr.concat(parts, "time", join="override", combine_attrs="override")
         every = every.drop_duplicates("time")
         if not out.indexes["time"].isin(every.indexes["time"]).all():
             return _without_bounds(out)
@@ -445,8 +502,8 @@ def _chunked(field: xr.DataArray) -> xr.DataArray:
     """
     if field.chunks is not None:
         return field
-    own = field.encoding.get("preferred_chunks", {})
-    sizes = {d: min(own.get(d, 1 if d == "time" else n), n) for d, n in field.sizes.items()}
+    stored = field.encoding.get("preferred_chunks", {})
+    sizes = {d: min(stored.get(d, 1 if d == "time" else n), n) for d, n in field.sizes.items()}
     for dim in sorted(sizes, key=lambda d: d == "time"):
         room = CHUNK_BYTES // (4 * math.prod(sizes.values()) or 1)
         if dim == "time":

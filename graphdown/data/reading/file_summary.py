@@ -1,4 +1,4 @@
-"""What was understood of files: variables, units, times, grid and repairs, as plain values."""
+"""Summary of files as they were understood: variables, units, times, grid and repairs."""
 
 import dataclasses
 import math
@@ -57,7 +57,7 @@ class VariableUnderstood:
 
 @dataclass(frozen=True)
 class Understanding:
-    """What graphdown understood of a source or target.
+    """A source or target as graphdown understood it.
 
     Attributes:
         where: what was opened.
@@ -97,9 +97,10 @@ class Understanding:
 def _variable_line(v: VariableUnderstood) -> str:
     source = " and ".join(repr(n) for n in v.file_names)
     level = f" at {v.level}" if v.level else ""
-    given = v.units_given if v.units_given is not None else "no units"
+    from_file = v.units_given if v.units_given is not None else "no units"
     stated = " (stated)" if v.units_stated else ""
-    units = f"{given}{stated}" + (f" -> {v.units}" if v.units not in (None, v.units_given) else "")
+    canonical = "" if v.units in (None, v.units_given) else f" -> {v.units}"
+    units = f"{from_file}{stated}{canonical}"
     values = "no values"
     if v.minimum is not None and v.maximum is not None:
         values = f"{v.minimum:.4g} to {v.maximum:.4g}"

@@ -51,7 +51,7 @@ class Piece:
     Attributes:
         where: its path, or words for a dataset in memory.
         ds: its variables, not read yet.
-        close: closes its file, as often as it is called; what is read after that opens it again.
+        close: closes its file, as often as it is called; reading after that opens it again.
     """
 
     where: str
@@ -60,7 +60,7 @@ class Piece:
 
 
 def find_paths(files: Sequence[str]) -> list[str]:
-    """Return the paths that names and globs stand for, each once.
+    """Paths that names and globs match, each once.
 
     Raises:
         DataError: nothing matches, or a file may not be read.
@@ -247,13 +247,13 @@ def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dat
         )
     for name, variable in ds.variables.items():
         for key in ("scale_factor", "add_offset"):
-            given = np.asarray(variable.encoding.get(key, 1.0))
-            if given.dtype.kind not in "iuf" or given.size != 1:
+            value = np.asarray(variable.encoding.get(key, 1.0))
+            if value.dtype.kind not in "iuf" or value.size != 1:
                 raise ValueError(
-                    f"the attribute {key!r} of {name!r} is {str(given)!r}, not a number"
+                    f"the attribute {key!r} of {name!r} is {str(value)!r}, not a number"
                 )
         for key in REFERENCES:
-            given = variable.attrs.get(key, variable.encoding.get(key, ""))
-            if not isinstance(given, str):
-                raise ValueError(f"the attribute {key!r} of {name!r} is {str(given)!r}, not text")
+            value = variable.attrs.get(key, variable.encoding.get(key, ""))
+            if not isinstance(value, str):
+                raise ValueError(f"the attribute {key!r} of {name!r} is {str(value)!r}, not text")
     return ds

@@ -8,7 +8,9 @@ import xarray as xr
 from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
+from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, bilinear
+from meshes.geometry.sphere import east_and_north
 from meshes.grids.cf import Horizontal, find_horizontal
 from meshes.grids.conventions import bounds_label
 
@@ -149,7 +151,7 @@ def check_same_grid(parts: Sequence[tuple[str, xr.DataArray]], name: str) -> Non
 
 
 def same_grid(a: xr.DataArray, b: xr.DataArray) -> bool:
-    """Tell whether two fields stand on the same points in the same order."""
+    """Whether two fields have the same points in the same order."""
     sizes = [{d: n for d, n in f.sizes.items() if d != "time"} for f in (a, b)]
     if sizes[0] != sizes[1]:
         return False
@@ -176,12 +178,13 @@ def on_first_grid(
     """
     names = list(fields)
     first = fields[names[0]]
-    out = {}
+    out: dict[str, xr.DataArray] = {}
+    elsewhere: dict[str, xr.DataArray] = {}
     for name, field in fields.items():
         if same_grid(first, field):
             # The points agree up to rounding; one set of coordinates keeps the dataset whole.
-            own = {c: v for c, v in first.coords.items() if "time" not in v.dims}
-            out[name] = field.assign_coords(own)
+            coords = {c: v for c, v in first.coords.items() if "time" not in v.dims}
+            out[name] = field.assign_coords(coords)
             continue
         dims = [tuple(str(d) for d in f.dims if d != "time") for f in (first, field)]
         if not interpolate:
@@ -190,10 +193,41 @@ def on_first_grid(
                 f"{where}: {names[0]!r} stands on {dims[0]} but {name!r} on {dims[1]}, another "
                 "grid; bring them to one grid first.",
             )
+        elsewhere[name] = field
         out[name] = _interpolated(field, first, where)
         text = f"from {_described(field)} to the {_described(first)} of {names[0]!r}, bilinearly"
         notes.add("regridded", where, text, name)
+    return {**out, **_winds_interpolated(elsewhere, first, where)}
+
+
+def _winds_interpolated(
+    fields: Mapping[str, xr.DataArray], like: xr.DataArray, where: str
+) -> dict[str, xr.DataArray]:
+    """Return the winds among fields, interpolated as vectors, if both components share a grid."""
+    names, out = list(fields), {}
+    for pair in wind_pairs(names):
+        wind = [fields[names[place]] for place in pair]
+        if not same_grid(*wind):
+            continue
+        axes = [_axes(field, where) for field in (wind[0], like)]
+
+        def carry(part: xr.DataArray, attrs: Mapping[str, object] = wind[0].attrs) -> xr.DataArray:
+            return _interpolated(part.assign_attrs(attrs), like, where)
+
+        turned = carried(carry, *wind, *axes)
+        for old, new in zip(wind, turned, strict=True):
+            new = new.transpose("time", ...) if "time" in new.dims else new
+            out[str(old.name)] = new.astype(np.float32).rename(old.name).assign_attrs(old.attrs)
     return out
+
+
+def _axes(field: xr.DataArray, where: str) -> list[list[xr.DataArray]]:
+    """Unit vectors [2 (east, north)][3] at the points of a field's grid."""
+    grid = grid_of(field, where)
+    return [
+        [xr.DataArray(part.reshape(grid.shape), dims=grid.dims) for part in unit]
+        for unit in east_and_north(grid.xyz)
+    ]
 
 
 def grid_of(field: xr.DataArray, where: str) -> Grid:
@@ -219,14 +253,14 @@ def _interpolated(field: xr.DataArray, like: xr.DataArray, where: str) -> xr.Dat
     weights = bilinear(source, target)
 
     def block(values: np.ndarray) -> np.ndarray:
-        made = weights.apply(values.reshape(*values.shape[: -len(source.dims)], source.size))
-        return made.reshape(*made.shape[:-1], *target.shape)
+        out = weights.apply(values.reshape(*values.shape[: -len(source.dims)], source.size))
+        return out.reshape(*out.shape[:-1], *target.shape)
 
     moved = {d: f"_{d}" for d in source.dims}
     bare = field.drop_vars([c for c in field.coords if c != "time"]).rename(moved)
     if bare.chunks is not None:
         bare = bare.chunk(dict.fromkeys(moved.values(), -1))
-    made = xr.apply_ufunc(
+    out = xr.apply_ufunc(
         block,
         bare,
         input_core_dims=[list(moved.values())],
@@ -236,7 +270,7 @@ def _interpolated(field: xr.DataArray, like: xr.DataArray, where: str) -> xr.Dat
         dask_gufunc_kwargs={"output_sizes": dict(zip(target.dims, target.shape, strict=True))},
         keep_attrs=True,
     )
-    return made.assign_coords({c: v for c, v in like.coords.items() if "time" not in v.dims})
+    return out.assign_coords({c: v for c, v in like.coords.items() if "time" not in v.dims})
 
 
 def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
@@ -245,13 +279,13 @@ def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
     Points at which a variable has no value at any time are masked out.
 
     Raises:
-        DataError: the variables stand on different grids, or no coordinates are found.
+        DataError: the variables are on different grids, or no coordinates are found.
     """
     return grid_where_present(ds, {name: ever_present(ds[name]) for name in variables}, where)
 
 
 def ever_present(field: xr.DataArray) -> xr.DataArray:
-    """Tell at which points a field has a value at any time."""
+    """Points at which a field has a value at any time, as booleans."""
     there = field.notnull()
     return there.any("time") if "time" in there.dims else there
 
@@ -301,7 +335,7 @@ def grid_of_dataset(ds: xr.Dataset, variables: Sequence[str], where: str) -> Gri
 
 
 def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
-    """Return the names of bounds that the named coordinates mention, held or not."""
+    """Names of bounds that the named coordinates mention, present or not."""
     found = [bounds_label(ds[n].variable) for n in names]
     return [str(b) for b in found if b]
 
@@ -309,8 +343,8 @@ def bounds_named(ds: xr.Dataset, names: Sequence[Hashable]) -> list[str]:
 def _with_bounds(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
     part = ds[list(variables)]
     spatial = [n for n in part.coords if n != "time"]
-    held = [b for b in bounds_named(ds, spatial) if b in ds.variables]
-    return part.assign_coords({b: ds[b] for b in held})
+    bounds = [b for b in bounds_named(ds, spatial) if b in ds.variables]
+    return part.assign_coords({b: ds[b] for b in bounds})
 
 
 def attrs_elsewhere(field: xr.DataArray) -> dict[str, object]:

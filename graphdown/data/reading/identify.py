@@ -1,4 +1,4 @@
-"""Which variable of a file is the one that is asked for: name, level, standard name."""
+"""Identification of a variable in a file: by name, level, standard name."""
 
 import re
 from collections.abc import Hashable, Mapping
@@ -9,60 +9,12 @@ import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import pascals
-from graphdown.variables.catalogue import CANONICAL, split_level
+from graphdown.variables.catalogue import daily_methods, describe, registered, split_level
+from graphdown.variables.winds import ALONG_GRID
 
-ALIASES = {
-    "tas": ("t2m", "2t", "T2", "tg", "T_2M", "air2m", "air"),
-    "tasmax": ("mx2t", "tx", "tmax", "T2MAX"),
-    "tasmin": ("mn2t", "tn", "tmin", "T2MIN"),
-    "pr": ("tp", "rr", "prate", "precip", "tot_prec", "TOT_PREC"),
-    "psl": ("msl", "prmsl", "slp", "pp", "mslp"),
-    "ps": ("sp", "PS"),
-    "uas": ("u10", "10u"),
-    "vas": ("v10", "10v"),
-    "ta": ("t", "T", "air"),
-    "hus": ("q", "Q", "shum"),
-    "ua": ("u", "U", "uwnd"),
-    "va": ("v", "V", "vwnd"),
-    "zg": ("z", "gh", "hgt", "Z"),
-    "hur": ("r", "rhum"),
-    "orog": ("HSURF", "topo", "elevation", "oro", "HGT_M"),
-    "sftlf": ("lsm", "FR_LAND", "landmask", "LANDMASK"),
-}
-STANDARD_NAMES = {
-    "tas": ("air_temperature",),
-    "tasmax": ("air_temperature",),
-    "tasmin": ("air_temperature",),
-    "pr": (
-        "precipitation_flux",
-        "lwe_precipitation_rate",
-        "precipitation_amount",
-        "lwe_thickness_of_precipitation_amount",
-        "thickness_of_rainfall_amount",
-    ),
-    "psl": (
-        "air_pressure_at_mean_sea_level",
-        "air_pressure_at_sea_level",
-        "air_pressure_at_msl",
-    ),
-    "ps": ("surface_air_pressure",),
-    "uas": ("eastward_wind",),
-    "vas": ("northward_wind",),
-    "sfcWind": ("wind_speed",),
-    "huss": ("specific_humidity",),
-    "hurs": ("relative_humidity",),
-    "ta": ("air_temperature",),
-    "hus": ("specific_humidity",),
-    "ua": ("eastward_wind",),
-    "va": ("northward_wind",),
-    "zg": ("geopotential_height", "geopotential"),
-    "hur": ("relative_humidity",),
-    "orog": ("surface_altitude", "surface_geopotential"),
-    "sftlf": ("land_area_fraction", "land_binary_mask"),
-}
-METHODS = {"tas": "mean", "tasmax": "maximum", "tasmin": "minimum"}
 LEVELS = ("plev", "level", "lev", "pressure_level", "isobaricInhPa", "isobaricInPa", "pressure")
 NEAR_SURFACE_M = 20.0
+KNOWN_METHODS = ("mean", "maximum", "minimum")
 LEVEL_TOLERANCE_PA = 50.0
 
 
@@ -94,7 +46,7 @@ def choose(
     """Return the variable of a dataset that is the named one, None if it has none.
 
     Looked for, in this order: the name itself; the family's name with a pressure level (ta for
-    ta850); names that are in use elsewhere; CF standard names, told apart by level, height and
+    ta850); names in use elsewhere; CF standard names, distinguished by level, height and
     cell methods.
 
     Args:
@@ -125,14 +77,13 @@ def choose(
 
 def recognised(ds: xr.Dataset, where: str) -> list[str]:
     """Return the CF/CMIP names of all variables of a dataset that graphdown knows."""
-    names = [name for name in METHODS if choose(ds, name, where, Notes()) is not None]
-    surface = [n for n in CANONICAL if n not in METHODS]
-    names += [name for name in surface if choose(ds, name, where, Notes()) is not None]
+    surface = [v.name for v in registered().values() if not v.levels]
+    names = [name for name in surface if choose(ds, name, where, Notes()) is not None]
     for variable in ds.data_vars:
         family, level = split_level(str(variable))
         if level is not None:
             names.append(f"{family}{level}")
-    for family in (name for name in STANDARD_NAMES if _on_levels(name)):
+    for family in (v.name for v in registered().values() if v.levels):
         found = _with_levels(ds, family, where)
         if found is not None:
             _, values = _pressures(ds[found], Notes(), where)
@@ -146,38 +97,37 @@ def method_of(field: xr.DataArray) -> str:
     return matched.group(1) if matched else ""
 
 
-def _on_levels(family: str) -> bool:
-    return split_level(f"{family}850")[1] is not None
-
-
 def _check_method(field: xr.DataArray, name: str, where: str) -> None:
-    wanted, method = METHODS.get(name), method_of(field)
-    if wanted is None or method not in ("maximum", "minimum") or method == wanted:
+    methods, method = daily_methods(name), method_of(field)
+    if name not in methods or method not in ("maximum", "minimum") or method == methods[name]:
         return
-    right = next(n for n, m in METHODS.items() if m == method)
+    others = [other for other, known in methods.items() if known == method]
+    advice = f"ask for {others[0]!r}, or " if others else ""
     raise refuse(
         "cell-methods",
         f"{where}: {name!r} is a {method} by its cell methods "
-        f"({field.attrs['cell_methods']!r}); ask for {right!r}, or add 'rename: {{{name}: {name}}}'"
+        f"({field.attrs['cell_methods']!r}); {advice}add 'rename: {{{name}: {name}}}'"
         " if the name is right.",
     )
 
 
 def _surface(ds: xr.Dataset, name: str, where: str) -> str | None:
-    fits = [a for a in ALIASES.get(name, ()) if a in ds.data_vars and _near_surface(ds[a])]
+    variable = describe(name)
+    fits = [a for a in variable.aliases if a in ds.data_vars and _near_surface(ds[a])]
     fits = [a for a in fits if _method_fits(ds[a], name)]
     if fits:
         return fits[0]
     fits = [n for n in _by_standard_name(ds, name) if _near_surface(ds[n])]
     fits = [n for n in fits if _method_fits(ds[n], name)]
-    if name in ("tasmax", "tasmin"):
-        fits = [n for n in fits if method_of(ds[n]) == METHODS[name]]
+    if variable.extreme_of:
+        fits = [n for n in fits if method_of(ds[n]) == variable.method]
     return _only(fits, name, where)
 
 
 def _method_fits(field: xr.DataArray, name: str) -> bool:
-    method, wanted = method_of(field), METHODS.get(name)
-    return wanted is None or method == wanted or method not in METHODS.values()
+    """Whether a field may be the variable: its extreme of a day is not its daily mean."""
+    methods, method = daily_methods(name), method_of(field)
+    return name not in methods or method == methods[name] or method not in KNOWN_METHODS
 
 
 def _near_surface(field: xr.DataArray) -> bool:
@@ -191,14 +141,14 @@ def _near_surface(field: xr.DataArray) -> bool:
 
 def _single_level(ds: xr.Dataset, family: str, level: int) -> str | None:
     """Return a variable whose name says family and level, such as t850 or Z500hPa."""
-    stems = "|".join(re.escape(a) for a in (family, *ALIASES.get(family, ())))
+    stems = "|".join(re.escape(a) for a in (family, *describe(family).aliases))
     pattern = re.compile(rf"({stems})_?{level}(_?hpa)?", re.IGNORECASE)
     return next((str(n) for n in ds.data_vars if pattern.fullmatch(str(n))), None)
 
 
 def _with_levels(ds: xr.Dataset, family: str, where: str) -> str | None:
     """Return the variable of a family that has a pressure level, as dimension or scalar."""
-    names = [n for n in (family, *ALIASES.get(family, ())) if n in ds.data_vars]
+    names = [n for n in (family, *describe(family).aliases) if n in ds.data_vars]
     standard = [n for n in _by_standard_name(ds, family) if n not in names]
     for n in names:
         other = _other_levels(ds[n])
@@ -218,8 +168,14 @@ def _by_standard_name(ds: xr.Dataset, name: str) -> list[str]:
     import cf_xarray  # noqa: F401
 
     table = ds.cf.standard_names
-    wanted = STANDARD_NAMES.get(name, ())
-    return [str(v) for s in wanted for v in table.get(s, []) if v in ds.data_vars]
+    variable = describe(name)
+    names = (*variable.standard_names, *variable.amount_names)
+    along_grid = [name for known in names for name in ALONG_GRID.get(known, ())]
+    for some in (names, along_grid):
+        found = [str(v) for s in some for v in table.get(s, []) if v in ds.data_vars]
+        if found:
+            return found
+    return []
 
 
 def _only(fits: list[str], name: str, where: str) -> str | None:
@@ -265,9 +221,9 @@ def _pressures(field: xr.DataArray, notes: Notes, where: str) -> tuple[Hashable,
     coord = field.coords[name]
     values = np.asarray(coord.values, np.float64)
     units = coord.attrs.get("units")
-    made = pascals(values, str(units)) if units is not None else None
-    if made is not None:
-        return name, made
+    in_pascals = pascals(values, str(units)) if units is not None else None
+    if in_pascals is not None:
+        return name, in_pascals
     assumed = "Pa" if str(name) == "isobaricInPa" or values.max() > 1100 else "hPa"
     if str(name) not in ("isobaricInhPa", "isobaricInPa"):
         text = f"the levels {str(name)!r} have no units and are taken as {assumed}"

@@ -23,8 +23,8 @@ def join_times(
     and the last of those times are compared.
 
     Args:
-        parts: (places, field), canonical and on one grid; the coordinate ORIGIN of the field tells
-            the place of each time.
+        parts: (places, field), canonical and on one grid; the coordinate ORIGIN of the field is
+            the number of the place of each time.
         name: CF/CMIP name.
         notes: collects what was dropped or sorted.
 
@@ -48,7 +48,7 @@ def join_times(
             combine_attrs="override",
         )
     joined = joined.drop_vars(ORIGIN)
-    places = [held[number] for held, field in parts for number in field[ORIGIN].values]
+    places = [files[number] for files, field in parts for number in field[ORIGIN].values]
     order = np.argsort(joined.indexes["time"], kind="stable")
     if not (np.diff(order) > 0).all():
         if any(not field.indexes["time"].is_monotonic_increasing for _, field in parts):

@@ -1,4 +1,4 @@
-"""Missing values of a loaded source or target: what is filled, left out or refused."""
+"""Missing values of a loaded source or target: filled, left out or refused."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -68,7 +68,7 @@ def with_ground_filled(
 
 
 def note_filled(filled: Mapping[str, int], where: str, notes: Notes) -> None:
-    """Count the values below ground that were filled, by variable."""
+    """Note the values below ground that were filled, by variable."""
     for name, count in filled.items():
         text = f"{count} values below ground take the nearest point's of the same time"
         notes.add("below-ground-filled", where, text, name)

@@ -56,7 +56,7 @@ class _Header:
         return max(ends)
 
     def _variable(self, lengths: list[int]) -> tuple[bool, int, int]:
-        """Return whether a variable has records, its size (of one record), and where it begins."""
+        """Whether a variable has records, its size (of one record), and its first byte."""
         self._skip_text()
         sizes = [lengths[self._count()] for _ in range(self._count())]
         self._skip_attributes()

@@ -39,6 +39,8 @@ REPAIRS = {
     "stamp-to-middle": "A time stamp at the end of its interval moves to the middle.",
     "time-from-yyyymmdd": "Times written as the number yyyymmdd are read as dates.",
     "time-sorted": "Times that are not in order are sorted.",
+    "wind-turned": "Wind components along the grid's axes, by their standard names, are turned to "
+    "east and north.",
 }
 NOTICES = {
     "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
@@ -85,6 +87,7 @@ REFUSALS = {
     "unreadable": "A file is cut off or in no known format.",
     "variable-absent": "A variable is in no file.",
     "variable-ambiguous": "Several variables of a file could be the one that is needed.",
+    "wind-alone": "A wind component along the grid's axes cannot be turned to east and north.",
 }
 
 

@@ -69,17 +69,17 @@ def series_of(pieces: Sequence[Piece]) -> list[Series]:
 
 
 def _kind(ds: xr.Dataset) -> Hashable:
-    """Return what is the same of the pieces of a series."""
+    """Key that the pieces of one series have in common."""
     if "time" not in ds.dims or any(v.chunks is not None for v in ds.variables.values()):
         return object()  # dask reads in its own way
     return (
         calendar_of(ds["time"]),
-        tuple((n, *_told(v), n in ds.coords) for n, v in ds.variables.items()),
+        tuple((n, *_layout(v), n in ds.coords) for n, v in ds.variables.items()),
         tuple(_digest(v) for n, v in ds.coords.variables.items() if "time" not in v.dims),
     )
 
 
-def _told(variable: xr.Variable) -> tuple[Hashable, ...]:
+def _layout(variable: xr.Variable) -> tuple[Hashable, ...]:
     sizes = tuple((d, n) for d, n in variable.sizes.items() if d != "time")
     return variable.dims, variable.dtype.str, sizes, repr(variable.attrs)
 
@@ -145,8 +145,8 @@ class _Joined(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, outer, self._outer)
 
     def _outer(self, key: tuple[Any, ...]) -> np.ndarray:
-        wanted = np.arange(self.shape[self.axis])[key[self.axis]]
-        times = np.atleast_1d(wanted)
+        index = np.arange(self.shape[self.axis])[key[self.axis]]
+        times = np.atleast_1d(index)
         number = np.searchsorted(self.ends, times, side="right")
         begins = self.ends - np.diff(self.ends, prepend=0)
         read = []
@@ -156,7 +156,7 @@ class _Joined(BackendArray):
             read.append(self.parts[part][(*key[: self.axis], within, *key[self.axis + 1 :])].values)
         along = sum(not isinstance(k, int | np.integer) for k in key[: self.axis])
         values = np.concatenate(read, axis=along)
-        return values if wanted.ndim else np.take(values, 0, axis=along)
+        return values if index.ndim else np.take(values, 0, axis=along)
 
 
 def _as_slice(index: np.ndarray) -> np.ndarray | slice:

@@ -1,4 +1,4 @@
-"""The target of an emulator as files and datasets have it: a grid or stations, and its statics."""
+"""Target of an emulator in files and datasets: a grid or stations, and its static fields."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.fields import STATIC, Request, horizontal_grid, read_files, to_canonical
+from graphdown.data.reading.fields import STATIC, Request, read_files, to_canonical
 from graphdown.data.reading.files import open_pieces
-from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset
+from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset, horizontal_grid
 from graphdown.data.reading.rules import Notes, log_notes, refuse
 from graphdown.data.reading.stations import read_stations, with_station_names
 from graphdown.data.terrain import Ground
@@ -24,7 +24,7 @@ STATICS = "the statics"
 
 @contextmanager
 def opened_target(name: str) -> Iterator[xr.Dataset | Grid]:
-    """Open what is called by a file's or a grid's name: a grid, or a list of stations.
+    """Open a target, a grid or a list of stations, by the name of a file or of a grid.
 
     Args:
         name: a netCDF, zarr or GRIB file with the target's coordinates (and orog, sftlf), a .csv
@@ -72,80 +72,80 @@ def read_statics(files: Sequence[str]) -> xr.Dataset:
 
 
 def target_ground(
-    target: xr.Dataset | Grid, statics: xr.Dataset | None, wanted: Sequence[str]
+    target: xr.Dataset | Grid, statics: xr.Dataset | None, names: Sequence[str]
 ) -> tuple[Ground, Ground | None]:
-    """Return the wanted static fields at a target and, for stations, those of the ground around.
+    """Return the named static fields at a target and, for stations, those of the ground around.
 
-    What the target has itself counts before what is interpolated from `statics`: cell means where
+    Fields of the target itself take precedence over those interpolated from `statics`: means where
     these are finer than a target grid, else bilinear.
 
     Args:
         target: its grid, or a dataset with its coordinates and, maybe, orog and sftlf.
         statics: orog and sftlf on any grid.
-        wanted: some of orog and sftlf.
+        names: some of orog and sftlf.
 
     Raises:
-        DataError: a wanted field is absent or missing in places, the grid is not understood, or
+        DataError: a named field is absent or missing in places, the grid is not understood, or
             stations lie outside the statics.
     """
-    grid, own = _grid_and_own(target, wanted)
-    given = xr.Dataset() if statics is None else _canonical(statics, wanted, STATICS)
+    grid, of_target = _grid_and_statics(target, names)
+    elsewhere = xr.Dataset() if statics is None else _canonical(statics, names, STATICS)
     stations = are_stations(grid)
-    fields = {name: own[name] for name in wanted if name in own}
-    for name in wanted:
-        if (stations or name not in own) and name not in given:
-            raise _absent(name, in_target=name in own)
-    if stations and wanted:
-        ground = _ground(given, wanted)
+    fields = {name: of_target[name] for name in names if name in of_target}
+    for name in names:
+        if (stations or name not in of_target) and name not in elsewhere:
+            raise _absent(name, in_target=name in of_target)
+    if stations and names:
+        ground = _ground(elsewhere, names)
         _check_around(ground.grid, grid)
-        for name in wanted:
-            if name not in own:
+        for name in names:
+            if name not in of_target:
                 values = bilinear(ground.grid, grid).apply(ground.grid.values(ground.statics[name]))
                 fields[name] = grid.dataarray(values.astype(np.float32), name)
         return Ground(grid, xr.Dataset(fields)), ground
-    fields |= {n: on_grid(given[n], grid, STATICS) for n in wanted if n not in own}
+    fields |= {n: on_grid(elsewhere[n], grid, STATICS) for n in names if n not in of_target}
     return Ground(grid, xr.Dataset(fields)), None
 
 
 def on_grid(field: xr.DataArray, grid: Grid, where: str) -> xr.DataArray:
     """Return a static field on a grid: cell means where the field is finer, else bilinear."""
-    own = horizontal_grid(field.to_dataset(), [str(field.name)], where)
-    values = own.values(field)
-    if not same_points(own, grid):
-        remap = conservative if own.spacing_km < grid.spacing_km else bilinear
-        values = remap(own, grid).apply(values)
+    field_grid = horizontal_grid(field.to_dataset(), [str(field.name)], where)
+    values = field_grid.values(field)
+    if not same_points(field_grid, grid):
+        remap = conservative if field_grid.spacing_km < grid.spacing_km else bilinear
+        values = remap(field_grid, grid).apply(values)
     attrs = attrs_elsewhere(field)
     return grid.dataarray(values.astype(np.float32), str(field.name), attrs=attrs)
 
 
-def _grid_and_own(target: xr.Dataset | Grid, wanted: Sequence[str]) -> tuple[Grid, xr.Dataset]:
+def _grid_and_statics(target: xr.Dataset | Grid, names: Sequence[str]) -> tuple[Grid, xr.Dataset]:
     if isinstance(target, Grid):
         return target, xr.Dataset()
     ds = with_station_names(target)
-    own = _canonical(ds, wanted, TARGET)
-    held = [str(name) for name in own.data_vars]
-    return grid_of_dataset(own if held else ds, held, TARGET), own
+    statics = _canonical(ds, names, TARGET)
+    present = [str(name) for name in statics.data_vars]
+    return grid_of_dataset(statics if present else ds, present, TARGET), statics
 
 
-def _canonical(ds: xr.Dataset, wanted: Sequence[str], where: str) -> xr.Dataset:
-    if not wanted:
+def _canonical(ds: xr.Dataset, names: Sequence[str], where: str) -> xr.Dataset:
+    if not names:
         return xr.Dataset()
     notes = Notes()
-    fields = to_canonical(ds, (), None, where, wanted, notes).load()
+    fields = to_canonical(ds, (), None, where, names, notes).load()
     log_notes(notes.listed())
     return fields
 
 
-def _ground(given: xr.Dataset, wanted: Sequence[str]) -> Ground:
+def _ground(statics: xr.Dataset, names: Sequence[str]) -> Ground:
     """Return the ground that fields show, without the points at which one is missing."""
-    fields = given[list(wanted)]
-    grid = horizontal_grid(fields, wanted, STATICS)
+    fields = statics[list(names)]
+    grid = horizontal_grid(fields, names, STATICS)
     if grid.mask.all():
         return Ground(grid, fields)
     used = grid.select(grid.mask)
     return Ground(
         used,
-        xr.Dataset({n: used.dataarray(grid.values(fields[n])[grid.mask], n) for n in wanted}),
+        xr.Dataset({n: used.dataarray(grid.values(fields[n])[grid.mask], n) for n in names}),
     )
 
 
@@ -176,5 +176,5 @@ def _absent(name: str, in_target: bool) -> Exception:
 
 
 def same_points(a: Grid, b: Grid) -> bool:
-    """Tell whether two grids have the same points in the same order, to about a metre."""
+    """Whether two grids have the same points in the same order, to about a metre."""
     return a.size == b.size and bool(np.allclose(a.xyz, b.xyz, atol=1e-7))

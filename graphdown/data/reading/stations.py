@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
-from meshes.grids.grid import LAT_ATTRS, LON_ATTRS
+from graphdown.variables.catalogue import describe, names_of_kind
+from meshes.grids.base import LAT_ATTRS, LON_ATTRS
 from meshes.grids.station_lists import ROLE
 
 STATION = "station"
@@ -17,12 +18,18 @@ COLUMNS = {
     "orog": ("orog", "altitude", "elevation", "height"),
     "sftlf": ("sftlf",),
 }
+
+
+def _static_attrs(name: str) -> dict[str, str]:
+    variable = describe(name)
+    return {"standard_name": variable.standard_names[0], "units": variable.units}
+
+
 ATTRS = {
     "lon": LON_ATTRS,
     "lat": LAT_ATTRS,
     STATION: {"long_name": "station name", **ROLE},
-    "orog": {"standard_name": "surface_altitude", "units": "m"},
-    "sftlf": {"standard_name": "land_area_fraction", "units": "1"},
+    **{name: _static_attrs(name) for name in names_of_kind("static")},
 }
 
 
@@ -34,7 +41,7 @@ def read_stations(path: str) -> xr.Dataset:
             orog in m and sftlf from 0 to 1.
 
     Returns:
-        orog and sftlf, as far as given, on the dimension `station`.
+        orog and sftlf, as far as they are there, on the dimension `station`.
 
     Raises:
         DataError: the file cannot be read, or lon or lat is absent or no number.
@@ -52,10 +59,10 @@ def read_stations(path: str) -> xr.Dataset:
         raise refuse(
             "unreadable", f"{path}: this is no table of stations ({reason}); correct it."
         ) from None
-    given = {str(c).strip().lower(): c for c in table.columns}
+    columns = {str(c).strip().lower(): c for c in table.columns}
     variables = {}
     for name, known in COLUMNS.items():
-        found = [given[k] for k in known if k in given]
+        found = [columns[k] for k in known if k in columns]
         if found:
             variables[name] = _column(table[found[0]].to_numpy(), name, path)
         elif name in ("lon", "lat"):
@@ -81,7 +88,7 @@ def _column(values: np.ndarray, name: str, path: str) -> xr.Variable:
 
 
 def with_station_names(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with the names of its stations, told by cf_role, as their coordinate."""
+    """Return the dataset with the names of its stations, marked by cf_role, as their coordinate."""
     for name, variable in ds.variables.items():
         if variable.attrs.get("cf_role") != ROLE["cf_role"] or variable.ndim != 1:
             continue

@@ -59,7 +59,7 @@ def with_time(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
 
 
 def is_date(times: np.ndarray) -> bool:
-    """Tell whether an array holds dates already."""
+    """Whether an array holds dates already."""
     return np.issubdtype(times.dtype, np.datetime64) or (
         times.dtype == object and bool(times.size) and hasattr(times.flat[0], "calendar")
     )

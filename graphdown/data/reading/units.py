@@ -1,4 +1,4 @@
-"""Canonical units of the variables, what values they can have, and the conversion to them."""
+"""Conversion of values from the units of a file to canonical ones."""
 
 import functools
 import re
@@ -9,18 +9,19 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
-from graphdown.variables.catalogue import canonical_units, limits
+from graphdown.variables.catalogue import canonical_units, describe
 
-WATER_DENSITY = 1000.0  # kg m-3: turns a mass flux of precipitation into a depth per time
-GRAVITY = 9.80665  # m s-2: turns a geopotential into a height
-
-OFTEN_MEANT = {
-    "K": ("K", "degC", "degF"),
-    "mm day-1": ("kg m-2 s-1", "mm day-1", "m day-1", "m s-1"),
-    "Pa": ("Pa", "hPa"),
-    "1": ("1", "%", "g kg-1"),
-    "m": ("m", "m2 s-2"),
+WATER_DENSITY = "1000 kg m**-3"  # between masses per area and depths of water
+GRAVITY = "9.80665 m s**-2"  # between geopotentials and heights
+DEPTH, MASS, ENERGY = "[length]", "[mass] / [length] ** 2", "[mass] / [time] ** 2"
+# Canonical units of rates, and the dimensions of their totals over an interval.
+TOTALS = {
+    "mm day-1": (DEPTH, MASS),
+    "kg m-2 s-1": (DEPTH, MASS),
+    "W m-2": (ENERGY,),
 }
+TRACE = 0.5  # mm day-1: whose wettest value is less is not meant in that unit
+WATER_UNITS = ("mm day-1", "kg m-2 s-1", "kg m-2")
 # What pint says of the usual units, which need not wait a second until it has started.
 NO_AMOUNTS = ("K", "degC", "Pa", "hPa", "m s-1", "mm day-1", "kg m-2 s-1", "W m-2", "1", "%")
 USUAL = {("kg m-2 s-1", "mm day-1"): (86400.0, 0.0)}
@@ -62,44 +63,45 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """How values become canonical: value * factor + offset.
+    """Linear function that makes values canonical: value * factor + offset.
 
     Attributes:
-        given, wanted: units.
+        units: of the file, or stated.
+        canonical: units afterwards.
         factor, offset: of the linear function.
         geopotential: True where a geopotential becomes a height.
     """
 
-    given: str
-    wanted: str
+    units: str
+    canonical: str
     factor: float = 1.0
     offset: float = 0.0
     geopotential: bool = False
 
 
-def conversion(name: str, given: str | None, where: str) -> Conversion | None:
-    """Return how a variable's values become canonical, None for an unknown variable.
+def conversion(name: str, units: str | None, where: str) -> Conversion | None:
+    """Conversion of a variable's values to canonical units, None for an unknown variable.
 
     Raises:
         DataError: no units, an amount in place of a rate, or units that cannot be converted.
     """
-    wanted = canonical_units(name)
-    if wanted is None:
+    canonical = canonical_units(name)
+    if canonical is None:
         return None
-    if given is None:
+    if units is None:
         raise refuse(
             "units-missing",
             f"{where}: the variable {name!r} has no units; state them, "
-            f"as in 'units: {{{name}: {wanted}}}' or '--units {name}=\"{wanted}\"'.",
+            f"as in 'units: {{{name}: {canonical}}}' or '--units {name}=\"{canonical}\"'.",
         )
-    if name == "pr" and is_amount(given):
+    if is_amount(units, name):
         raise refuse(
             "amount",
-            f"{where}: the units {given!r} of 'pr' are an amount, not a rate, and nothing says "
-            "over which interval; state them with it, as in 'units: {pr: "
-            f"{given} day-1}}' for daily totals.",
+            f"{where}: the units {units!r} of {name!r} are an amount, not a rate, and nothing says "
+            f"over which interval; state them with it, as in 'units: {{{name}: "
+            f"{units} day-1}}' for daily totals.",
         )
-    return _linear(given, wanted, name, where)
+    return _linear(units, canonical, name, where)
 
 
 def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.DataArray:
@@ -113,29 +115,35 @@ def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.Data
     Raises:
         DataError: no units, or units that cannot be converted.
     """
-    made = conversion(str(field.name), units or field.attrs.get("units"), where)
-    if made is None:
+    linear = conversion(str(field.name), units or field.attrs.get("units"), where)
+    if linear is None:
         return field.astype(np.float32)
-    same = (made.factor, made.offset) == (1.0, 0.0)
-    converted = field if same else field * made.factor + made.offset
-    return converted.astype(np.float32).assign_attrs({**field.attrs, "units": made.wanted})
+    same = (linear.factor, linear.offset) == (1.0, 0.0)
+    converted = field if same else field * linear.factor + linear.offset
+    return converted.astype(np.float32).assign_attrs({**field.attrs, "units": linear.canonical})
 
 
-def is_amount(units: str) -> bool:
-    """Tell whether units are a depth or a mass per area, without a time."""
+def is_amount(units: str, name: str) -> bool:
+    """Whether units are those of a total over an interval of a variable that is a rate.
+
+    So are a depth or a mass per area of precipitation, and an energy per area of radiation.
+    """
     if units in NO_AMOUNTS:
         return False
-    return _has_dimension(units, "[length]") or _has_dimension(units, "[mass] / [length] ** 2")
+    totals = TOTALS.get(canonical_units(name) or "", ())
+    return any(_has_dimension(units, dimension) for dimension in totals)
 
 
 def meant_units(name: str, low: float, high: float) -> str | None:
-    """Return the units in which raw values from low to high would make sense, None if none."""
-    wanted = canonical_units(name)
-    least, greatest = limits(name)
-    for units in OFTEN_MEANT.get(wanted or "", ()):
-        made = _linear(units, str(wanted), name, "")
-        ends = low * made.factor + made.offset, high * made.factor + made.offset
-        if least <= ends[0] and ends[1] <= greatest and not (name == "pr" and ends[1] < 0.5):
+    """Units in which raw values from low to high would make sense, None if there are none."""
+    variable = describe(name)
+    least, greatest = variable.plausible
+    in_use = variable.other_units
+    for units in in_use if variable.units in in_use else (variable.units, *in_use):
+        linear = _linear(units, variable.units, name, "")
+        ends = low * linear.factor + linear.offset, high * linear.factor + linear.offset
+        is_trace = variable.is_precipitation and ends[1] < TRACE
+        if least <= ends[0] and ends[1] <= greatest and not is_trace:
             return units
     return None
 
@@ -164,33 +172,44 @@ def _has_dimension(units: str, dimension: str) -> bool:
 
 
 @functools.cache
-def _linear(given: str, wanted: str, name: str, where: str) -> Conversion:
-    if given == wanted:
-        return Conversion(given, wanted)
-    if (given, wanted) in USUAL:
-        return Conversion(given, wanted, *USUAL[given, wanted])
+def _linear(units: str, canonical: str, name: str, where: str) -> Conversion:
+    if units == canonical:
+        return Conversion(units, canonical)
+    if (units, canonical) in USUAL:
+        return Conversion(units, canonical, *USUAL[units, canonical])
     import pint
 
     registry: Any = pint.application_registry
-    geopotential = False
     try:
-        zero, one = (registry.Quantity(v, _pint_name(given)) for v in (0.0, 1.0))
-        target = registry.Unit(_pint_name(wanted))
-        if zero.check("[mass] / [length] ** 2 / [time]") and name == "pr":
-            density = registry.Quantity(WATER_DENSITY, "kg / m ** 3")
-            zero, one = zero / density, one / density
-        if wanted == "m" and zero.check("[length] ** 2 / [time] ** 2"):
-            gravity, geopotential = registry.Quantity(GRAVITY, "m / s ** 2"), True
-            zero, one = zero / gravity, one / gravity
-        low, high = zero.to(target).magnitude, one.to(target).magnitude
+        zero, one = (registry.Quantity(v, _pint_name(units)) for v in (0.0, 1.0))
+        target = registry.Unit(_pint_name(canonical))
+        bridge = _bridge(one, target, canonical)
+        # Degrees have an offset, which a product of units loses.
+        ends = (zero, one) if bridge is None else (zero * bridge, one * bridge)
+        low, high = (end.to(target).magnitude for end in ends)
     except (pint.PintError, AssertionError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise refuse(
             "units-unknown",
-            f"{where}: the units {given!r} of {name!r} cannot be turned into {wanted!r} "
-            f"({reason}); state the right ones, as in 'units: {{{name}: {wanted}}}'.",
+            f"{where}: the units {units!r} of {name!r} cannot be turned into {canonical!r} "
+            f"({reason}); state the right ones, as in 'units: {{{name}: {canonical}}}'.",
         ) from None
-    return Conversion(given, wanted, float(high - low), float(low), geopotential)
+    geopotential = canonical == "m" and bridge is not None
+    return Conversion(units, canonical, float(high - low), float(low), geopotential)
+
+
+def _bridge(one: Any, target: Any, canonical: str) -> Any:
+    """Factor from geopotentials to heights, or between masses and depths of water, else None."""
+    import pint
+
+    registry: Any = pint.application_registry
+    if canonical == "m" and one.check("[length] ** 2 / [time] ** 2"):
+        return 1.0 / registry.Quantity(GRAVITY)
+    density = registry.Quantity(WATER_DENSITY)
+    for factor in (1.0 / density, density) if canonical in WATER_UNITS else ():
+        if (one.units * factor.units).is_compatible_with(target):
+            return factor
+    return None
 
 
 def _pint_name(units: str) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation.report.summary import variable_name
+from graphdown.evaluation.report.summary import variable_title
 from graphdown.evaluation.report.view import CaseView
 from graphdown.reports import charts
 from graphdown.reports.html import Picture
@@ -24,7 +24,7 @@ def _quantile_pair(view: CaseView, v: str) -> list[Picture]:
     truth = results[view.lead]["qq_truth"].values
     levels = results[view.lead]["quantile"].values
     predictions = {m: r["qq_prediction"].values for m, r in results.items()}
-    name, units = variable_name(v).capitalize(), view.units[v]
+    name, units = variable_title(v), view.units[v]
     return [
         Picture(
             charts.quantile_chart(truth, predictions, view.colours, units),
@@ -50,7 +50,7 @@ def _spectrum_pair(view: CaseView, v: str) -> list[Picture]:
     predictions = {m: r["spectrum_prediction"].values for m, r in results.items()}
     spacing = view.coarse_spacing_km()
     limit = None if spacing is None else 2 * spacing
-    name, units = variable_name(v).capitalize(), view.units[v]
+    name, units = variable_title(v), view.units[v]
     return [
         Picture(
             charts.spectrum_chart(wavelength, truth, predictions, view.colours, units, limit),

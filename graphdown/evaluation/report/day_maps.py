@@ -7,7 +7,7 @@ from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.report.days_shown import date_text, days_to_show
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import format_value
+from graphdown.evaluation.table import value_with_units
 from graphdown.reports.colours import ColourScale, error_scale, field_scale
 from graphdown.reports.html import MapGroup, MapRow, Picture
 
@@ -52,12 +52,16 @@ def _error_group(view: CaseView, errors: dict[str, np.ndarray], variable: str) -
         Picture(
             view.canvas.png(error, scale),
             f"Error of {method}",
-            f"RMSE {format_value(float(np.sqrt(area_mean(error**2, view.grid.area))))} {units}",
+            f"RMSE {value_with_units(_rmse(error, view), units)}",
             f"error of {method}",
         )
         for method, error in errors.items()
     ]
     return MapGroup(pictures, scale)
+
+
+def _rmse(error: np.ndarray, view: CaseView) -> float:
+    return float(np.sqrt(area_mean(error**2, view.grid.area)))
 
 
 def _coarse_picture(

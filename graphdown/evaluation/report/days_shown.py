@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from graphdown.variables.catalogue import describe
+
 
 def days_to_show(means: Mapping[str, np.ndarray]) -> list[tuple[str, int, list[str]]]:
     """Return the name of each chosen day, its index, and the variables to show of it.
@@ -18,9 +20,10 @@ def days_to_show(means: Mapping[str, np.ndarray]) -> list[tuple[str, int, list[s
     from scipy.stats import rankdata
 
     chosen: list[tuple[str, int, list[str]]] = []
-    if "pr" in means:
-        chosen.append(("Wettest day", int(np.nanargmax(means["pr"])), ["pr"]))
-    temperature = next((v for v in means if v.startswith("ta")), None)
+    rain = next((v for v in means if describe(v).is_precipitation), None)
+    if rain is not None:
+        chosen.append(("Wettest day", int(np.nanargmax(means[rain])), [rain]))
+    temperature = next((v for v in means if describe(v).is_temperature), None)
     if temperature is not None:
         chosen.append(("Coldest day", int(np.nanargmin(means[temperature])), [temperature]))
     distance = np.zeros(len(next(iter(means.values()))))

@@ -7,7 +7,7 @@ import numpy as np
 from graphdown.evaluation.measures import measure
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import format_value
+from graphdown.evaluation.table import value_with_units
 from graphdown.reports.colours import ColourScale, error_scale, magnitude_scale
 from graphdown.reports.html import MapGroup, MapRow, Picture
 
@@ -36,7 +36,7 @@ def _group(
         Picture(
             view.canvas.png(values, scale),
             method,
-            f"{format_value(view.score(method, name, variable))} {scale.units}",
+            value_with_units(view.score(method, name, variable), scale.units),
             f"{measure(name).label} of {method}",
         )
         for method, values in maps.items()

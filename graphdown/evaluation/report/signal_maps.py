@@ -5,7 +5,7 @@ import numpy as np
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import format_value
+from graphdown.evaluation.table import format_value, value_with_units
 from graphdown.reports.colours import change_scale, error_scale
 from graphdown.reports.html import MapGroup, MapRow, Picture
 
@@ -58,4 +58,4 @@ def _signed(value: float, units: str) -> str:
     size = format_value(abs(value))
     bare = not np.isfinite(value) or float(size) == 0
     sign = "" if bare else "+" if value > 0 else "\N{MINUS SIGN}"
-    return f"{sign}{size} {units}"
+    return f"{sign}{value_with_units(abs(value), units)}"

@@ -3,22 +3,21 @@
 from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import measure
-from graphdown.evaluation.table import column, format_value, units_of
+from graphdown.evaluation.table import column, units_of, value_with_units
+from graphdown.variables.catalogue import describe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VARIABLE_NAMES = {
-    "tas": "near-surface air temperature",
-    "tasmax": "daily maximum temperature",
-    "tasmin": "daily minimum temperature",
-    "pr": "precipitation",
-}
-
 
 def variable_name(variable: str) -> str:
-    """Return the name of a variable for readers, its CMIP name if there is none."""
-    return VARIABLE_NAMES.get(variable, variable)
+    """Name of a variable within a sentence; its CMIP name where the catalogue lacks it."""
+    return describe(variable).phrase
+
+
+def variable_title(variable: str) -> str:
+    """Name of a variable as a heading."""
+    return describe(variable).long_name or variable
 
 
 def summarise(scores: "pd.DataFrame") -> list[str]:
@@ -37,8 +36,9 @@ def _ranking(scores: "pd.DataFrame", variable: str) -> str:
     order = values.map(measure("rmse").distance).sort_values(kind="stable").index
     units = units_of(scores, variable, "rmse")
     first = f"{order[0]} has the lowest RMSE of {variable_name(variable)}"
-    first += f", {format_value(values[order[0]])} {units}"
+    first += f", {value_with_units(values[order[0]], units)}"
     if len(order) == 1:
         return first
     gain = 100 * (1 - values[order[0]] / values[order[1]]) if values[order[1]] > 0 else 0.0
-    return f"{first}, {gain:.0f} % below {order[1]} ({format_value(values[order[1]])} {units})"
+    second = value_with_units(values[order[1]], units)
+    return f"{first}, {gain:.0f} % below {order[1]} ({second})"

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graphdown.config.experiment import (
-    Experiment,
-    Source,
-    TrainingSpec,
-    apply_overrides,
+from graphdown.config.data import Source
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import (
     experiment_to_dict,
-    load_experiment,
+    load_stored_experiment,
     parse_experiment,
 )
+from graphdown.config.training import TrainingSpec
+from graphdown.config.yaml_files import apply_overrides
 from graphdown.emulator.domain import TargetDomain
-from graphdown.emulator.emulator import Emulator, load
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.runtime.atomic import atomic_folder
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from graphdown.training.pretraining.artifact import refuse_pretraining
@@ -34,7 +36,7 @@ def finetune_experiment(
     overrides: Sequence[str] = (),
     **options: Any,
 ) -> Experiment:
-    """Return the experiment that fine-tunes the emulator of a run.
+    """Make the experiment that fine-tunes the emulator of a run.
 
     Args:
         run: the run's folder.
@@ -45,7 +47,7 @@ def finetune_experiment(
             improvement.
         output: folder of the new run; by default one beside the run.
         overrides: "key.sub=value" strings, values in YAML, over all of that.
-        options: of `graphdown.config.experiment.FinetuneOptions`.
+        options: of `graphdown.config.training.FinetuneOptions`.
 
     Raises:
         ExperimentError: an option is wrong, or the run knows no such source.
@@ -77,7 +79,7 @@ def _experiment_of(run: Path) -> Experiment:
             f"{str(run)!r} holds no experiment.yaml, which says what the target is; give an "
             "experiment as the data to fine-tune on, without 'replay'."
         )
-    return load_experiment(stored)
+    return load_stored_experiment(stored)
 
 
 def _on_source(run: Path, data: Source | str) -> Experiment:
@@ -115,7 +117,7 @@ def _beside(run: Path, base: Experiment, options: dict[str, Any]) -> str:
 
 
 def with_hash(experiment: Experiment) -> Experiment:
-    """Return the experiment with the hash of the emulator that it starts from, if there is one.
+    """The experiment with the hash of the emulator that it starts from, if there is one.
 
     Raises:
         ExperimentError: the emulator is another one than the experiment says, or does not fit.
@@ -128,7 +130,7 @@ def with_hash(experiment: Experiment) -> Experiment:
 
 
 def pretrained(experiment: Experiment) -> Emulator | None:
-    """Return the emulator that an experiment starts from, None for random weights.
+    """The emulator that an experiment starts from, None for random weights.
 
     Raises:
         ExperimentError: it has other variables, or another model or graph than the experiment.
@@ -158,34 +160,35 @@ def pretrained(experiment: Experiment) -> Emulator | None:
     return emulator
 
 
-def domain_for(emulator: Emulator, own: TargetDomain) -> TargetDomain:
-    """Return the geometry with which an emulator is fine-tuned to a target.
+def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
+    """The target domain with which an emulator is fine-tuned.
 
-    On its own target grid it keeps its static fields and EOFs.
+    On the target grid that it was trained on, it keeps its static fields and EOFs.
 
     Args:
         emulator: the one to start from.
-        own: the target, and the static fields of the data.
+        domain: the target, and the static fields of the data.
 
     Raises:
         ExperimentError: the emulator belongs to another target grid, or knows other static fields.
     """
-    if _same_points(emulator.domain.target, own.target):
+    if _same_points(emulator.domain.target, domain.target):
         return emulator.domain
     if emulator.model.binding:
         raise ExperimentError(
             f"The network to fine-tune is bound to its target grid of "
             f"{emulator.domain.target.size} points, and the data have another one of "
-            f"{own.target.size}; take the same target, or a network whose 'model.target_embedding',"
-            " 'model.target_regression' and 'model.eofs' are 0."
+            f"{domain.target.size}; take the same target, or a network whose "
+            "'model.target_embedding', 'model.target_regression' and 'model.eofs' are 0."
         )
-    if emulator.domain.static_names != own.static_names:
+    if emulator.domain.static_names != domain.static_names:
         raise ExperimentError(
             "The network to fine-tune knows of its target "
             f"{', '.join(emulator.domain.static_names) or 'nothing'}, the data "
-            f"{', '.join(own.static_names) or 'nothing'}; give the target the same static fields."
+            f"{', '.join(domain.static_names) or 'nothing'}; give the target the same static "
+            "fields."
         )
-    return own
+    return domain
 
 
 def _same_points(a: Grid, b: Grid) -> bool:
@@ -193,13 +196,11 @@ def _same_points(a: Grid, b: Grid) -> bool:
 
 
 def copy_emulator(experiment: Experiment, run: Path) -> Emulator:
-    """Put the emulator that an experiment starts from into its run, byte for byte."""
+    """Copy the emulator that an experiment starts from into its run, byte for byte."""
     assert experiment.finetune is not None
-    given = Path(experiment.finetune.run)
-    given = given / "emulator" if (given / "emulator").is_dir() else given
+    start = Path(experiment.finetune.run)
+    folder = start / "emulator" if (start / "emulator").is_dir() else start
     if not (run / "emulator").exists():
-        new = run / "emulator.new"
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.copytree(given, new)
-        new.rename(run / "emulator")
+        with atomic_folder(run / "emulator") as new:
+            shutil.copytree(folder, new)
     return load(run)

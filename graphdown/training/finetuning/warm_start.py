@@ -1,17 +1,17 @@
-"""What a run starts from must be what its experiment says, and fit it."""
+"""Checks of the run that a training starts from: its hash, and that its settings fit."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from graphdown.config.experiment import FinetuneSpec, PretrainedSpec
+from graphdown.config.training import FinetuneSpec, PretrainedSpec
 from graphdown.errors import ExperimentError
 
 Start = TypeVar("Start", FinetuneSpec, PretrainedSpec)
 
 
 def hashed(spec: Start, section: str, found: str) -> Start:
-    """Return the section with the hash that was found.
+    """Section of the experiment with the hash of the run that it names.
 
     Raises:
         ExperimentError: the section has another one.
@@ -36,20 +36,20 @@ def check_same(spec: Start, section: str, pairs: Mapping[str, tuple[Any, Any]]) 
     Raises:
         ExperimentError: a pair differs.
     """
-    for key, (given, there) in pairs.items():
-        if given != there:
+    for key, (asked, stored) in pairs.items():
+        if asked != stored:
             raise ExperimentError(
                 f"'{section}.run' names {spec.run!r}, whose {key!r} differ from the experiment's "
-                f"({_differing(there, given)}); make them the same."
+                f"({_differing(stored, asked)}); make them the same."
             )
 
 
-def _differing(there: Any, given: Any) -> str:
-    if not dataclasses.is_dataclass(there):
+def _differing(stored: Any, asked: Any) -> str:
+    if not dataclasses.is_dataclass(stored):
         return " against ".join(
             ", ".join(map(str, part)) or "none" if isinstance(part, tuple) else str(part)
-            for part in (there, given)
+            for part in (stored, asked)
         )
-    names = [f.name for f in dataclasses.fields(there)]
-    name = next(n for n in names if getattr(there, n) != getattr(given, n))
-    return f"{name} is {getattr(there, name)} against {getattr(given, name)}"
+    names = [f.name for f in dataclasses.fields(stored)]
+    name = next(n for n in names if getattr(stored, n) != getattr(asked, n))
+    return f"{name} is {getattr(stored, name)} against {getattr(asked, name)}"

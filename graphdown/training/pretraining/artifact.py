@@ -1,7 +1,6 @@
-"""What a pretraining leaves: encoder, rounds of message passing and the statistics of the input."""
+"""Result of a pretraining: encoder, rounds of message passing and statistics of the input."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from graphdown.cf.provenance import checkpoint_sha256
-from graphdown.config.experiment import Experiment, parse_as
+from graphdown.config.experiment import Experiment
+from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
-from graphdown.emulator.emulator import damage_told, named_values, versions, with_values
+from graphdown.emulator.storage import (
+    one_sentence,
+    read_parameters,
+    read_schema,
+    write_schema,
+)
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.model.parameters import named_values, with_values
+from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from meshes import GraphSpec
-from meshes.geometry.archive import read_arrays
 
 FOLDER = "pretrained"
 FORMAT = 1
@@ -48,12 +53,11 @@ class Pretrained:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the parameters belong to, as plain values."""
+        """Name, model, graph and statistics that the parameters belong to, as plain values."""
         return {
-            "format": FORMAT,
             "name": self.name,
-            "model": self.model.to_dict(),
-            "graph": dataclasses.asdict(self.graph),
+            "model": dataclasses.asdict(self.model),
+            "graph": dataclasses.asdict(self.graph) | self.graph.lengths,
             "normaliser": self.normaliser.to_dict(),
         }
 
@@ -63,56 +67,48 @@ class Pretrained:
         return checkpoint_sha256(self.params, self.schema)
 
     def into(self, params: Any) -> Any:
-        """Return a network's tree of parameters with the pretrained ones in their places."""
+        """A network's tree of parameters with the pretrained ones in their places."""
         return with_values(params, {**named_values(params), **self.params})
 
-    def statistics(self, own: Normaliser) -> Normaliser:
-        """Return statistics with those of the predictors replaced by the pretraining's."""
-        return dataclasses.replace(own, mean=self.normaliser.mean, std=self.normaliser.std)
+    def statistics(self, normaliser: Normaliser) -> Normaliser:
+        """Statistics with those of the predictors replaced by the pretraining's."""
+        return dataclasses.replace(normaliser, mean=self.normaliser.mean, std=self.normaliser.std)
 
     def save(self, folder: Path) -> None:
         """Write parameters and schema into a new folder."""
         folder.mkdir(parents=True)
         np.savez(folder / PARAMETERS, **self.params)  # type: ignore[arg-type]
-        schema = {**self.schema, "sha256": self.sha256, "versions": versions()}
-        (folder / SCHEMA).write_text(json.dumps(schema, indent=1), encoding="utf-8")
+        write_schema(folder / SCHEMA, self.schema, self.sha256, FORMAT)
 
 
 def carried(params: Any) -> dict[str, np.ndarray]:
-    """Return the parameters of a network that a pretraining hands on, by name."""
+    """Parameters of a network that a training takes over from a pretraining, by name."""
     values = named_values(params)
     return {name: value for name, value in values.items() if name.split(".")[0] in CARRIED}
 
 
 def load_pretrained(run: str | Path) -> Pretrained:
-    """Load what a pretraining left.
+    """Load a pretraining.
 
     Args:
         run: its folder.
 
     Raises:
-        GraphdownError: the folder holds no pretraining, or a damaged one.
+        GraphdownError: the folder holds no pretraining, one of a newer version, or a damaged one.
     """
     folder = Path(run) / FOLDER
     if not (folder / SCHEMA).is_file():
         raise DamageError(
             f"{str(run)!r} holds no pretraining; give the folder that 'graphdown pretrain' wrote."
         )
-    with damage_told(folder / SCHEMA):
-        schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
+    schema = read_schema(folder / SCHEMA, FORMAT)
+    with one_sentence(folder / SCHEMA):
+        name = str(schema["name"])
         model = parse_as(ModelSpec, schema["model"], "model")
         graph = parse_as(GraphSpec, schema["graph"], "graph")
-        name, written = str(schema["name"]), schema["sha256"]
         normaliser = Normaliser.from_dict(schema["normaliser"])
-    with damage_told(folder / PARAMETERS):
-        params = read_arrays(folder / PARAMETERS)
-    found = Pretrained(name, model, graph, normaliser, params)
-    if found.sha256 != written:
-        raise DamageError(
-            f"{str(folder)!r} is damaged ({PARAMETERS} and {SCHEMA} do not have the hash that they "
-            "were written with); copy the folder again or repeat the pretraining."
-        )
-    return found
+    params = read_parameters(folder, PARAMETERS, SCHEMA, schema, "pretraining")
+    return Pretrained(name, model, graph, normaliser, params)
 
 
 def refuse_pretraining(run: str | Path) -> None:
@@ -129,7 +125,7 @@ def refuse_pretraining(run: str | Path) -> None:
 
 
 def pretraining_of(experiment: Experiment) -> Pretrained | None:
-    """Return the pretraining that an experiment starts from, None for none.
+    """Pretraining that an experiment starts from, None for none.
 
     Raises:
         ExperimentError: it has other variables or sizes than the experiment.
@@ -153,7 +149,7 @@ def pretraining_of(experiment: Experiment) -> Pretrained | None:
 
 
 def with_pretrained_hash(experiment: Experiment) -> Experiment:
-    """Return the experiment with the hash of the pretraining that it starts from, if any.
+    """Experiment with the hash of the pretraining that it starts from, if any.
 
     Raises:
         ExperimentError: it is another one than the experiment says, or does not fit.

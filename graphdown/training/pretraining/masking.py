@@ -1,24 +1,24 @@
-"""Which source nodes a step of pretraining hides."""
+"""The source nodes that a step of pretraining hides."""
 
 import numpy as np
 
-from graphdown.config.experiment import PretrainSpec
+from graphdown.config.training import PretrainSpec
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.geometry.sphere import angle_to_chord
 
 
 def visible_nodes(grid: Grid, spec: PretrainSpec, random: np.random.Generator) -> np.ndarray:
-    """Return 1 for the nodes of a source that stay visible, 0 for the hidden ones [Ns], float32.
+    """Mask of a source's nodes [Ns], float32: 1 for those that stay visible, 0 for hidden ones.
 
     Single nodes are hidden first, then patches around random nodes; of the last patch no more
-    than is wanted, the nearest first. At least one node is hidden and one stays.
+    than the share asks for, the nearest first. At least one node is hidden and one stays.
     """
-    wanted = int(np.clip(round(spec.hidden * grid.size), 1, max(grid.size - 1, 1)))
+    count = int(np.clip(round(spec.hidden * grid.size), 1, max(grid.size - 1, 1)))
     hidden = np.zeros(grid.size, bool)
-    hidden[random.permutation(grid.size)[: round(spec.scattered * wanted)]] = True
+    hidden[random.permutation(grid.size)[: round(spec.scattered * count)]] = True
     reach = float(angle_to_chord(spec.patch_km / EARTH_RADIUS_KM))
     for centre in random.permutation(grid.size):
-        missing = wanted - int(hidden.sum())
+        missing = count - int(hidden.sum())
         if missing <= 0:
             break
         distance = np.linalg.norm(grid.xyz - grid.xyz[centre], axis=1)

@@ -1,26 +1,26 @@
-"""A run's folder: made for an experiment, or found to hold it."""
+"""A run's folder: made for an experiment, or checked to hold it."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphdown.config.experiment import (
-    Experiment,
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import (
     as_written,
     experiment_to_dict,
-    load_experiment,
+    load_stored_experiment,
     write_experiment,
 )
 from graphdown.data.sample_store import FOLDER
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import failure_told
+from graphdown.runtime.atomic import atomic_folder
 from graphdown.runtime.distributed import first_before_others, is_first
+from graphdown.runtime.write_errors import explained_write_errors
 from graphdown.training.run.lock import LOCK
 
 EXPERIMENT = "experiment.yaml"
 BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's
-ALIKE = ("backend", "devices", "most_skipped")  # what a run may go on with others of
+CHANGEABLE = ("backend", "devices", "most_skipped")  # settings that a resumed run may change
 
 
 def open_run(experiment: Experiment) -> Path:
@@ -31,7 +31,7 @@ def open_run(experiment: Experiment) -> Path:
         run.mkdir(parents=True, exist_ok=True)
         # Also where it is there: the baselines may be others than before.
         if is_first():
-            with failure_told(run / EXPERIMENT, "nothing was changed"):
+            with explained_write_errors(run / EXPERIMENT, "nothing was changed"):
                 write_experiment(experiment, run / EXPERIMENT)
     return run
 
@@ -47,9 +47,8 @@ def check_run(experiment: Experiment, run: Path) -> None:
             )
         return
     # Read as an experiment, so that options it was written without count as their defaults.
-    held = experiment_to_dict(load_experiment(stored))
-    given = experiment_to_dict(experiment)
-    differing = _first_difference(_trained(held), _trained(given))
+    begun = experiment_to_dict(load_stored_experiment(stored))
+    differing = _first_difference(_trained(begun), _trained(experiment_to_dict(experiment)))
     if differing is not None and not as_written(stored):
         raise ExperimentError(
             f"{str(stored)!r} was changed since the run began, or is damaged ({differing!r} is not "
@@ -63,11 +62,11 @@ def check_run(experiment: Experiment, run: Path) -> None:
 
 
 def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Return what training depends on.
+    """Settings that training depends on.
 
-    A run may be scored beside other baselines later, and go on with other devices.
+    A run may be scored beside other baselines later, and be resumed on other devices.
     """
-    training = {k: v for k, v in experiment["training"].items() if k not in ALIKE}
+    training = {k: v for k, v in experiment["training"].items() if k not in CHANGEABLE}
     rest = {key: value for key, value in experiment.items() if key != "baselines"}
     return {**rest, "training": training}
 
@@ -89,12 +88,6 @@ def put(folder: Path, save: Callable[[Path], None]) -> None:
     Raises:
         GraphdownError: it cannot be written; the one before is as it was.
     """
-    new, replaced = (folder.with_name(f"{folder.name}.{end}") for end in ("new", "old"))
-    with failure_told(folder, "the same command goes on from the last checkpoint"):
-        shutil.rmtree(new, ignore_errors=True)
+    kept = "the same command resumes from the last checkpoint"
+    with explained_write_errors(folder, kept), atomic_folder(folder) as new:
         save(new)
-        shutil.rmtree(replaced, ignore_errors=True)
-        if folder.exists():
-            folder.rename(replaced)
-        new.rename(folder)
-        shutil.rmtree(replaced, ignore_errors=True)

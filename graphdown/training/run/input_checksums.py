@@ -1,4 +1,4 @@
-"""What fields a run learns from: one that goes on must see those that it began with."""
+"""Checksums of a run's input: a resumed run must learn from the fields that it began with."""
 
 import json
 import zlib
@@ -9,55 +9,42 @@ import numpy as np
 import xarray as xr
 
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
 from graphdown.runtime.distributed import is_first
-from graphdown.training.paired_days import DayValues, PairedDays, parts
+from graphdown.runtime.hashing import array_digest
+from graphdown.runtime.write_errors import explained_write_errors
+from graphdown.training.paired_days import PairedDays
 from meshes import Grid
 
 FILE = "fields.json"
-OWN = "these"  # the checksum of the others
-Seen = dict[str, str]
-
-
-def checksum(values: Iterable[DayValues | np.ndarray]) -> str:
-    """Return a checksum (CRC-32) of arrays, those of days [time, node, variable] read in parts."""
-    number = 0
-    for own in values:
-        pieces = [own] if isinstance(own, np.ndarray) else (own[part] for part in parts(own))
-        for piece in pieces:
-            number = zlib.crc32(np.ascontiguousarray(piece).tobytes(), number)
-    return f"{number:08x}"
+CHECKSUM_OF_ALL = "these"
+Checksums = dict[str, str]
 
 
 def checksum_of_grid(grid: Grid, fields: Iterable[xr.DataArray]) -> str:
-    """Return a checksum of a grid's points and of fields on it."""
-    return checksum([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
+    """Checksum of a grid's points and of fields on it."""
+    return array_digest([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
 
 
 def checksum_of_days(days: PairedDays) -> str:
-    """Return a checksum of the days, values, grid and height of a source, and of its targets."""
+    """Checksum of the days, values, grid and height of a source, and of its targets."""
     grid = days.grid
-    own = [
-        dates_of(days.time),
-        grid.lon,
-        grid.lat,
-        *([] if days.orog is None else [days.orog.values]),
-    ]
-    return checksum([*own, days.source, days.fine])
+    height = [] if days.orog is None else [days.orog.values]
+    times = dates_of(days.time)
+    return array_digest([times, grid.lon, grid.lat, *height, days.source, days.fine])
 
 
 def dates_of(time: xr.DataArray) -> np.ndarray:
-    """Return days as numbers of any calendar: 1000 times the year and the day of the year."""
+    """Days as numbers in any calendar: 1000 times the year plus the day of the year."""
     return np.asarray(time.dt.year.values * 1000 + time.dt.dayofyear.values, np.int64)
 
 
-def check_seen(run: Path, seen: Mapping[str, str]) -> None:
-    """Compare the checksums of fields with those of the run's beginning, or note them.
+def check_inputs(run: Path, checksums: Mapping[str, str]) -> None:
+    """Compare the checksums of fields with those of the run's beginning, or write them down.
 
     Args:
         run: its folder.
-        seen: checksums by what they are of.
+        checksums: by what they are of.
 
     Raises:
         ExperimentError: a field is another one now, or the note is damaged.
@@ -67,15 +54,17 @@ def check_seen(run: Path, seen: Mapping[str, str]) -> None:
         before = _read(path)
     except FileNotFoundError:
         if is_first():
-            with failure_told(path, "see that the folder can be written to"):
-                write_durably(path, json.dumps({**seen, OWN: _sum(seen)}, indent=1))
+            with explained_write_errors(path, "see that the folder can be written to"):
+                write_durably(
+                    path, json.dumps({**checksums, CHECKSUM_OF_ALL: _sum(checksums)}, indent=1)
+                )
         return
     except ValueError:
         raise ExperimentError(
-            f"{str(path)!r}, which tells what fields the run began with, is damaged; put it back, "
-            "or delete it if all files of fields are as they were."
+            f"{str(path)!r}, which lists the fields that the run began with, is damaged; put it "
+            "back, or delete it if all files of fields are as they were."
         ) from None
-    differing = [name for name, number in seen.items() if before.get(name) != number]
+    differing = [name for name, number in checksums.items() if before.get(name) != number]
     if differing:
         raise ExperimentError(
             f"The values of {differing[0]} are not those that the run {str(run)!r} began with; put "
@@ -84,16 +73,15 @@ def check_seen(run: Path, seen: Mapping[str, str]) -> None:
         )
 
 
-def _read(path: Path) -> Seen:
-    """Return the checksums in a file; a `ValueError` if it is not as it was written."""
+def _read(path: Path) -> Checksums:
+    """Checksums in a file; a `ValueError` if it is not as it was written."""
     before = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(before, dict):
         raise ValueError("damaged")
-    own = before.pop(OWN, None)
-    if own is not None and own != _sum(before):  # older versions wrote none
+    if before.pop(CHECKSUM_OF_ALL, None) != _sum(before):
         raise ValueError("damaged")
     return before
 
 
-def _sum(seen: Mapping[str, str]) -> str:
-    return f"{zlib.crc32(json.dumps(dict(seen)).encode()):08x}"
+def _sum(checksums: Mapping[str, str]) -> str:
+    return f"{zlib.crc32(json.dumps(dict(checksums)).encode()):08x}"

@@ -1,20 +1,20 @@
-"""A run's folder is one process's alone while it trains."""
+"""The lock of a run's folder, which one process at a time may train in."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from graphdown.errors import ExperimentError
-from graphdown.output.writer import reason
 from graphdown.runtime import locks
 from graphdown.runtime.distributed import is_first
+from graphdown.runtime.write_errors import write_error_reason
 
 LOCK = "in_use.lock"
 
 
 @contextmanager
-def held(run: Path) -> Iterator[None]:
-    """Hold a run's folder meanwhile, creating it; of several processes the first one does.
+def run_lock(run: Path) -> Iterator[None]:
+    """Lock a run's folder, creating it; of several processes of a training the first one does.
 
     Raises:
         GraphdownError: another process holds it.
@@ -32,6 +32,6 @@ def held(run: Path) -> Iterator[None]:
             there = next(folder for folder in path.absolute().parents if folder.is_dir())
             raise ExperimentError(
                 f"'output' names {str(run)!r}, which cannot be written to "
-                f"({reason(error, there)}); choose another."
+                f"({write_error_reason(error, there)}); choose another."
             ) from None
         yield

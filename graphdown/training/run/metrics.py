@@ -5,18 +5,17 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphdown.errors import GraphdownError
-from graphdown.output.writer import failure_told
 from graphdown.runtime.atomic import write_durably
+from graphdown.runtime.write_errors import explained_write_errors
 
 Row = dict[str, str]
 
 
 class MetricsLog:
-    """Rows of step, seconds, loss and scores, which the checkpoints carry and a CSV file shows."""
+    """Rows of step, seconds, loss and scores: those of the checkpoints, written as CSV."""
 
     def __init__(self, path: Path, rows: Sequence[Row]) -> None:
-        """Let the file show these rows.
+        """Write these rows, and nothing else, to the file.
 
         Raises:
             GraphdownError: it cannot be written.
@@ -35,7 +34,7 @@ class MetricsLog:
         self._write()
 
     def _write(self) -> None:
-        with failure_told(self.path, "the same command goes on from the last checkpoint"):
+        with explained_write_errors(self.path, "the same command resumes from the last checkpoint"):
             if not self.rows:
                 self.path.unlink(missing_ok=True)
                 return
@@ -45,20 +44,3 @@ class MetricsLog:
             writer.writeheader()
             writer.writerows(self.rows)
             write_durably(self.path, text.getvalue())
-
-
-def read_rows(path: Path, until: int) -> list[Row]:
-    """Return a file's rows up to a step, for runs whose checkpoints do not carry them yet.
-
-    Raises:
-        GraphdownError: the file is damaged.
-    """
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if int(row["step"]) <= until]
-    except (KeyError, TypeError, ValueError, csv.Error):
-        raise GraphdownError(
-            f"{str(path)!r} is damaged; mend it or move it away, and the same command goes on."
-        ) from None

@@ -679,7 +679,7 @@ def test_every_rule_has_a_test_here_or_in_the_loading_tests():
 
 
 def test_every_rule_is_applied_somewhere():
-    folder = Path(rules.__file__).parent
-    code = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "rules.py")
+    folder = Path(rules.__file__).parents[1]
+    code = "".join(p.read_text() for p in folder.rglob("*.py") if p.name != "rules.py")
     unused = [r for r in (*REFUSALS, *REPAIRS, *NOTICES) if f'"{r}"' not in code]
     assert not unused

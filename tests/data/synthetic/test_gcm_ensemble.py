@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import parse_experiment
+from graphdown.config.experiment_file import parse_experiment
 from graphdown.data.load import load_data
 from graphdown.data.synthetic import WorldSpec, make_ensemble
 from graphdown.data.synthetic.gcm_ensemble import GCMS, RCMS, VIEWS

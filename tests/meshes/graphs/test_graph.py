@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshes import GraphSpec, Grid, build_graph, icosphere, load_graph
+from meshes import DownscalingGraph, GraphSpec, Grid, build_graph, icosphere, load_graph
 from meshes.geometry import row_blocks
 from meshes.geometry.sphere import EARTH_RADIUS_KM, tangent_frame
 
@@ -87,9 +87,11 @@ def test_encode_weights_are_area_times_kernel():
     distance = np.arccos(GRAPH.mesh.xyz[node] @ SOURCE.xyz[senders].T) * EARTH_RADIUS_KM
     raw = SOURCE.area[senders] * (1 - (distance / 350.0) ** 2) ** 2
     np.testing.assert_allclose(GRAPH.encode.weights[mine], raw / raw.sum(), rtol=1e-4)
-    np.testing.assert_allclose(GRAPH.encode.features[mine, 3], distance / 350.0, rtol=1e-4)
+    np.testing.assert_allclose(GRAPH.encode.feature("distance")[mine], distance / 350.0, rtol=1e-4)
     spacing = np.log(np.sqrt(SOURCE.area[senders]) * EARTH_RADIUS_KM / 100.0)
-    np.testing.assert_allclose(GRAPH.encode.features[mine, 4], spacing, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        GRAPH.encode.feature("log_spacing")[mine], spacing, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_features_are_the_position_in_the_receivers_frame():
@@ -99,7 +101,7 @@ def test_features_are_the_position_in_the_receivers_frame():
     expected = tangent_frame(receiver) @ (sender - receiver) * EARTH_RADIUS_KM / 350.0
     np.testing.assert_allclose(GRAPH.encode.features[edge, :3], expected, atol=1e-6)
     north = GRAPH.mesh.lat[GRAPH.encode.receivers] < SOURCE.lat[GRAPH.encode.senders] - 0.5
-    assert np.all(GRAPH.encode.features[north, 1] > 0)
+    assert np.all(GRAPH.encode.feature("north")[north] > 0)
 
 
 def test_no_feature_is_scaled_by_what_the_source_happens_to_be():
@@ -112,7 +114,7 @@ def test_process_runs_both_ways_on_every_level():
     edges = GRAPH.process
     pairs = set(zip(edges.senders.tolist(), edges.receivers.tolist(), strict=True))
     assert pairs == {(b, a) for a, b in pairs}
-    assert set(edges.features[:, -1]) == {0.0, 1.0, 2.0}
+    assert set(edges.feature("level")) == {0.0, 1.0, 2.0}
     degree = np.bincount(edges.receivers)
     np.testing.assert_allclose(edges.weights, 1.0 / degree[edges.receivers])
 
@@ -173,6 +175,8 @@ def test_a_very_coarse_source_enlarges_the_radius_smoothly():
 def test_save_and_load_give_the_same_graph(tmp_path):
     GRAPH.save(tmp_path / "g.npz")
     again = load_graph(tmp_path / "g.npz")
+    assert type(again) is DownscalingGraph
+    assert type(again.source) is type(again.target) is Grid
     for name in EDGES:
         for field in ("senders", "receivers", "features", "weights"):
             np.testing.assert_array_equal(
@@ -312,14 +316,14 @@ def test_graphcasts_encoder_sums_and_measures_in_the_longest_edge():
     for graph in graphs:
         graph.validate()
         assert np.all(graph.encode.weights == 1.0)
-        assert graph.encode.features[:, 3].max() == pytest.approx(1.0)
-        assert np.all(graph.encode.features[:, 4] == 0.0)
+        assert graph.encode.feature("distance").max() == pytest.approx(1.0)
+        assert np.all(graph.encode.feature("log_spacing") == 0.0)
     sums = [np.bincount(g.encode.receivers, g.encode.weights).mean() for g in graphs]
     assert sums[1] > 10 * sums[0]
 
 
 def test_an_encoder_of_another_name_is_refused():
-    with pytest.raises(ValueError, match="encoder must be one of kernel, graphcast"):
+    with pytest.raises(ValueError, match="encoder must be one of graphcast, kernel, got 'sum'"):
         GraphSpec(encoder="sum")
 
 

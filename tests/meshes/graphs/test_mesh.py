@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from meshes import EARTH_RADIUS_KM, Grid, build_mesh, icosphere
+from meshes.geometry.icosahedron import nominal_spacing_km
 from meshes.geometry.sphere import distance_km, polygon_area
-from meshes.graphs.mesh import nominal_spacing_km
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
 

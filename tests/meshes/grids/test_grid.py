@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from meshes import Grid, coarsen, icosphere
+from meshes import Grid, RandomGrids, coarsen, grids_in, icosphere, random_grids
+from meshes.grids.base import transposed
 
 SPHERE = 4 * np.pi
 
@@ -204,3 +205,25 @@ def test_what_cannot_be_coarsened():
         coarsen(Grid.from_points([0.0, 1.0, 2.0, 0.5], [0.0, 0.0, 1.0, 3.0]), 2)
     with pytest.raises(ValueError, match="no block"):
         coarsen(Grid.regular(10.0, 10.0), 30)
+
+
+WAYS = {
+    "named": lambda: Grid.named("C8"),
+    "regular": lambda: Grid.regular(10.0, 10.0),
+    "gaussian": lambda: Grid.gaussian(32),
+    "rotated": lambda: Grid.rotated(-162.0, 39.25, np.arange(4.0), np.arange(3.0)),
+    "points": lambda: Grid.from_points([0.0, 1.0], [0.0, 1.0], [1e-3, 1e-3]),
+    "dataset": lambda: Grid.from_dataset(Grid.regular(10.0, 10.0).coords),
+    "grids in": lambda: grids_in(Grid.regular(10.0, 10.0).coords)[0][1],
+    "selected": lambda: Grid.regular(10.0, 10.0).select(np.arange(5)),
+    "transposed": lambda: transposed(Grid.regular(10.0, 10.0)),
+    "coarsened": lambda: coarsen(Grid.regular(10.0, 10.0), 2),
+    "random": lambda: random_grids(Grid.regular(5, 5, (0, 40, 10, 50)), RandomGrids(4))[2],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_a_grid_gives_the_public_class(way):
+    grid = WAYS[way]()
+    assert type(grid) is Grid
+    assert repr(grid).startswith(f"<meshes.Grid {grid.kind} (")

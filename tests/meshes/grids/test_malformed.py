@@ -64,7 +64,7 @@ CASES = {
     "one latitude missing": (stray(np.nan), r"'lat' has missing values at y=2, x=3 \(1 in all\)"),
     "all missing": (
         on_fields(*(np.full((4, 5), np.nan) for _ in range(2))),
-        "'lat' has no usable value: all are missing or fill values; get the coordinates anew",
+        "'lat' has no usable value: all are missing or fill values; get the coordinates from",
     ),
     "all fill": (
         on_fields(*(np.full((4, 5), 9.96921e36) for _ in range(2))), "'lat' has no usable value"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meshes import Grid, RandomGrids, conservative, coverage, nearest, random_grids
-from meshes.graphs.mesh import geodesic
+from meshes.geometry.icosahedron import geodesic
 from meshes.grids.random_grids import KINDS
 
 REGION = Grid.rotated(-162.0, 39.25, np.arange(-20.0, -8.0, 0.5), np.arange(-12.0, -1.0, 0.5))

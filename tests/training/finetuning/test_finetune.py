@@ -10,11 +10,14 @@ import xarray as xr
 import yaml
 
 import graphdown
-from graphdown.config.experiment import FinetuneSpec, Periods, load_experiment, parse_experiment
+from graphdown.config.data import Periods
+from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.config.training import FinetuneSpec
 from graphdown.data.load import ExperimentData
-from graphdown.emulator.emulator import load, named_values
+from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
-from graphdown.training import Trainer, finetune_experiment, train
+from graphdown.model.parameters import named_values
+from graphdown.training import Trainer, finetune_experiment, prepare_training, train
 from graphdown.training.finetuning.replay import replay_turns, validation_weights
 from graphdown.training.parallel import DataParallel
 from graphdown.training.periods import held_out_of, learned_from, with_last_years
@@ -150,7 +153,7 @@ def moves_of(params, rounds=2, **options):
 
 @pytest.fixture(scope="module")
 def trainer(data):
-    return Trainer(make_experiment("unused", data, CLOSED), data, None)
+    return Trainer(prepare_training(make_experiment("unused", data, CLOSED), data), None)
 
 
 @pytest.mark.parametrize("kind", ["all", "adapters"])
@@ -210,8 +213,8 @@ def test_the_learning_rate_decays_from_stage_to_stage(trainer):
 @pytest.mark.slow
 def test_a_step_with_all_moving_is_the_plain_step(trainer):
     trainable, spec = moves_of(trainer.params), trainer.experiment.training
-    batch, _ = trainer._batch(0)
-    constants, after = trainer._constants(trainer.samples[0]), []
+    batch, _ = trainer.batch(0)
+    constants, after = trainer.constants_of(trainer.samples[0]), []
     for given, params in ((None, trainer.params), (trainable, trainable.start(0))):
         optimiser = make_optimiser(spec, given)
         mapped = DataParallel(make_step(trainer.graphdef, optimiser, 0.9, given), "shard_map", 1)
@@ -268,14 +271,16 @@ def test_the_last_years_of_the_period_are_taken(train_period, years, start, trai
 
 
 def test_the_days_of_the_trainer_are_those_years_without_what_chooses(run, other):
-    trainer = Trainer(experiment_on("unused", run, other), other, None)
+    trainer = Trainer(prepare_training(experiment_on("unused", run, other), other), None)
     kept = [pd.Timestamp(d) for d in xr.date_range("2001-01-01", "2001-02-28").values]
     held = [d for d in kept if d.day > (25 if d.month == 1 else 22)]
     fine = FINE.values(truth().tas.sel(time=held))
-    np.testing.assert_array_equal(trainer.validation[0].fine[..., 0], fine)
+    np.testing.assert_array_equal(trainer.validation.samples[0].fine[..., 0], fine)
     assert len(trainer.samples[0].fine) == len(kept) - len(held)
-    whole = Trainer(experiment_on("unused", run, other, validation_share=0.0), other, None)
-    assert (len(whole.samples[0].fine), len(whole.validation[0].fine)) == (59, 14)
+    whole = Trainer(
+        prepare_training(experiment_on("unused", run, other, validation_share=0.0), other), None
+    )
+    assert (len(whole.samples[0].fine), len(whole.validation.samples[0].fine)) == (59, 14)
 
 
 def refused(run, data, **changes):
@@ -359,14 +364,16 @@ def test_replay_goes_on_with_the_first_sources_as_they_were(run, data, other, tm
     made = finetune_experiment(run, given, tmp_path / "tuned", replay=0.5)
     assert [source.name for source in made.data.sources] == ["b", "a"]
     assert made.finetune.replayed == ("a",)
-    trainer = Trainer(made, both, tmp_path / "tuned")
-    first = Trainer(make_experiment(tmp_path / "first", data, MODEL), data, tmp_path / "first")
+    trainer = Trainer(prepare_training(made, both), tmp_path / "tuned")
+    first = Trainer(
+        prepare_training(make_experiment(tmp_path / "first", data, MODEL), data), tmp_path / "first"
+    )
     old = trainer.samples[1]
     np.testing.assert_array_equal(old.fine[:], first.samples[0].fine[:])
     assert len(trainer.samples[0].fine) < len(old.fine)
-    judged = [len(samples.fine) for samples in trainer.validation]
-    assert judged[1] == len(first.validation[0].fine) and judged[0] < judged[1]
-    drawn = [trainer._batch(step)[1] for step in range(8)]
+    judged = [len(samples.fine) for samples in trainer.validation.samples]
+    assert judged[1] == len(first.validation.samples[0].fine) and judged[0] < judged[1]
+    drawn = [trainer.batch(step)[1] for step in range(8)]
     assert sorted(drawn) == [0] * 4 + [1] * 4
 
 

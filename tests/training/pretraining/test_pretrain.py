@@ -11,21 +11,17 @@ import yaml
 from flax import nnx
 
 import graphdown
-from graphdown.config.experiment import (
-    PretrainedSpec,
-    PretrainSpec,
-    load_experiment,
-    parse_experiment,
-)
+from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.config.training import PretrainedSpec, PretrainSpec
 from graphdown.data.check import check
 from graphdown.data.load import ExperimentData, load_data
-from graphdown.emulator.emulator import named_values
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.arrays import with_hidden
-from graphdown.training import Trainer, finetune_experiment, pretrain, train
+from graphdown.model.parameters import named_values
+from graphdown.training import Trainer, finetune_experiment, prepare_training, pretrain, train
 from graphdown.training.pretraining.artifact import CARRIED, load_pretrained
 from graphdown.training.pretraining.masking import visible_nodes
-from graphdown.training.pretraining.pretrain import Pretrainer
+from graphdown.training.pretraining.pretrain import Pretrainer, prepare_pretraining
 from graphdown.training.run.checkpoint import Checkpoints
 from meshes import EARTH_RADIUS_KM, Grid
 
@@ -63,7 +59,7 @@ def run(tmp_path_factory, far):
 
 @pytest.fixture(scope="module")
 def pretrainer(fields):
-    return Pretrainer(pretraining("unused", fields), fields, None)
+    return Pretrainer(prepare_pretraining(pretraining("unused", fields), fields), None)
 
 
 def started(folder, run, data, **model):
@@ -128,9 +124,9 @@ def test_a_source_is_read_around_the_region_alone(pretrainer):
 
 def test_hidden_nodes_are_told_better_than_by_the_climate(run, far):
     """The mean of all days and nodes, which an untrained network says, has an error of 1."""
-    pretrainer = Pretrainer(pretraining("unused", far), far, None)
-    spread = dict(pretrainer._scales())
-    untrained = pretrainer._errors(pretrainer.params)
+    pretrainer = Pretrainer(prepare_pretraining(pretraining("unused", far), far), None)
+    spread = dict(pretrainer.scales())
+    untrained = pretrainer.errors(pretrainer.params)
     zero = np.mean([untrained[name] / spread[name] for name in spread])
     assert zero == pytest.approx(1.0, abs=0.25)
     table = pd.read_csv(run / "metrics.csv")
@@ -142,8 +138,8 @@ def test_hidden_nodes_are_told_better_than_by_the_climate(run, far):
 def test_weights_and_statistics_are_handed_on_and_the_decoder_is_new(run, data):
     found = load_pretrained(run)
     assert {name.split(".")[0] for name in found.params} == {*CARRIED} - {"edge_states"}
-    scratch = Trainer(make_experiment("unused", data), data, None)
-    trainer = Trainer(started("unused", run, data), data, None)
+    scratch = Trainer(prepare_training(make_experiment("unused", data), data), None)
+    trainer = Trainer(prepare_training(started("unused", run, data), data), None)
     random, begun = named_values(scratch.params), named_values(trainer.params)
     for name, value in begun.items():
         expected = found.params.get(name, random[name])
@@ -210,6 +206,15 @@ def test_a_damaged_pretraining_is_refused(run, tmp_path):
         load_pretrained(tmp_path / "copy")
 
 
+def test_a_pretraining_of_a_newer_version_is_refused(run, tmp_path):
+    folder = tmp_path / "copy" / "pretrained"
+    load_pretrained(run).save(folder)
+    text = (folder / "pretrained.json").read_text().replace('"format": 1', '"format": 2')
+    (folder / "pretrained.json").write_text(text)
+    with pytest.raises(GraphdownError, match="newer graphdown .format 2; .*update graphdown"):
+        load_pretrained(tmp_path / "copy")
+
+
 RAW = {
     "name": "fields alone",
     "output": "unused",
@@ -256,7 +261,7 @@ def test_files_of_sources_need_no_target(tmp_path):
     assert list(loaded.sources) == ["a"] and not loaded.fine.data_vars
     report = check([], experiment=tmp_path / "e.yaml")
     assert report.ok and "covers 100 % of the target" in report.to_text()
-    made = Pretrainer(experiment, loaded, tmp_path)
+    made = Pretrainer(prepare_pretraining(experiment, loaded), tmp_path)
     assert made.normaliser.predictors == ("tas", "pr")
 
 
@@ -264,9 +269,9 @@ def test_a_source_that_lacks_a_variable_teaches_the_others(fields):
     lacking = fields.sources["a"].drop_vars("ua850")
     data = replace(fields, sources={**fields.sources, "a": lacking})
     experiment = replace(pretraining("unused", data), optional_predictors=("ua850",))
-    made = Pretrainer(experiment, data, None)
-    assert np.isfinite(list(made._errors(perturbed(made.params)).values())).all()
-    only = Pretrainer(experiment, data, None).fields[0].train
+    made = Pretrainer(prepare_pretraining(experiment, data), None)
+    assert np.isfinite(list(made.errors(perturbed(made.params)).values())).all()
+    only = Pretrainer(prepare_pretraining(experiment, data), None).fields[0].train
     assert np.isnan(only[..., 2]).all() and np.isfinite(only[..., :2]).all()
 
 

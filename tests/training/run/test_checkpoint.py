@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphdown.config.experiment import TrainingSpec
+from graphdown.config.training import TrainingSpec
 from graphdown.errors import GraphdownError
 from graphdown.training.run import checkpoint
 from graphdown.training.run.checkpoint import DAMAGED, KEPT, PROGRESS, Checkpoints, RunProgress
@@ -97,7 +97,7 @@ def test_older_ones_stay_until_a_newer_one_was_read_back(tmp_path, monkeypatch):
         patch.setattr(Checkpoints, "_read", unreadable)
         with pytest.raises(GraphdownError, match="'.*15' was not written: no such thing; the same"):
             saved(tmp_path, (make_state(seed=15), RunProgress(15)))
-    assert {p.name for p in tmp_path.iterdir()} == {"5", "10", "15.new"}
+    assert {p.name for p in tmp_path.iterdir()} == {"5", "10"}
     saved(tmp_path, (make_state(seed=15), RunProgress(15)))
     assert {p.name for p in tmp_path.iterdir()} == {"10", "15"}
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
-from graphdown.config.experiment import experiment_to_dict
-from graphdown.emulator.emulator import load
+from graphdown.config.experiment_file import experiment_to_dict
+from graphdown.emulator.storage import load
 
 from ..conftest import COARSE, FINE, make_experiment, orography, source, truth
 
 KILLED = """
 import os, sys
 from graphdown.cli import main
-from graphdown.training import {module} as module
+import graphdown.training.{module} as module
 
 owner, name, calls = module.{owner}, "{name}", []
 real = getattr(owner, name)
@@ -34,10 +34,10 @@ setattr(owner, name, struck)
 main(sys.argv[1:])
 """
 STRIKES = [
-    ("loop", "Trainer", "_batch", 4, signal.SIGKILL, -9),
-    ("checkpoint", "Checkpoints", "save", 1, signal.SIGKILL, -9),
-    ("loop", "Trainer", "_keep", 1, signal.SIGKILL, -9),
-    ("loop", "Trainer", "_errors", 2, signal.SIGTERM, 143),
+    ("trainer", "Trainer", "batch", 4, signal.SIGKILL, -9),
+    ("run.checkpoint", "Checkpoints", "save", 1, signal.SIGKILL, -9),
+    ("trainer", "Trainer", "keep", 1, signal.SIGKILL, -9),
+    ("trainer", "Trainer", "errors", 2, signal.SIGTERM, 143),
 ]
 
 

@@ -1,10 +1,8 @@
 """The rows of metrics.csv."""
 
 import pandas as pd
-import pytest
 
-from graphdown.errors import GraphdownError
-from graphdown.training.run.metrics import MetricsLog, read_rows
+from graphdown.training.run.metrics import MetricsLog
 
 ROWS = [{"step": str(step), "loss": f"{1 / step:.6g}"} for step in (10, 20, 30)]
 TEXT = b"step,loss\r\n10,0.1\r\n20,0.05\r\n30,0.0333333\r\n"
@@ -31,13 +29,3 @@ def test_whatever_the_file_held_only_the_rows_of_the_checkpoint_stay(tmp_path):
 def test_a_column_that_earlier_rows_lack_is_empty_there(tmp_path):
     MetricsLog(tmp_path / "m.csv", ROWS[:1]).add({**ROWS[1], "skipped": "3"})
     assert (tmp_path / "m.csv").read_text() == "step,loss,skipped\n10,0.1,\n20,0.05,3\n"
-
-
-def test_rows_of_an_older_run_are_read_up_to_a_step(tmp_path):
-    path = tmp_path / "metrics.csv"
-    assert read_rows(path, 5) == []
-    path.write_bytes(TEXT)
-    assert read_rows(path, 20) == ROWS[:2]
-    path.write_bytes(TEXT.replace(b"20", b"2o"))
-    with pytest.raises(GraphdownError, match=r"metrics.csv' is damaged; mend it"):
-        read_rows(path, 20)

@@ -1,0 +1,143 @@
+"""A request to downscale files, resolved: emulator, opened inputs, times and fingerprint."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from graphdown.cf.encoding import DRIVING_MEMBER
+from graphdown.data.reading.fields import OpenFiles
+from graphdown.data.reading.statics import opened_target, read_statics
+from graphdown.downscaling.driving_inputs import LABEL, DrivingInputs
+from graphdown.downscaling.fingerprint import Fingerprint, as_attribute, fingerprint_of
+from graphdown.downscaling.request import DownscaleRequest
+from graphdown.emulator.emulator import EVERY, Emulator
+from graphdown.emulator.inference import Stream
+from graphdown.emulator.storage import load
+from graphdown.output.chunk_buffer import outline
+from graphdown.output.writer import prepared
+
+
+@dataclass(frozen=True, eq=False)
+class DownscaleJob:
+    """A request, and everything that is found out about it once.
+
+    Attributes:
+        request: as the user made it.
+        emulator: on the target of the request.
+        driving: members of the driving model.
+        past: historical fields, if any.
+        time: the coordinate `time` of the output and its bounds.
+        attrs: global attributes of the inputs, those that all members have.
+        fingerprint: of the output.
+    """
+
+    request: DownscaleRequest
+    emulator: Emulator
+    driving: DrivingInputs
+    past: xr.Dataset | None
+    time: xr.Dataset
+    attrs: dict[str, object]
+    fingerprint: Fingerprint
+
+    @property
+    def summary(self) -> str:
+        """Contents of the output, in words."""
+        days, targets = self.time.sizes["time"], ", ".join(self.emulator.targets)
+        text = f"{days} {'days' if self.emulator.makes_days else 'times'} of {targets}"
+        if self.request.members:
+            text += f" in {self.request.members} members"
+        if len(self.driving.members) > 1:
+            text += f" for {len(self.driving.members)} members of the driving model"
+        return text
+
+    @property
+    def day_bytes(self) -> int:
+        """Bytes of one day of one member of the driving model."""
+        size = self.emulator.domain.target.size * len(self.emulator.targets)
+        return 4 * size * max(self.request.members, 1)
+
+    def stream(self, member: int, days: slice = EVERY) -> Stream:
+        """Days of one member of the driving model, downscaled as they are asked for.
+
+        Args:
+            member: its number.
+            days: which of them.
+        """
+        return self.emulator.stream(
+            self.driving.dataset(member),
+            historical=self.past,
+            members=self.request.members,
+            seed=self.request.seed,
+            days=days,
+        )
+
+    def whole(self) -> xr.Dataset:
+        """The dataset to be, its fields without values yet."""
+        target, targets = self.emulator.domain.target, self.emulator.targets
+        ensemble = (self.request.members,) if self.request.members else ()
+        values = np.zeros((1, *ensemble, target.size, len(targets)), np.float32)
+        first = self.emulator.dataset(values, self.time.isel(time=slice(0, 1)), self.attrs)
+        whole = outline(first.assign_attrs(as_attribute(self.fingerprint)), self.time)
+        if len(self.driving.members) > 1:
+            whole = _with_members(whole, [member.label for member in self.driving.members])
+        return prepared(whole, self.request.command)
+
+
+@contextmanager
+def opened_job(request: DownscaleRequest) -> Iterator[DownscaleJob]:
+    """Job of a request; its input files are opened once, here, and closed in the end.
+
+    Raises:
+        DataError, GraphdownError: the emulator, the target or an input cannot be used.
+    """
+    emulator = _emulator(request)
+    past, historical = _historical(request, emulator)
+    optional = ["orog", *emulator.optional_predictors]
+    wanted = request.file_options.request(emulator.needed, optional)
+    with closing(DrivingInputs(request.inputs, wanted)) as driving:
+        steps, attrs = driving.time_axis()
+        time = emulator.times_made(steps)
+        fingerprint = fingerprint_of(emulator, driving, historical, time.time, request.options)
+        yield DownscaleJob(request, emulator, driving, past, time, attrs, fingerprint)
+
+
+def _emulator(request: DownscaleRequest) -> Emulator:
+    """Emulator of the run, on the target of the request."""
+    emulator = load(request.run)
+    if not request.target:
+        return emulator
+    with opened_target(request.target) as place:
+        statics = read_statics(request.statics) if request.statics else None
+        return emulator.onto(place, statics)
+
+
+def _historical(
+    request: DownscaleRequest, emulator: Emulator
+) -> tuple[xr.Dataset | None, Sequence[str]]:
+    """Historical fields, if any, and the paths of their files."""
+    if not request.historical:
+        return None, ()
+    predictors = request.file_options.request(emulator.needed, emulator.optional_predictors)
+    with closing(OpenFiles(request.historical, predictors)) as opened:
+        return opened.read()[0].compute(), opened.paths
+
+
+def _with_members(whole: xr.Dataset, labels: Sequence[str]) -> xr.Dataset:
+    """Dataset with a dimension of the driving model's members, before time."""
+    fields = [name for name, field in whole.data_vars.items() if field.chunks is not None]
+    several = {name: whole[name].expand_dims({DRIVING_MEMBER: len(labels)}) for name in fields}
+    number = {
+        "standard_name": "realization",
+        "long_name": "Number of the driving model's member",
+        "units": "1",
+    }
+    named = {"long_name": "Variant label of the driving model's member"}
+    return whole.assign(several).assign_coords(
+        {
+            DRIVING_MEMBER: (DRIVING_MEMBER, np.arange(len(labels), dtype=np.int32), number),
+            LABEL: (DRIVING_MEMBER, labels, named),
+        }
+    )

@@ -1,0 +1,192 @@
+"""An emulator's folder: parameters, schema and target grid, without pickle.
+
+emulator.json    what the parameters belong to, their hash and the versions that wrote them
+parameters.npz   the network's parameters, and EOFs if there are any
+target.nc        target grid, mask and static fields
+fields.nc        grid of the fields that EOFs belong to
+ground.nc        height and land around a target that does not have them itself
+"""
+
+import json
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import xarray as xr
+
+from graphdown.cf.provenance import versions
+from graphdown.config.parse import parse_as
+from graphdown.data.normalise import Normaliser
+from graphdown.data.terrain import Ground
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.emulator import EOFS_PREFIX, Emulator
+from graphdown.emulator.eofs import EOFs
+from graphdown.errors import DamageError, GraphdownError
+from graphdown.model import ModelSpec
+from graphdown.runtime.hashing import checkpoint_sha256
+from graphdown.variables.names import check_names
+from graphdown.variables.time_steps import TimeSpec
+from meshes import GraphSpec, Grid
+from meshes.geometry.archive import read_arrays
+from meshes.grids.conventions import bounds_label
+
+FORMAT = 1
+PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
+FIELDS, GROUND = "fields.nc", "ground.nc"
+MASK = "target_mask"
+NOT_HASHED = ("format", "sha256", "versions")
+LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
+
+
+def save(emulator: Emulator, folder: Path) -> None:
+    """Write an emulator into a new or empty folder."""
+    domain = emulator.domain
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / PARAMETERS, **emulator.arrays)  # type: ignore[arg-type]
+    _write_grid(folder / TARGET, domain.target, domain.statics)
+    if domain.eofs is not None:
+        _write_grid(folder / FIELDS, domain.eofs.grid, xr.Dataset())
+    if domain.ground is not None:
+        _write_grid(folder / GROUND, domain.ground.grid, domain.ground.statics)
+    write_schema(folder / SCHEMA, emulator.schema, emulator.sha256, FORMAT)
+
+
+def load(run: str | Path) -> Emulator:
+    """Load the emulator of a run.
+
+    Args:
+        run: the run's folder, or its `emulator` folder.
+
+    Raises:
+        GraphdownError: the folder holds no emulator, one of a newer version, or a damaged one.
+    """
+    folder = Path(run) / "emulator" if (Path(run) / "emulator").is_dir() else Path(run)
+    if not (folder / SCHEMA).is_file():
+        raise DamageError(
+            f"{str(run)!r} holds no emulator; give the folder of a finished training run."
+        )
+    schema = read_schema(folder / SCHEMA, FORMAT)
+    with one_sentence(folder / SCHEMA):
+        name = str(schema["name"])
+        model = parse_as(ModelSpec, schema["model"], "model")
+        spec = parse_as(GraphSpec, schema["graph"], "graph")
+        time = TimeSpec.from_dict(schema["time"])
+        normaliser = Normaliser.from_dict(schema["normaliser"])
+        check_names((*normaliser.predictors, *normaliser.targets))
+    target, statics = _read_grid(folder / TARGET)
+    arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
+    params = {k: v for k, v in arrays.items() if not k.startswith(EOFS_PREFIX)}
+    ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
+    domain = TargetDomain(target, statics, spec, _eofs(folder, arrays), ground)
+    return Emulator(name, model, normaliser, domain, params, time)
+
+
+def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:
+    """Write what parameters belong to, with their hash, the file format and the versions."""
+    described = {"format": number, **schema, "sha256": sha256, "versions": versions()}
+    path.write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def read_schema(path: Path, newest: int) -> dict[str, Any]:
+    """Read what parameters belong to, as `write_schema` wrote it.
+
+    Args:
+        path: the file.
+        newest: the newest file format that can be read.
+
+    Raises:
+        GraphdownError: the file is of a newer format, or damaged.
+    """
+    with one_sentence(path):
+        schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        newer = schema["format"] > newest
+    if newer:
+        raise GraphdownError(
+            f"{str(path.parent)!r} was written by a newer graphdown (format {schema['format']}; "
+            f"this one reads up to {newest}); update graphdown."
+        )
+    return schema
+
+
+def read_parameters(
+    folder: Path, parameters: str, schema_file: str, schema: Mapping[str, Any], work: str
+) -> dict[str, np.ndarray]:
+    """Read arrays and check them by the hash that they were written with.
+
+    Args:
+        folder: where they are.
+        parameters, schema_file: names of the files.
+        schema: as of `read_schema`.
+        work: that made them, for the message.
+
+    Raises:
+        DamageError: the arrays or the schema are not as they were written.
+    """
+    with one_sentence(folder / parameters):
+        arrays = read_arrays(folder / parameters)
+    with one_sentence(folder / schema_file):
+        written = schema["sha256"]
+    hashed = {key: value for key, value in schema.items() if key not in NOT_HASHED}
+    if checkpoint_sha256(arrays, hashed) != written:
+        raise DamageError(
+            f"{str(folder)!r} is damaged ({parameters} and {schema_file} do not have the hash that "
+            f"they were written with); copy the folder again or repeat the {work}."
+        )
+    return arrays
+
+
+@contextmanager
+def one_sentence(path: Path) -> Iterator[None]:
+    """Turn any failure to read a file of the emulator into one sentence.
+
+    Raises:
+        DamageError: the file is absent or damaged.
+    """
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
+        reason = "the file is absent" if isinstance(error, FileNotFoundError) else str(error)
+        reason = f"{reason} is absent" if isinstance(error, KeyError) else reason
+        raise DamageError(
+            f"{str(path)!r} is damaged ({shorten(reason, LONGEST).rstrip('.')}); copy the folder "
+            "again or repeat the training."
+        ) from None
+
+
+def stored_coordinates(grid: Grid) -> dict[Hashable, xr.Variable]:
+    """Coordinates of a grid, bounds included, from which reading makes the same grid."""
+    variables = {}
+    for name, variable in grid.coords.variables.items():
+        label = bounds_label(variable)
+        bounds = {"bounds": str(label)} if label in grid.coords.variables else {}
+        attrs = {k: v for k, v in variable.attrs.items() if k != "bounds"}
+        variables[name] = xr.Variable(variable.dims, variable.values, {**attrs, **bounds})
+    return variables
+
+
+def _eofs(folder: Path, arrays: Mapping[str, np.ndarray]) -> EOFs | None:
+    stored = {
+        name.removeprefix(EOFS_PREFIX): value
+        for name, value in arrays.items()
+        if name.startswith(EOFS_PREFIX)
+    }
+    return EOFs(_read_grid(folder / FIELDS)[0], **stored) if stored else None
+
+
+def _write_grid(path: Path, grid: Grid, statics: xr.Dataset) -> None:
+    """Write a grid with its mask and static fields."""
+    ds = xr.Dataset({MASK: grid.dataarray(grid.mask.astype(np.int8), MASK), **statics})
+    ds.assign_coords(stored_coordinates(grid)).to_netcdf(path)
+
+
+def _read_grid(path: Path) -> tuple[Grid, xr.Dataset]:
+    """Read a grid and its static fields."""
+    with one_sentence(path), xr.open_dataset(path, engine="netcdf4") as opened:
+        ds = opened.load()
+        statics = ds.drop_vars(MASK)
+        bare = ds.drop_vars(list(statics.data_vars))
+        return Grid.from_dataset(bare, mask=ds[MASK].astype(bool)), statics

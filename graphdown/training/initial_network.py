@@ -1,0 +1,92 @@
+"""The network before the first step: random weights, closed-form fits and pretrained parts."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+
+from graphdown.config.experiment import Experiment
+from graphdown.data.normalise import Normaliser
+from graphdown.emulator.build_network import new_network
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.emulator import Emulator
+from graphdown.model import Downscaler
+from graphdown.model.heads import Readout
+from graphdown.model.parameters import with_values
+from graphdown.training.pretraining.artifact import Pretrained
+from graphdown.training.samples import Samples
+from graphdown.training.target_regression import fit_target_regression, regressed
+from graphdown.training.trainable import Trainable
+
+
+class InitialNetwork(NamedTuple):
+    """The network before the first step.
+
+    Attributes:
+        graphdef: its structure.
+        params: what the optimiser moves.
+        trainable: in fine-tuning, which of the network's parameters these are; None for all.
+    """
+
+    graphdef: Any
+    params: Any
+    trainable: Trainable | None
+
+
+def initial_network(
+    experiment: Experiment,
+    domain: TargetDomain,
+    normaliser: Normaliser,
+    samples: Sequence[Samples],
+    validation: Sequence[Samples],
+    start: Emulator | None,
+    pretraining: Pretrained | None,
+) -> InitialNetwork:
+    """Make the network that training starts from.
+
+    Args:
+        experiment: size of the network, seed, and what fine-tuning moves.
+        domain: the target.
+        normaliser: statistics of the training days.
+        samples, validation: days that a closed-form regression is fitted to.
+        start: emulator to fine-tune, None for none.
+        pretraining: whose parameters are taken over, None for none.
+    """
+    network = new_network(
+        experiment.model, domain, normaliser, experiment.seed, experiment.time.step_hours
+    )
+    if start is None:
+        _fit_regression(network, experiment, normaliser, samples, validation)
+    graphdef, params = nnx.split(network)
+    if pretraining is not None:
+        params = pretraining.into(params)
+    if start is None or experiment.finetune is None:
+        return InitialNetwork(graphdef, params, None)
+    weights = with_values(params, start.params)
+    trainable = Trainable(experiment.finetune, weights, experiment.model.rounds)
+    return InitialNetwork(graphdef, trainable.start(experiment.seed), trainable)
+
+
+def _fit_regression(
+    network: Downscaler,
+    experiment: Experiment,
+    normaliser: Normaliser,
+    samples: Sequence[Samples],
+    validation: Sequence[Samples],
+) -> None:
+    """Fit each target node's regression, if the network has one, and put it there."""
+    regression = network.regression
+    if regression is None:
+        return
+    fitted = fit_target_regression(
+        samples,
+        validation,
+        normaliser,
+        experiment.training.warming_offset,
+        Readout.of(experiment.model, experiment.targets).transforms,
+    )
+    has_one = jnp.asarray(regressed(experiment.model, experiment.targets))
+    regression.coefficients[...] = jnp.asarray(fitted.slopes) * has_one
+    regression.factors[...] = jnp.asarray(fitted.factors) * has_one
+    regression.constants[...] = jnp.asarray(fitted.constants) * has_one

@@ -1,0 +1,131 @@
+"""The days that choose the best weights, and the error of a network on them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import xarray as xr
+
+from graphdown.config.experiment import Experiment
+from graphdown.data.load import ExperimentData
+from graphdown.data.normalise import Normaliser
+from graphdown.data.source_adjustment import Adjustment
+from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
+from graphdown.emulator.inference import run_members, run_network
+from graphdown.model import Downscaler
+from graphdown.training.losses import fair_crps
+from graphdown.training.paired_days import validation_grids, validation_pair
+from graphdown.training.samples import Samples, make_samples
+
+DAYS = 192
+MEMBERS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Days that choose the best weights.
+
+    Attributes:
+        samples: of each source and grid.
+        weights: of each of the samples in the error.
+        noise: random numbers of ensemble members, the same every time.
+    """
+
+    samples: Sequence[Samples]
+    weights: Sequence[float]
+    noise: EnsembleNoise
+
+    @property
+    def measure(self) -> str:
+        """Name of the error: of a network that makes members the CRPS, else the RMSE."""
+        return "crps" if self.noise.makes_members else "rmse"
+
+    def errors(self, network: Downscaler, normaliser: Normaliser) -> dict[str, float]:
+        """Error of a network by target, area-weighted, mean over the samples."""
+        each = [self._mean_error(network, normaliser, samples) for samples in self.samples]
+        mean = np.average(each, axis=0, weights=self.weights)
+        errors = mean if self.noise.makes_members else np.sqrt(mean)
+        return {t: float(v) for t, v in zip(normaliser.targets, errors, strict=True)}
+
+    def _mean_error(
+        self, network: Downscaler, normaliser: Normaliser, samples: Samples
+    ) -> np.ndarray:
+        """Mean over days and area [T] of squared errors, or of the CRPS."""
+        fine = samples.fine[:]
+        known = np.isfinite(fine)
+        error = np.where(known, self._error(network, normaliser, samples, fine), 0.0)
+        days = known.sum(axis=0)
+        per_node = error.sum(axis=0) / np.maximum(days, 1)
+        weight = self.noise.target.area[:, None] * (days > 0)
+        return np.asarray((per_node * weight).sum(axis=0) / weight.sum(axis=0))
+
+    def _error(
+        self, network: Downscaler, normaliser: Normaliser, samples: Samples, fine: np.ndarray
+    ) -> np.ndarray:
+        """Squared error, or fair CRPS of the members, of each value [time, Nt, T]."""
+        graph, source, season = samples.graph, samples.source[:], samples.forcings
+        if not self.noise.makes_members:
+            return np.asarray((run_network(network, normaliser, graph, source, season) - fine) ** 2)
+        draws = (self._draw(member, len(fine)) for member in range(MEMBERS))
+        members = run_members(network, normaliser, graph, source, season, draws)
+        return np.asarray(jax.jit(fair_crps)(members, fine))
+
+    def _draw(self, member: int, days: int) -> MemberNoise:
+        time = xr.date_range("2001-01-01", periods=days)
+        return self.noise.draw(member, xr.DataArray(time, dims="time"))
+
+
+def validation_samples(
+    data: ExperimentData,
+    experiments: Mapping[str, Experiment],
+    domain: TargetDomain,
+    adjustments: Mapping[str, Adjustment],
+) -> dict[str, list[Samples]]:
+    """Validation days of each training source, on each of the grids that training leaves out.
+
+    Args:
+        data: the experiment's fields.
+        experiments: what each source is validated by, see `experiments_by_source`.
+        domain: the target.
+        adjustments: of the sources that have one.
+    """
+    return {
+        name: list(_of_source(data, experiments[name], name, domain, adjustments.get(name)))
+        for name in data.sources
+    }
+
+
+def _of_source(
+    data: ExperimentData,
+    experiment: Experiment,
+    source: str,
+    domain: TargetDomain,
+    adjustment: Adjustment | None,
+) -> Iterator[Samples]:
+    grids = validation_grids(data.banks.get(source))
+    for grid in grids:
+        samples = make_samples(
+            source,
+            validation_pair(data, experiment, source, grid),
+            experiment.predictors,
+            experiment.targets,
+            domain,
+            around=experiment.model.target_regression,
+            adjustment=adjustment,
+            step_hours=experiment.time.step_hours,
+        )
+        yield _thinned(samples, DAYS // len(grids))
+
+
+def _thinned(samples: Samples, most: int) -> Samples:
+    """Keep at most so many days, evenly spread."""
+    count = min(most, len(samples.source))
+    keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
+    return replace(
+        samples,
+        source=samples.source[keep],
+        fine=samples.fine[keep],
+        forcings=samples.forcings[keep],
+    )
