@@ -25,9 +25,9 @@ from graphdown.comparison import GNN, make_cases
 from graphdown.data import load_data
 from graphdown.evaluation import Case, score_cases
 from graphdown.evaluation.bootstrap import DRAWN, bootstrap
-from graphdown.transfer.findings import told_apart
-from graphdown.transfer.report.page import interval_text
-from graphdown.transfer.tables import Values
+from graphdown.transfer.findings import comparison
+from graphdown.transfer.report.score_tables import interval_text
+from graphdown.transfer.seed_scores import Values
 
 MEASURES = (
     "rmse",
@@ -125,7 +125,7 @@ def write(
             *table_beside(own),
             "",
             *(
-                f"- {measure}: {told_apart(rows, rows['method'], GNN)}."
+                f"- {measure}: {comparison(rows, rows['method'], GNN)}."
                 for measure, rows in own.groupby("measure", sort=False)
             ),
         ]

@@ -17,10 +17,12 @@ from results_table import RESULTS, machine, markdown_table, write_text
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import plain_units
 from graphdown.runtime.compilation_cache import keep_compiled
-from graphdown.transfer import Outcome, load_study, transfer
 from graphdown.transfer.findings import findings, verdicts
-from graphdown.transfer.report.page import interval_text
+from graphdown.transfer.outcome import Outcome
+from graphdown.transfer.report.score_tables import interval_text
 from graphdown.transfer.select import SHOWN
+from graphdown.transfer.spec import load_study
+from graphdown.transfer.study import transfer
 
 
 def main() -> None:

@@ -7,12 +7,14 @@ from types import TracebackType
 
 
 def main() -> None:
-    """Run the command line; what ends a process from outside ends it without a traceback.
+    """Run the command line; signals and closed pipes end it without a traceback.
 
-    SIGINT before the command is there ends it as a signal does, an output that nobody reads any
-    more (`graphdown ... | head`) with the status of SIGPIPE.
+    SIGINT while modules are imported ends it as the signal does by default, an output that nobody
+    reads any more (`graphdown ... | head`) with the status of SIGPIPE.
     """
-    sys.excepthook = _told
+    if sys.platform == "win32":
+        sys.exit("graphdown: Windows is not supported; use Linux, macOS or WSL.")
+    sys.excepthook = _report
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from graphdown.cli import main as command
@@ -32,10 +34,10 @@ def main() -> None:
         sys.exit(128 + signal.SIGPIPE)
 
 
-def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Tell of an exception, but not of what threads of tensorstore say after a write that failed.
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an exception, but not the ones of tensorstore's threads after a failed write.
 
-    That failed is raised and told elsewhere; they find that what waited for them has gone.
+    The failure itself is raised elsewhere; the threads only find their event loop closed.
     """
     if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
         sys.__excepthook__(kind, error, trace)

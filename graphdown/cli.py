@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional, arg
 
+from graphdown.config.packaged import packaged_config
 from graphdown.config.renamed_keys import check_options
 from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions
@@ -17,39 +19,43 @@ from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
 
-DEMO = Path(__file__).resolve().parent.parent / "configs" / "demo.yaml"
-NOTHING = FileOptions()
-GENTLE = FinetuneOptions()
+DEMO = packaged_config("demo")
+NO_OPTIONS = FileOptions()
+FINETUNE_DEFAULTS = FinetuneOptions()
+Overrides = Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")]
 
 
 def demo(
     output: Annotated[str, arg(aliases=["-o"])] = "",
     experiment: Path = DEMO,
+    *,
+    overrides: Overrides = (),
 ) -> None:
-    """Train on the embedded world, score against the baselines, write the report.
+    """Train on the embedded world, score it and write the report.
 
     Example: graphdown demo
 
     Args:
-        output: the run's folder; empty takes the experiment's own.
+        output: the run's folder; that of the experiment if empty.
         experiment: the experiment file.
+        overrides: key.sub=value, over the file's values, as in training.steps=200.
     """
-    overrides = [f"output={output}"] if output else []
-    _train_and_evaluate(experiment, overrides)
+    changes = (*overrides, f"output={output}") if output else overrides
+    _train_and_evaluate(experiment, changes)
 
 
 def train(
     experiment: Positional[Annotated[Path, arg(metavar="EXPERIMENT")]],
     *,
-    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
-    """Train an emulator; the same command goes on with an interrupted run.
+    """Train an emulator, or resume an interrupted run.
 
     Example: graphdown train configs/demo.yaml --set training.steps=200 output=runs/short
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
-    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+    SIGINT and SIGTERM end it after the current step with a checkpoint, and status 130 or 143.
 
     Args:
         experiment: the experiment file.
@@ -70,15 +76,16 @@ def train(
 def pretrain(
     experiment: Positional[Annotated[Path, arg(metavar="EXPERIMENT")]],
     *,
-    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
-    """Train encoder and message passing on the sources' fields alone; the same command resumes.
+    """Train encoder and mesh on the sources alone, without a target.
 
     Example: graphdown pretrain configs/pretrain_ensemble.yaml --set output=runs/pretrained
 
     A training starts from it with: graphdown train EXPERIMENT --set pretrained.run=runs/pretrained
 
-    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+    The same command resumes an interrupted run. SIGINT and SIGTERM end it after the current step
+    with a checkpoint, and status 130 or 143.
 
     Args:
         experiment: the experiment file, with a section `pretrain`.
@@ -99,21 +106,22 @@ def finetune(
     run: Positional[Annotated[Path, arg(metavar="RUN")]],
     *,
     data: Annotated[str, arg(metavar="SOURCE|EXPERIMENT.yaml")],
-    options: Annotated[FinetuneOptions, arg(name="")] = GENTLE,
+    options: Annotated[FinetuneOptions, arg(name="")] = FINETUNE_DEFAULTS,
     output: Annotated[str, arg(aliases=["-o"])] = "",
-    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
-    """Go on training a run's emulator on other data; the same command resumes.
+    """Train a run's emulator further on other data.
 
     Example: graphdown finetune runs/demo --data shifted --years 3 --trainable head --l2-sp 0.01
 
-    SIGINT and SIGTERM end it after the present step with a checkpoint, and status 130 or 143.
+    The same command resumes an interrupted run. SIGINT and SIGTERM end it after the current step
+    with a checkpoint, and status 130 or 143.
 
     Args:
         run: the run's folder, which stays as it is.
-        data: name of a source that the run's experiment knows, seen or unseen, or an experiment
+        data: name of a source that the run's experiment lists, seen or unseen, or an experiment
             file, whose data, periods and training are taken.
-        options: which parameters train, and how far they may go.
+        options: which parameters train, and how far they may move.
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
@@ -121,11 +129,11 @@ def finetune(
     from graphdown.training import finetune_experiment
     from graphdown.training import train as run_training
 
-    on = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
-    experiment = finetune_experiment(run, on, output, overrides, **asdict(options))
+    new_data = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
+    experiment = finetune_experiment(run, new_data, output, overrides, **asdict(options))
     run_training(experiment)
-    where = experiment.output
-    print(f"The emulator is in {where}; score it with: graphdown evaluate {where}")
+    folder = experiment.output
+    print(f"The emulator is in {folder}; score it with: graphdown evaluate {folder}")
 
 
 def evaluate(
@@ -133,12 +141,12 @@ def evaluate(
     *,
     truth: Annotated[Path | None, arg(metavar="FILE")] = None,
 ) -> None:
-    """Score a run and the baselines on its test period; print the table, write the report.
+    """Score a run beside the baselines and write the report.
 
     Example: graphdown evaluate runs/demo
 
-    Or score a downscaled file: graphdown evaluate fine.nc --truth runs/demo/inputs/truth.nc. Of an
-    ensemble, with a dimension `realization`, its members are scored together.
+    Or score a downscaled file: graphdown evaluate fine.nc --truth runs/demo/inputs/truth.nc. The
+    members of an ensemble, along a dimension `realization`, are scored together.
 
     Args:
         run: the run's folder, or a downscaled file in .nc or .zarr.
@@ -162,32 +170,32 @@ def transfer(
     seeds: int | None = None,
     jobs: int = 1,
     output: Annotated[str, arg(aliases=["-o"])] = "",
-    overrides: Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
-    """Measure how well strategies generalise: train on some sources, apply to others.
+    """Measure how strategies generalise from some sources to others.
 
     Example: graphdown transfer configs/transfer_ensemble.yaml --quick --seeds 1 --jobs 2
 
-    Prints what there is to do and how long it may take; the same command goes on with what was
-    interrupted. Started several times, as by a SLURM array, the commands share the runs.
+    Prints the number of runs and an estimate of their time; the same command resumes an interrupted
+    study. Started several times, as by a SLURM array, the commands share the runs.
 
     Args:
-        study: the study file: strategies, train-on sets, apply-to sources.
-        quick: the file's own small version.
+        study: the study file: strategies, sets of training sources, sources applied to.
+        quick: run the file's small version.
         seeds: runs of each cell, instead of the file's number.
-        jobs: processes to do runs in, each on its share of the processor's cores.
-        output: the study's folder; empty takes the file's own.
+        jobs: number of processes, each on its share of the processor's cores.
+        output: the study's folder; that of the file if empty.
         overrides: key.sub=value, over the file's values.
     """
     from graphdown.runtime.compilation_cache import keep_compiled
-    from graphdown.transfer import load_study
-    from graphdown.transfer import transfer as run_study
     from graphdown.transfer.findings import findings
+    from graphdown.transfer.spec import load_study
+    from graphdown.transfer.study import transfer as run_study
 
     keep_compiled()
-    own = [f"seeds={seeds}"] if seeds is not None else []
-    own += [f"output={output}"] if output else []
-    outcome = run_study(load_study(study, (*overrides, *own), quick), jobs=jobs)
+    options = [f"seeds={seeds}"] if seeds is not None else []
+    options += [f"output={output}"] if output else []
+    outcome = run_study(load_study(study, (*overrides, *options), quick), jobs=jobs)
     print("\n".join(findings(outcome)))
     print(f"\nThe page: {outcome.page}")
 
@@ -226,19 +234,22 @@ def check(
     *,
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
-    stated: Annotated[FileOptions, arg(name="")] = NOTHING,
+    file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
     json: bool = False,
 ) -> None:
-    """Say what is understood of files, and what would be refused and why; status 1 if anything.
+    """Report what files contain and what would be refused, and why.
 
     Example: graphdown check runs/demo/inputs/shifted.nc
 
+    The status is 1 if anything would be refused.
+
     Args:
         files: netCDF, zarr or GRIB files or globs of one source.
-        target: files or globs of the target that the source is to be downscaled to: how much of it
-            and of the margin around it the source covers, and the days in common are told too.
+        target: files or globs of the target that the source is to be downscaled to; the report then
+            has the share of it, and of the margin around it, that the source covers, and the days
+            in common.
         experiment: an experiment file, all of whose files are checked.
-        stated: what the files, those of --target among them, do not say themselves.
+        file_options: properties that the files, those of --target included, lack.
         json: print JSON instead of text.
     """
     import logging
@@ -247,8 +258,8 @@ def check(
 
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
-    logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report says it all
-    report = run_check(files, target, experiment, stated.request())
+    logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
+    report = run_check(files, target, experiment, file_options.request())
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)
@@ -263,7 +274,7 @@ def graph(
     mesh_level: int = 6,
     encode_radius_km: float = 350.0,
 ) -> None:
-    """Build the graph between two grids, check and describe it.
+    """Build the graph between two grids, check it and describe it.
 
     Example: graphdown graph T63 EUR-44 --plot graph.png
 
@@ -354,23 +365,56 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what the user can mend is said in one sentence, with status 2.
+    """Run the command line; errors that the user can mend are one sentence, with status 2.
 
     SIGINT ends it with status 130, SIGTERM with 143.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help(), file=sys.stdout if words else sys.stderr)
+        sys.exit(0 if words else 2)
+    if words[0] == "--version":
+        from graphdown import __version__
+
+        print(f"graphdown {__version__}")
+        return
     try:
-        check_options(sys.argv[1:] if arguments is None else arguments)
+        check_options(words)
         with notices_shown(), stopped_at_once():
-            tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
-                prog="graphdown",
-                description="Downscale climate models with a graph neural network, from any grid."
-                "\n\nExample: graphdown demo",
-                args=arguments,
-            )
+            command = _command(words[0])
+            tyro.cli(command, prog=f"graphdown {words[0]}", args=words[1:])
     except GraphdownError as error:
         print(f"graphdown: {error}", file=sys.stderr)
         sys.exit(2)
     except Interrupted as stop:
         print(stop.sentence, file=sys.stderr)
         sys.exit(stop.status)
+
+
+def _help() -> str:
+    """Text of `graphdown --help`: the first line of each command's docstring."""
+    width = max(map(len, COMMANDS))
+    lines = (
+        f"  {name:{width}}  {(command.__doc__ or '').splitlines()[0]}"
+        for name, command in COMMANDS.items()
+    )
+    return "\n".join(
+        (
+            "usage: graphdown COMMAND ...",
+            "",
+            "Downscale climate models with a graph neural network, from any grid.",
+            "",
+            *lines,
+            "",
+            "graphdown COMMAND --help lists the options of a command, with an example.",
+            "graphdown --version prints the version. To begin with: graphdown demo",
+        )
+    )
+
+
+def _command(name: str) -> Callable[..., None]:
+    if name in COMMANDS:
+        return COMMANDS[name]
+    close = get_close_matches(name, COMMANDS, n=1)
+    cure = f"did you mean {close[0]!r}?" if close else "graphdown --help lists the commands."
+    raise GraphdownError(f"There is no command {name!r}; {cure}")

@@ -4,13 +4,17 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from graphdown.__main__ import _told
-from graphdown.cli import COMMANDS, main
+from graphdown.__main__ import _report
+from graphdown.cli import COMMANDS, DEMO, main
+from graphdown.config.experiment_file import load_experiment
+from graphdown.config.packaged import find_config
 from meshes import load_graph
 
 
@@ -43,6 +47,49 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
         assert request.select == {"member": 2} and request.daily is None
 
 
+def test_the_help_fits_a_screen(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in COMMANDS)
+
+
+def test_without_a_command_the_help_is_an_error(capsys):
+    with pytest.raises(SystemExit) as left:
+        main([])
+    assert left.value.code == 2
+    assert "usage: graphdown COMMAND" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"graphdown {version('graphdown')}\n"
+
+
+def test_windows_is_refused_in_one_sentence():
+    code = "import sys; sys.platform = 'win32'; from graphdown.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr == "graphdown: Windows is not supported; use Linux, macOS or WSL.\n"
+
+
+@pytest.mark.parametrize("name", ["demo", "demo.yaml", "configs/demo.yaml"])
+def test_an_installed_experiment_is_found_by_its_name(name, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level("INFO", "graphdown"):
+        assert load_experiment(name).name == load_experiment(DEMO).name
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{name}: there is no such file here, so the one installed with graphdown is used"
+    ]
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "demo.yaml").write_text("name: mine\n", encoding="utf-8")
+    assert find_config("configs/demo.yaml") == Path("configs/demo.yaml")
+    assert find_config("elsewhere/demo.yaml") == Path("elsewhere/demo.yaml")
+    assert find_config("demo.nc") == Path("demo.nc")
+
+
 def test_graph_is_saved_and_drawn(tmp_path, capsys):
     before = plt.get_fignums()
     out, plot = tmp_path / "g.npz", tmp_path / "graph.png"
@@ -57,6 +104,8 @@ def test_graph_is_saved_and_drawn(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (["trian", "demo"], "There is no command 'trian'; did you mean 'train'?"),
+        (["xyz"], "There is no command 'xyz'; graphdown --help lists the commands."),
         (["train", "none.yaml"], "'none.yaml' does not exist"),
         (["transfer", "none.yaml"], "'none.yaml' does not exist"),
         (["evaluate", "none"], "'none' holds no emulator"),
@@ -87,7 +136,7 @@ def test_an_output_nobody_reads_ends_the_command_without_a_traceback():
 
 
 def test_threads_that_outlive_a_failed_write_say_nothing(capsys):
-    _told(RuntimeError, RuntimeError("Event loop is closed"), None)
+    _report(RuntimeError, RuntimeError("Event loop is closed"), None)
     assert capsys.readouterr().err == ""
-    _told(RuntimeError, RuntimeError("anything else"), None)
+    _report(RuntimeError, RuntimeError("anything else"), None)
     assert "RuntimeError: anything else" in capsys.readouterr().err

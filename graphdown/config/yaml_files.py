@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graphdown.config.packaged import find_config
 from graphdown.errors import ExperimentError
 
 MAX_DEPTH, MAX_VALUES = 50, 100_000  # of the values in a YAML file
@@ -18,7 +19,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ExperimentError: there is no such file, or it holds something else.
     """
-    path = Path(path)
+    path = find_config(path)
     if not path.is_file():
         raise ExperimentError(f"The experiment file {str(path)!r} does not exist; check the path.")
     try:

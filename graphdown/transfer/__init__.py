@@ -1,14 +1,1 @@
-"""The bench on which generalisation is measured: strategies x train-on sets x apply-to."""
-
-from graphdown.transfer.outcome import Outcome, transfer
-from graphdown.transfer.spec import Block, Strategy, Study, load_study, parse_study
-
-__all__ = [
-    "Block",
-    "Outcome",
-    "Strategy",
-    "Study",
-    "load_study",
-    "parse_study",
-    "transfer",
-]
+"""Transfer studies: how well strategies generalise to sources that they did not learn from."""

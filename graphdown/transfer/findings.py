@@ -1,21 +1,26 @@
-"""What a study found, in sentences."""
+"""Findings of a study, in sentences."""
 
 from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.table import format_value, plain_units
+from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.plan import years_text
-from graphdown.transfer.select import of_block, of_measure, panels_of, unseen_rows
+from graphdown.transfer.select import (
+    fine_tuned,
+    most_sources,
+    of_measure,
+    panels_of,
+    unseen_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphdown.transfer.outcome import Outcome
 
-
-def findings(outcome: "Outcome") -> list[str]:
-    """Return sentences for each block: who is best on sources that were not learned from."""
+def findings(outcome: Outcome) -> list[str]:
+    """Return sentences for each block: the best strategy on sources that were not learned from."""
     return [
         sentence
         for title in outcome.study.blocks
@@ -24,15 +29,15 @@ def findings(outcome: "Outcome") -> list[str]:
     ]
 
 
-def _best_unseen(outcome: "Outcome", title: str) -> str:
-    own = unseen_rows(outcome, title)
-    if not len(own):
+def _best_unseen(outcome: Outcome, title: str) -> str:
+    unseen = unseen_rows(outcome, title)
+    if not len(unseen):
         return ""
-    own = own[own["trained_on"] == own["trained_on"].max()]
+    unseen = most_sources(unseen)
     parts = []
-    for variable in own["variable"].unique():
+    for variable in unseen["variable"].unique():
         for measure in ("rmse", "signal_rmse"):
-            rows = of_measure(own, variable, measure).sort_values("value", kind="stable")
+            rows = of_measure(unseen, variable, measure).sort_values("value", kind="stable")
             if len(rows) > 1:
                 best, second = rows.iloc[0], rows.iloc[1]
                 parts.append(
@@ -42,22 +47,21 @@ def _best_unseen(outcome: "Outcome", title: str) -> str:
     return f"{title}, lowest on sources not learned from: {'; '.join(parts)}." if parts else ""
 
 
-def _best_adapted(outcome: "Outcome", title: str) -> str:
-    own = of_block(outcome.adaptation, title)
-    own = own[own["years"] > 0] if len(own) else own
-    if not len(own):
+def _best_adapted(outcome: Outcome, title: str) -> str:
+    adapted = fine_tuned(outcome.adaptation, title)
+    if not len(adapted):
         return ""
-    own = own[own["years"] == own["years"].max()]
+    adapted = adapted[adapted["years"] == adapted["years"].max()]
     parts = []
-    for variable in own["variable"].unique():
-        rows = of_measure(own, variable, "rmse").sort_values("after", kind="stable")
+    for variable in adapted["variable"].unique():
+        rows = of_measure(adapted, variable, "rmse").sort_values("after", kind="stable")
         best = rows.iloc[0]
         parts.append(
-            f"RMSE of {variable_name(variable)} goes from {format_value(best['before'])} to "
-            f"{format_value(best['after'])} {plain_units(str(best['units']))} by "
+            f"RMSE of {variable_name(variable)} changes from {format_value(best['before'])} to "
+            f"{format_value(best['after'])} {plain_units(str(best['units']))} with "
             f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
         )
-    years = years_text(own["years"].iloc[0])
+    years = years_text(adapted["years"].iloc[0])
     return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
 
 
@@ -66,29 +70,29 @@ def _number(row: "pd.Series") -> str:
 
 
 def verdicts(unseen: "pd.DataFrame") -> list[str]:
-    """Return sentences that say who is better and worse than a block's first strategy.
+    """Return sentences that compare strategies with a block's first one.
 
     Args:
         unseen: the block's rows of `group_table` on sources that were not learned from; those
             trained on most sources count.
     """
-    own = unseen[unseen["trained_on"] == unseen["trained_on"].max()]
-    first = own["strategy"].iloc[0]
-    own = own.dropna(subset=["difference_low"])
+    rows = most_sources(unseen)
+    first = rows["strategy"].iloc[0]
+    rows = rows.dropna(subset=["difference_low"])
     sentences = []
-    for variable, measure, label in panels_of(own):
-        rows = of_measure(own, variable, measure)
-        sentences.append(f"{variable}, {label}: {told_apart(rows, rows['strategy'], first)}.")
+    for variable, measure, label in panels_of(rows):
+        part = of_measure(rows, variable, measure)
+        sentences.append(f"{variable}, {label}: {comparison(part, part['strategy'], first)}.")
     return sentences
 
 
-def told_apart(rows: "pd.DataFrame", names: "pd.Series", first: str) -> str:
+def comparison(rows: "pd.DataFrame", names: "pd.Series", first: str) -> str:
     """Return which names are better and worse than the first, by intervals of the difference.
 
     Args:
         rows: their differences from it, with the columns difference_low and difference_high.
         names: of the rows.
-        first: what the differences are from.
+        first: the name that the differences refer to.
     """
     better, worse = rows["difference_high"] < 0, rows["difference_low"] > 0
     parts = [
@@ -96,7 +100,7 @@ def told_apart(rows: "pd.DataFrame", names: "pd.Series", first: str) -> str:
         for words, which in (
             (f"better than {first}:", better),
             ("worse:", worse),
-            ("not told apart:", ~better & ~worse),
+            ("not distinguishable:", ~better & ~worse),
         )
         if which.any()
     ]

@@ -1,4 +1,4 @@
-"""What a study consists of: the cells of its tables, and the runs that they are scored from."""
+"""Plan of a study: the cells of its tables, and the tasks that they are scored from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ from graphdown.transfer.spec import Block, Study
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to learn, whichever seed: a strategy on its data. It is done once per seed.
+    """A strategy on its training data, to be run once per seed.
 
     Attributes:
         strategy: its name.
-        train: sources that are learned from; those of the start, if it is fine-tuned.
+        train: sources to learn from; those of the start, if it is fine-tuned.
         tune: sources of the fine-tuning, empty for none.
-        years: of the sources learned from last; None for the whole training period.
+        years: of the sources that it learns from last; None for the whole training period.
     """
 
     strategy: str
@@ -26,7 +26,7 @@ class Task:
 
     @property
     def folder(self) -> Path:
-        """The folder of its runs, below the study's."""
+        """Folder of its runs, relative to the study's."""
         parts = ["+".join(self.train)] if self.train else []
         parts += [f"then-{'+'.join(self.tune)}"] if self.tune else []
         parts += [] if self.years is None else [f"{self.years}-years"]
@@ -34,7 +34,7 @@ class Task:
 
     @property
     def label(self) -> str:
-        """What it is, in words."""
+        """Description for tables and messages."""
         learned = " + ".join(self.train)
         tuned = f", then {' + '.join(self.tune)}" if self.tune else ""
         years = "" if self.years is None else f" ({years_text(self.years)})"
@@ -43,17 +43,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a block; it may be the same task as a cell of another block.
+    """One cell of a block; cells of several blocks may share a task.
 
     Attributes:
         block: title.
         strategy: its name.
         train: the sources of the block's train-on set.
-        years: as the block counts them; None if it does not.
-        task: what is scored.
-        apply, tune: as the block says.
+        years: number of years of the block; None if it has no `years`.
+        task: the task that is scored.
+        apply, tune: those of the block.
         start: the task that it starts from, None for none.
-        beside: what it learned from beside `train`, see `graphdown.transfer.spec.Strategy`.
+        beside: sources beside `train`, see `graphdown.transfer.spec.Strategy`.
     """
 
     block: str
@@ -68,15 +68,14 @@ class Cell:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The sources that it learned from, in training or fine-tuning."""
+        """Sources that it learned from, in training or fine-tuning."""
         return (*self.task.train, *self.task.tune, *self.beside)
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """The applied sources that are looked at together.
+        """Applied sources that are averaged: "unseen" and "learned".
 
-        Those of "unseen" and "learned", or, where years of new sources are counted, of "new" and
-        "first".
+        In blocks with `years`: "new" and "first".
         """
         if self.years is None:
             learned = [source for source in self.apply if source in self.learned]
@@ -86,16 +85,16 @@ class Cell:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether it is looked at for itself, not as one of several train-on sets of one size.
+        """Whether tables show the cell alone, not averaged over training sets of equal size.
 
-        That holds where some are fine-tuned on all of other sources: what is asked there is which
+        True where strategies are fine-tuned on whole other sources: such a block compares which
         sets to learn from, and in which order.
         """
         return bool(self.tune) and self.years is None
 
     @property
     def name(self) -> str:
-        """The strategy, with what was learned from where the cell is looked at for itself."""
+        """Strategy in tables; with its sources where the cell is shown alone."""
         if not self.one_by_one:
             return self.strategy
         tuned = f" → {' + '.join(self.task.tune)}" if self.task.tune else ""
@@ -103,7 +102,7 @@ class Cell:
 
     @property
     def unseen(self) -> list[str]:
-        """The applied sources that it did not learn from."""
+        """Applied sources that it did not learn from."""
         return [source for source in self.apply if source not in self.learned]
 
 
@@ -120,41 +119,50 @@ def _of_block(study: Study, title: str, block: Block) -> Iterator[Cell]:
             for years in block.years or (None,):
                 start, task = _tasks(study, strategy, block, train, years)
                 if task is not None:
-                    given = title, strategy, train, years, task, block.apply, block.tune, start
-                    yield Cell(*given, beside=_beside(study, task))
+                    yield Cell(
+                        title,
+                        strategy,
+                        train,
+                        years,
+                        task,
+                        block.apply,
+                        tune=block.tune,
+                        start=start,
+                        beside=_beside(study, task),
+                    )
 
 
 def _tasks(
     study: Study, strategy: str, block: Block, train: tuple[str, ...], years: int | None
 ) -> tuple[Task | None, Task | None]:
     """Return the task that a cell starts from and the one that it scores, None for none."""
-    own = study.strategies[strategy]
-    if own.start is not None:
-        start = Task(own.start, train)
+    spec = study.strategies[strategy]
+    if spec.start is not None:
+        start = Task(spec.start, train)
         return start, start if years == 0 else Task(strategy, train, block.tune, years)
     if years is None:
         return None, Task(strategy, train)
-    nothing = not years and own.run is None
-    return None, None if nothing else Task(strategy, block.tune, (), years)
+    untrained = not years and spec.run is None
+    return None, None if untrained else Task(strategy, block.tune, (), years)
 
 
 def _beside(study: Study, task: Task) -> tuple[str, ...]:
-    """Return what a task, or the one that it starts from, learned from beside its `train`."""
+    """Sources beside `train` that a task, or the one that it starts from, learned from."""
     first = study.strategies[task.strategy].start or task.strategy
     return study.strategies[first].learned(task.train)[len(task.train) :]
 
 
 def scored_on(cells: list[Cell]) -> dict[Task, list[str]]:
-    """Return the tasks in the order in which they are to be done, and what each is scored on.
+    """Return the tasks in order of execution, and the sources that each is scored on.
 
-    A start comes before what goes on from it, and is scored on the same sources.
+    A start comes before the tasks that fine-tune it, and is scored on the same sources.
     """
-    found: dict[Task, dict[str, None]] = {}
+    sources: dict[Task, dict[str, None]] = {}
     for cell in cells:
         for task in (cell.start, cell.task):
             if task is not None:
-                found.setdefault(task, {}).update(dict.fromkeys(cell.apply))
-    return {task: list(sources) for task, sources in found.items()}
+                sources.setdefault(task, {}).update(dict.fromkeys(cell.apply))
+    return {task: list(names) for task, names in sources.items()}
 
 
 def seeds_of(study: Study, task: Task) -> range:

@@ -1,4 +1,4 @@
-"""Several processes do the runs of a study together."""
+"""Several processes that share the runs of a study."""
 
 import multiprocessing
 import os
@@ -19,30 +19,30 @@ from graphdown.transfer.scheduler import StudyScheduler
 from graphdown.transfer.spec import Study
 
 
-def in_processes(study: Study, jobs: int) -> None:
-    """Do what is left of a study in new processes, each on its share of the processor's cores.
+def run_in_processes(study: Study, jobs: int) -> None:
+    """Run what is left of a study in new processes, each on its share of the processor's cores.
 
-    What each one has to tell goes to `process<number>.log` in the study's folder. When this
-    process is stopped or one of them fails, all of them stop, with checkpoints.
+    Progress and notices of each process are written to `process<number>.log` in the study's
+    folder. When this process is stopped or one of them fails, all of them stop, with checkpoints.
 
     Raises:
-        GraphdownError: as one of the processes did, or one was killed.
+        GraphdownError: the error of a process, or one was killed.
     """
     context = multiprocessing.get_context("spawn")
-    told: SimpleQueue[GraphdownError] = context.SimpleQueue()
+    errors: SimpleQueue[GraphdownError] = context.SimpleQueue()
     logs = [Path(study.output) / f"process{number}.log" for number in range(jobs)]
     processes = [
-        context.Process(target=_work, args=(study, jobs, log, told), daemon=True) for log in logs
+        context.Process(target=_work, args=(study, jobs, log, errors), daemon=True) for log in logs
     ]
     try:
         for number, process in enumerate(processes):
-            with _cores(number, jobs):
+            with _share_of_cores(number, jobs):
                 process.start()
         while alive := [process for process in processes if process.is_alive()]:
             wait([process.sentinel for process in alive])
             for process, log in zip(processes, logs, strict=True):
                 if process.exitcode:
-                    raise _failure(process.exitcode, log, told)
+                    raise _failure(process.exitcode, log, errors)
     finally:
         for process in processes:
             if process.is_alive():
@@ -52,31 +52,31 @@ def in_processes(study: Study, jobs: int) -> None:
                 process.join()
 
 
-def _failure(status: int, log: Path, told: "SimpleQueue[GraphdownError]") -> GraphdownError:
-    if not told.empty():
-        return told.get()
+def _failure(status: int, log: Path, errors: "SimpleQueue[GraphdownError]") -> GraphdownError:
+    if not errors.empty():
+        return errors.get()
     return GraphdownError(
         f"A process of the study ended with status {status}, see {str(log)!r}: it was stopped, or "
-        "killed for want of memory, of which fewer 'jobs' need less; the same command goes on."
+        "killed because memory ran out, of which fewer 'jobs' need less; the same command resumes."
     )
 
 
 @contextmanager
-def _cores(number: int, jobs: int) -> Iterator[None]:
-    """Leave this thread, and the processes that it starts, one of `jobs` shares of its cores."""
+def _share_of_cores(number: int, jobs: int) -> Iterator[None]:
+    """Restrict this thread, and processes that it starts, to one of `jobs` shares of its cores."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
-    every = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, every[number::jobs] or every)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[number::jobs] or cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, every)
+        os.sched_setaffinity(0, cores)
 
 
-def _work(study: Study, jobs: int, log: Path, told: "SimpleQueue[GraphdownError]") -> None:
-    """Do runs; progress and notices go to the log, lest those of several processes mix."""
+def _work(study: Study, jobs: int, log: Path, errors: "SimpleQueue[GraphdownError]") -> None:
+    """Do runs; progress and notices go to the log, so that those of processes do not mix."""
     from graphdown.runtime.compilation_cache import keep_compiled
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -87,9 +87,11 @@ def _work(study: Study, jobs: int, log: Path, told: "SimpleQueue[GraphdownError]
             keep_compiled()
             for strategy in study.strategies:
                 load_extensions(study.experiment_of(strategy).extensions)
-            StudyScheduler(study, jobs).finish()
+            scheduler = StudyScheduler(study, jobs)
+            scheduler.refresh()
+            scheduler.finish()
     except GraphdownError as error:
-        told.put(error)
+        errors.put(error)
         sys.exit(2)
     except Interrupted as stop:
         sys.exit(stop.status)

@@ -27,12 +27,12 @@ class Strategy:
         baseline: a baseline's name, instead of graphdown's network.
         steps: of a baseline that is a network, instead of its own number.
         start: the strategy whose network is fine-tuned; it learns from a block's `train`, this one
-            goes on with its `tune`.
-        run: folder of a trained emulator that is fine-tuned, instead of `start`, on what there is
-            to learn from.
-        finetune: what moves and how far.
-        beside: sources that are learned from beside one of a block's `train`, by its name; such as
-            the fields of the RCM that it drives.
+            from its `tune`.
+        run: folder of a trained emulator that is fine-tuned, instead of `start`, on the cell's
+            sources.
+        finetune: which parameters train, and how far they may move.
+        beside: sources to learn from beside one of a block's `train`, by its name; such as the
+            fields of the RCM that it drives.
         text: one sentence for the page.
     """
 
@@ -46,26 +46,26 @@ class Strategy:
     text: str = ""
 
     def learned(self, train: Sequence[str]) -> tuple[str, ...]:
-        """Return the sources that are learned from, those of a `train` set first."""
+        """Return the sources to learn from, those of a `train` set first."""
         more = (name for source in train for name in self.beside.get(source, ()))
         return tuple(dict.fromkeys((*train, *more)))
 
 
 @dataclass(frozen=True)
 class Block:
-    """Cells that are shown together: strategies x train-on sets x apply-to.
+    """Cells that are shown together: strategies x training sets x sources applied to.
 
     Attributes:
         strategies: names.
         train: sets of sources to learn from.
-        apply: sources to score on. Those of a cell's own `train` are its source task.
+        apply: sources to score on. Those of a cell's `train` are its source task.
         tune: sources that strategies with a `start` are fine-tuned on, after `train`.
-        years: use the last so many years of `tune`, a cell for each number; strategies without a
-            `start` then learn from these alone. At 0 a fine-tuned network is the one that it starts
-            from. If not given, the whole training period counts.
-        shows: how the page draws it: as a "matrix" train-on x apply-to, as "curves" over the years,
-            or as "bars".
-        text: what is asked, for the page.
+        years: numbers of years of `tune` to learn from, counted from its end, a cell for each;
+            strategies without a `start` then learn from these alone. At 0 a fine-tuned network is
+            the one that it starts from. Empty for the whole training period.
+        shows: picture on the page: a "matrix" of training sets and sources applied to, "curves"
+            over the years, or "bars".
+        text: the question, for the page.
     """
 
     strategies: tuple[str, ...]
@@ -79,13 +79,13 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """All that defines a transfer study.
+    """Definition of a transfer study.
 
     Attributes:
         name: title of the page.
         output: the study's folder.
         experiment: the experiment that strategies change; its `data.sources` are all the sources
-            that blocks name. It needs no name and no output.
+            of the blocks. It needs no name and no output.
         strategies: by name.
         blocks: by title.
         seeds: runs of each cell that has random numbers.
@@ -108,27 +108,27 @@ class Study:
         Raises:
             ExperimentError: a key or value that the strategy or the study sets is wrong.
         """
-        experiment = self._experiments.get(strategy) or self._parsed(strategy)
+        experiment = self._experiments.get(strategy) or self._parse(strategy)
         return dataclasses.replace(experiment, seed=seed, output=output or self.output)
 
     @cached_property
     def _experiments(self) -> dict[str, Experiment]:
-        """The strategies' experiments that were asked for."""
+        """Parsed experiments by strategy."""
         return {}
 
-    def _parsed(self, strategy: str) -> Experiment:
-        own = self.strategies[strategy]
-        raw = _merged(self.experiment, own.set) | {"name": strategy, "output": self.output}
-        raw["baselines"] = [] if own.baseline is None else [own.baseline]
+    def _parse(self, strategy: str) -> Experiment:
+        spec = self.strategies[strategy]
+        raw = _merged(self.experiment, spec.set) | {"name": strategy, "output": self.output}
+        raw["baselines"] = [] if spec.baseline is None else [spec.baseline]
         where = f"the study's 'experiment' with 'strategies.{strategy}.set'"
         parsed = parse_experiment(raw, where)
         self._experiments[strategy] = parsed
         return parsed
 
-    def start_of(self, strategy: str) -> bool:
-        """Tell whether a strategy goes on with a network that learned before."""
-        own = self.strategies[strategy]
-        return own.start is not None or own.run is not None
+    def is_fine_tuned(self, strategy: str) -> bool:
+        """Whether a strategy fine-tunes a trained network."""
+        spec = self.strategies[strategy]
+        return spec.start is not None or spec.run is not None
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = False) -> Study:
@@ -138,17 +138,17 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), quick: bool = Fa
         path: the file; `${NAME}` in a value of its experiment is replaced by the environment
             variable.
         overrides: "key.sub=value" strings, values in YAML, over the file.
-        quick: put the values of the file's own `quick` over it first.
+        quick: whether to put the values of the file's `quick` over it first.
 
     Raises:
         ExperimentError: the file, a key or a value is wrong; the message names it.
     """
-    raw = _copied(read_yaml(path))  # what YAML's aliases share is to change in one place alone
+    raw = _copied(read_yaml(path))  # YAML aliases share objects, of which one place is to change
     if quick:
         small = raw.get("quick")
         if not isinstance(small, dict) or not small:
             raise ExperimentError(
-                f"{path} has no 'quick', which says what its small version changes; add it as "
+                f"{path} has no 'quick', the changes of its small version; add it as "
                 "'key.sub: value' lines, or leave --quick out."
             )
         for key, value in small.items():
@@ -182,8 +182,8 @@ def parse_study(raw: Mapping[str, Any], where: str) -> Study:
     first = study.experiment_of(next(iter(study.strategies)))
     for name in study.strategies:
         _check_strategy(study, name, where)
-        own = study.experiment_of(name)
-        if (own.data, own.targets) != (first.data, first.targets):
+        experiment = study.experiment_of(name)
+        if (experiment.data, experiment.targets) != (first.data, first.targets):
             raise ExperimentError(
                 f"{where}: 'strategies.{name}.set' changes 'data' or 'targets', which all "
                 "strategies share; name further sources in 'experiment.data.sources' instead."
@@ -194,21 +194,22 @@ def parse_study(raw: Mapping[str, Any], where: str) -> Study:
 
 
 def _check_strategy(study: Study, name: str, where: str) -> None:
-    own, place = study.strategies[name], f"{where}: 'strategies.{name}"
-    if sum(x is not None for x in (own.baseline, own.start, own.run)) > 1:
+    spec, place = study.strategies[name], f"{where}: 'strategies.{name}"
+    exclusive = (spec.baseline, spec.start, spec.run)
+    if sum(x is not None for x in exclusive) > 1:
         raise ExperimentError(f"{place}' may have only one of 'baseline', 'start' and 'run'.")
-    if own.start is not None:
-        _known([own.start], study.strategies, f"{place}.start'", "strategy")
-        first = study.strategies[own.start]
+    if spec.start is not None:
+        _check_names([spec.start], study.strategies, f"{place}.start'", "strategy")
+        first = study.strategies[spec.start]
         if first.baseline is not None or first.start is not None:
             raise ExperimentError(
-                f"{place}.start' names {own.start!r}, which is a baseline or has a start itself; "
+                f"{place}.start' names {spec.start!r}, which is a baseline or has a start itself; "
                 "name one whose network learns from random weights or a 'run'."
             )
     sources = [source.name for source in study.experiment_of(name).data.sources]
-    for key, names in own.beside.items():
-        _known((key, *names), sources, f"{place}.beside'", "source of the experiment")
-    if own.beside and (own.baseline is not None or own.start is not None or own.run is not None):
+    for key, names in spec.beside.items():
+        _check_names((key, *names), sources, f"{place}.beside'", "source of the experiment")
+    if spec.beside and any(x is not None for x in exclusive):
         raise ExperimentError(
             f"{place}.beside' is for networks that learn from random weights; drop it, or "
             "'baseline', 'start' or 'run'."
@@ -219,13 +220,13 @@ def _check_block(study: Study, title: str, where: str) -> None:
     block, place = study.blocks[title], f"{where}: 'blocks.{title}"
     first = study.experiment_of(next(iter(study.strategies)))
     sources = [source.name for source in first.data.sources]
-    _known(block.strategies, study.strategies, f"{place}.strategies'", "strategy")
+    _check_names(block.strategies, study.strategies, f"{place}.strategies'", "strategy")
     for key, names in (
-        *((f"train.{n}", own) for n, own in enumerate(block.train)),
+        *((f"train.{n}", names) for n, names in enumerate(block.train)),
         ("apply", block.apply),
         ("tune", block.tune),
     ):
-        _known(names, sources, f"{place}.{key}'", "source of the experiment")
+        _check_names(names, sources, f"{place}.{key}'", "source of the experiment")
         if key != "tune" and not names:
             raise ExperimentError(f"{place}.{key}' is empty; name at least one source.")
     for key in ("strategies", "train"):
@@ -239,17 +240,17 @@ def _check_block(study: Study, title: str, where: str) -> None:
         if study.strategies[name].start is not None and not block.tune:
             raise ExperimentError(
                 f"{place}.strategies' names {name!r}, which has a 'start', but the block has no "
-                "'tune' to go on with; add it."
+                "'tune', the sources to fine-tune it on; add it."
             )
 
 
-def _known(names: Iterable[str], there: Iterable[str], place: str, what: str) -> None:
-    there = list(there)
+def _check_names(names: Iterable[str], known: Iterable[str], place: str, kind: str) -> None:
+    known = list(known)
     for name in names:
-        if name not in there:
-            close = difflib.get_close_matches(name, there, n=1)
-            cure = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(there)}."
-            raise ExperimentError(f"{place} names {name!r}, no {what}; {cure}")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            cure = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}."
+            raise ExperimentError(f"{place} names {name!r}, no {kind}; {cure}")
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Do the tasks of a study: learn, apply, score; what is done already is read."""
+"""One run of a study: learn, apply, score; scores that are stored already are read."""
 
 import json
 import time
@@ -33,8 +33,8 @@ class StudyRun:
     """A task with a seed.
 
     Attributes:
-        study: it belongs to.
-        task: what is learned.
+        study: the study that it belongs to.
+        task: the task.
         seed: of its random numbers.
     """
 
@@ -44,22 +44,22 @@ class StudyRun:
 
     @property
     def folder(self) -> Path:
-        """Its folder."""
+        """Folder of the run."""
         return Path(self.study.output) / "runs" / self.task.folder / f"seed{self.seed}"
 
     @property
     def experiment(self) -> Experiment:
-        """What it learns from, the last of its data where it is fine-tuned."""
+        """Experiment of the run; that of the fine-tuning, if it is fine-tuned."""
         whole = self.study.experiment_of(self.task.strategy, self.seed, str(self.folder))
         strategy = self.study.strategies[self.task.strategy]
-        own = with_sources(whole, self.task.tune or strategy.learned(self.task.train))
-        if self.task.years and not self.study.start_of(self.task.strategy):
-            own = replace(own, periods=last_years(own.periods, self.task.years))
-        return own
+        experiment = with_sources(whole, self.task.tune or strategy.learned(self.task.train))
+        if self.task.years and not self._tuned:
+            return replace(experiment, periods=last_years(experiment.periods, self.task.years))
+        return experiment
 
     @property
     def definition(self) -> str:
-        """All that its scores depend on, as text."""
+        """Everything that its scores depend on, as JSON."""
         strategy = self.study.strategies[self.task.strategy]
         start = None if self.start is None else self.start.definition
         experiment = {**experiment_to_dict(self.experiment), "output": ""}
@@ -77,26 +77,26 @@ class StudyRun:
 
     @property
     def _tuned(self) -> bool:
-        return self.study.start_of(self.task.strategy)
+        return self.study.is_fine_tuned(self.task.strategy)
 
     @property
     def key(self) -> tuple[Task, int]:
-        """What tells it from the study's other runs."""
+        """Identifier among the study's runs."""
         return self.task, self.seed
 
     @property
     def start(self) -> "StudyRun | None":
-        """The run of the study that it goes on from, None for none."""
+        """The run of the study that it starts from, None for none."""
         start = self.study.strategies[self.task.strategy].start
-        return (
-            None if start is None else StudyRun(self.study, Task(start, self.task.train), self.seed)
-        )
+        if start is None:
+            return None
+        return StudyRun(self.study, Task(start, self.task.train), self.seed)
 
     def stored(self, sources: list[str]) -> xr.Dataset | None:
-        """Return the scores on sources if they have all been stored, None if not.
+        """Return the stored scores on sources, None if one is missing.
 
         Raises:
-            ExperimentError: the folder holds scores of something else.
+            ExperimentError: the folder holds scores of another run.
         """
         path = self.folder / SCORES
         if not path.is_file():
@@ -108,8 +108,8 @@ class StudyRun:
                 f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
                 "delete that folder."
             )
-        there = [str(name) for name in scores["source"].values]
-        return scores.sel(source=sources) if set(sources) <= set(there) else None
+        stored = {str(name) for name in scores["source"].values}
+        return scores.sel(source=sources) if set(sources) <= stored else None
 
     def scores(self, sources: list[str], data: ExperimentData) -> xr.Dataset:
         """Learn, apply, and return and store the scores on sources."""
@@ -130,7 +130,7 @@ class StudyRun:
         return scores
 
     def _learned(self, data: ExperimentData) -> Callable[[str], list[Predict]]:
-        """Return what gives, for a source, the methods that were learned; several count alike."""
+        """Learn; return a function from a source to the methods to score, which are averaged."""
         experiment = self.experiment
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
@@ -148,22 +148,22 @@ class StudyRun:
         return lambda source: [downscaling(whole, data, emulator, source)]
 
     def _scored(self, source: str, methods: list[Predict], data: ExperimentData) -> xr.Dataset:
-        """Return what `evaluate` says of a source, and resampled measures; means over methods."""
+        """Return measures and resampled measures on a source, means over methods."""
         experiment = self.study.experiment_of(self.task.strategy)
         names, steps = list(experiment.targets), experiment.time
         coarse, truth = data.pair(experiment, source, "test")
         past_coarse, past_truth = data.pair(experiment, source, "validation")
         parts = []
         for predict in methods:
-            sides = predict(coarse)[names], unfolded(truth, steps, names)
+            pair = predict(coarse)[names], unfolded(truth, steps, names)
             reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)
-            found = evaluate(*sides, reference)
+            measures = evaluate(*pair, reference)
             # Other sources have other weather: their draws are independent.
             seed = crc32(source.encode())
-            drawn = bootstrap(*sides, reference, self.study.draws, seed)
-            kept = [name for name in (*MEASURES, *MAPS) if name in found]
-            resampled = drawn.rename({name: f"{name}{DRAWS}" for name in drawn})
-            parts.append(xr.merge([found[kept], resampled], compat="override", join="exact"))
+            draws = bootstrap(*pair, reference, self.study.draws, seed)
+            kept = [name for name in (*MEASURES, *MAPS) if name in measures]
+            draws = draws.rename({name: f"{name}{DRAWS}" for name in draws})
+            parts.append(xr.merge([measures[kept], draws], compat="override", join="exact"))
         return _mean_over(parts)
 
 

@@ -15,8 +15,10 @@ import yaml
 
 from graphdown.errors import DataError, ExperimentError
 from graphdown.runtime.locks import locked
-from graphdown.transfer import parse_study, transfer
+from graphdown.transfer import scheduler
 from graphdown.transfer.scheduler import StudyScheduler
+from graphdown.transfer.spec import parse_study
+from graphdown.transfer.study import transfer
 
 WORLD = {
     "name": "several",
@@ -91,13 +93,11 @@ def test_what_another_process_holds_is_left_to_it_and_taken_over_when_it_ends(
         while work.do_next():
             pass
         assert [run.key for run in work.left] == [first.key]
-        monkeypatch.setattr(
-            "graphdown.transfer.scheduler.time.sleep", lambda seconds: other.close()
-        )
+        monkeypatch.setattr(scheduler.time, "sleep", lambda seconds: other.close())
         work.finish()
     assert not work.left
     told = capsys.readouterr().out.splitlines()
-    assert "Waiting for what other processes are at (1 of 4 runs left) ..." in told
+    assert "Waiting for the runs of other processes (1 of 4 runs left) ..." in told
     assert first.task.label in told[-1]
 
 

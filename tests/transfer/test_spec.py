@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from graphdown.errors import ExperimentError
-from graphdown.transfer import load_study, parse_study
 from graphdown.transfer.plan import Task, cells_of, scored_on, seeds_of
+from graphdown.transfer.spec import load_study, parse_study
 from graphdown.transfer.study_run import StudyRun
 
 STUDY = {
@@ -95,7 +95,7 @@ def test_a_strategy_changes_the_experiment_key_by_key():
         ({"blocks__out__apply": ["Z"]}, "'blocks.out.apply' names 'Z', no source"),
         ({"blocks__out__train": [["A"], []]}, "'blocks.out.train.1' is empty"),
         ({"blocks__out__strategies": ["ful"]}, "did you mean 'full'"),
-        ({"blocks__out__strategies": ["full"]}, "has no 'tune' to go on with"),
+        ({"blocks__out__strategies": ["full"]}, "has no 'tune', the sources to fine-tune it on"),
         ({"blocks__out__years": [1]}, "'blocks.out.years' needs 'tune'"),
         ({"blocks__few__years": [-1]}, "'blocks.few.years' must not be negative"),
         ({"blocks__out__shows": "pie"}, "'blocks.out.shows' is 'pie'"),

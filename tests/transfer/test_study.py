@@ -12,15 +12,16 @@ import graphdown
 from graphdown.comparison import fit_baselines
 from graphdown.errors import ExperimentError
 from graphdown.training.parallel import DataParallel
-from graphdown.transfer import parse_study, transfer
+from graphdown.transfer import study as study_module
 from graphdown.transfer.plan import Task
+from graphdown.transfer.spec import parse_study
+from graphdown.transfer.study import transfer
 from graphdown.transfer.study_run import StudyRun
 from meshes import Grid
 
 from ..browser import assert_opens, needs_browser
 from ..training.conftest import COARSE, OTHER, make_data, source
 
-WRITE_PAGE = "graphdown.transfer.outcome.write_page"
 THIRD = Grid.regular(1.0, 1.2, (0.0, 40.0, 6.0, 46.0))
 TINY = {
     "name": "Tiny <study>",
@@ -143,7 +144,7 @@ def test_what_is_done_is_not_done_again_and_another_study_is_refused(
 ):
     before = outcome.scores
     monkeypatch.setattr(StudyRun, "_learned", None)
-    monkeypatch.setattr(WRITE_PAGE, lambda outcome: None)
+    monkeypatch.setattr(study_module, "write_page", lambda outcome: None)
     again = transfer(outcome.study)  # not even the data are needed
     pd.testing.assert_frame_equal(again.scores, before)
     assert "4 runs, 4 of them done; about 0 min" in capsys.readouterr().out
@@ -159,7 +160,7 @@ def test_the_page_opens_in_a_browser(outcome):
 
 
 def test_a_further_source_is_scored_anew(outcome, data, monkeypatch):
-    monkeypatch.setattr(WRITE_PAGE, lambda outcome: None)
+    monkeypatch.setattr(study_module, "write_page", lambda outcome: None)
     more = {"More": {"strategies": ["bilinear"], "train": [["a"]], "apply": ["b"]}}
     found = transfer(study(outcome.study.output, blocks={**TINY["blocks"], **more}), data)
     assert value(found.scores, block="More", source="b", variable="tas", measure="rmse") > 0

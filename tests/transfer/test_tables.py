@@ -6,9 +6,8 @@ import xarray as xr
 
 from graphdown.transfer.findings import verdicts
 from graphdown.transfer.plan import Cell, Task
+from graphdown.transfer.seed_scores import Scored, Values
 from graphdown.transfer.tables import (
-    Scored,
-    Values,
     adaptation_table,
     gap_table,
     group_table,

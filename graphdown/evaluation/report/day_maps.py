@@ -8,35 +8,25 @@ from graphdown.evaluation.report.days_shown import date_text, days_to_show
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import value_with_units
-from graphdown.reports import html
 from graphdown.reports.colours import ColourScale, error_scale, field_scale
-from graphdown.reports.html import Picture
+from graphdown.reports.html import MapGroup, MapRow, Picture
 
 
-def days_section(view: CaseView) -> str:
+def day_maps(view: CaseView) -> list[MapRow]:
     """Return maps of chosen days: coarse input, prediction, truth and errors."""
     case = view.case
-    times = common_times(case.predictions[view.lead], case.truth)
-    truth = case.truth.sel(time=times)
+    truth = case.truth.sel(time=common_times(case.predictions[view.lead], case.truth))
     means = {v: area_mean(view.grid.values(truth[v]), view.grid.area) for v in view.variables}
-    parts = [
-        html.heading("Single days"),
-        html.paragraph(
-            "Coarse input, prediction and truth share one colour scale. The input is drawn on its "
-            "own cells; look for the valleys, coasts and rain bands it lacks. In the errors, "
-            "white is right.",
-            "note",
-        ),
-    ]
-    for title, index, variables in days_to_show(means):
+    rows = []
+    for name, index, variables in days_to_show(means):
+        time = truth["time"].values[index]
         for v in variables:
-            text = f"{title}, {date_text(truth['time'].values[index])}: {variable_name(v)}"
-            parts.append(html.subheading(text))
-            parts.append(_day_row(view, v, truth["time"].values[index]))
-    return "".join(parts)
+            title = f"{name}, {date_text(time)}: {variable_name(v)}"
+            rows.append(MapRow(title, _groups(view, v, time)))
+    return rows
 
 
-def _day_row(view: CaseView, variable: str, time: object) -> str:
+def _groups(view: CaseView, variable: str, time: object) -> list[MapGroup]:
     case, units = view.case, view.units[variable]
     methods = [m for m in (view.lead, view.rival) if m is not None]
     truth = view.grid.values(case.truth[variable].sel(time=time))
@@ -47,24 +37,27 @@ def _day_row(view: CaseView, variable: str, time: object) -> str:
     }
     scale = field_scale(variable, [truth, fields[view.lead]], units)
     pictures = [
+        *_coarse_picture(view, variable, time, scale),
         Picture(view.canvas.png(fields[view.lead], scale), "Prediction", view.lead, "prediction"),
         Picture(view.canvas.png(truth, scale), "Truth", "", "truth"),
     ]
-    coarse = _coarse_picture(view, variable, time, scale)
-    errors = {m: f - truth for m, f in fields.items()}
-    differences = error_scale(variable, errors.values(), units)
-    error_pictures = [
+    errors = {m: field - truth for m, field in fields.items()}
+    return [MapGroup(pictures, scale), _error_group(view, errors, variable)]
+
+
+def _error_group(view: CaseView, errors: dict[str, np.ndarray], variable: str) -> MapGroup:
+    units = view.units[variable]
+    scale = error_scale(variable, errors.values(), units)
+    pictures = [
         Picture(
-            view.canvas.png(e, differences),
-            f"Error of {m}",
-            f"RMSE {value_with_units(_rmse(e, view), units)}",
-            f"error of {m}",
+            view.canvas.png(error, scale),
+            f"Error of {method}",
+            f"RMSE {value_with_units(_rmse(error, view), units)}",
+            f"error of {method}",
         )
-        for m, e in errors.items()
+        for method, error in errors.items()
     ]
-    return html.row(
-        [html.map_group([*coarse, *pictures], scale), html.map_group(error_pictures, differences)]
-    )
+    return MapGroup(pictures, scale)
 
 
 def _rmse(error: np.ndarray, view: CaseView) -> float:

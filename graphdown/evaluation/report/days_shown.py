@@ -1,4 +1,4 @@
-"""Which days the report shows."""
+"""Days that the report shows."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from graphdown.variables.catalogue import describe
 
 
 def days_to_show(means: Mapping[str, np.ndarray]) -> list[tuple[str, int, list[str]]]:
-    """Return what to call each chosen day, its index, and the variables to show of it.
+    """Return the name of each chosen day, its index, and the variables to show of it.
 
     The wettest and the coldest day show the variable they are chosen by; the most ordinary day,
     whose area means lie closest to their medians, shows all.

@@ -1,31 +1,56 @@
-"""Where the target grid lies: its terrain and coast."""
+"""Location of the target grid, its terrain and coast."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.report.view import CaseView
-from graphdown.reports import html
 from graphdown.reports.colours import ColourScale, nice_limit
-from graphdown.reports.html import Picture
+from graphdown.reports.html import MapGroup, MapRow, Picture
 
 
-def region_section(view: CaseView, statics: xr.Dataset) -> str:
-    """Return the target grid in words and, where `orog` is there, a map of its heights."""
-    grid = view.grid
-    west, east = (_degrees(v, "EW") for v in _longitude_span(grid.lon))
-    south, north = (_degrees(v, "NS") for v in (grid.lat.min(), grid.lat.max()))
-    size = " x ".join(str(n) for n in grid.shape)
-    text = (
-        f"Target grid: {size} cells of about {grid.spacing_km:.0f} km between {south} and "
-        f"{north}, {west} and {east}. Every map is in an equal-area projection, north up; the "
-        "line is the coast as the target grid sees it (land fraction 0.5)."
-    )
-    if "orog" not in statics:
-        return html.paragraph(text)
-    height = grid.values(statics["orog"])
+@dataclass(frozen=True)
+class Region:
+    """The target grid in words, and a map of its heights.
+
+    Attributes:
+        size: cells along its dimensions.
+        spacing: mean distance of cells.
+        west, east, south, north: its limits.
+        heights: map of `orog`; None without it.
+    """
+
+    size: str
+    spacing: str
+    west: str
+    east: str
+    south: str
+    north: str
+    heights: MapRow | None
+
+    @classmethod
+    def of(cls, view: CaseView, statics: xr.Dataset) -> "Region":
+        """Return the region of a case's target grid, from its fixed fields."""
+        grid = view.grid
+        west, east = (_degrees(v, "EW") for v in _longitude_span(grid.lon))
+        south, north = (_degrees(v, "NS") for v in (grid.lat.min(), grid.lat.max()))
+        return cls(
+            size=" x ".join(str(n) for n in grid.shape),
+            spacing=f"{grid.spacing_km:.0f} km",
+            west=west,
+            east=east,
+            south=south,
+            north=north,
+            heights=_heights(view, statics) if "orog" in statics else None,
+        )
+
+
+def _heights(view: CaseView, statics: xr.Dataset) -> MapRow:
+    height = view.grid.values(statics["orog"])
     scale = ColourScale("YlOrBr", 0.0, nice_limit(float(np.nanmax(height))), "m")
     picture = Picture(view.canvas.png(height, scale), "Height", "", "height of the target grid")
-    return html.paragraph(text) + html.row([html.map_group([picture], scale)])
+    return MapRow("", [MapGroup([picture], scale)])
 
 
 def _longitude_span(lon: np.ndarray) -> tuple[float, float]:

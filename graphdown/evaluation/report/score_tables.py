@@ -7,25 +7,17 @@ from typing import TYPE_CHECKING
 from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
-from graphdown.reports import html
-from graphdown.reports.html import TableCell
+from graphdown.reports.html import Table, TableCell
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def seen_tag(seen: bool) -> str:
-    """Return the label that says whether the source grid was trained on."""
-    if seen:
-        return '<span class="tag">source grid trained on</span>'
-    return '<span class="tag unseen">source grid never trained on</span>'
-
-
-def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
+def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> Table:
     """Return one case's scores: methods as rows, the best of each column marked."""
     columns = shown_columns(scores, measures)
     tops, labels = zip(*headings(scores, columns), strict=True)
-    sizes = [len(list(own)) for _, own in groupby(columns, key=lambda column: column[0])]
+    sizes = [len(list(group)) for _, group in groupby(columns, key=lambda column: column[0])]
     groups = list(zip(filter(None, tops), sizes, strict=True))
     values = {key: column(scores, *key) for key in columns}
     best = {key: best_methods(values[key], key[1]) for key in columns}
@@ -36,32 +28,25 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
     explained = [
         (label, MEASURES[name].definition) for label, (_, name) in zip(labels, columns, strict=True)
     ]
-    return html.table(groups, explained, rows)
+    return Table(groups, explained, rows)
 
 
-def all_scores(scores: "pd.DataFrame") -> str:
+def all_scores(scores: "pd.DataFrame") -> dict[str, Table]:
     """Return every measure of one case, a table for each group of measures."""
-    groups = dict.fromkeys(m.group for m in MEASURES.values())
-    parts = []
-    for group in groups:
+    tables = {}
+    for group in dict.fromkeys(m.group for m in MEASURES.values()):
         names = [m.name for m in MEASURES.values() if m.group == group]
         if shown_columns(scores, names):
-            parts.append(html.heading(group.capitalize()) + score_table(scores, names))
-    return html.details("All measures of this case", "".join(parts))
+            tables[group.capitalize()] = score_table(scores, names)
+    return tables
 
 
-def definitions(names: Sequence[str]) -> str:
-    """Return the list of measures with their definitions."""
-    introduction = html.paragraph(
-        "x is the truth and y the prediction, both daily. A value missing in either is left out of "
-        "both. Units are those of the variable unless given; a signal of precipitation is in %.",
-        "note",
-    )
-    measures = [MEASURES[name] for name in names]
-    return introduction + html.explained({own.label: _definition(own) for own in measures})
+def definitions(names: Sequence[str]) -> dict[str, str]:
+    """Return the definitions of measures by their labels."""
+    return {MEASURES[name].label: _definition(MEASURES[name]) for name in names}
 
 
-def _definition(own: Measure) -> str:
-    if own.fixed_units in (None, "1"):
-        return own.definition
-    return f"{own.definition} [{plain_units(str(own.fixed_units))}]"
+def _definition(described: Measure) -> str:
+    if described.fixed_units in (None, "1"):
+        return described.definition
+    return f"{described.definition} [{plain_units(str(described.fixed_units))}]"

@@ -6,59 +6,52 @@ from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import format_value, value_with_units
-from graphdown.reports import html
 from graphdown.reports.colours import change_scale, error_scale
-from graphdown.reports.html import Picture
+from graphdown.reports.html import MapGroup, MapRow, Picture
 
 
-def signal_section(view: CaseView) -> str:
+def signal_maps(view: CaseView) -> list[MapRow]:
     """Return maps of the climate-change signal; nothing where the case has no reference."""
     if view.case.reference is None:
-        return ""
-    parts = [
-        html.heading("Climate-change signal"),
-        html.paragraph(
-            "Change of the time mean from the historical to the test period, for precipitation in "
-            "% of the historical mean. Errors are the predicted minus the true change; the number "
-            "is the area mean of the error with its sign.",
-            "note",
-        ),
+        return []
+    return [row for v in view.variables for row in (_change_row(view, v), _error_row(view, v))]
+
+
+def _change_row(view: CaseView, variable: str) -> MapRow:
+    units = _units(view, variable)
+    truth = view.map_values(view.lead, "signal_truth_map", variable)
+    change = view.map_values(view.lead, "signal_prediction_map", variable)
+    scale = change_scale(variable, [truth, change], units)
+    mean = _signed(view.score(view.lead, "signal_truth_mean", variable), units)
+    pictures = [
+        Picture(view.canvas.png(truth, scale), "Truth", mean, "true change"),
+        Picture(view.canvas.png(change, scale), "Prediction", view.lead, "prediction"),
     ]
-    for v in view.variables:
-        units = MEASURES["signal_bias"].units_for(v, view.units[v])
-        truth = view.map_values(view.lead, "signal_truth_map", v)
-        changes = {m: view.map_values(m, "signal_prediction_map", v) for m in view.results}
-        scale = change_scale(v, [truth, changes[view.lead]], units)
-        errors = {m: c - view.map_values(m, "signal_truth_map", v) for m, c in changes.items()}
-        mean = view.score(view.lead, "signal_truth_mean", v)
-        shown = [
-            Picture(view.canvas.png(truth, scale), "Truth", _signed(mean, units), "true change"),
-            Picture(
-                view.canvas.png(changes[view.lead], scale), "Prediction", view.lead, "prediction"
-            ),
-        ]
-        differences = error_scale(v, errors.values(), units)
-        parts += [
-            html.subheading(f"Change of {variable_name(v)}"),
-            html.row([html.map_group(shown, scale)]),
-            html.row(
-                [
-                    html.map_group(
-                        [
-                            Picture(
-                                view.canvas.png(e, differences),
-                                f"Error of {m}",
-                                _signed(view.score(m, "signal_mean_bias", v), units),
-                                f"error of the change of {m}",
-                            )
-                            for m, e in errors.items()
-                        ],
-                        differences,
-                    )
-                ]
-            ),
-        ]
-    return "".join(parts)
+    return MapRow(f"Change of {variable_name(variable)}", [MapGroup(pictures, scale)])
+
+
+def _error_row(view: CaseView, variable: str) -> MapRow:
+    units = _units(view, variable)
+    errors = {
+        method: view.map_values(method, "signal_prediction_map", variable)
+        - view.map_values(method, "signal_truth_map", variable)
+        for method in view.results
+    }
+    scale = error_scale(variable, errors.values(), units)
+    pictures = [
+        Picture(
+            view.canvas.png(error, scale),
+            f"Error of {method}",
+            _signed(view.score(method, "signal_mean_bias", variable), units),
+            f"error of the change of {method}",
+        )
+        for method, error in errors.items()
+    ]
+    return MapRow("", [MapGroup(pictures, scale)])
+
+
+def _units(view: CaseView, variable: str) -> str:
+    return MEASURES["signal_bias"].units_for(variable, view.units[variable])
 
 
 def _signed(value: float, units: str) -> str:

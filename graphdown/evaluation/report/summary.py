@@ -1,4 +1,4 @@
-"""What the scores say, in a few sentences."""
+"""Summary of the scores in a few sentences."""
 
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,11 @@ def variable_title(variable: str) -> str:
 
 
 def summarise(scores: "pd.DataFrame") -> list[str]:
-    """Return one sentence per kind of source grid and variable: who has the lowest RMSE."""
+    """Return a sentence per case: the method with the lowest RMSE of each variable."""
     sentences = []
     for seen, where in ((True, "trained on"), (False, "never trained on")):
-        own = scores[scores["seen"] == seen]
-        for case, rows in own.groupby("case", sort=False):
+        part = scores[scores["seen"] == seen]
+        for case, rows in part.groupby("case", sort=False):
             parts = [_ranking(rows, str(v)) for v in rows["variable"].unique()]
             sentences.append(f"On {case} ({where}): {'; '.join(parts)}.")
     return sentences

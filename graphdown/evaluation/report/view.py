@@ -1,4 +1,4 @@
-"""CaseView: one case as the pictures need it."""
+"""One case as the pictures of the report need it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,13 +8,14 @@ import xarray as xr
 
 from graphdown.evaluation.cases import Case
 from graphdown.evaluation.table import plain_units
+from graphdown.reports.charts import method_colours
 from graphdown.reports.maps import Frame, MapCanvas
 from meshes.grids.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
 class CaseView:
-    """What the pictures of one case are drawn from.
+    """A case with its methods, grid and colours, from which pictures are drawn.
 
     Attributes:
         case: the case.
@@ -33,11 +34,16 @@ class CaseView:
         return self.case.evaluations
 
     @cached_property
+    def colours(self) -> dict[str, str]:
+        """Colours of lines by method."""
+        return method_colours(list(self.results), self.lead)
+
+    @cached_property
     def variables(self) -> list[str]:
         """The variables that were scored for every method."""
-        held = [set(map(str, result["variable"].values)) for result in self.results.values()]
-        own = map(str, self.results[self.lead]["variable"].values)
-        return [v for v in own if all(v in names for names in held)]
+        scored = [set(map(str, result["variable"].values)) for result in self.results.values()]
+        ordered = map(str, self.results[self.lead]["variable"].values)
+        return [v for v in ordered if all(v in names for names in scored)]
 
     @cached_property
     def units(self) -> dict[str, str]:
@@ -51,7 +57,7 @@ class CaseView:
 
     @cached_property
     def canvas(self) -> MapCanvas:
-        """Draws fields of the target grid."""
+        """Canvas for fields of the target grid."""
         frame = Frame.around(self.grid)
         coast = None
         if self.statics is not None and "sftlf" in self.statics:
@@ -59,9 +65,9 @@ class CaseView:
         return MapCanvas(frame, self.grid, coast=coast)
 
     def coarse_canvas(self, variable: str) -> MapCanvas:
-        """Return what draws the coarse input on its own cells, inside the target's outline."""
-        own = Grid.from_dataset(self.case.coarse[[variable]])
-        return MapCanvas(self.canvas.frame, own, self.canvas.cells >= 0, self.canvas.coast)
+        """Return the canvas for the coarse input: its cells inside the target's outline."""
+        grid = Grid.from_dataset(self.case.coarse[[variable]])
+        return MapCanvas(self.canvas.frame, grid, self.canvas.cells >= 0, self.canvas.coast)
 
     def coarse_spacing_km(self) -> float | None:
         """Return the spacing of the coarse input in km, None where it lacks the variables."""

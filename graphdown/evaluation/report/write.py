@@ -1,37 +1,50 @@
-"""write_report(): the whole evaluation as one page that opens from disk."""
+"""Writes the whole evaluation as one page that opens from disk."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.cases import Case, mean_rank
 from graphdown.evaluation.measures import MEASURES
-from graphdown.evaluation.report.curves import distribution_section, spectrum_section
-from graphdown.evaluation.report.day_maps import days_section
+from graphdown.evaluation.report.curves import quantile_pictures, spectrum_pictures
+from graphdown.evaluation.report.day_maps import day_maps
 from graphdown.evaluation.report.days_shown import date_text
-from graphdown.evaluation.report.error_maps import error_maps_section
-from graphdown.evaluation.report.region import region_section
-from graphdown.evaluation.report.score_tables import (
-    all_scores,
-    definitions,
-    score_table,
-    seen_tag,
-)
-from graphdown.evaluation.report.signal_maps import signal_section
+from graphdown.evaluation.report.error_maps import error_maps
+from graphdown.evaluation.report.region import Region
+from graphdown.evaluation.report.score_tables import all_scores, definitions, score_table
+from graphdown.evaluation.report.signal_maps import signal_maps
 from graphdown.evaluation.report.summary import summarise
+from graphdown.evaluation.report.training_curves import training_charts
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import MEASURES_SHOWN
-from graphdown.reports import charts, html
-from graphdown.reports.html import Picture
+from graphdown.reports.html import ChartRow, MapRow, Table, write_page
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CURVE_WORDS = ("loss", "rmse", "mae", "crps")
+TEMPLATES = "graphdown.evaluation.report"
+
+
+@dataclass(frozen=True)
+class CaseSection:
+    """What the page shows of one case."""
+
+    identifier: str
+    name: str
+    seen: bool
+    period: str
+    scores: Table
+    all_scores: dict[str, Table]
+    colours: dict[str, str]
+    days: list[MapRow]
+    errors: list[MapRow]
+    quantiles: ChartRow
+    spectra: ChartRow
+    signal: list[MapRow]
 
 
 def write_report(
@@ -49,7 +62,7 @@ def write_report(
     Args:
         folder: created where it does not exist.
         title: heading of the page.
-        cases: what was scored.
+        cases: the scored cases.
         scores: result of `score_cases` for these cases.
         statics: fixed fields of the target grid; the 0.5 contour of `sftlf` is the coast.
         training: path of a metrics.csv with one row per logged step.
@@ -62,6 +75,33 @@ def write_report(
     Raises:
         ValueError: no case, an unknown lead, or a metrics file without curves.
     """
+    lead, rival = _methods_shown(cases, scores, lead)
+    views = [CaseView(case, lead, rival, statics) for case in cases]
+    names = [m for m in MEASURES if m in set(scores["measure"])]
+    values: dict[str, Any] = {
+        "summary": summarise(scores),
+        "notes": notes,
+        "cases": [_case_section(n, view, scores) for n, view in enumerate(views, 1)],
+        "region": None if statics is None else Region.of(views[0], statics),
+        "training": None if training is None else training_charts(training),
+        "measures": definitions(names),
+    }
+    values["sections"] = {
+        "scores": "Scores",
+        **({} if values["region"] is None else {"region": "Region"}),
+        **{case.identifier: case.name for case in values["cases"]},
+        **({} if values["training"] is None else {"training": "Training"}),
+        "measures": "What is measured",
+    }
+    path = Path(folder) / "index.html"
+    write_page(path, "run.html", [TEMPLATES], title, values)
+    return path
+
+
+def _methods_shown(
+    cases: Sequence[Case], scores: "pd.DataFrame", lead: str | None
+) -> tuple[str, str | None]:
+    """Return the method in the pictures and the best of the others, None if there is no other."""
     if not cases:
         raise ValueError("A report needs at least one case.")
     unscored = [case.name for case in cases if case.name not in set(scores["case"])]
@@ -72,97 +112,24 @@ def write_report(
     if lead is not None and lead not in methods:
         raise ValueError(f"The lead {lead!r} is not a method of every case; choose from {methods}.")
     lead = lead or ranking[0]
-    rival = next((m for m in ranking if m != lead), None)
-    parts = [("scores", "Scores", _scores(cases, scores))]
-    views = [CaseView(case, lead, rival, statics) for case in cases]
-    if statics is not None:
-        parts.append(("region", "Region", region_section(views[0], statics)))
-    parts += [(f"case-{n}", view.case.name, _case(view)) for n, view in enumerate(views, 1)]
-    if training is not None:
-        parts.append(("training", "Training", _training(Path(training))))
-    names = [m for m in MEASURES if m in set(scores["measure"])]
-    parts.append(("measures", "What is measured", definitions(names)))
-    introduction = "".join(
-        [
-            *(html.paragraph(text, "lead") for text in summarise(scores)),
-            *(html.paragraph(text, "note") for text in notes),
-        ]
+    return lead, next((m for m in ranking if m != lead), None)
+
+
+def _case_section(number: int, view: CaseView, scores: "pd.DataFrame") -> CaseSection:
+    case = view.case
+    times = case.truth["time"].values
+    rows = scores[scores["case"] == case.name]
+    return CaseSection(
+        identifier=f"case-{number}",
+        name=case.name,
+        seen=case.seen,
+        period=f"{date_text(times[0])} to {date_text(times[-1])}, {len(times)} days",
+        scores=score_table(rows, MEASURES_SHOWN),
+        all_scores=all_scores(rows),
+        colours=view.colours,
+        days=day_maps(view),
+        errors=error_maps(view),
+        quantiles=ChartRow("", quantile_pictures(view)),
+        spectra=ChartRow("", spectrum_pictures(view)),
+        signal=signal_maps(view),
     )
-    path = Path(folder) / "index.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html.document(title, introduction, parts), encoding="utf-8")
-    return path
-
-
-def _scores(cases: Sequence[Case], scores: "pd.DataFrame") -> str:
-    parts = [
-        html.paragraph(
-            "Lower is better; the best of each column is marked. RMSE compares day by day; bias "
-            "and P98 bias are area means of the absolute bias of the mean and of the 98th "
-            "percentile; W1 is the distance between the distributions.",
-            "note",
-        )
-    ]
-    for case in cases:
-        own = scores[scores["case"] == case.name]
-        times = case.truth["time"].values
-        period = f"{date_text(times[0])} to {date_text(times[-1])}, {len(times)} days"
-        parts += [
-            html.heading(case.name),
-            f"<p>{seen_tag(case.seen)} {period}</p>",
-            score_table(own, MEASURES_SHOWN),
-            all_scores(own),
-        ]
-    return "".join(parts)
-
-
-def _case(view: CaseView) -> str:
-    return "".join(
-        [
-            f"<p>{seen_tag(view.case.seen)}</p>",
-            days_section(view),
-            error_maps_section(view),
-            distribution_section(view),
-            spectrum_section(view),
-            signal_section(view),
-        ]
-    )
-
-
-def _training(path: Path) -> str:
-    curves, step = training_curves(path)
-    kinds = {w: {n: c for n, c in curves.items() if w in n.lower()} for w in CURVE_WORDS}
-    pictures = [
-        Picture(charts.training_chart(own, step, kind), kind, "", f"{kind} during training")
-        for kind, own in kinds.items()
-        if own
-    ]
-    return html.paragraph("Each value as it was logged.", "note") + html.charts(pictures)
-
-
-def training_curves(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], str]:
-    """Return the curves (x, y) of a metrics file by column name, and the name of x.
-
-    x is the column "step", or the first one; curves are the columns whose name holds "loss",
-    "rmse", "mae" or "crps". Rows without a value are left out, so that validation may be logged
-    seldom.
-
-    Raises:
-        ValueError: no such column holds a number.
-    """
-    import pandas as pd
-
-    log = pd.read_csv(path)
-    step = "step" if "step" in log else str(log.columns[0])
-    curves = {}
-    for name in map(str, log.columns):
-        if name != step and any(word in name.lower() for word in CURVE_WORDS):
-            rows = pd.DataFrame({"x": log[step], "y": pd.to_numeric(log[name])}).dropna()
-            if len(rows):
-                curves[name] = (rows["x"].to_numpy(), rows["y"].to_numpy())
-    if not curves:
-        raise ValueError(
-            f"{path} holds no training curve: its columns are {list(log.columns)}, expected one "
-            "whose name holds 'loss', 'rmse', 'mae' or 'crps'."
-        )
-    return curves, step
