@@ -165,7 +165,7 @@ def test_warming_reaches_the_air_temperatures_alone(normaliser):
 )
 def test_statistics_that_no_data_have_are_refused(key, value, part):
     ones = {"mean": (0.0,) * 4, "std": (1.0,) * 4, "base": (0.0,) * 3, "scale": (1.0,) * 3}
-    right = {"predictors": PREDICTORS, "targets": TARGETS, **ones}
+    right = Normaliser(PREDICTORS, TARGETS, **ones).to_dict()
     Normaliser.from_dict(right)
     with pytest.raises(ValueError, match=part):
         Normaliser.from_dict({**right, key: value})
