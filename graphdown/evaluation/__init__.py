@@ -11,6 +11,7 @@ from graphdown.evaluation.table import format_table
 __all__ = [
     "MEASURES",
     "Case",
+    "PROTOCOL",
     "Measure",
     "evaluate",
     "evaluate_ensemble",
@@ -19,6 +20,3 @@ __all__ = [
     "score_cases",
     "write_report",
 ]
-
-for _measure in PROTOCOL:
-    MEASURES.add(_measure.name, _measure)

@@ -17,7 +17,7 @@ from graphdown.evaluation import (
     variance,
 )
 from graphdown.evaluation.fractions import fractions_skill_score
-from graphdown.evaluation.measures import SIGNAL, VARIABLE, Measure, MeasureFunction
+from graphdown.evaluation.measures import MEASURES, SIGNAL, VARIABLE, Measure, MeasureFunction
 from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.spectrum import ralsd
 
@@ -283,3 +283,6 @@ PROTOCOL = (
         lambda pair: pair.missing,
     ),
 )
+
+for _measure in PROTOCOL:
+    MEASURES.add(_measure.name, _measure)

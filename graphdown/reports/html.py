@@ -85,7 +85,7 @@ class TableCell:
 
 
 @dataclass(frozen=True)
-class Table:
+class HtmlTable:
     """A table that scrolls sideways on narrow screens.
 
     Attributes:

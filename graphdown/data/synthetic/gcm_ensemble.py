@@ -17,7 +17,7 @@ from graphdown.config.synthetic import WorldSpec
 from graphdown.data.synthetic import climate
 from graphdown.data.synthetic.climate import Physics
 from graphdown.data.synthetic.orography import Terrain, make_terrain
-from graphdown.data.synthetic.target_region import Region, make_region
+from graphdown.data.synthetic.target_region import WorldRegion, make_region
 from graphdown.data.synthetic.views import (
     PERFECT_CELLS,
     Errors,
@@ -82,7 +82,7 @@ VIEWS = (*(f"gcm-{letter}" for letter in GCMS), *(f"rcmu-{letter}" for letter in
 class _Place:
     """What all members of an ensemble share."""
 
-    region: Region
+    region: WorldRegion
     waves: Waves
     terrain: Terrain
     target: Grid
@@ -125,7 +125,7 @@ def make_ensemble(spec: WorldSpec, views: Sequence[str]) -> World:
     )
 
 
-def target_grid(region: Region, rcm: str) -> Grid:
+def target_grid(region: WorldRegion, rcm: str) -> Grid:
     """Return the target grid of an RCM: rotated cells, or regular ones over the same area."""
     if rcm == "rcm-1":
         return region.target

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from graphdown.data.synthetic.target_region import Region
+from graphdown.data.synthetic.target_region import WorldRegion
 from graphdown.data.synthetic.waves import Waves
 
 SHORE_M = 60.0
@@ -35,7 +35,7 @@ class Terrain:
     model_sftlf: np.ndarray
 
 
-def make_terrain(region: Region, waves: Waves, rng: np.random.Generator) -> Terrain:
+def make_terrain(region: WorldRegion, waves: Waves, rng: np.random.Generator) -> Terrain:
     """Return a terrain: sea in the west, a coastal range, an arc of high mountains, valleys."""
     x, y = np.meshgrid(region.x_km, region.y_km)
     noise = [

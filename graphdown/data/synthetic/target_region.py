@@ -13,7 +13,7 @@ MARGIN_X, MARGIN_Y = 28, 22
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class WorldRegion:
     """The box [ny, nx] and the window of it that is the target.
 
     Attributes:
@@ -34,7 +34,7 @@ class Region:
         return (slice(None), slice(MARGIN_Y, -MARGIN_Y), slice(MARGIN_X, -MARGIN_X))
 
 
-def make_region(size: int) -> Region:
+def make_region(size: int) -> WorldRegion:
     """Return the box around a target of size x size cells."""
     x, y = (
         SPACING * (np.arange(n) - (n - 1) / 2) for n in (size + 2 * MARGIN_X, size + 2 * MARGIN_Y)
@@ -45,4 +45,4 @@ def make_region(size: int) -> Region:
     lat, lon = np.radians(box.lat).reshape(box.shape), np.radians(box.lon).reshape(box.shape)
     turn = np.arctan2(np.gradient(lat, axis=1), np.gradient(lon, axis=1) * np.cos(lat))
     km = np.radians(1.0) * EARTH_RADIUS_KM
-    return Region(box, target, x * km, y * km, turn)
+    return WorldRegion(box, target, x * km, y * km, turn)

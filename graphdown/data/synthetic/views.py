@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, vstack
 
 from graphdown.data.synthetic.climate import frontal_rain, surface_temperature
 from graphdown.data.synthetic.orography import Terrain
-from graphdown.data.synthetic.target_region import POLE_LAT, POLE_LON, Region
+from graphdown.data.synthetic.target_region import POLE_LAT, POLE_LON, WorldRegion
 from graphdown.data.synthetic.weather import Weather
 from meshes import EARTH_RADIUS_KM, Grid, coarsen, conservative
 
@@ -77,7 +77,7 @@ def view_grids(target: Grid) -> dict[str, Grid]:
 class Views:
     """Collects the days that each GCM shows, and the perfect view if it is wanted."""
 
-    def __init__(self, region: Region, terrain: Terrain, perfect: bool = False):
+    def __init__(self, region: WorldRegion, terrain: Terrain, perfect: bool = False):
         self._region, self._terrain = region, terrain
         self.grids = view_grids(region.target)
         self._means = means_to(region.box, list(self.grids.values()))
@@ -113,7 +113,7 @@ class Views:
         return shown
 
 
-def global_fields(weather: Weather, region: Region, terrain: Terrain) -> dict[str, np.ndarray]:
+def global_fields(weather: Weather, region: WorldRegion, terrain: Terrain) -> dict[str, np.ndarray]:
     """Return what a GCM without errors would show on the box's cells, daily [T, ny, nx]."""
     drizzle = DRIZZLE / (1.0 + np.exp((0.5 - weather.humidity) / 0.08))
     return {
@@ -123,7 +123,7 @@ def global_fields(weather: Weather, region: Region, terrain: Terrain) -> dict[st
     }
 
 
-def flow(weather: Weather, region: Region) -> dict[str, np.ndarray]:
+def flow(weather: Weather, region: WorldRegion) -> dict[str, np.ndarray]:
     """Return pressure, humidity and the wind in true directions [T, ny, nx]."""
     turn = region.turn.astype(np.float32)
     cos, sin = np.cos(turn), np.sin(turn)

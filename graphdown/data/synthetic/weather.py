@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdown.config.synthetic import WorldSpec
-from graphdown.data.synthetic.target_region import Region
+from graphdown.data.synthetic.target_region import WorldRegion
 from graphdown.data.synthetic.waves import Waves
 
 CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25
@@ -73,7 +73,7 @@ class Weather:
 
 def simulate(
     spec: WorldSpec,
-    region: Region,
+    region: WorldRegion,
     waves: Waves,
     rng: np.random.Generator,
     character: Character = PLAIN,
@@ -95,7 +95,7 @@ def simulate(
 
 def _state(
     spec: WorldSpec,
-    region: Region,
+    region: WorldRegion,
     waves: Waves,
     times: np.ndarray,
     days: np.ndarray,

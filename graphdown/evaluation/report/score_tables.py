@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
-from graphdown.reports.html import Table, TableCell
+from graphdown.reports.html import HtmlTable, TableCell
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> Table:
+def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> HtmlTable:
     """Return one case's scores: methods as rows, the best of each column marked."""
     columns = shown_columns(scores, measures)
     tops, labels = zip(*headings(scores, columns), strict=True)
@@ -28,10 +28,10 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> Table:
     explained = [
         (label, MEASURES[name].definition) for label, (_, name) in zip(labels, columns, strict=True)
     ]
-    return Table(groups, explained, rows)
+    return HtmlTable(groups, explained, rows)
 
 
-def all_scores(scores: "pd.DataFrame") -> dict[str, Table]:
+def all_scores(scores: "pd.DataFrame") -> dict[str, HtmlTable]:
     """Return every measure of one case, a table for each group of measures."""
     tables = {}
     for group in dict.fromkeys(m.group for m in MEASURES.values()):

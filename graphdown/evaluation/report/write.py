@@ -21,7 +21,7 @@ from graphdown.evaluation.report.summary import summarise
 from graphdown.evaluation.report.training_curves import training_charts
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import MEASURES_SHOWN
-from graphdown.reports.html import ChartRow, MapRow, Table, write_page
+from graphdown.reports.html import ChartRow, HtmlTable, MapRow, write_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class CaseSection:
     name: str
     seen: bool
     period: str
-    scores: Table
-    all_scores: dict[str, Table]
+    scores: HtmlTable
+    all_scores: dict[str, HtmlTable]
     colours: dict[str, str]
     days: list[MapRow]
     errors: list[MapRow]

@@ -6,13 +6,13 @@ import numpy as np
 
 from graphdown.evaluation.report.score_tables import definitions
 from graphdown.reports import html
-from graphdown.reports.html import Table
+from graphdown.reports.html import HtmlTable
 from graphdown.transfer.findings import findings
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.plan import years_text
-from graphdown.transfer.report.blocks import block_section
 from graphdown.transfer.report.maps import signal_maps
 from graphdown.transfer.report.score_tables import interval_table, strategy_labels
+from graphdown.transfer.report.study_blocks import block_section
 from graphdown.transfer.select import SHOWN
 from graphdown.transfer.spec import Strategy
 
@@ -47,7 +47,7 @@ def write_page(outcome: Outcome) -> None:
     html.write_page(outcome.page, "study.html", TEMPLATES, study.name, values)
 
 
-def _gaps(outcome: Outcome) -> dict[str, Table]:
+def _gaps(outcome: Outcome) -> dict[str, HtmlTable]:
     blocks = outcome.groups.dropna(subset=["gap"]).groupby("block", sort=False)
     return {
         str(title): interval_table(rows, strategy_labels(rows), "gap", best=False)
@@ -65,7 +65,7 @@ def _described(strategy: Strategy) -> str:
     return " ".join(parts) or "The experiment as it is."
 
 
-def _all_cells(outcome: Outcome) -> dict[str, Table]:
+def _all_cells(outcome: Outcome) -> dict[str, HtmlTable]:
     tables = {}
     for title, rows in outcome.scores.groupby("block", sort=False):
         years = rows["years"].map(lambda n: "" if np.isnan(n) else f", {years_text(n)}")

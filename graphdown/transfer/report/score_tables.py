@@ -6,7 +6,7 @@ import numpy as np
 
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.table import format_value
-from graphdown.reports.html import Table, TableCell
+from graphdown.reports.html import HtmlTable, TableCell
 from graphdown.transfer.plan import years_text
 from graphdown.transfer.select import of_measure, panels_of
 
@@ -22,7 +22,7 @@ def interval_text(value: float, low: float, high: float) -> str:
 
 def interval_table(
     rows: "pd.DataFrame", labels: "pd.Series", value: str = "value", best: bool = True
-) -> Table:
+) -> HtmlTable:
     """Return scores with their intervals.
 
     Args:
@@ -51,7 +51,7 @@ def strategy_labels(rows: "pd.DataFrame") -> "pd.Series":
     return rows["strategy"] + rows["trained_on"].map(lambda n: f" (trained on {n})")
 
 
-def adaptation_cells(rows: "pd.DataFrame") -> Table:
+def adaptation_cells(rows: "pd.DataFrame") -> HtmlTable:
     """Return the share of the gap that fine-tuning closed, and forgetting, by strategy and years.
 
     Args:
@@ -70,8 +70,8 @@ def adaptation_cells(rows: "pd.DataFrame") -> Table:
     return _table(rows, cells)
 
 
-def _table(rows: "pd.DataFrame", cells: dict[str, list[TableCell]]) -> Table:
+def _table(rows: "pd.DataFrame", cells: dict[str, list[TableCell]]) -> HtmlTable:
     panels = panels_of(rows)
     sizes = {v: sum(panel[0] == v for panel in panels) for v, _, _ in panels}
     headings = [(label, MEASURES[measure].definition) for _, measure, label in panels]
-    return Table(list(sizes.items()), headings, list(cells.items()))
+    return HtmlTable(list(sizes.items()), headings, list(cells.items()))

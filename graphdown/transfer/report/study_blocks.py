@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from graphdown.reports.charts import method_colours
-from graphdown.reports.html import ChartRow, Picture, Table
+from graphdown.reports.html import ChartRow, HtmlTable, Picture
 from graphdown.transfer.findings import verdicts
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.report.charts import curve_chart, heat_map, interval_chart
@@ -38,9 +38,9 @@ class Unseen:
         verdicts: sentences.
     """
 
-    scores: Table
+    scores: HtmlTable
     first: str
-    differences: Table | None
+    differences: HtmlTable | None
     verdicts: list[str]
 
 
@@ -64,7 +64,7 @@ class BlockSection:
     charts: list[ChartRow]
     colours: dict[str, str] = field(default_factory=dict)
     unseen: Unseen | None = None
-    adaptation: Table | None = None
+    adaptation: HtmlTable | None = None
 
 
 def block_section(identifier: str, outcome: Outcome, title: str, block: Block) -> BlockSection:
