@@ -35,7 +35,7 @@ class Region:
 
 
 def make_region(size: int) -> Region:
-    """Return the box around a target of size x size cells."""
+    """Make the box around a target of size x size cells."""
     x, y = (
         SPACING * (np.arange(n) - (n - 1) / 2) for n in (size + 2 * MARGIN_X, size + 2 * MARGIN_Y)
     )
