@@ -1,4 +1,4 @@
-"""Say what graphdown understands of files, before anything is trained or downscaled."""
+"""Check of files before training or downscaling: what is recognised and what has to change."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ class GridFound:
     Attributes:
         kind: as `meshes.Grid` names it.
         points: number of its points.
-        used: number of those that have values in the times looked at.
+        used: number of those that have values in the sampled times.
         spacing_km: usual distance between neighbours.
     """
 
@@ -40,23 +40,23 @@ class GridFound:
 
     @classmethod
     def of(cls, grid: Grid) -> "GridFound":
-        """Return what is to be told of a grid."""
+        """Summary of a grid."""
         return cls(grid.kind, grid.size, int(grid.mask.sum()), float(grid.spacing_km))
 
     def __str__(self) -> str:
-        """Return words such as "gaussian, 18432 points, 203 km apart"."""
+        """Words such as "gaussian, 18432 points, 203 km apart"."""
         used = f", {self.used} of them with values" if self.used < self.points else ""
         return f"{self.kind}, {self.points} points, {self.spacing_km:.3g} km apart{used}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, and what stands in the way.
+    """What was found in files, and the problems with them.
 
     Attributes:
         understood: of each set of files that could be understood.
-        problems: one sentence for each thing that has to be mended; empty if all is well.
-        remarks: what the sets of files have to do with each other, one sentence each.
+        problems: one sentence for each thing to correct; empty if all is well.
+        remarks: how the sets of files relate to each other, one sentence each.
         grids: the grid of each set of files, or of an experiment's target and sources, by name.
         coverage: how much of the target and of the margin around it each source covers, by the
             files' or the source's name; empty without a target.
@@ -70,11 +70,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be mended."""
+        """Whether there are no problems."""
         return not self.problems
 
     def to_text(self) -> str:
-        """Return the report as lines for a user."""
+        """Report as lines of text for the user."""
         lines = [understanding.to_text() for understanding in self.understood]
         lines += [f"The grid of {name}: {grid}." for name, grid in self.grids.items()]
         lines += [f"{name} {covered(found)}." for name, found in self.coverage.items()]
@@ -83,11 +83,11 @@ class Report:
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Report as JSON."""
         return json.dumps(self.to_dict(), indent=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values that json can write."""
+        """Report as plain values that json can write."""
         return {
             "ok": self.ok,
             "understood": [understanding.to_dict() for understanding in self.understood],
@@ -106,30 +106,30 @@ def check(
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
 
-    Values are looked at in a few times only, but for an experiment, whose periods are read whole.
+    Only a few times of files are read; of an experiment, all days of its periods.
     A source that covers less than 99 % of the target is a problem; one that leaves some of the
-    margin out is remarked on. The margin is the experiment's `graph.margin_km`, 400 km without.
+    margin out gives a remark. The margin is the experiment's `graph.margin_km`, 400 km without.
 
     Args:
         files: netCDF, zarr or GRIB paths or globs of one source; may be empty with an experiment.
-        target: paths or globs of the target; without any, `files` are held against the target of
+        target: paths or globs of the target; without any, `files` are compared with the target of
             the experiment.
         experiment: an experiment file.
-        stated: what is taken of `files` and `target`, and what the user states about them; by
-            default every variable that is recognised. A name to rename need be in one of the two.
+        stated: the variables of `files` and `target`, by default all that are recognised, and the
+            user's statements about them. A name to rename needs to be in only one of the two.
     """
     return _Check(stated or Request(())).report(files, target or (), experiment)
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """Fields of a source or target, not read yet, and what was understood of them."""
+    """Fields of a source or target, not read yet, and their summary."""
 
     ds: xr.Dataset
     understood: Understanding
 
     def grid(self) -> Grid:
-        """Return the grid of the first variable; what is missing in a few times is masked.
+        """Grid of the first variable; points missing at a few sampled times are masked.
 
         Raises:
             DataError: the grid is not understood.
@@ -139,7 +139,7 @@ class _Opened:
 
 
 class _Check:
-    """Collects what is found, one thing after the other; what fails becomes a problem."""
+    """Collects findings one after another; an error becomes a problem of the report."""
 
     def __init__(self, stated: Request) -> None:
         self.stated = stated
@@ -158,12 +158,12 @@ class _Check:
         if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
             self._attempt(lambda: self._compare_days(source, aim))
         found = [None if opened is None else self._grid(opened) for opened in (source, aim)]
-        held_against = found[1]
+        target_grid = found[1]
         if experiment is not None:
-            own = self._attempt(lambda: self._of_experiment(experiment))
-            held_against = held_against or own
-        if source is not None and found[0] is not None and held_against is not None:
-            where, grids = source.understood.where, (found[0], held_against)
+            experiment_grid = self._attempt(lambda: self._of_experiment(experiment))
+            target_grid = target_grid or experiment_grid
+        if source is not None and found[0] is not None and target_grid is not None:
+            where, grids = source.understood.where, (found[0], target_grid)
             self._attempt(lambda: self._cover(where, *grids))
         for opened in (source, aim):
             if opened is not None:
@@ -198,7 +198,7 @@ class _Check:
         return opened
 
     def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:
-        """Return what is stated, without the names to rename that only the other files have."""
+        """User's statements, without the names to rename that only the other files have."""
         rename = self.stated.rename
         if not rename or not others:
             return self.stated

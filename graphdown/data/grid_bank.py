@@ -9,7 +9,7 @@ from graphdown.cf.coordinates import cf_coordinates
 from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
 from meshes import Grid, RandomGrids, SparseWeights, conservative, random_grids
 
-HELD_OUT = 4
+EVALUATION_GRIDS = 4
 LEAST_COVERED = 0.01
 LEAST_PRESENT = 0.5
 
@@ -31,19 +31,19 @@ class GridBank:
     training: int
 
     @property
-    def held_out(self) -> range:
+    def evaluation_grids(self) -> range:
         """Numbers of the grids for validation and evaluation; a single grid serves both."""
         return range(min(self.training, len(self.grids) - 1), len(self.grids))
 
     def means(self, values: np.ndarray, k: int) -> np.ndarray:
-        """Return values [..., Nf] as means [..., N] over the cells of grid k.
+        """Means [..., N] of values [..., Nf] over the cells of grid k.
 
-        A cell of which less than half of the values are present is missing.
+        A cell is missing if less than half of its values are present.
         """
         return self.weights[k].apply(values, LEAST_PRESENT)
 
     def upscale(self, ds: xr.Dataset, k: int) -> xr.Dataset:
-        """Return fields [..., *dims of the fields' grid] as means over the cells of grid k."""
+        """Means of fields [..., *dims of the fields' grid] over the cells of grid k."""
         grid = self.grids[k]
         out = {}
         for name, field in ds.data_vars.items():
@@ -51,16 +51,16 @@ class GridBank:
             dims = [str(d) for d in field.dims if d not in self.fields.dims]
             coords = {d: field[d] for d in dims}
             out[name] = grid.dataarray(values, str(name), dims, coords, attrs_elsewhere(field))
-        # With the cells' corners: at the rim they could not be told from the points.
+        # With the cells' corners: at the rim they could not be derived from the points.
         return xr.Dataset(out).assign_coords(cf_coordinates(grid).coords)
 
 
 def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
-    """Return random grids over the area of a dataset's fields.
+    """Make random grids over the area of a dataset's fields.
 
     A cell is part of its grid where the fields cover at least a hundredth of it, and shows the
     mean over what they cover, so that the grids reach to the fields' rim. Beside the grids to
-    train on, if there are several, `HELD_OUT` further ones are drawn.
+    train on, if there are several, `EVALUATION_GRIDS` further ones are drawn.
 
     Args:
         ds: the fields.
@@ -68,10 +68,10 @@ def make_bank(ds: xr.Dataset, spec: RandomGrids, where: str) -> GridBank:
         where: what to call the dataset in messages.
     """
     fields = horizontal_grid(ds, [str(name) for name in ds.data_vars], where)
-    further = HELD_OUT if spec.count > 1 else 0
-    wanted = replace(spec, count=spec.count + further)
+    further = EVALUATION_GRIDS if spec.count > 1 else 0
+    extended = replace(spec, count=spec.count + further)
     grids, weights = [], []
-    for grid in random_grids(fields, wanted):
+    for grid in random_grids(fields, extended):
         means = conservative(fields, grid, LEAST_COVERED)
         covered = np.unique(means.rows)
         rows = np.searchsorted(covered, means.rows).astype(np.int32)

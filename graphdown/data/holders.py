@@ -1,6 +1,6 @@
-"""Bring the values of a dataset into memory or on disk, the rules for values applied to each part.
+"""Load the values of a dataset into memory or to disk, with rules applied to each part.
 
-A part is some days of all variables: the whole dataset where it is to be in memory.
+A part is some days of all variables; in memory it is the whole dataset.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,30 +35,30 @@ Rules = Callable[[xr.Dataset], Ready]
 
 
 class Holder(Protocol):
-    """Where the values of an experiment's fields are held."""
+    """Memory or disk, where the values of an experiment's fields are kept."""
 
     def hold(
         self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
     ) -> Ready:
-        """Return a dataset with the rules applied.
+        """Apply the rules to a dataset and keep its values.
 
         Args:
-            name: what to call it.
+            name: of the dataset.
             where: for messages.
             lazy: fields [time, *horizontal], not read yet.
             rules: applied to parts of it, read.
-            origin: plain values that tell where the values are from and what was done to them.
+            origin: plain values that identify the origin of the values and how they are processed.
         """
         ...
 
 
 class Memory:
-    """Holds values in memory."""
+    """Keeps values in memory."""
 
     def hold(
         self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
     ) -> Ready:
-        """Return the dataset, read; see `Holder`."""
+        """Read the dataset and apply the rules; see `Holder`."""
         return rules(read(lazy, where))
 
 
@@ -102,7 +102,7 @@ def as_they_are(part: xr.Dataset) -> Ready:
 
 
 def read(ds: xr.Dataset, where: str) -> xr.Dataset:
-    """Return a dataset in memory.
+    """Load a dataset into memory.
 
     Raises:
         DataError: a file cannot be read.

@@ -36,7 +36,7 @@ TARGET_STORE = "target"
 
 
 class Timed(Protocol):
-    """Whatever has periods and steps in time, as an experiment has."""
+    """Object with periods and steps in time, such as an experiment."""
 
     @property
     def periods(self) -> Periods:
@@ -51,14 +51,14 @@ class Timed(Protocol):
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """Which fields to load, and what they are checked by.
+    """The fields to load, and the settings that they are checked against.
 
     Attributes:
-        data: where they come from.
-        periods: of the days that are read.
+        data: their origin.
+        periods: those that are read.
         predictors, optional_predictors, targets: names of the variables.
         time: steps of predictors and targets.
-        margin_km: around the target that sources are to cover.
+        margin_km: width of the margin around the target that sources should cover.
         unseen_periods: periods of the sources that are only evaluated on.
         paired: whether there is a target whose days sources must share.
     """
@@ -104,13 +104,13 @@ class ExperimentData:
         sources: the sources to train on by name, predictors [time, *horizontal] and, if known,
             their orog.
         unseen: the sources that are only evaluated on.
-        understood: what was understood of the target's files ("target") and of each source's.
-        banks: the grids of the sources that are upscaled to random ones; their fields stand in
-            `sources` and `unseen` as they are before.
-        fines: targets of the sources that have others than `fine`, as each GCM drives a regional
-            model to weather of its own; on the same grid.
+        understood: summaries of the target's files ("target") and of each source's.
+        banks: the grids of the sources that are upscaled to random ones; `sources` and `unseen`
+            have their fields before upscaling.
+        fines: targets of the sources that have another one than `fine`, for example because each
+            GCM drives its own simulation of a regional model; on the same grid.
         stored: where fields are on disk, their stores, by `TARGET_STORE` and `source_store`; a
-            source that is the target itself has none of its own.
+            source that is the target itself has no store.
     """
 
     fine: xr.Dataset
@@ -130,7 +130,7 @@ class ExperimentData:
     def pair(
         self, experiment: Timed, source: str, period: str, grid: int | None = None
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Return the paired days (coarse, fine) of a source in "train", "validation" or "test".
+        """Paired days (coarse, fine) of a source in "train", "validation" or "test".
 
         A source with random grids is upscaled to its number `grid`, or to the first one that
         training leaves out.
@@ -139,10 +139,10 @@ class ExperimentData:
         bank = self.banks.get(source)
         if bank is None:
             return coarse, fine
-        return bank.upscale(coarse, bank.held_out[0] if grid is None else grid), fine
+        return bank.upscale(coarse, bank.evaluation_grids[0] if grid is None else grid), fine
 
     def history(self, experiment: Timed, source: str) -> list[xr.Dataset]:
-        """Return the predictors of a source in the training period, paired or not.
+        """Predictors of a source in the training period, paired or not.
 
         A source with random grids is upscaled to each of those that training leaves out.
         """
@@ -150,38 +150,38 @@ class ExperimentData:
         where = f"'periods.train' of the source {source!r}"
         past = windowed(select_period(coarse, experiment.periods.train, where), experiment.time)
         bank = self.banks.get(source)
-        return [past] if bank is None else [bank.upscale(past, k) for k in bank.held_out]
+        return [past] if bank is None else [bank.upscale(past, k) for k in bank.evaluation_grids]
 
     def fields(self, experiment: Timed, source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
-        """Return the paired days as `pair` does, before a source is upscaled to random grids."""
+        """Paired days as from `pair`, before a source is upscaled to random grids."""
         part = windowed(self.record(experiment, source, period), experiment.time)
         return pair(part, self.fines.get(source, self.fine), experiment.time.step_hours)
 
     def record(self, experiment: Timed, source: str, period: str) -> xr.Dataset:
-        """Return the predictors of a source in a period, paired or not; windows end with it."""
+        """Predictors of a source in a period, paired or not; windows end with the period."""
         where = f"'periods.{period}' of the source {source!r}"
         return select_period(self.coarse[source], getattr(experiment.periods, period), where)
 
 
 def source_store(source: str) -> str:
-    """Return the name of a source's store."""
+    """Name of a source's store."""
     return f"source-{source}"
 
 
 def target_store(source: str) -> str:
-    """Return the name of the store of a source's own target."""
+    """Name of the store of the target that belongs to one source."""
     return f"{TARGET_STORE}-{source}"
 
 
 def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
     """Open, convert and check every field of an experiment; read its periods.
 
-    Repairs, notices and the number of days without a partner are logged, see `log_notes`.
+    Repairs, notices and the number of days without a partner are logged (see `log_notes`).
 
     Args:
         experiment: names the fields.
-        store: a folder to keep the fields in, instead of in memory; what it holds of the same
-            files and settings is used again.
+        store: a folder to keep the fields in, instead of in memory; fields in it from the same
+            files and settings are reused.
 
     Raises:
         DataError: a file, variable or period is missing or wrong; the message names it.
@@ -222,16 +222,16 @@ def _check_pairs(loaded: ExperimentData, request: LoadRequest) -> None:
 
 
 def _sources_alone(request: LoadRequest, holder: Holder) -> ExperimentData:
-    """Return the sources of a pretraining, which has no target."""
+    """Sources of a pretraining, which has no target."""
     loaded = ExperimentData(xr.Dataset(), xr.Dataset(), {}, {})
     for source in request.data.sources:
-        held = _source(source, PERIODS[:2], request, holder)
-        loaded.sources[source.name], loaded.understood[source.name] = held
+        fields, understood = _source(source, PERIODS[:2], request, holder)
+        loaded.sources[source.name], loaded.understood[source.name] = fields, understood
     return loaded
 
 
 def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
-    """Return the grid of the target; of a pretraining, one that stands for its region."""
+    """Grid of the target; of a pretraining, a regular grid over its region."""
     spec = experiment.pretrain
     if spec is None or spec.region is None:
         names = experiment.targets or [str(name) for name in data.fine]
@@ -251,23 +251,23 @@ def _from_files(target: Target, request: LoadRequest, holder: Holder) -> Experim
         group = loaded.sources if source in data.sources else loaded.unseen
         truth, of_truth = fine, understood
         if source.target_files:
-            truth, of_truth = _own_target(target, source, periods, request, holder, fine)
+            truth, of_truth = _target_of_source(target, source, periods, request, holder, fine)
             loaded.fines[source.name] = truth
             loaded.understood[f"the target of {source.name}"] = of_truth
         if source.upscale is not None:
             names = list(request.predictors)
-            own = truth[names].assign(statics[[n for n in ("orog",) if n in statics]])
+            fields = truth[names].assign(statics[[n for n in ("orog",) if n in statics]])
             if source.upscale > 1:
                 of_days = periods if source.target_files else PERIODS
                 origin = _origin(target, of_truth, names, of_days, request)
                 origin["upscale"] = source.upscale
                 where = f"the source {source.name!r}"
                 rules = _upscaling(source.upscale)
-                own = holder.hold(source_store(source.name), where, own, rules, origin).ds
-            group[source.name] = own
+                fields = holder.hold(source_store(source.name), where, fields, rules, origin).ds
+            group[source.name] = fields
             continue
         fields, of_source = _source(source, periods, request, holder)
-        notes = _held_against(truth, source, fields, periods, request)
+        notes = _coverage_notes(truth, source, fields, periods, request)
         group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
 
@@ -322,9 +322,9 @@ def _from_world(request: LoadRequest, holder: Holder) -> ExperimentData:
         return holder.hold(source_store(source.name), where, part, as_they_are, of_view).ds
 
     def target_of(source: Source) -> xr.Dataset:
-        own = {**origin, "view": source.view, "names": names}
+        of_target = {**origin, "view": source.view, "names": names}
         fields = world.truths[str(source.view)][names]
-        return holder.hold(target_store(source.name), TARGET, fields, as_they_are, own).ds
+        return holder.hold(target_store(source.name), TARGET, fields, as_they_are, of_target).ds
 
     of_truth = {**origin, "views": views[:1], "names": names}
     return ExperimentData(
@@ -352,7 +352,7 @@ def _need(ds: xr.Dataset, names: tuple[str, ...], where: str, key: str) -> None:
             raise DataError(f"{key!r} names {name!r}, which {where} lacks (it has {there}).")
 
 
-def _own_target(
+def _target_of_source(
     target: Target,
     source: Source,
     periods: Sequence[str],
@@ -360,15 +360,15 @@ def _own_target(
     holder: Holder,
     fine: xr.Dataset,
 ) -> tuple[xr.Dataset, Understanding]:
-    """Return the target of a source that has one of its own, on the grid of `fine`."""
+    """Target that belongs to one source alone, on the grid of `fine`."""
     what = f"the target of the source {source.name!r}"
-    own = replace(target, files=source.target_files)
+    of_source = replace(target, files=source.target_files)
     store = target_store(source.name)
-    found, understood = _target(own, request, holder, what, what, store, periods)
+    found, understood = _target(of_source, request, holder, what, what, store, periods)
     grids = [horizontal_grid(ds, request.targets, what) for ds in (found, fine)]
     if not same_points(*grids):
         raise DataError(
-            f"{what} stands on another grid, of {grids[0].size} points, than 'data.target', of "
+            f"{what} is on another grid, of {grids[0].size} points, than 'data.target', of "
             f"{grids[1].size}; give files of the same regional model and domain."
         )
     return found, understood
@@ -405,13 +405,13 @@ def _target(
     rules = ValueRules(names, targets, every=True, ground=False, where=where)
     origin = _origin(target, understood, names, periods, request)
     with opened:
-        held = holder.hold(store, what, part, rules, origin)
-    note_empty_days(part["time"], held.kept, what, notes)
-    return held.ds, _with_notes(understood, notes)
+        values = holder.hold(store, what, part, rules, origin)
+    note_empty_days(part["time"], values.kept, what, notes)
+    return values.ds, _with_notes(understood, notes)
 
 
 def _statics(target: Target, grid: Grid) -> xr.Dataset:
-    """Return the static fields on the target grid: cell means where the file is finer."""
+    """Static fields on the target grid: cell means where the file is finer."""
     fields = {}
     for name, static in target.statics.items():
         with open_fields([static.file], [name], rename={static.variable: name}) as opened:
@@ -431,14 +431,14 @@ def _source(
     rules = ValueRules(names, names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, request)
     with opened:
-        held = holder.hold(source_store(source.name), where, part, rules, origin)
+        values = holder.hold(source_store(source.name), where, part, rules, origin)
     notes = Notes()
-    note_empty_days(part["time"], held.kept, where, notes)
-    note_filled(held.filled, where, notes)
-    return held.ds, _with_notes(understood, notes)
+    note_empty_days(part["time"], values.kept, where, notes)
+    note_filled(values.filled, where, notes)
+    return values.ds, _with_notes(understood, notes)
 
 
-def _held_against(
+def _coverage_notes(
     fine: xr.Dataset,
     source: Source,
     fields: xr.Dataset,
@@ -468,7 +468,7 @@ def _in_periods(
     where: str,
     seconds: int,
 ) -> xr.Dataset:
-    """Return the times of the given periods, so many seconds apart, not read."""
+    """Times of the named periods, `seconds` apart, not read."""
     check_step(ds, seconds, where)
     bounds = {p: getattr(request.periods, p) for p in periods}
     for period, ends in bounds.items():
@@ -502,7 +502,7 @@ def _open(
 
 
 def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
-    """Return block means of factor x factor cells, on the coarse grid of those blocks.
+    """Block means of factor x factor cells, on the coarse grid of those blocks.
 
     Rows and columns that do not fill a block are left out.
     """
@@ -519,21 +519,22 @@ def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
         return mean.values.reshape(*mean.shape[: -len(windows)], -1)
 
     out = {}
-    for name, own in fine.data_vars.items():
-        time = ("time",) if "time" in own.dims else ()
+    for name, values in fine.data_vars.items():
+        time = ("time",) if "time" in values.dims else ()
         coords = {d: fine[d] for d in time}
-        out[name] = coarse_grid.dataarray(means(own), str(name), time, coords, attrs_elsewhere(own))
+        attrs = attrs_elsewhere(values)
+        out[name] = coarse_grid.dataarray(means(values), str(name), time, coords, attrs)
     return xr.Dataset(out)
 
 
 def source_arrays(
     ds: xr.Dataset, predictors: tuple[str, ...], where: str, notes: Notes | None = None
 ) -> tuple[Grid, np.ndarray]:
-    """Return the grid of a source and its predictors [time, node, variable].
+    """Grid of a source and its predictors [time, node, variable].
 
-    Predictors that the dataset lacks are NaN; who opens it refuses those that must be there.
+    Predictors that the dataset lacks are NaN; required ones are checked when it is opened.
     Points at which a predictor never has a value are masked; those of a pressure level that are
-    missing below ground are filled, which is told to `notes`.
+    missing below ground are filled, which is added to `notes`.
 
     Raises:
         DataError: other values are missing.

@@ -1,4 +1,4 @@
-"""Transforms and statistics that bring variables to the order of one, and back."""
+"""Statistics that scale variables to the order of one, and back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,9 +20,9 @@ class Climate:
     """Statistics of a source's predictors over the target and a period.
 
     Attributes:
-        mean, std: over days and over the source's nodes, each of which counts as much as it
-            enters an interpolation to the target. So two grids that show the same fields have the
-            same climate, however far they reach beyond the target.
+        mean, std: over days and over the source's nodes, weighted by their share in an
+            interpolation to the target. So two grids with the same fields have the same climate,
+            however far they extend beyond the target.
     """
 
     mean: tuple[float, ...]
@@ -38,12 +38,11 @@ class Normaliser:
         mean, std: of each of the network's input channels, see `inputs`.
         base: constant to add for a target that is no predictor, 0 for the others.
         scale: typical size of each target's correction.
-        source_mean, source_std: with `standardise: per-source`, the climate that each source's
-            predictors are given before all else, see `graphdown.data.source_adjustment`; else
-            empty.
+        source_mean, source_std: with `standardise: per-source`, the climate to which each source's
+            predictors are adjusted first, see `graphdown.data.source_adjustment`; else empty.
         optional_predictors: predictors that a source may lack.
-        standardised: the variables that are given that climate, and to what share, 0 to 1; all,
-            wholly, if there are none.
+        standardised: the variables that are adjusted to that climate, with their shares, 0 to 1;
+            empty adjusts all of them fully.
         predictor_transforms: name of each predictor variable's transform, which enters the network
             beside the variable itself; that of the catalogue for variables that are left out.
     """
@@ -61,7 +60,7 @@ class Normaliser:
     predictor_transforms: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse statistics of another number than names, and such as no data have."""
+        """Refuse statistics whose number differs from that of the names, and impossible ones."""
         transforms = predictor_transforms(self.predictors, self.predictor_transforms)
         object.__setattr__(self, "predictor_transforms", transforms)
         count, targets = len(self.inputs), len(self.targets)
@@ -90,7 +89,7 @@ class Normaliser:
 
     @property
     def reference(self) -> Climate | None:
-        """The climate that each source is given, None where sources stay as they are."""
+        """The climate that each source is adjusted to, None without adjustment."""
         return Climate(self.source_mean, self.source_std) if self.source_mean else None
 
     @property
@@ -101,14 +100,14 @@ class Normaliser:
     def standardising_to(
         self, reference: Climate | None, standardised: Mapping[str, float]
     ) -> "Normaliser":
-        """Return the statistics for sources that are given a climate first, or are not."""
+        """Statistics for sources adjusted to the climate `reference`; unchanged if it is None."""
         if reference is None:
             return self
         mean, std = reference.mean, reference.std
         return replace(self, source_mean=mean, source_std=std, standardised=dict(standardised))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the statistics as the arrays that `graphdown.model.Scaling` holds."""
+        """Statistics as the arrays that `graphdown.model.Scaling` holds."""
         names = self.predictors
         floats = {key: np.asarray(getattr(self, key), np.float32) for key in FLOATS}
         column, weight = self._starts()
@@ -127,9 +126,9 @@ class Normaliser:
         return {**{k: v.astype(np.int32) for k, v in integers.items()}, **floats}
 
     def _starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the predictors that each target starts from and their weights, both [T, n].
+        """Predictors that each target starts from and their weights, both [T, n].
 
-        A target with fewer than others has predictors V, which there is none of, with weight 0.
+        A target with fewer than others is padded with the index V, past the last one, and weight 0.
         """
         names = self.predictors
         starts = [start_of(target, self.targets, names) for target in self.targets]
@@ -141,19 +140,19 @@ class Normaliser:
         return column, weight
 
     def warmed(self) -> tuple[np.ndarray, ...]:
-        """Return 1 for each predictor [V] and target [T] that is an air temperature, else 0."""
+        """Masks of the predictors [V] and targets [T]: 1 for an air temperature, else 0."""
         return tuple(
             np.asarray([float(describe(n).is_temperature) for n in names], np.float32)
             for names in (self.predictors, self.targets)
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the statistics as plain values."""
+        """Statistics as plain values."""
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normaliser":
-        """Rebuild from `to_dict`; a `ValueError` if the values are no statistics."""
+        """Rebuild from `to_dict`; raises a `ValueError` if the values are not valid."""
         from pydantic import TypeAdapter
 
         named = {name: values[name] for name in cls.__dataclass_fields__}
@@ -167,7 +166,7 @@ def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:
 
 
 def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndarray:
-    """Return the standard deviation in K of a uniformly drawn warming in each variable.
+    """Standard deviation in K of a uniformly drawn warming in each variable.
 
     Args:
         names: of the variables; those that are no air temperature get 0.
@@ -178,14 +177,14 @@ def warming_spread(names: Sequence[str], offset: tuple[float, float]) -> np.ndar
 
 
 def to_channels(values: np.ndarray, channels: Channels) -> np.ndarray:
-    """Return the channels [..., C] of variables [..., V], float32, not yet standardised."""
+    """Channels [..., C] of variables [..., V], float32, not yet standardised."""
     return np.asarray(channels.values(values), np.float32)
 
 
 class Moments:
-    """Running mean and variance of values that come part by part; missing ones do not count.
+    """Running mean and variance of values that are added in parts; missing ones do not count.
 
-    The parts are merged after Chan, Golub and LeVeque (1979, Stanford STAN-CS-79-773).
+    The parts are merged as in Chan, Golub and LeVeque (1979, Stanford STAN-CS-79-773).
 
     Attributes:
         count, mean: of all values so far, float64, without their first axis.
@@ -197,7 +196,7 @@ class Moments:
         self._squares: np.ndarray = np.zeros(())
 
     def add(self, values: np.ndarray) -> None:
-        """Count values [n, ...] in."""
+        """Add values [n, ...]."""
         values = np.asarray(values, np.float64)
         present = np.isfinite(values)
         count = present.sum(axis=0)
@@ -224,9 +223,9 @@ def fit_normaliser(
     base: Sequence[float],
     transforms: Mapping[str, str],
 ) -> Normaliser:
-    """Return the statistics of training data from one or several sources, each counting alike.
+    """Statistics of training data from one or several sources, with equal weights.
 
-    The scale of a correction is its standard deviation about each node's own mean.
+    The scale of a correction is its standard deviation about each node's mean.
 
     Args:
         predictors, targets: names.
@@ -262,11 +261,11 @@ def fit_normaliser(
 
 
 def _over_sources(values: Sequence[np.ndarray], there: np.ndarray) -> np.ndarray:
-    """Return the mean of values [sources, C] over the sources that have them."""
+    """Mean of values [sources, C] over the sources that have them."""
     return np.asarray(np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0))
 
 
 def _over_nodes(moments: Moments) -> np.ndarray:
-    """Return the mean variance [T] of the nodes [Nt, T] that have values."""
+    """Mean variance [T] of the nodes [Nt, T] that have values."""
     present = moments.count > 0
     return np.where(present, moments.variance, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)

@@ -11,7 +11,7 @@ from graphdown.variables.time_steps import DAY_HOURS
 
 
 def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Dataset:
-    """Return the part of a dataset within [first, last] (inclusive dates or months).
+    """Part of a dataset within [first, last] (inclusive dates or months).
 
     Raises:
         DataError: no day of the dataset lies in the period.
@@ -27,7 +27,7 @@ def select_period(ds: xr.Dataset, period: Sequence[str], where: str) -> xr.Datas
 
 
 def within(ds: xr.Dataset, periods: Iterable[Sequence[str]]) -> xr.Dataset:
-    """Return the times that lie in any of the periods [first, last] (inclusive)."""
+    """Times that lie in any of the periods [first, last] (inclusive)."""
     keep = np.zeros(ds.sizes["time"], dtype=bool)
     for first, last in periods:
         keep[ds.indexes["time"].slice_indexer(first, last)] = True
@@ -35,7 +35,7 @@ def within(ds: xr.Dataset, periods: Iterable[Sequence[str]]) -> xr.Dataset:
 
 
 def unpaired(coarse: xr.Dataset, fine: xr.Dataset, step_hours: int = DAY_HOURS) -> tuple[int, int]:
-    """Return how many steps of the source and of the target have no partner.
+    """Number of steps of the source and of the target that have no partner.
 
     Raises:
         DataError: several times in one step.
@@ -48,7 +48,7 @@ def unpaired(coarse: xr.Dataset, fine: xr.Dataset, step_hours: int = DAY_HOURS) 
 def pair(
     coarse: xr.Dataset, fine: xr.Dataset, step_hours: int = DAY_HOURS
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return both datasets on the calendar days, or parts of days, that both have, in order.
+    """Both datasets on the calendar days, or parts of days, that they have in common, in order.
 
     A day is matched by year, month and day, whatever the hour of its time stamp and the calendar;
     a day without a partner is dropped. So is a shorter step, see `graphdown.data.time_windows`.
@@ -70,9 +70,9 @@ def _steps(ds: xr.Dataset, what: str, hours: int) -> np.ndarray:
     steps = step_labels(ds["time"], hours)
     unique, counts = np.unique(steps, return_counts=True)
     if counts.max(initial=1) > 1:
-        wanted = "daily" if hours == DAY_HOURS else f"{hours}-hourly"
+        frequency = "daily" if hours == DAY_HOURS else f"{hours}-hourly"
         raise DataError(
-            f"The {what} has {counts.max()} times on {unique[counts.argmax()]}; give {wanted} "
+            f"The {what} has {counts.max()} times on {unique[counts.argmax()]}; give {frequency} "
             "values."
         )
     return steps

@@ -1,9 +1,9 @@
 """Fields on disk, packed so that any few days are read at once, and written in bounded memory.
 
 A store is a zarr array [time, node, variable] of float32, uncompressed, one day a chunk, many
-chunks in a shard file: what a training step reads of a day lies in one piece. zarr's Python code
+chunks in a shard file, so that a training step reads a day in one piece. zarr's Python code
 spends a millisecond on a chunk; tensorstore, which orbax brings along, reads the same files ten
-times faster and without holding the interpreter.
+times faster and without blocking the interpreter.
 """
 
 import json
@@ -33,23 +33,23 @@ from meshes import Grid
 
 FORMAT = 1
 FOLDER = "samples"
-PART_BYTES = 64 * 2**20  # of a part that is read at once
+PART_BYTES = 64 * 2**20  # read at once
 SHARD_BYTES = 64 * 2**20
 
 
 def store_folder(experiment: Experiment, run: str | Path) -> Path | None:
-    """Return where a run keeps its fields on disk, None if the experiment asks for memory."""
+    """Folder of the fields that a run keeps on disk, None if it keeps them in memory."""
     return Path(run) / FOLDER if experiment.training.sample_storage == "disk" else None
 
 
 @dataclass(frozen=True, eq=False)
 class StoredDays:
-    """Days of a store, read when they are asked for: `days[indices]`, `days[start:end]`.
+    """Days of a store, read lazily: `days[indices]`, `days[start:end]`.
 
     Attributes:
         array: tensorstore [time, node, variable].
         rows: which of its times these days are [D]; or which of them each day has beside it, with
-            itself first [D, L], whose variables then follow one after the other.
+            itself first [D, L], whose variables are concatenated.
         columns: which of its variables [V].
         nodes: which node's values each node takes [N].
         padding: number of further nodes, with the value 0.
@@ -89,7 +89,7 @@ class StoredDays:
         return np.ascontiguousarray(values)
 
     def padded(self, size: int) -> "StoredDays":
-        """Return the days with further nodes, up to a size."""
+        """Days with further nodes, up to a size."""
         return replace(self, padding=size - len(self.nodes))
 
 
@@ -100,7 +100,7 @@ class Stored:
     Attributes:
         path: zarr store.
         names: of the variables in it.
-        grid: whose points the nodes are; what it masks does not matter.
+        grid: its points are the nodes; its mask is not used.
         time: the index of its times.
     """
 
@@ -121,25 +121,25 @@ class Stored:
         nodes: np.ndarray | None = None,
         beside: Sequence[xr.DataArray] = (),
     ) -> StoredDays:
-        """Return days by their time stamps, and some of the variables.
+        """Days by their time stamps, and some of the variables.
 
         Args:
             time: time stamps that the store has.
             names: variables.
-            nodes: which node's values each node takes; its own if not given.
+            nodes: which node's values each node takes; by default its own.
             beside: further times for each of the days, whose variables follow those of the day.
         """
-        found = [self.time.get_indexer(own.to_index()) for own in (time, *beside)]
+        found = [self.time.get_indexer(times.to_index()) for times in (time, *beside)]
         lacking = sum(int((rows < 0).sum()) for rows in found)
         if lacking:
             raise KeyError(f"{self.path} lacks {lacking} of the times asked for.")
         rows = np.stack(found, axis=-1) if beside else found[0]
         columns = np.asarray([self.names.index(name) for name in names])
-        own = np.arange(self.grid.size) if nodes is None else nodes
-        return StoredDays(self.array, rows, columns, own)
+        nodes = np.arange(self.grid.size) if nodes is None else nodes
+        return StoredDays(self.array, rows, columns, nodes)
 
     def variables(self, like: xr.Dataset) -> dict[str, xr.Variable]:
-        """Return the fields [time, *horizontal], read when asked for, with given attributes."""
+        """Fields [time, *horizontal], read lazily, with the attributes of those in `like`."""
         import dask.array as da
 
         steps = max(1, PART_BYTES // (4 * math.prod(self.array.shape[1:])))
@@ -157,7 +157,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class _Readable:
-    """What dask wants of an array."""
+    """Array as dask reads it."""
 
     array: Any
     dtype: Any = np.dtype(np.float32)
@@ -177,11 +177,11 @@ class _Readable:
 class Disk:
     """Holds values in the stores of a folder.
 
-    A store is written once, part by part, and bears its name only when it is complete. It serves
-    again as long as it is whole and its origin is the same.
+    A store is written once, part by part, under a temporary name until it is complete. It is reused
+    as long as it is complete and has the same origin.
 
     Attributes:
-        stored: the stores by the names they were given.
+        stored: the stores by name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -191,34 +191,34 @@ class Disk:
     def hold(
         self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
     ) -> Ready:
-        """Return the dataset, its fields in a store; see `graphdown.data.holders.Holder`.
+        """Dataset with its fields in a store; see `graphdown.data.holders.Holder`.
 
         Raises:
             GraphdownError: the store cannot be written.
         """
         path = self.folder / f"{quote(name, safe=' ')}.zarr"
-        made_by = {"format": FORMAT, "graphdown": version("graphdown")}
-        origin = json.loads(json.dumps({**made_by, **origin}))
-        held = _whole(path)
-        if held is None or held["origin"] != origin:
+        writer = {"format": FORMAT, "graphdown": version("graphdown")}
+        origin = json.loads(json.dumps({**writer, **origin}))
+        attrs = _whole(path)
+        if attrs is None or attrs["origin"] != origin:
             _write(path, lazy, rules, where, origin)
-            held = _whole(path)
-        assert held is not None
+            attrs = _whole(path)
+        assert attrs is not None
         kept = np.ones(lazy.sizes["time"], bool)
-        kept[held["dropped"]] = False
+        kept[attrs["dropped"]] = False
         first = rules(read(lazy.isel(time=np.flatnonzero(kept)[:1]), where)).ds
         stored = Stored(
             path,
-            tuple(held["names"]),
-            grid_of(first[held["names"][0]], where),
+            tuple(attrs["names"]),
+            grid_of(first[attrs["names"][0]], where),
             lazy.indexes["time"][kept],
         )
         self.stored[name] = stored
-        return Ready(_dataset(stored, first, lazy, kept), kept, held["filled"])
+        return Ready(_dataset(stored, first, lazy, kept), kept, attrs["filled"])
 
 
 def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
-    """Return a dataset like its first day, with all days."""
+    """Dataset like its first day, with all days."""
     times = lazy.drop_vars(list(lazy.data_vars)).isel(time=np.flatnonzero(kept))
     still = first.drop_vars([n for n, v in first.variables.items() if "time" in v.dims])
     timed = {n: v for n, v in times.coords.items() if n in first.coords and "time" in v.dims}
@@ -226,7 +226,7 @@ def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarr
 
 
 def _whole(path: Path) -> dict[str, Any] | None:
-    """Return what a store says of itself, None if it is absent or lacks a part."""
+    """Attributes of a store, None if it is absent or incomplete."""
     try:
         attrs = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
     except (OSError, ValueError, KeyError):
@@ -239,7 +239,7 @@ def _value_bytes(path: Path) -> int:
 
 
 def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[str, Any]) -> None:
-    """Write a store, which replaces one from before when it is complete."""
+    """Write a store; it replaces an earlier one when it is complete."""
     kept: list[np.ndarray] = []
     filled: Counter[str] = Counter()
     try:
@@ -316,7 +316,7 @@ class _Writer:
         if count:
             try:
                 self.array[self.rows : self.rows + count].write(rows[:count]).result()
-            except ValueError as error:  # tensorstore's word for what the system refuses
+            except ValueError as error:  # as tensorstore reports errors of the system
                 raise OSError(str(error)) from error
         self.rows += count
         self.waiting = [rows[count:]] if len(rows) > count else []
@@ -330,7 +330,7 @@ def _open_array(path: Path) -> Any:
 
 
 def files_seen(paths: Sequence[str]) -> list[list[Any]]:
-    """Return each path with its size in bytes and the last change of it or of what is in it."""
+    """Each path with its size in bytes and the time of the last change in it."""
     return [[os.path.abspath(path), *_seen(Path(path))] for path in paths]
 
 

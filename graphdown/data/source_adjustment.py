@@ -20,19 +20,19 @@ PART_DAYS = 256
 
 @dataclass(frozen=True, eq=False)
 class Adjustment:
-    """What gives a source the climate of others: values * factor + addend, for each predictor."""
+    """Adjustment of a source to the climate of others: values * factor + addend, by predictor."""
 
     factor: np.ndarray
     addend: np.ndarray
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Return adjusted predictors [..., V], float32."""
+        """Adjusted predictors [..., V], float32."""
         return values * self.factor + self.addend
 
 
 @dataclass(frozen=True, eq=False)
 class AdjustedDays:
-    """Days of a store, adjusted when they are read.
+    """Days of a store that are adjusted when they are read.
 
     Attributes:
         values: by day, see `graphdown.data.sample_store.StoredDays`.
@@ -55,16 +55,16 @@ class AdjustedDays:
 
 
 def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str) -> Climate:
-    """Return the climate of a source's days.
+    """Climate of a source's days.
 
     Args:
-        ds: the predictors [time, *horizontal]; what it lacks has no climate (NaN).
+        ds: the predictors [time, *horizontal]; the climate of absent ones is NaN.
         names: of the predictors.
         target: the grid that they are to be downscaled to.
         where: for messages.
 
     Raises:
-        DataError: the predictors stand on different grids.
+        DataError: the predictors are on different grids.
     """
     there = [name for name in names if name in ds]
     grid = horizontal_grid(ds, there, where)
@@ -85,7 +85,7 @@ def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str)
 
 
 def mean_climate(climates: list[Climate]) -> Climate:
-    """Return the mean of several sources' climates, over those that have a variable."""
+    """Mean of several sources' climates, over those that have a variable."""
     values = np.asarray([(c.mean, c.std) for c in climates])
     there = np.isfinite(values)
     mean = np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0)
@@ -93,35 +93,39 @@ def mean_climate(climates: list[Climate]) -> Climate:
 
 
 def adjustment_to(
-    reference: Climate, own: Climate, names: tuple[str, ...], shares: Mapping[str, float]
+    reference: Climate, climate: Climate, names: tuple[str, ...], shares: Mapping[str, float]
 ) -> Adjustment:
-    """Return what gives a source's predictors the reference's mean and standard deviation.
+    """Adjustment of a source's predictors to the reference's mean and standard deviation.
 
     Amounts, such as precipitation, only get its mean, by a factor. The constants are those of a
-    period in the past, so that what changes from then on remains, times the factor. With a share
-    below 1 a mean goes that part of the way, factors go it in their logarithms: sources' climates
-    are drawn together, as estimates of one quantity are by their mean (James and Stein 1961).
+    period in the past, so that later changes remain, times the factor. With a share below 1 means
+    are moved by that part of the difference, and factors are raised to that power: sources'
+    climates are shrunk towards each other, as estimates of one quantity are towards their mean
+    (James and Stein 1961).
 
     Args:
-        reference, own: climates.
+        reference: climate to adjust to.
+        climate: that of the source.
         names: of the predictors.
-        shares: of the variables that are adjusted, 0 to 1; all are, wholly, if there are none.
+        shares: of the variables that are adjusted, 0 to 1; empty adjusts all of them fully.
     """
     factor, addend = np.ones(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
         share = shares.get(variable_of(name), 0.0) if shares else 1.0
-        if np.isnan(own.mean[i]) or not share:
+        if np.isnan(climate.mean[i]) or not share:
             continue
         if describe(name).is_amount:
-            factor[i] = (reference.mean[i] / own.mean[i]) ** share if own.mean[i] > 0 else 1.0
+            factor[i] = (
+                (reference.mean[i] / climate.mean[i]) ** share if climate.mean[i] > 0 else 1.0
+            )
         else:
-            factor[i] = (reference.std[i] / own.std[i]) ** share
-            mean = own.mean[i] + share * (reference.mean[i] - own.mean[i])
-            addend[i] = mean - factor[i] * own.mean[i]
+            factor[i] = (reference.std[i] / climate.std[i]) ** share
+            mean = climate.mean[i] + share * (reference.mean[i] - climate.mean[i])
+            addend[i] = mean - factor[i] * climate.mean[i]
     return Adjustment(factor.astype(np.float32), addend.astype(np.float32))
 
 
 def _influence(grid: Grid, target: Grid) -> np.ndarray:
-    """Return the share [Ns] that each source node has in the area mean over the target."""
+    """Share [Ns] of each source node in the area mean over the target."""
     area = target.area * target.mask
     return np.asarray(bilinear(grid, target).matrix().T @ (area / area.sum()))

@@ -27,13 +27,13 @@ AHEAD = 2  # parts that wait or are being read
 class SourceDays:
     """The predictors of a source, as `graphdown.data.load.source_arrays` has them, by parts.
 
-    The first pass, when it is made, finds what only all days together tell.
+    A first pass, on creation, finds the points without values and those that are filled.
 
     Args:
-        ds: the predictors [time, *horizontal], best not read yet.
+        ds: the predictors [time, *horizontal], preferably not read yet.
         predictors: their names; those that the dataset lacks are NaN.
         where: for messages.
-        notes: is told what was filled below ground.
+        notes: collects what was filled below ground.
 
     Attributes:
         grid: its grid; points at which a predictor never has a value are masked.
@@ -68,18 +68,18 @@ class SourceDays:
             check_complete(values, self.grid, self._names, where)
 
     def passed(self, nodes: np.ndarray) -> Generator[np.ndarray, None, None]:
-        """Yield the values [days, n, variable] of nodes [n], the next days being read meanwhile.
+        """Yield the values [days, n, variable] of nodes [n] while the next days are read.
 
         Masked nodes take the nearest used one's values.
         """
         taken = nodes if self.grid.mask.all() else nearest_used(self.grid)[nodes]
 
         def values(part: xr.Dataset) -> np.ndarray:
-            made = self._values(part)[:, taken]
+            present = self._values(part)[:, taken]
             if len(self._names) == self._width:
-                return made
-            every = np.full((*made.shape[:2], self._width), np.nan, np.float32)
-            every[..., self._columns] = made
+                return present
+            every = np.full((*present.shape[:2], self._width), np.nan, np.float32)
+            every[..., self._columns] = present
             return every
 
         yield from prefetched(values, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)

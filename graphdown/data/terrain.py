@@ -1,4 +1,4 @@
-"""Static features of the target nodes: what height, slope and coast do to the local climate.
+"""Static features of the target nodes: effects of height, slope and coast on the local climate.
 
 All are lengths, slopes and fractions in physical units scaled by constants, so they mean the same
 on every target grid.
@@ -26,7 +26,7 @@ MOST_TIED = 7
 
 
 def static_names(statics: xr.Dataset) -> tuple[str, ...]:
-    """Return the names of the features that the given statics (orog, sftlf) allow."""
+    """Names of the features that can be computed from the statics (orog, sftlf)."""
     names: list[str] = []
     if "orog" in statics:
         names += ["height", "height_above_source", "slope_east", "slope_north"]
@@ -37,14 +37,14 @@ def static_names(statics: xr.Dataset) -> tuple[str, ...]:
 
 
 class Ground:
-    """Height and land fraction on a grid: what the surroundings of a target are measured by.
+    """Height and land fraction on a grid, from which the surroundings of a target are computed.
 
     Args:
         grid: any grid, M points.
         statics: orog (m) and sftlf (1) on it; either may be absent.
 
     Attributes:
-        grid, statics: as given.
+        grid, statics: the arguments.
         fields: the values [M] of orog and sftlf, as far as they are there.
 
     Raises:
@@ -61,7 +61,7 @@ class TerrainFeatures:
     """Static features of one target, ready for any source.
 
     Slopes and smoothed fields are those of the target grid itself, or of the ground around a list
-    of stations, which do not tell them.
+    of stations, which do not have them.
 
     Args:
         target: height and land fraction at the target's N points.
@@ -71,33 +71,33 @@ class TerrainFeatures:
     def __init__(self, target: Ground, ground: Ground | None = None) -> None:
         self.target = target
         self.ground = ground or target
-        self._own = self._of_target()
+        self._target_features = self._of_target()
 
     def for_source(self, spacing_km: float, source_orog: np.ndarray | None) -> np.ndarray:
-        """Return the features [N, F], in the order of `static_names`.
+        """Features [N, F], in the order of `static_names`.
 
         Args:
             spacing_km: spacing of the source grid.
             source_orog: the source's height interpolated to the target [N] in m; None takes the
-                ground's own height smoothed to the source's spacing.
+                ground's height smoothed to the source's spacing.
         """
         orog = self.target.fields.get("orog")
         if orog is None:
-            return self._own
+            return self._target_features
         if source_orog is None:
             source_orog = self._smoothed(spacing_km, ["orog"])["orog"]
         above = (orog - source_orog) / HEIGHT_SCALE_M
-        return np.insert(self._own, 1, above, axis=1).astype(np.float32)
+        return np.insert(self._target_features, 1, above, axis=1).astype(np.float32)
 
     def _of_target(self) -> np.ndarray:
-        own, columns = self.target.fields, []
-        around = [self._smoothed(km, list(own)) for km in SMOOTHING_KM]
-        if "orog" in own:
+        fields, columns = self.target.fields, []
+        around = [self._smoothed(km, list(fields)) for km in SMOOTHING_KM]
+        if "orog" in fields:
             gradient = slopes(self.target.grid, self.ground.grid, self.ground.fields["orog"])
-            columns += [own["orog"] / HEIGHT_SCALE_M, *(gradient / SLOPE_SCALE)]
-            columns += [(own["orog"] - mean["orog"]) / HEIGHT_SCALE_M for mean in around]
-        if "sftlf" in own:
-            columns += [own["sftlf"], *(mean["sftlf"] for mean in around)]
+            columns += [fields["orog"] / HEIGHT_SCALE_M, *(gradient / SLOPE_SCALE)]
+            columns += [(fields["orog"] - mean["orog"]) / HEIGHT_SCALE_M for mean in around]
+        if "sftlf" in fields:
+            columns += [fields["sftlf"], *(mean["sftlf"] for mean in around)]
         if not columns:
             return np.zeros((self.target.grid.size, 0), np.float32)
         return np.stack(columns, axis=1).astype(np.float32)
@@ -106,16 +106,17 @@ class TerrainFeatures:
         if not names:
             return {}
         values = np.stack([self.ground.fields[name] for name in names])
-        made = smoothed(self.target.grid, self.ground.grid, values, length_km)
-        return dict(zip(names, made, strict=True))
+        means = smoothed(self.target.grid, self.ground.grid, values, length_km)
+        return dict(zip(names, means, strict=True))
 
 
 def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -> np.ndarray:
-    """Return area-weighted means [F, N] around target points, kernel (1 - (d/2L)^2)^2.
+    """Area-weighted means [F, N] around target points, kernel (1 - (d/2L)^2)^2.
 
-    A point without any of the ground's in reach takes the nearest one. Points are taken in small
-    blocks, each with all that one of its points may reach, as products of small dense matrices: a
-    list of the pairs grows with the square of the length and takes ten times as long.
+    A point with no ground point in reach takes the value of the nearest one. Points are processed
+    in small blocks, each with all ground points in reach of one of them, as products of small
+    dense matrices: a list of the pairs grows with the square of the length and takes ten times as
+    long.
 
     Args:
         target: N points.
@@ -146,7 +147,7 @@ def smoothed(target: Grid, ground: Grid, values: np.ndarray, length_km: float) -
 
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return (1 - |a - b|^2)^2, 0 where |a - b| > 1, for all pairs [A, B] of points."""
+    """Kernel (1 - |a - b|^2)^2, 0 where |a - b| > 1, of all pairs [A, B] of points."""
     left = np.column_stack([1.0 - (a**2).sum(axis=1), 2.0 * a, np.full(len(a), -1.0)])
     right = np.column_stack([np.ones(len(b)), b, (b**2).sum(axis=1)])
     kernel = left @ right.T
@@ -155,7 +156,7 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def slopes(target: Grid, ground: Grid, height: np.ndarray) -> np.ndarray:
-    """Return the slope [2, N] east and north (m per m) at the ground points nearest to a target.
+    """Slope [2, N] east and north (m per m) at the ground points nearest to a target.
 
     By least squares over such a point itself and the eight nearest, or more where further ones
     are as near as the eighth.

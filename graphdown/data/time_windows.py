@@ -1,7 +1,7 @@
-"""Fields by coarse steps: what neighbouring steps hold beside them, sub-steps folded and unfolded.
+"""Fields by coarse steps: neighbouring steps as further fields, sub-steps folded and unfolded.
 
-Names and weights are those of `graphdown.variables.time_steps`. Steps begin on the clock, so a step
-is told by the time within it, whatever the stamp, and holds the days of any calendar.
+Names and weights are those of `graphdown.variables.time_steps`. Steps begin at
+fixed hours of the day, so any time within a step identifies it, in any calendar.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ TOLERANCE = 0.25  # of a step
 
 
 def check_step(ds: xr.Dataset, seconds: int, where: str) -> None:
-    """Refuse times that are not so many seconds apart.
+    """Refuse times that are not `seconds` apart.
 
     Raises:
         DataError: the usual step is another one.
@@ -46,7 +46,7 @@ def check_step(ds: xr.Dataset, seconds: int, where: str) -> None:
 
 
 def step_labels(time: xr.DataArray, hours: int) -> np.ndarray:
-    """Return text that tells the step of each time [time], of any calendar; of days the date."""
+    """Text label of the step of each time [time], of any calendar; the date for daily steps."""
     days = days_of(time)
     if hours == DAY_HOURS:
         return days
@@ -55,45 +55,44 @@ def step_labels(time: xr.DataArray, hours: int) -> np.ndarray:
 
 
 def neighbours(time: xr.DataArray, spec: TimeSpec) -> np.ndarray:
-    """Return which of sorted times stand for the window's other steps of each time [time, lags].
+    """Indices of sorted times for the window's other steps of each time [time, lags].
 
-    The next step towards the time itself stands for one that is not there.
+    An absent step is replaced by the next one towards the time itself.
     """
     begins = seconds_of(xr.DataArray(_begins(time.to_index(), spec), dims="time"))
-    own = np.arange(len(begins))
-    found = {0: own}
+    identity = np.arange(len(begins))
+    found = {0: identity}
     for lag in sorted(range(min(spec.window), max(spec.window) + 1), key=abs):
         if lag:
-            wanted = begins + lag * spec.seconds
-            place = np.minimum(np.searchsorted(begins, wanted), len(begins) - 1)
-            found[lag] = np.where(begins[place] == wanted, place, found[lag - np.sign(lag)])
-    return np.stack([own, *(found[lag] for lag in spec.beside)], axis=1)[:, 1:]
+            beginning = begins + lag * spec.seconds
+            place = np.minimum(np.searchsorted(begins, beginning), len(begins) - 1)
+            found[lag] = np.where(begins[place] == beginning, place, found[lag - np.sign(lag)])
+    return np.stack([identity, *(found[lag] for lag in spec.beside)], axis=1)[:, 1:]
 
 
 def windowed(ds: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
-    """Return fields [time, ...] with those of the window's other steps beside them."""
+    """Fields [time, ...] together with those of the window's other steps."""
     timed = [name for name, field in ds.data_vars.items() if "time" in field.dims]
     fields = {}
     for lag, rows in zip(spec.beside, neighbours(ds["time"], spec).T, strict=True):
         for name in timed:
-            own = ds[name].variable
-            fields[lagged(str(name), lag)] = own.isel(time=rows)
+            fields[lagged(str(name), lag)] = ds[name].variable.isel(time=rows)
     return ds.assign(fields)
 
 
 def folded(
     ds: xr.Dataset, spec: TimeSpec, targets: Sequence[str], where: str, notes: Notes
 ) -> xr.Dataset:
-    """Return fields [time, ...] by coarse steps: their means, and the sub-steps of the targets.
+    """Fields [time, ...] by coarse steps: their means, and the sub-steps of the targets.
 
-    Steps that lack a sub-step are left out. Time stamps stand in the middle of the steps.
+    Steps that lack a sub-step are left out. Time stamps are in the middle of the steps.
 
     Args:
         ds: fields, sorted in time.
         spec: of the steps.
-        targets: names of the fields whose sub-steps are wanted.
+        targets: names of the fields whose sub-steps are kept.
         where: for messages.
-        notes: where steps left out are counted.
+        notes: collects the number of steps left out.
 
     Raises:
         DataError: the times are not those of the sub-steps, or no step is complete.
@@ -121,24 +120,24 @@ def folded(
         fields[str(name)] = blocks.astype(field.dtype)
         if name in targets:
             for k in range(spec.substeps):
-                own = field.variable.isel(time=slice(k, None, spec.substeps))
-                fields[part(str(name), k + 1)] = own
+                substep = field.variable.isel(time=slice(k, None, spec.substeps))
+                fields[part(str(name), k + 1)] = substep
     bare = kept.drop_vars([n for n, v in kept.variables.items() if "time" in v.dims])
     middle = begins + pd.Timedelta(seconds=spec.seconds / 2)
     return bare.assign_coords(time=("time", middle, ds["time"].attrs)).assign(fields)
 
 
 def unfolded(ds: xr.Dataset, spec: TimeSpec, names: Sequence[str]) -> xr.Dataset:
-    """Return the fields by sub-steps [time, ...] of fields by steps; see `folded`."""
+    """Fields by sub-steps [time, ...] from fields by steps; the inverse of `folded`."""
     if spec.substeps == 1:
         return ds[list(names)]
     return _by_substeps(ds, spec, lambda k: {name: ds[part(name, k)] for name in names})
 
 
 def linear_in_time(ds: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
-    """Return fields by sub-steps on straight lines between those of steps [time, ...].
+    """Fields by sub-steps, interpolated linearly between those of steps [time, ...].
 
-    Beyond the ends of the record and its gaps they stay as they are.
+    At the ends of the record and of its parts between gaps they stay constant.
     """
     if spec.substeps == 1:
         return ds
@@ -157,9 +156,9 @@ def linear_in_time(ds: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
 
 
 def substep_axis(time: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
-    """Return the coordinate `time` of the sub-steps of steps.
+    """Coordinate `time` of the sub-steps of steps.
 
-    Means have bounds and stand in their middle; points in time are those at which they begin.
+    Means have bounds and are stamped in their middle; instantaneous values at the beginning.
 
     Args:
         time: that of the steps, see `graphdown.cf.time_axis.time_axis`.
@@ -167,32 +166,32 @@ def substep_axis(time: xr.Dataset, spec: TimeSpec) -> xr.Dataset:
     """
     if spec.substeps == 1:
         return time
-    own = time["time"]
+    coordinate = time["time"]
     begins = _substep_begins(time.indexes["time"], spec)
-    attrs = {key: value for key, value in own.attrs.items() if key != "bounds"}
+    attrs = {key: value for key, value in coordinate.attrs.items() if key != "bounds"}
     if spec.values == "point":
-        return xr.Dataset(coords={"time": xr.Variable("time", begins, attrs, own.encoding)})
+        return xr.Dataset(coords={"time": xr.Variable("time", begins, attrs, coordinate.encoding)})
     ends = begins + pd.Timedelta(seconds=spec.target_seconds)
     bounds = np.stack([begins.to_numpy(), ends.to_numpy()], axis=-1)
     middle = _stamped(begins, spec)
-    variable = xr.Variable("time", middle, {**attrs, "bounds": "time_bnds"}, own.encoding)
+    variable = xr.Variable("time", middle, {**attrs, "bounds": "time_bnds"}, coordinate.encoding)
     return xr.Dataset(coords={"time": variable, "time_bnds": (("time", "bnds"), bounds)})
 
 
 def _begins(index: Any, spec: TimeSpec) -> Any:
-    """Return when the steps begin that hold times."""
+    """Beginnings of the steps that contain the times."""
     return index.floor(f"{spec.step_hours}h")
 
 
 def _substep_begins(index: Any, spec: TimeSpec) -> Any:
-    """Return when the sub-steps begin of the steps that hold times, step by step."""
+    """Beginnings of all sub-steps of the steps that contain the times, in order."""
     begins = _begins(index, spec)
     later = np.tile(np.arange(spec.substeps) * spec.target_seconds, len(begins))
     return begins.repeat(spec.substeps) + pd.to_timedelta(later, unit="s")
 
 
 def _stamped(begins: Any, spec: TimeSpec) -> Any:
-    """Return the time stamps of sub-steps by when they begin."""
+    """Time stamps of sub-steps that begin at these times."""
     half = spec.target_seconds / 2 if spec.values == "mean" else 0
     return begins + pd.Timedelta(seconds=half)
 
@@ -200,10 +199,10 @@ def _stamped(begins: Any, spec: TimeSpec) -> Any:
 def _by_substeps(
     ds: xr.Dataset, spec: TimeSpec, at: Callable[[int], dict[str, xr.DataArray]]
 ) -> xr.Dataset:
-    """Return what `at` makes of each sub-step's number, one after the other in time."""
+    """Dataset of the sub-steps' fields, which `at` returns by number, in order of time."""
     stamps = _stamped(_substep_begins(ds.indexes["time"], spec), spec)
-    made = [
+    parts = [
         xr.Dataset(at(k + 1)).assign_coords(time=stamps[k :: spec.substeps])
         for k in range(spec.substeps)
     ]
-    return xr.concat(made, "time").sortby("time")
+    return xr.concat(parts, "time").sortby("time")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
-NO_SQUARE = 1e-13  # of the largest: nothing but rounding
+NO_SQUARE = 1e-13  # of the largest: below is rounding
 
 
 def without_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values [T, ...] in float64 with the mean in place of missing ones, and the mean.
+    """Values [T, ...] in float64 with the mean in place of missing ones, and the mean.
 
-    The mean of what is missing on all days is 0.
+    Where all days are missing the mean is 0.
     """
     present = np.isfinite(values)
     total = np.where(present, values, 0.0).sum(axis=0, dtype=np.float64)
@@ -20,11 +20,11 @@ def without_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def warm_and_cold(spread: np.ndarray, days: int) -> np.ndarray:
-    """Return the pair of anomalies [2, ...] that adds to the moments of days what a warming would.
+    """Pair of anomalies [2, ...] that changes the moments of days as a warming would.
 
     Args:
         spread: standard deviation of the warming in each variable [...].
-        days: number of the days that they are added to.
+        days: number of days that the pair is added to.
     """
     step = spread * np.sqrt(days / 2.0)
     return np.stack([step, -step])
@@ -32,7 +32,7 @@ def warm_and_cold(spread: np.ndarray, days: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The eigendecomposition of a predictor table, which serves every predictand and penalty.
+    """Eigendecomposition of a predictor table, shared by all predictands and penalties.
 
     With the centred table X = U S V' the ridge coefficients for the predictand y and the penalty
     k are V diag(1 / (s^2 + k)) (XV)' y (Hoerl and Kennard 1970, Technometrics 12). The smaller of
@@ -40,7 +40,7 @@ class Design:
 
     Attributes:
         mean: column means [P].
-        basis: V [P, K]; 0 where s is.
+        basis: V [P, K]; 0 where s is 0.
         left: XV [T, K].
         squares: eigenvalues s^2 [K], not negative.
     """
@@ -66,19 +66,19 @@ class Design:
         return cls(mean, centred.T @ vectors * inverse, vectors * values, squares)
 
     def rotate(self, table: np.ndarray) -> np.ndarray:
-        """Return a predictor table [T, P] in the design's basis: [T, K]."""
+        """Predictor table [T, P] in the design's basis: [T, K]."""
         return (table - self.mean) @ self.basis
 
     def fit(self, predictands: np.ndarray) -> "Fit":
-        """Project predictands [T, N] without missing values, for any penalty later."""
+        """Project predictands [T, N] without missing values; the penalty is chosen later."""
         mean = predictands.mean(axis=0, dtype=np.float64)
         return Fit(self, mean, self.left.T @ (predictands - mean))
 
-    def fit_with_own(self, predictands: np.ndarray, own: np.ndarray) -> "FitWithOwn":
+    def fit_partitioned(self, predictands: np.ndarray, further: np.ndarray) -> "PartitionedFit":
         """Project predictands [T, N] and a further predictor of each of them [T, N]."""
-        y, z = (values - values.mean(axis=0) for values in (predictands, own))
+        y, z = (values - values.mean(axis=0) for values in (predictands, further))
         square, product = (z * z).sum(axis=0), (z * y).sum(axis=0)
-        return FitWithOwn(self.fit(predictands), self.fit(own), square, product)
+        return PartitionedFit(self.fit(predictands), self.fit(further), square, product)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,54 +96,54 @@ class Fit:
     projection: np.ndarray
 
     def coefficients(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the coefficients [P, N] and constants [N] for a positive penalty."""
+        """Coefficients [P, N] and constants [N] for a positive penalty."""
         coefficients = self.design.basis @ self.shrunk(penalty)
         return coefficients, self.mean - self.design.mean @ coefficients
 
     def predict(self, rotated: np.ndarray, penalty: float) -> np.ndarray:
-        """Return predictions [T, N] from a table in the design's basis (see `Design.rotate`)."""
+        """Predictions [T, N] from a table in the design's basis (see `Design.rotate`)."""
         return self.mean + rotated @ self.shrunk(penalty)
 
     def shrunk(self, penalty: float) -> np.ndarray:
-        """Return the coefficients [K, N] in the design's basis."""
+        """Coefficients [K, N] in the design's basis."""
         return self.projection / (self.design.squares + penalty)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
-class FitWithOwn:
-    """Predictands that a further predictor each explains, without penalty, beside the design.
+class PartitionedFit:
+    """Predictands fitted by the penalised design and by one unpenalised further predictor each.
 
-    By the partitioned normal equations (Frisch and Waugh 1933, Econometrica 1), its factor is the
-    regression of what the penalised one leaves of the predictand on what it leaves of the
-    predictor.
+    By the partitioned normal equations (Frisch and Waugh 1933, Econometrica 1), the factor of the
+    further predictor is the regression of the predictand's residual from the penalised fit on the
+    predictor's.
 
     Attributes:
-        of_predictand, of_own: their projections on the design.
+        of_predictand, of_further: their projections on the design.
         square, product: sums over the days [N] of the further predictor's square, and of its
             product with the predictand, both without their means.
     """
 
     of_predictand: Fit
-    of_own: Fit
+    of_further: Fit
     square: np.ndarray
     product: np.ndarray
 
     def factors(self, penalty: float) -> np.ndarray:
-        """Return the factor [N] of each further predictor; 0 of one that tells nothing."""
-        y, z = self.of_predictand.projection, self.of_own.shrunk(penalty)
-        left = self.square - (self.of_own.projection * z).sum(axis=0)
+        """Factors [N] of the further predictors; 0 for one that carries no information."""
+        y, z = self.of_predictand.projection, self.of_further.shrunk(penalty)
+        left = self.square - (self.of_further.projection * z).sum(axis=0)
         both = self.product - (y * z).sum(axis=0)
-        tells = left > NO_SQUARE * self.square
-        return np.divide(both, left, out=np.zeros_like(both), where=tells)
+        informative = left > NO_SQUARE * self.square
+        return np.divide(both, left, out=np.zeros_like(both), where=informative)
 
     def coefficients(self, penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the coefficients [P, N], the factors [N] and the constants [N]."""
+        """Coefficients [P, N], the factors [N] and the constants [N]."""
         factors = self.factors(penalty)
         slopes, constants = self.of_predictand.coefficients(penalty)
-        of_own, own_constants = self.of_own.coefficients(penalty)
-        return slopes - factors * of_own, factors, constants - factors * own_constants
+        further_slopes, further_constants = self.of_further.coefficients(penalty)
+        return slopes - factors * further_slopes, factors, constants - factors * further_constants
 
-    def predict(self, rotated: np.ndarray, own: np.ndarray, penalty: float) -> np.ndarray:
-        """Return predictions [T, N] from a table in the design's basis, and own predictors."""
-        left = own - self.of_own.predict(rotated, penalty)
+    def predict(self, rotated: np.ndarray, further: np.ndarray, penalty: float) -> np.ndarray:
+        """Predictions [T, N] from a table in the design's basis and the further predictors."""
+        left = further - self.of_further.predict(rotated, penalty)
         return self.of_predictand.predict(rotated, penalty) + self.factors(penalty) * left

@@ -54,7 +54,7 @@ def _validation(
 ) -> Iterator[Known]:
     """Yield the validation days on the grids that training leaves out, the finest, the coarsest."""
     order = sorted(range(len(bank.grids)), key=lambda k: float(bank.grids[k].area.mean()))
-    for number in sorted({*bank.held_out, order[0], order[-1]}):
+    for number in sorted({*bank.evaluation_grids, order[0], order[-1]}):
         coarse, fine = data.pair(experiment, name, "validation", number)
         _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
         truth = field_values(fine, experiment.targets, target)

@@ -195,7 +195,7 @@ def parts(values: DayValues) -> Iterator[slice]:
 
 def validation_grids(bank: GridBank | None) -> Sequence[int | None]:
     """Numbers of a bank's grids that training leaves out; None alone, for a source's own grid."""
-    return [None] if bank is None else bank.held_out
+    return [None] if bank is None else bank.evaluation_grids
 
 
 def source_climate(

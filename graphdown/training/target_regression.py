@@ -12,7 +12,7 @@ from graphdown.model import Scaling
 from graphdown.model.predict import standardise, uncorrected
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import transformed
-from graphdown.statistics.least_squares import Design, FitWithOwn, warm_and_cold, without_gaps
+from graphdown.statistics.least_squares import Design, PartitionedFit, warm_and_cold, without_gaps
 from graphdown.training.paired_days import parts
 from graphdown.training.samples import Samples
 from graphdown.variables.names import variable_of
@@ -77,10 +77,10 @@ def fit_target_regression(
 
 
 def _errors(
-    fit: FitWithOwn, tables: "_Tables", around: np.ndarray, nodes: np.ndarray
+    fit: PartitionedFit, tables: "_Tables", around: np.ndarray, nodes: np.ndarray
 ) -> np.ndarray:
     """Sums of the squared errors of some target nodes for each penalty [penalties, T]."""
-    rotated = fit.of_own.design.rotate(_columns(tables.x, around[nodes[0]]))
+    rotated = fit.of_further.design.rotate(_columns(tables.x, around[nodes[0]]))
     interpolated, truth = _flat(tables.start[:, nodes]), tables.y[:, nodes]
     errors = []
     for penalty in PENALTIES:
@@ -90,7 +90,7 @@ def _errors(
 
 
 def _coefficients(
-    groups: Sequence[tuple[np.ndarray, FitWithOwn]],
+    groups: Sequence[tuple[np.ndarray, PartitionedFit]],
     penalty: np.ndarray,
     around: np.ndarray,
     unit: np.ndarray,
@@ -191,7 +191,9 @@ def _groups(around: np.ndarray) -> Iterator[np.ndarray]:
     yield from np.split(order, starts[1:])
 
 
-def _fit(tables: _Tables, around: np.ndarray, nodes: np.ndarray, warming: _Warming) -> FitWithOwn:
+def _fit(
+    tables: _Tables, around: np.ndarray, nodes: np.ndarray, warming: _Warming
+) -> PartitionedFit:
     """Fit the target nodes that share their mesh nodes."""
     table, interpolated = _columns(tables.x, around[nodes[0]]), _flat(tables.start[:, nodes])
     corrections = _flat(without_gaps(tables.y[:, nodes])[0])
@@ -206,7 +208,7 @@ def _fit(tables: _Tables, around: np.ndarray, nodes: np.ndarray, warming: _Warmi
         table = _with_pair(table, channels)
         interpolated = _with_pair(interpolated, targets)
         corrections = _with_pair(corrections, np.zeros(corrections.shape[1]))
-    return Design.of(table).fit_with_own(corrections, interpolated)
+    return Design.of(table).fit_partitioned(corrections, interpolated)
 
 
 def _with_pair(table: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def test_a_source_has_the_truth_of_its_own_files(tmp_path, fine, kept, upscale):
 def test_a_truth_on_another_grid_is_refused(tmp_path, fine):
     fine.isel(rlon=slice(1, None)).to_netcdf(tmp_path / "other.nc")
     asked = experiment(tmp_path, fine, source={"target_files": [str(tmp_path / "other.nc")]})
-    with pytest.raises(DataError, match="the target of the source 'up' stands on another grid"):
+    with pytest.raises(DataError, match="the target of the source 'up' is on another grid"):
         load_data(asked)
 
 

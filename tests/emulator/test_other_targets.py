@@ -245,7 +245,7 @@ REFUSED = {
     ),
     "stations alone": (
         lambda: (stations(TRAINED)[0], None),
-        "a list of stations does not tell the terrain around them; give 'orog' on a grid",
+        "a list of stations does not include the terrain around them; give 'orog' on a grid",
     ),
     "stations outside": (
         lambda: (stations(ELSEWHERE)[0], statics(FINER)),

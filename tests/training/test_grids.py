@@ -41,10 +41,10 @@ def experiment_of(folder, data, model=MODES, **training):
 
 def test_grids_to_validate_on_are_not_those_to_train_on(data):
     bank = data.banks["RCMu"]
-    assert list(bank.held_out) == [4, 5, 6, 7]
+    assert list(bank.evaluation_grids) == [4, 5, 6, 7]
     assert bank.training == SPEC.count
     single = make_bank(source(FINE), dataclasses.replace(SPEC, count=1), "the source")
-    assert (list(single.held_out), single.training, len(single.grids)) == ([0], 1, 1)
+    assert (list(single.evaluation_grids), single.training, len(single.grids)) == ([0], 1, 1)
 
 
 def test_steps_on_other_grids_share_one_compilation(data, tmp_path):
@@ -70,7 +70,7 @@ def test_an_untrained_network_is_the_estimate_by_the_modes(data, tmp_path):
     emulator = train(experiment, data)
     bank, eofs = data.banks["RCMu"], emulator.domain.eofs
     coarse, _ = data.pair(experiment, "RCMu", "test")
-    grid = bank.grids[bank.held_out[0]]
+    grid = bank.grids[bank.evaluation_grids[0]]
     values = np.stack([grid.values(coarse[n]) for n in emulator.predictors], axis=-1)
     made = emulator.downscale(coarse)
     expected = by_eofs(eofs, grid, FINE, values)

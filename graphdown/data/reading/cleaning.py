@@ -13,8 +13,8 @@ from graphdown.variables.catalogue import describe
 HUGE = 1e15
 _NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
 CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
-CLIPPED = 0.1  # mm day-1: packing and spectral transforms leave that much below zero
-DRY = 0.01  # mm day-1: a file whose wettest value is below is not in the units it says
+CLIPPED = 0.1  # mm day-1: packing and spectral transforms give values this far below zero
+DRY = 0.01  # mm day-1: a file whose wettest value is lower is not in its stated units
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Cleaning:
     conversion: Conversion | None
 
     def lazily(self, field: xr.DataArray) -> xr.DataArray:
-        """Return the canonical values, float32; read only when they are asked for."""
+        """Canonical values, float32, read lazily."""
         out = xr.apply_ufunc(
             self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
         )
         return out if self.conversion is None else out.assign_attrs(units=self.conversion.canonical)
 
     def block(self, raw: np.ndarray) -> np.ndarray:
-        """Return the canonical values of an array, float32."""
+        """Canonical values of an array, float32."""
         values = self._converted(raw)
         values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
         if describe(self.name).is_precipitation:
@@ -90,8 +90,8 @@ class Sample:
 
     Attributes:
         name: CF/CMIP name.
-        minimum, maximum: of the values that are there; infinite without any.
-        values, absent: number of values looked at, and of those that are missing.
+        minimum, maximum: of the values present; infinite without any.
+        values, absent: number of sampled values, and of those that are missing.
         times: number of times.
     """
 
@@ -103,7 +103,7 @@ class Sample:
     times: int = 0
 
     def and_in(self, values: np.ndarray) -> "Sample":
-        """Return the statistics with those of values [time, ...] counted in."""
+        """Statistics of these and of further values [time, ...]."""
         there = values[np.isfinite(values)]
         return Sample(
             self.name,
@@ -116,7 +116,7 @@ class Sample:
 
     @property
     def empty(self) -> bool:
-        """Whether no value is there."""
+        """Whether there is no value."""
         return self.absent == self.values
 
     @property
@@ -137,10 +137,10 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
         name: CF/CMIP name.
         values: a sample, or all values.
         where: for messages.
-        raw: the same values in the file's own units, from which a hint is made.
+        raw: the same values in the file's units, for a hint in the message.
 
     Raises:
-        DataError: a value is out of range; the message says which units would make sense.
+        DataError: a value is out of range; the message suggests units that would make sense.
     """
     variable = describe(name)
     least, greatest = variable.plausible
@@ -164,7 +164,7 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
 
 
 def check_dry(name: str, high: float, where: str) -> None:
-    """Refuse precipitation that is nowhere more than a trace: its units are others.
+    """Refuse precipitation that is nowhere more than a trace: its units are probably wrong.
 
     Raises:
         DataError: the wettest value `high` is above zero and below 0.01 mm day-1.

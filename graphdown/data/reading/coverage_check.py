@@ -33,7 +33,7 @@ def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: 
 
 
 def covered(found: Coverage) -> str:
-    """Return words such as "covers 100 % of the target and 93 % of the 400 km around it"."""
+    """Words such as "covers 100 % of the target and 93 % of the 400 km around it"."""
     return (
         f"covers {percent(found.target)} of the target and {percent(found.margin)} of the "
         f"{found.margin_km:g} km around it"

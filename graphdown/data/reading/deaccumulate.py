@@ -19,14 +19,17 @@ FEW = 0.01
 def as_rate(
     field: xr.DataArray, units: str | None, running: bool, where: str, notes: Notes
 ) -> tuple[xr.DataArray, str | None]:
-    """Return an amount as a rate and its units; anything else as it is.
+    """Convert an amount to a rate; anything else is returned unchanged.
 
     Args:
         field: raw values [time, ...].
-        units: stated or given.
-        running: the user says that totals run up from 00 UTC of each day.
+        units: of the file, or stated by the user.
+        running: whether, as the user states, totals run up from 00 UTC of each day.
         where: for messages.
         notes: collects what was done.
+
+    Returns:
+        The field, and its units.
     """
     if units is None or "time" not in field.dims:
         return field, units
@@ -52,7 +55,7 @@ def as_rate(
 
 
 def without_forecast(field: xr.DataArray, where: str, notes: Notes) -> xr.DataArray:
-    """Return the field without the coordinates of forecasts; of several for a time the shortest.
+    """Field without the coordinates of forecasts; the shortest forecast for each time.
 
     Fields that are no forecast are returned as they are.
     """
@@ -69,7 +72,7 @@ def without_forecast(field: xr.DataArray, where: str, notes: Notes) -> xr.DataAr
 
 
 def _since_midnight(time: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the day that a total belongs to and the hours since its 00 UTC, in (0, 24]."""
+    """Day that a total belongs to and the hours since its 00 UTC, in (0, 24]."""
     hours = time.dt.hour.values + time.dt.minute.values / 60.0
     midnight = hours == 0
     hour = np.timedelta64(1, "h") if time.dtype != object else datetime.timedelta(hours=1)
@@ -78,14 +81,14 @@ def _since_midnight(time: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _intervals(start: np.ndarray, lead: np.ndarray) -> np.ndarray:
-    """Return the seconds from the time before of the same start, or from the start [time]."""
+    """Seconds [time] since the previous time of the same forecast, or since its start."""
     first = np.concatenate([[True], start[1:] != start[:-1]])
     before = np.where(first, 0.0, np.concatenate([[0.0], lead[:-1]]))
     return (lead - before) * 3600.0
 
 
 def _runs_up(field: xr.DataArray, start: np.ndarray) -> bool:
-    """Whether totals do not fall within the first forecast, but for noise in few places."""
+    """Whether totals do not fall within the first forecast, except for noise in few places."""
     first = field.isel(time=np.flatnonzero(start == start[0])).values
     steps = np.nan_to_num(np.diff(first, axis=0))
     fallen = steps < -ROUNDING * np.nanmax(np.abs(first), initial=0.0)
@@ -97,7 +100,7 @@ def _differenced(
 ) -> xr.DataArray:
     first = xr.DataArray(np.concatenate([[True], start[1:] != start[:-1]]), dims="time")
     seconds = _intervals(start, lead)
-    # A forecast's own start holds a total of zero over no time: it is no interval.
+    # At a forecast's start the total is zero over no time: that is no interval.
     keep = np.flatnonzero(seconds > 0)
     length = xr.DataArray(np.where(seconds > 0, seconds, 1.0), dims="time")
     out = (field - field.shift(time=1).where(~first, 0.0)) / length

@@ -1,4 +1,4 @@
-"""The members of the driving model that inputs hold: along a dimension, or as files with names."""
+"""Members of the driving model in the inputs: along a dimension, or as files with names."""
 
 import os
 import re
@@ -19,7 +19,7 @@ class Driving:
     """One member of the driving model.
 
     Attributes:
-        label: its name, such as "r1i1p1f1"; empty where there is one member, which has none.
+        label: its name, such as "r1i1p1f1"; empty for a single member without a name.
         files: paths or globs.
         select: index to take of the dimension along which members lie, if they do.
     """
@@ -30,13 +30,13 @@ class Driving:
 
 
 def driving_members(inputs: Sequence[str]) -> list[Driving]:
-    """Members that the names of inputs tell apart, at least one.
+    """Members that the names of inputs distinguish, at least one.
 
     Inputs are files or globs, all of them or none with a member's name before them, as in
     "r1i1p1f1=tas_*.nc".
 
     Args:
-        inputs: as the user names them.
+        inputs: as on the command line.
 
     Raises:
         DataError: some inputs have a name and others none.
@@ -49,13 +49,13 @@ def driving_members(inputs: Sequence[str]) -> list[Driving]:
             f"{bare!r} has no member's name, but {names[0] or names[1]!r} is one; give all inputs "
             "as NAME=FILE, or none."
         )
-    return [Driving(name, tuple(file for own, file in pairs if own == name)) for name in names]
+    return [Driving(name, tuple(file for label, file in pairs if label == name)) for name in names]
 
 
 def along_dimension(
     member: Driving, pieces: Sequence[Piece], chosen: Sequence[str] = ()
 ) -> list[Driving]:
-    """Members along a dimension of the files of one that has no name; that one if there is none.
+    """Members along a dimension of the files of a nameless one; that one without such a dimension.
 
     The first file decides whether there is a dimension of members (one of DIMENSIONS, or with the
     standard name "realization"), and what their labels are.
@@ -74,7 +74,7 @@ def along_dimension(
 
 
 def _named(text: str) -> tuple[str, str]:
-    """Return a member's name, empty if there is none, and the file or glob."""
+    """Split into a member's name, empty if there is none, and the file or glob."""
     matched = NAMED.fullmatch(text)
     if matched is None or os.path.exists(text):
         return "", text
@@ -82,7 +82,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _labels(ds: xr.Dataset, chosen: Sequence[str]) -> dict[Hashable, list[str]]:
-    """Return the labels along each dimension of several members."""
+    """Labels along each dimension of several members."""
     sizes = {d: n for v in ds.data_vars.values() for d, n in v.sizes.items() if n > 1}
     out = {}
     for dim, size in sizes.items():
@@ -91,8 +91,8 @@ def _labels(ds: xr.Dataset, chosen: Sequence[str]) -> dict[Hashable, list[str]]:
         if str(dim) in chosen or not (dim in DIMENSIONS or standard):
             continue
         texts = [v for v in named if v.dtype.kind in "OSU"]
-        held = (texts or [v for v in named if v is ds.variables.get(dim)])[:1]
-        labels = [_text(value) for value in held[0].values] if held else []
+        coordinate = (texts or [v for v in named if v is ds.variables.get(dim)])[:1]
+        labels = [_text(value) for value in coordinate[0].values] if coordinate else []
         distinct = len(set(labels)) == size and all(labels)
         out[dim] = labels if distinct else [str(k) for k in range(size)]
     return out

@@ -60,7 +60,7 @@ class Request:
 
     Attributes:
         variables: CF/CMIP names that must be there.
-        optional: names that are taken if there.
+        optional: names that are taken if present.
         units: units of variables that carry none or wrong ones.
         rename: name in the file: CF/CMIP name.
         daily: how sub-daily values become daily ones ("mean", "max", "min", "sum"); tasmax and
@@ -94,7 +94,7 @@ def open_fields(
         variables: CF/CMIP names that must be there.
         units: units of variables that carry none or wrong ones.
         rename: name in the file: CF/CMIP name.
-        optional: names that are taken if there.
+        optional: names that are taken if present.
 
     Returns:
         Dataset [time, *horizontal] in canonical units, float32, not read yet. It has the first
@@ -109,13 +109,13 @@ def open_fields(
 
 
 def read_files(files: Sequence[str], request: Request) -> tuple[xr.Dataset, Understanding]:
-    """Open files as `open_fields` does and return also what was understood.
+    """Open files as `open_fields` does; also return a summary of them.
 
     A request that names no variable takes every one that is recognised.
 
-    Values are looked at in the first, the middle and the last time of a file; in up to 30 times of
+    Values are sampled in the first, the middle and the last time of a file; in up to 30 times of
     files that differ in their times only, of precipitation that is dry and of variables that are
-    missing at first.
+    missing in the first sample.
 
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
@@ -132,12 +132,12 @@ class OpenFiles:
     Args:
         files: netCDF, zarr or GRIB paths or globs.
         request: as for `read_files`.
-        keep_open: whether values that are looked at leave a few files open, up to FEW_FILES, for
-            the values that are read later.
+        keep_open: whether files stay open for later reading after values are sampled, if there are
+            at most FEW_FILES.
 
     Attributes:
         paths: of all files.
-        pieces: what they hold, not read yet, in their order.
+        pieces: their contents, not read yet, in their order.
 
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
@@ -162,7 +162,7 @@ class OpenFiles:
             yield piece
 
     def read(self, select: Mapping[str, int] | None = None) -> tuple[xr.Dataset, Understanding]:
-        """Fields and what was understood, as from `read_files`; files are closed if that fails.
+        """Fields and their summary, as from `read_files`; files are closed if that fails.
 
         Args:
             select: index to take of further dimensions.
@@ -189,7 +189,7 @@ def to_canonical(
     optional: Sequence[str] = (),
     notes: Notes | None = None,
 ) -> xr.Dataset:
-    """Return the named variables of a dataset in canonical units, time first, days in order.
+    """Named variables of a dataset in canonical units, time first, days in order.
 
     Repairs are added to `notes`.
 
@@ -202,13 +202,13 @@ def to_canonical(
 
 
 def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.ndarray:
-    """Return the variables as float32 [time, node, variable]."""
+    """Variables as float32 [time, node, variable]."""
     stacked = [grid.values(ds[name]) for name in variables]
     return np.stack(stacked, axis=-1).astype(np.float32, copy=False)
 
 
 def some_times(fields: Fields, count: int) -> Fields:
-    """Return a field or dataset at a few times, first and last among them."""
+    """Field or dataset at a few times, first and last among them."""
     if "time" not in fields.dims:
         return fields
     return fields.isel(time=np.unique(np.linspace(0, fields.sizes["time"] - 1, count).astype(int)))
@@ -222,7 +222,7 @@ class _Part:
     choice: Choice
     field: xr.DataArray
     cleaning: Cleaning
-    given: str | None
+    original_units: str | None
     sample: Sample
 
 
@@ -303,19 +303,19 @@ class _Reader:
         if not names:
             raise refuse(
                 "variable-absent",
-                f"{self.where}: no variable is recognised (there are: {self._held()}); name them, "
-                "as in 'rename: {name in the file: tas}'.",
+                f"{self.where}: no variable is recognised (there are: {self._names_present()}); "
+                "name them, as in 'rename: {name in the file: tas}'.",
             )
         return tuple(names)
 
     def _absent(self, name: str) -> DataError:
         return refuse(
             "variable-absent",
-            f"{self.where}: the variable {name!r} is absent (there are: {self._held()}); correct "
-            "the name or add it under 'rename'.",
+            f"{self.where}: the variable {name!r} is absent (there are: {self._names_present()}); "
+            "correct the name or add it under 'rename'.",
         )
 
-    def _held(self) -> str:
+    def _names_present(self) -> str:
         return ", ".join(sorted({str(n) for one in self.series for n in one.ds.data_vars}))
 
     def _parts(self, name: str) -> list[_Part]:
@@ -346,16 +346,16 @@ class _Reader:
             )
         lazy = _chunked(raw) if self.from_disk else raw
         sound = repaired(lazy, series.ds.attrs, where, self.notes)
-        given = self.request.units.get(name) or sound.attrs.get("units")
-        given = None if given is None else str(given)
+        stated = self.request.units.get(name) or sound.attrs.get("units")
+        original = None if stated is None else str(stated)
         running = name in self.request.accumulated
-        rate, units = as_rate(sound, given, running, where, self.notes)
+        rate, units = as_rate(sound, original, running, where, self.notes)
         cleaning = Cleaning(name, conversion(name, units, where))
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
         sample = self._look(cleaning, looked_at, series)
         lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
-        return _Part(series, choice, lazily, cleaning, given, sample)
+        return _Part(series, choice, lazily, cleaning, original, sample)
 
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
         """Statistics of the values at a few times, checked."""
@@ -379,7 +379,7 @@ class _Reader:
             where = piece.where
             values = _read(part, where)
             if not self.keep_open:
-                piece.close()  # what HDF5 holds of each open file would add up
+                piece.close()  # memory that HDF5 needs for each open file would add up
             canonical = cleaning.block(values)
             check_range(cleaning.name, canonical, where, values)
             cleaning.note(values, where, self.notes)
@@ -409,7 +409,7 @@ class _Reader:
             file_names=tuple(dict.fromkeys(p.choice.file_name for p in parts)),
             level=first.choice.level,
             files=len({place for p in parts for place in p.series.places}),
-            units_given=first.given,
+            original_units=first.original_units,
             units_stated=name in self.request.units,
             units=None if linear is None else linear.canonical,
             factor=1.0 if linear is None else linear.factor,
@@ -478,7 +478,7 @@ class _Reader:
 
 
 def _positioned(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with latitudes and longitudes as coordinates, however it has them."""
+    """Dataset with its latitudes and longitudes as coordinates."""
     found = [
         name
         for name, v in ds.data_vars.items()
@@ -488,7 +488,7 @@ def _positioned(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with no mention of bounds of the times, which it lacks."""
+    """Dataset without references to bounds of the times, which it lacks."""
     time = ds["time"].copy()
     time.attrs.pop("bounds", None)
     time.encoding.pop("bounds", None)
@@ -496,10 +496,10 @@ def _without_bounds(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _chunked(field: xr.DataArray) -> xr.DataArray:
-    """Return the field in chunks of up to 8 MiB and 512 times, if it is in none.
+    """Field in chunks of up to 8 MiB and 512 times, unless it is chunked already.
 
-    They are multiples of the file's own, and hold whole times where one of the file's chunks along
-    time does not make more.
+    They are multiples of the chunks in the file, and contain whole times unless one of the file's
+    chunks along time would make them larger.
     """
     if field.chunks is not None:
         return field

@@ -11,17 +11,17 @@ from graphdown.data.reading.time_decoding import Gap
 
 @dataclass(frozen=True)
 class VariableUnderstood:
-    """One variable as it was taken.
+    """Summary of one variable of the files.
 
     Attributes:
         name: CF/CMIP name.
         file_names: its names in the files.
         level: the level that was chosen of a dimension, or empty.
         files: number of files it was found in.
-        units_given: units in the files or stated, None without any.
+        original_units: units in the files or stated, None without any.
         units_stated: True where the user stated them.
         units: canonical units, None for a variable that graphdown does not know.
-        factor, offset: canonical = given * factor + offset.
+        factor, offset: canonical = original * factor + offset.
         minimum, maximum: of the sample in canonical units; None if it holds no value.
         missing: share of missing values in the sample.
         grid: kind and size of the horizontal grid.
@@ -29,7 +29,7 @@ class VariableUnderstood:
         calendar: of its times; empty without time.
         first, last: dates; empty without time.
         times: number of times after repairs.
-        duplicates: number of times that were dropped because they were there twice.
+        duplicates: number of times that were dropped because they occurred twice.
         gaps: stretches without times.
     """
 
@@ -37,7 +37,7 @@ class VariableUnderstood:
     file_names: tuple[str, ...]
     level: str
     files: int
-    units_given: str | None
+    original_units: str | None
     units_stated: bool
     units: str | None
     factor: float
@@ -62,7 +62,7 @@ class Understanding:
     Attributes:
         where: what was opened.
         files: the paths.
-        variables: those that were taken.
+        variables: those that were read.
         calendar, first, last, times, step: of the times common to the variables; empty and 0
             without any.
         notes: repairs and notices, in order.
@@ -81,11 +81,11 @@ class Understanding:
     attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, texts and numbers that json can write."""
+        """Plain lists, strings and numbers that json can write."""
         return _plain(dataclasses.asdict(self))
 
     def to_text(self) -> str:
-        """Return lines for a user: the period, a line per variable, a line per note."""
+        """Lines for the user: the period, a line per variable, a line per note."""
         period = f", {self.times} times, {self.first} to {self.last}" if self.times else ""
         kind = f" ({self.step}, calendar {self.calendar})" if self.times else ""
         lines = [f"{self.where}: {_count(len(self.files), 'file')}{period}{kind}"]
@@ -97,9 +97,9 @@ class Understanding:
 def _variable_line(v: VariableUnderstood) -> str:
     source = " and ".join(repr(n) for n in v.file_names)
     level = f" at {v.level}" if v.level else ""
-    from_file = v.units_given if v.units_given is not None else "no units"
+    from_file = v.original_units if v.original_units is not None else "no units"
     stated = " (stated)" if v.units_stated else ""
-    canonical = "" if v.units in (None, v.units_given) else f" -> {v.units}"
+    canonical = "" if v.units in (None, v.original_units) else f" -> {v.units}"
     units = f"{from_file}{stated}{canonical}"
     values = "no values"
     if v.minimum is not None and v.maximum is not None:

@@ -1,4 +1,4 @@
-"""Files on disk to lazy datasets: netCDF, zarr and GRIB, one sentence where that fails."""
+"""Files on disk to lazy datasets (netCDF, zarr and GRIB), with errors of one sentence."""
 
 import glob
 import os
@@ -32,7 +32,7 @@ REFERENCES = (
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
-# What readers raise of files that are broken, or whose attributes are of a wrong type.
+# Errors that readers raise for broken files, or for attributes of a wrong type.
 BROKEN = (
     OSError,
     ValueError,
@@ -46,12 +46,12 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Piece:
-    """A dataset and where it is from.
+    """A dataset and its origin.
 
     Attributes:
         where: its path, or words for a dataset in memory.
         ds: its variables, not read yet.
-        close: closes its file, as often as it is called; reading after that opens it again.
+        close: closes its file, may be called repeatedly; reading after that opens it again.
     """
 
     where: str
@@ -81,7 +81,7 @@ def find_paths(files: Sequence[str]) -> list[str]:
 
 
 def names_in(files: Sequence[str]) -> set[str]:
-    """Return the names of all variables in files, coordinates among them.
+    """Names of all variables in files, coordinates among them.
 
     Raises:
         DataError: see `open_pieces`.
@@ -92,7 +92,7 @@ def names_in(files: Sequence[str]) -> set[str]:
 
 
 def close_pieces(pieces: Iterable[Piece]) -> None:
-    """Close the files of pieces: while one is open, HDF5 lets nobody write it."""
+    """Close the files of pieces: HDF5 does not allow writing to a file that is open."""
     for piece in pieces:
         piece.close()
 
@@ -103,7 +103,7 @@ def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
     Values are not read. A GRIB file gives one piece per set of levels.
 
     Raises:
-        DataError: a file is missing, cannot be read or holds nothing.
+        DataError: a file is missing, cannot be read or is empty.
     """
     for path in find_paths(files):
         for piece in _open(path, notes):
@@ -114,7 +114,7 @@ def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
 
 
 def unreadable(where: str, error: Exception) -> DataError:
-    """Return the refusal of a file whose values cannot be read."""
+    """Error for a file whose values cannot be read."""
     reason = " ".join(str(error).split()).rstrip(".")
     return refuse(
         "unreadable",

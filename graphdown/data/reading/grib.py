@@ -1,4 +1,4 @@
-"""GRIB's way of telling time (a forecast's start and the steps from it) to one time axis."""
+"""GRIB's times (a forecast's start and the steps from it) to one time axis."""
 
 import numpy as np
 import xarray as xr
@@ -8,7 +8,7 @@ SCALARS = ("number", "surface", "heightAboveGround", "meanSea", "entireAtmospher
 
 
 def flat_in_time(ds: xr.Dataset) -> xr.Dataset:
-    """Return a dataset as cfgrib opens it with one dimension "time", that of the valid times.
+    """Flatten a dataset from cfgrib to one dimension "time", that of the valid times.
 
     Forecasts keep their start (seconds) and lead (hours) as coordinates along time. Times stay
     undecoded. Without any step or time dimension the dataset is returned as it is.
@@ -25,7 +25,7 @@ def flat_in_time(ds: xr.Dataset) -> xr.Dataset:
     forecast = bool(np.any(lead != 0))
     out = out.drop_vars(["valid_time", "time", "step"])
     if len(dims) == 2:
-        # Stacking reads the data unless dask holds them.
+        # Stacking reads the data unless they are dask arrays.
         out = out.chunk({dims[0]: 1}).stack(moment=dims, create_index=False)
         out = out.transpose("moment", ...)
     else:
@@ -38,7 +38,7 @@ def flat_in_time(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _along(ds: xr.Dataset, name: str, dims: list[str]) -> np.ndarray:
-    """Return a time coordinate flattened over all time dimensions."""
+    """Time coordinate flattened over all time dimensions."""
     like = xr.DataArray(np.zeros([ds.sizes[d] for d in dims]), dims=dims)
     field = ds[name].reset_coords(drop=True).drop_vars(list(ds[name].indexes), errors="ignore")
     return (like + field).transpose(*dims).values.ravel()

@@ -17,7 +17,7 @@ ALIGNED = 1e-3  # radian: axes that depart by less from east and north need no t
 def turned_to_north(
     fields: Mapping[str, xr.DataArray], where: str, notes: Notes
 ) -> dict[str, xr.DataArray]:
-    """Return the fields with winds along the grid's axes, by their standard names, turned.
+    """Turn winds along the grid's axes, known by their standard names, to east and north.
 
     Args:
         fields: canonical, by CF/CMIP name.

@@ -1,4 +1,4 @@
-"""The horizontal grid of a field: coordinates put right, one grid for all variables."""
+"""Horizontal grid of a field: coordinates corrected, one grid for all variables."""
 
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -19,7 +19,7 @@ CLOSE = 1e-3  # degrees
 
 
 def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
-    """Return the dataset without the cells whose latitude or longitude is a fill value.
+    """Dataset without the cells whose latitude or longitude is a fill value.
 
     A two-dimensional grid becomes a list of cells then.
 
@@ -43,7 +43,7 @@ def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset
         return ds.isel({ds[lat].dims[0]: keep})
     dims = ds[lat].dims
     flat = ds.drop_vars([d for d in dims if d in ds.variables])
-    # Stacking reads what dask does not hold.
+    # Stacking reads arrays that are not dask's.
     flat = flat.chunk(dict.fromkeys(flat.dims, -1) | {d: 1 for d in ("time",) if d in flat.dims})
     return flat.stack(cell=dims, create_index=False).isel(cell=keep)
 
@@ -55,7 +55,7 @@ def _coordinate(ds: xr.Dataset, role: str) -> Hashable | None:
     short = {"latitude": "lat", "longitude": "lon"}[role]
     names = [*named, *(n for n in (short, role, f"nav_{short}") if n in ds.variables)]
     names = [n for n in names if ds[n].ndim in (1, 2) and ds[n].dtype.kind in "fiu"]
-    # Two-dimensional coordinates say where the cells are; axes beside them are the model's own.
+    # Two-dimensional coordinates give the cells' positions; axes beside them are the model's.
     return max(names, key=lambda n: ds[n].ndim, default=None)
 
 
@@ -79,7 +79,7 @@ def _check_swapped(
 
 
 def horizontal_of(field: xr.DataArray, where: str) -> Horizontal:
-    """Return latitude, longitude and the horizontal dimensions of a field.
+    """Latitude, longitude and the horizontal dimensions of a field.
 
     Raises:
         DataError: it has none, or several.
@@ -94,7 +94,7 @@ def horizontal_of(field: xr.DataArray, where: str) -> Horizontal:
 def on_time_and_space(
     field: xr.DataArray, select: Mapping[str, int], where: str, notes: Notes
 ) -> xr.DataArray:
-    """Return a field with no dimension but time and the horizontal ones, and their coordinates.
+    """Field with time, its horizontal dimensions and their coordinates only.
 
     Args:
         field: any field.
@@ -165,7 +165,7 @@ def same_grid(a: xr.DataArray, b: xr.DataArray) -> bool:
 def on_first_grid(
     fields: Mapping[str, xr.DataArray], interpolate: bool, where: str, notes: Notes
 ) -> dict[str, xr.DataArray]:
-    """Return the fields on the grid of the first one.
+    """Fields on the grid of the first one.
 
     Args:
         fields: by name.
@@ -190,7 +190,7 @@ def on_first_grid(
         if not interpolate:
             raise refuse(
                 "grids-differ",
-                f"{where}: {names[0]!r} stands on {dims[0]} but {name!r} on {dims[1]}, another "
+                f"{where}: {names[0]!r} is on {dims[0]} but {name!r} on {dims[1]}, another "
                 "grid; bring them to one grid first.",
             )
         elsewhere[name] = field
@@ -203,7 +203,7 @@ def on_first_grid(
 def _winds_interpolated(
     fields: Mapping[str, xr.DataArray], like: xr.DataArray, where: str
 ) -> dict[str, xr.DataArray]:
-    """Return the winds among fields, interpolated as vectors, if both components share a grid."""
+    """Winds among the fields whose components share a grid, interpolated as vectors."""
     names, out = list(fields), {}
     for pair in wind_pairs(names):
         wind = [fields[names[place]] for place in pair]
@@ -231,7 +231,7 @@ def _axes(field: xr.DataArray, where: str) -> list[list[xr.DataArray]]:
 
 
 def grid_of(field: xr.DataArray, where: str) -> Grid:
-    """Return the grid of one field.
+    """Grid of one field.
 
     Raises:
         DataError: it is not understood.
@@ -274,7 +274,7 @@ def _interpolated(field: xr.DataArray, like: xr.DataArray, where: str) -> xr.Dat
 
 
 def horizontal_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
-    """Return the grid that the named variables share; it reads them.
+    """Grid that the named variables share; their values are read.
 
     Points at which a variable has no value at any time are masked out.
 
@@ -291,7 +291,7 @@ def ever_present(field: xr.DataArray) -> xr.DataArray:
 
 
 def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str) -> Grid:
-    """Return the grid that variables share, without the points at which one is never present.
+    """Grid that variables share, without the points at which one is never present.
 
     Args:
         ds: has the variables.
@@ -308,7 +308,7 @@ def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where:
         if set(dims[name]) != set(dims[first]):
             raise refuse(
                 "grids-differ",
-                f"{where}: {first!r} stands on {dims[first]} but {name!r} on {dims[name]}; "
+                f"{where}: {first!r} is on {dims[first]} but {name!r} on {dims[name]}; "
                 "bring them to one grid first.",
             )
     grid = grid_of_dataset(ds, variables, where)
@@ -323,7 +323,7 @@ def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where:
 
 
 def grid_of_dataset(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
-    """Return the grid that the named variables share, or that of a dataset for none.
+    """Grid that the named variables share, or that of the dataset if none are named.
 
     Raises:
         DataError: it is not understood.
@@ -348,5 +348,5 @@ def _with_bounds(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
 
 
 def attrs_elsewhere(field: xr.DataArray) -> dict[str, object]:
-    """Return the attributes of a field that hold on another grid too."""
+    """Attributes of a field that hold on another grid too."""
     return {str(name): value for name, value in field.attrs.items() if name != "grid_mapping"}

@@ -34,7 +34,7 @@ class Choice:
 
 
 def renamed(ds: xr.Dataset, rename: Mapping[str, str]) -> xr.Dataset:
-    """Return the dataset with the names of `rename` that it has replaced."""
+    """Rename those variables of the dataset that are in `rename`."""
     present = {old: new for old, new in rename.items() if old in ds.variables}
     taken = [new for old, new in present.items() if new in ds.variables and new != old]
     return ds.drop_vars(taken).rename(present)
@@ -43,7 +43,7 @@ def renamed(ds: xr.Dataset, rename: Mapping[str, str]) -> xr.Dataset:
 def choose(
     ds: xr.Dataset, name: str, where: str, notes: Notes, stated: bool = False
 ) -> Choice | None:
-    """Return the variable of a dataset that is the named one, None if it has none.
+    """Find the variable of a dataset that a name means, None if there is none.
 
     Looked for, in this order: the name itself; the family's name with a pressure level (ta for
     ta850); names in use elsewhere; CF standard names, distinguished by level, height and
@@ -76,7 +76,7 @@ def choose(
 
 
 def recognised(ds: xr.Dataset, where: str) -> list[str]:
-    """Return the CF/CMIP names of all variables of a dataset that graphdown knows."""
+    """CF/CMIP names of all variables of a dataset that graphdown knows."""
     surface = [v.name for v in registered().values() if not v.levels]
     names = [name for name in surface if choose(ds, name, where, Notes()) is not None]
     for variable in ds.data_vars:
@@ -92,7 +92,7 @@ def recognised(ds: xr.Dataset, where: str) -> list[str]:
 
 
 def method_of(field: xr.DataArray) -> str:
-    """Return the first cell method along time, empty without one."""
+    """First cell method along time, empty without one."""
     matched = re.search(r"\btime\d*:\s*([a-z_]+)", str(field.attrs.get("cell_methods", "")))
     return matched.group(1) if matched else ""
 
@@ -140,14 +140,14 @@ def _near_surface(field: xr.DataArray) -> bool:
 
 
 def _single_level(ds: xr.Dataset, family: str, level: int) -> str | None:
-    """Return a variable whose name says family and level, such as t850 or Z500hPa."""
+    """Variable whose name includes family and level, such as t850 or Z500hPa."""
     stems = "|".join(re.escape(a) for a in (family, *describe(family).aliases))
     pattern = re.compile(rf"({stems})_?{level}(_?hpa)?", re.IGNORECASE)
     return next((str(n) for n in ds.data_vars if pattern.fullmatch(str(n))), None)
 
 
 def _with_levels(ds: xr.Dataset, family: str, where: str) -> str | None:
-    """Return the variable of a family that has a pressure level, as dimension or scalar."""
+    """Variable of a family that has a pressure level, as dimension or scalar."""
     names = [n for n in (family, *describe(family).aliases) if n in ds.data_vars]
     standard = [n for n in _by_standard_name(ds, family) if n not in names]
     for n in names:
@@ -155,7 +155,7 @@ def _with_levels(ds: xr.Dataset, family: str, where: str) -> str | None:
         if other is not None and _level_name(ds[n]) is None:
             raise refuse(
                 "level-kind",
-                f"{where}: {n!r} stands on {other}, not on pressure levels; interpolate it to "
+                f"{where}: {n!r} is on {other}, not on pressure levels; interpolate it to "
                 "pressure first.",
             )
     levelled = [n for n in names if _level_name(ds[n]) is not None]
@@ -189,7 +189,7 @@ def _only(fits: list[str], name: str, where: str) -> str | None:
 
 
 def _level_name(field: xr.DataArray) -> Hashable | None:
-    """Return the coordinate that holds pressure levels, of any size."""
+    """Coordinate that holds pressure levels, of any size."""
     for name, coord in field.coords.items():
         if coord.ndim > 1 or (coord.ndim == 1 and coord.dims != (name,)):
             continue
@@ -205,7 +205,7 @@ def _level_name(field: xr.DataArray) -> Hashable | None:
 
 
 def _other_levels(field: xr.DataArray) -> str | None:
-    """Return words for vertical levels that are no pressure, None without such."""
+    """Words for vertical levels other than pressure, None if there are none."""
     for name, coord in field.coords.items():
         standard = str(coord.attrs.get("standard_name", ""))
         vertical = re.search(r"hybrid|sigma|altitude|depth|model_level", standard)
@@ -215,7 +215,7 @@ def _other_levels(field: xr.DataArray) -> str | None:
 
 
 def _pressures(field: xr.DataArray, notes: Notes, where: str) -> tuple[Hashable, np.ndarray]:
-    """Return the name of the pressure coordinate and its values in Pa."""
+    """Name of the pressure coordinate and its values in Pa."""
     name = _level_name(field)
     assert name is not None
     coord = field.coords[name]

@@ -17,10 +17,10 @@ TOLERANCE = 1e-5
 def join_times(
     parts: Sequence[tuple[Sequence[str], xr.DataArray]], name: str, notes: Notes
 ) -> tuple[xr.DataArray, int]:
-    """Return one field [time, ...] of parts from several files, its times sorted and unique.
+    """Join parts from several files to one field [time, ...], its times sorted and unique.
 
-    Times that are there twice are kept once if the values are the same; the first, the middle
-    and the last of those times are compared.
+    Times that occur twice are kept once if the values are the same; the first, the middle and the
+    last of those times are compared.
 
     Args:
         parts: (places, field), canonical and on one grid; the coordinate ORIGIN of the field is
@@ -116,7 +116,7 @@ def _span(times: xr.CFTimeIndex) -> str:
 def merge_variables(
     fields: Mapping[str, xr.DataArray], where: str, notes: Notes
 ) -> dict[str, xr.DataArray]:
-    """Return the fields on the times that all of them have; fields without time stay.
+    """Fields on the times common to all; those without time are unchanged.
 
     Equal times match; else times of one date do where no field has two on a date, and the first
     field's stamps are taken.

@@ -17,7 +17,7 @@ LEAST_PRESENT = 0.5
 
 
 def days_with_values(ds: xr.Dataset, names: Sequence[str], every: bool) -> np.ndarray:
-    """Return False for the times [time] at which variables are missing everywhere.
+    """Mask of the times [time], False where variables are missing everywhere.
 
     Args:
         ds: fields [time, *horizontal].
@@ -46,11 +46,13 @@ def note_empty_days(time: xr.DataArray, kept: np.ndarray, where: str, notes: Not
 def with_ground_filled(
     ds: xr.Dataset, names: Sequence[str], where: str
 ) -> tuple[xr.Dataset, dict[str, int]]:
-    """Return the dataset with the points of pressure levels that lie below ground filled.
+    """Fill the points of pressure levels that lie below ground.
 
     Each missing point takes the nearest point with a value at that time. Times at which fewer
-    than half of the points have values stay as they are. Beside it, the number of values that
-    were filled, by variable.
+    than half of the points have values stay as they are.
+
+    Returns:
+        The dataset, and the number of values that were filled, by variable.
     """
     out, filled = ds, {}
     for name in names:
@@ -91,10 +93,9 @@ def _fill(values: np.ndarray, xyz: np.ndarray) -> int:
 
 
 def complete_values(values: np.ndarray, grid: Grid, names: Sequence[str], where: str) -> np.ndarray:
-    """Return source values [time, node, variable] without any missing one.
+    """Source values [time, node, variable] without any missing one.
 
-    Points that the grid masks take the nearest used point's values; nothing reads them but the
-    statistics.
+    Points that the grid masks take the nearest used point's values; only the statistics read them.
 
     Raises:
         DataError: values are missing at used points.

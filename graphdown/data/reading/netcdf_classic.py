@@ -14,7 +14,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 
 
 def expected_size(file: BinaryIO) -> int:
-    """Return the least size in bytes that holds all values; 0 if the header does not say.
+    """Smallest size in bytes that holds all values; 0 if the header does not give it.
 
     Args:
         file: open at the start; classic, 64-bit offset or 64-bit data (CDF-5) format.

@@ -35,7 +35,7 @@ REPAIRS: Registry[Repair] = Registry("repair")
 def register_repair(name: str, sentence: str) -> Callable[[RepairFunction], RepairFunction]:
     """Decorator that registers a function as a repair of every field that is read.
 
-    The function takes a field as its file has it, called by its CF/CMIP name, mostly not read yet
+    The function takes a field as in its file, named by its CF/CMIP name, usually not read yet
     (see dask), and the file's global attributes. It returns the repaired field, of the same
     shape, or None if there is nothing to repair. Attributes that the result lacks, such as units,
     are those of the field. What was repaired is listed under the rule's name by `graphdown check`.
@@ -106,7 +106,7 @@ REFUSALS = {
     "extra-dimension": "A dimension beside time and the horizontal ones has several entries.",
     "grib-engine": "GRIB files need cfgrib.",
     "grid-unknown": "No single horizontal grid is found.",
-    "grids-differ": "Files of one variable, or variables of the target, stand on different grids.",
+    "grids-differ": "Files of one variable, or variables of the target, are on different grids.",
     "level-absent": "A pressure level is not in the file.",
     "level-kind": "The levels are no pressure levels.",
     "missing-values": "Values of a source are missing.",
@@ -143,7 +143,7 @@ class Note:
         rule: its name in REPAIRS or NOTICES.
         where: the first file it applied to.
         variable: CF/CMIP name, empty for the whole file.
-        text: what was done to what, without the place.
+        text: what was changed, without the place.
         files: number of files it applied to.
     """
 
@@ -154,7 +154,7 @@ class Note:
     files: int = 1
 
     def __str__(self) -> str:
-        """Return one line that a user reads."""
+        """One line for the user."""
         others = f" and {self.files - 1} more" if self.files > 1 else ""
         variable = f"{self.variable}: " if self.variable else ""
         return f"{self.where}{others}: {variable}{self.text} [{self.rule}]"
@@ -178,7 +178,7 @@ class Notes:
         self._notes[key] = Note(rule, first.where, variable, first.text, len(places))
 
     def listed(self) -> tuple[Note, ...]:
-        """Return the notes in the order in which they were made."""
+        """Notes in the order in which they were added."""
         return tuple(self._notes.values())
 
 
@@ -189,7 +189,7 @@ def log_notes(notes: Iterable[Note]) -> None:
 
 
 def refuse(rule: str, sentence: str) -> DataError:
-    """Return the error of a refusal, to be raised.
+    """Error of a refusal, to be raised.
 
     Args:
         rule: its name in REFUSALS.
@@ -205,7 +205,7 @@ def refuse(rule: str, sentence: str) -> DataError:
 def repaired(
     field: xr.DataArray, attrs: Mapping[str, Any], where: str, notes: Notes
 ) -> xr.DataArray:
-    """Return a field after the repairs that were registered as functions.
+    """Apply the repairs that are registered as functions to a field.
 
     Args:
         field: named by its CF/CMIP name.

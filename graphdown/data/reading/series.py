@@ -1,7 +1,7 @@
-"""Files that differ in their times only, taken as one.
+"""Files that differ in their times only, treated as one.
 
-An archive of a file a day has thousands of files that say the same of their variables. What is
-found out about one holds for all of a series; only times and values are looked up in each.
+An archive with a file per day has thousands of files with the same variables. The metadata of one
+are valid for all of a series; only times and values are read from each.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class Series:
     Attributes:
         pieces: in the order of their times.
         ds: their variables, not read yet; those with times have the coordinate ORIGIN [time], the
-            index in `pieces` of the one that a time is from.
+            index in `pieces` of the one that has the time.
     """
 
     pieces: tuple[Piece, ...]
@@ -46,7 +46,7 @@ class Series:
 
 
 def series_of(pieces: Sequence[Piece]) -> list[Series]:
-    """Return pieces joined to as few series as possible, in their order.
+    """Join pieces to as few series as possible, in their order.
 
     Pieces belong together if they have the same variables with the same attributes and types on the
     same coordinates, and each begins after the one before has ended. A variable without time is
@@ -71,7 +71,7 @@ def series_of(pieces: Sequence[Piece]) -> list[Series]:
 def _kind(ds: xr.Dataset) -> Hashable:
     """Key that the pieces of one series have in common."""
     if "time" not in ds.dims or any(v.chunks is not None for v in ds.variables.values()):
-        return object()  # dask reads in its own way
+        return object()  # dask arrays are not joined
     return (
         calendar_of(ds["time"]),
         tuple((n, *_layout(v), n in ds.coords) for n, v in ds.variables.items()),
@@ -85,7 +85,7 @@ def _layout(variable: xr.Variable) -> tuple[Hashable, ...]:
 
 
 def _digest(variable: xr.Variable) -> Hashable:
-    """Return a hash of a coordinate's values; a reference time may differ from file to file."""
+    """Hash of a coordinate's values; a reference time may differ from file to file."""
     if variable.ndim == 0 and " since " in str(variable.attrs.get("units", "")):
         return None
     values = variable.values
@@ -160,7 +160,7 @@ class _Joined(BackendArray):
 
 
 def _as_slice(index: np.ndarray) -> np.ndarray | slice:
-    """Return consecutive indices as a slice, which files read faster."""
+    """Consecutive indices as a slice, which files read faster."""
     if len(index) and (np.diff(index) == 1).all():
         return slice(int(index[0]), int(index[-1]) + 1)
     return index

@@ -54,7 +54,7 @@ def opened_target(name: str) -> Iterator[xr.Dataset | Grid]:
 
 
 def read_statics(files: Sequence[str]) -> xr.Dataset:
-    """Return orog (m) and sftlf (1), as far as files have them, on the grid of the first.
+    """Height orog (m) and land fraction sftlf (1) from files, on the grid of the first.
 
     Raises:
         DataError: a file cannot be read, or has neither.
@@ -74,7 +74,7 @@ def read_statics(files: Sequence[str]) -> xr.Dataset:
 def target_ground(
     target: xr.Dataset | Grid, statics: xr.Dataset | None, names: Sequence[str]
 ) -> tuple[Ground, Ground | None]:
-    """Return the named static fields at a target and, for stations, those of the ground around.
+    """Named static fields at a target and, for stations, those of the ground around.
 
     Fields of the target itself take precedence over those interpolated from `statics`: means where
     these are finer than a target grid, else bilinear.
@@ -108,7 +108,7 @@ def target_ground(
 
 
 def on_grid(field: xr.DataArray, grid: Grid, where: str) -> xr.DataArray:
-    """Return a static field on a grid: cell means where the field is finer, else bilinear."""
+    """Static field on a grid: cell means where the field is finer, else bilinear."""
     field_grid = horizontal_grid(field.to_dataset(), [str(field.name)], where)
     values = field_grid.values(field)
     if not same_points(field_grid, grid):
@@ -137,7 +137,7 @@ def _canonical(ds: xr.Dataset, names: Sequence[str], where: str) -> xr.Dataset:
 
 
 def _ground(statics: xr.Dataset, names: Sequence[str]) -> Ground:
-    """Return the ground that fields show, without the points at which one is missing."""
+    """Ground from static fields, without the points at which one is missing."""
     fields = statics[list(names)]
     grid = horizontal_grid(fields, names, STATICS)
     if grid.mask.all():
@@ -165,8 +165,8 @@ def _absent(name: str, in_target: bool) -> Exception:
     if in_target:
         return refuse(
             "variable-absent",
-            f"{TARGET}: a list of stations does not tell the terrain around them; give {name!r} on "
-            "a grid as statics.",
+            f"{TARGET}: a list of stations does not include the terrain around them; give {name!r} "
+            "on a grid as statics.",
         )
     return refuse(
         "variable-absent",

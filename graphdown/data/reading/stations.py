@@ -34,7 +34,7 @@ ATTRS = {
 
 
 def read_stations(path: str) -> xr.Dataset:
-    """Return the stations of a CSV file, one in a row.
+    """Read the stations of a CSV file, one per row.
 
     Args:
         path: its first row names the columns: lon and lat in degrees; if known, the station's name,
@@ -88,7 +88,7 @@ def _column(values: np.ndarray, name: str, path: str) -> xr.Variable:
 
 
 def with_station_names(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with the names of its stations, marked by cf_role, as their coordinate."""
+    """Dataset with the names of its stations, marked by cf_role, as their coordinate."""
     for name, variable in ds.variables.items():
         if variable.attrs.get("cf_role") != ROLE["cf_role"] or variable.ndim != 1:
             continue

@@ -1,4 +1,4 @@
-"""Times as files write them to dates: decoding, stamps, order, gaps, daily values."""
+"""Times in files to dates: decoding, stamps, order, gaps, daily values."""
 
 import re
 import warnings
@@ -34,12 +34,12 @@ class Gap:
 
 
 def with_time(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
-    """Return the dataset with its time axis, if it has one, called "time" and decoded.
+    """Dataset with its time axis, if it has one, decoded and called "time".
 
     Bounds of the times stay, decoded like the times.
 
     Raises:
-        DataError: the times carry no units, cannot be decoded or are missing.
+        DataError: the times have no units, cannot be decoded or are missing.
     """
     name = _time_name(ds)
     if name is None:
@@ -66,21 +66,21 @@ def is_date(times: np.ndarray) -> bool:
 
 
 def calendar_of(time: xr.DataArray) -> str:
-    """Return the calendar of the times; the real ones are all called "standard"."""
+    """Calendar of the times; the real ones are all called "standard"."""
     calendar = str(time.dt.calendar)
     aliases = {"365_day": "noleap", "366_day": "all_leap"}
     return "standard" if calendar in REAL_CALENDARS else aliases.get(calendar, calendar)
 
 
 def days_of(time: xr.DataArray) -> np.ndarray:
-    """Return the date of each time as text YYYY-MM-DD [time]."""
+    """Date of each time as text YYYY-MM-DD [time]."""
     if np.issubdtype(time.dtype, np.datetime64):
         return time.values.astype("datetime64[D]").astype(str)
     return np.asarray([f"{t.year:04d}-{t.month:02d}-{t.day:02d}" for t in time.values])
 
 
 def seconds_of(time: xr.DataArray) -> np.ndarray:
-    """Return the seconds since the first time, float64 [time]."""
+    """Seconds since the first time, float64 [time]."""
     values = time.values
     if np.issubdtype(values.dtype, np.datetime64):
         return (values - values[0]) / np.timedelta64(1, "us") / 1e6
@@ -88,12 +88,12 @@ def seconds_of(time: xr.DataArray) -> np.ndarray:
 
 
 def step_of(time: xr.DataArray) -> float | None:
-    """Return the usual step between sorted times in seconds, None for a single time."""
+    """Usual step between sorted times in seconds, None for a single time."""
     return None if time.size < 2 else float(np.median(np.diff(seconds_of(time))))
 
 
 def step_name(step: float | None) -> str:
-    """Return words for a step in seconds, such as daily or 6-hourly."""
+    """Words for a step in seconds, such as daily or 6-hourly."""
     if step is None:
         return "a single time"
     if step < 0.98 * DAY:
@@ -105,7 +105,7 @@ def step_name(step: float | None) -> str:
 
 
 def gaps_of(time: xr.DataArray) -> list[Gap]:
-    """Return the gaps in sorted times: steps longer than one and a half of the usual one."""
+    """Gaps in sorted times: steps longer than one and a half of the usual one."""
     step = step_of(time)
     if not step:
         return []
@@ -118,7 +118,7 @@ def gaps_of(time: xr.DataArray) -> list[Gap]:
 
 
 def note_gaps(time: xr.DataArray, where: str, notes: Notes) -> None:
-    """Note the gaps in sorted times: absent leap days apart from the others."""
+    """Note the gaps in sorted times, absent leap days separately."""
     gaps = gaps_of(time)
     leap = [gap for gap in gaps if gap.missing == 1 and gap.after.endswith("02-28")]
     leap = [gap for gap in leap if gap.before.endswith("03-01")]
@@ -134,13 +134,13 @@ def note_gaps(time: xr.DataArray, where: str, notes: Notes) -> None:
 
 
 def daily(field: xr.DataArray, method: str, where: str, notes: Notes) -> xr.DataArray:
-    """Return one value a day, stamped at 12, from sorted sub-daily values.
+    """Daily values, stamped at 12, from sorted sub-daily ones.
 
     Args:
         field: [time, ...].
         method: "mean", "max", "min" or "sum".
         where: for messages.
-        notes: where days left out are counted.
+        notes: collects the number of days left out.
     """
     days = days_of(field["time"])
     unique, first, counts = np.unique(days, return_index=True, return_counts=True)
@@ -203,7 +203,7 @@ def _time_name(ds: xr.Dataset) -> Hashable | None:
 
 
 def _renamed(ds: xr.Dataset, name: Hashable) -> xr.Dataset:
-    """Return the dataset with the time axis called "time"; another variable of the name goes."""
+    """Dataset with its time axis called "time"; any other variable of that name is dropped."""
     return ds.drop_vars([n for n in ("time",) if n in ds.variables]).rename({name: "time"})
 
 
@@ -223,7 +223,7 @@ def _decoded(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
             raise refuse(
                 "time-undecodable",
                 f"{where}: the times are years as numbers ({raw[0]:g} ...), from which no day "
-                "can be told; write them as 'days since' a date.",
+                "can be derived; write them as 'days since' a date.",
             )
         raise refuse(
             "time-units-missing",

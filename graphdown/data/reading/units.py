@@ -20,9 +20,9 @@ TOTALS = {
     "kg m-2 s-1": (DEPTH, MASS),
     "W m-2": (ENERGY,),
 }
-TRACE = 0.5  # mm day-1: whose wettest value is less is not meant in that unit
+TRACE = 0.5  # mm day-1: units in which the wettest value is less are not the right ones
 WATER_UNITS = ("mm day-1", "kg m-2 s-1", "kg m-2")
-# What pint says of the usual units, which need not wait a second until it has started.
+# Results of pint for the usual units, which saves the second that its import takes.
 NO_AMOUNTS = ("K", "degC", "Pa", "hPa", "m s-1", "mm day-1", "kg m-2 s-1", "W m-2", "1", "%")
 USUAL = {("kg m-2 s-1", "mm day-1"): (86400.0, 0.0)}
 WORDS = {
@@ -105,7 +105,7 @@ def conversion(name: str, units: str | None, where: str) -> Conversion | None:
 
 
 def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.DataArray:
-    """Return a field in its canonical units, as float32.
+    """Convert a field to its canonical units, float32.
 
     Args:
         field: values; its name says the variable.
@@ -149,7 +149,7 @@ def meant_units(name: str, low: float, high: float) -> str | None:
 
 
 def pascals(values: np.ndarray, units: str) -> np.ndarray | None:
-    """Return pressures in Pa, None where the units are no pressure."""
+    """Pressures in Pa, None if the units are not those of a pressure."""
     if not _has_dimension(units, "[pressure]"):
         return None
     import pint

@@ -1,8 +1,8 @@
 """The embedded world: a small made-up climate with a known answer, to try the emulator on.
 
-A regional "truth" on a rotated-pole grid and what several made-up GCMs would show of it, each on
-its own grid and with its own small errors. See `climate` for the physics, and `ensemble` for
-several GCMs with weather of their own that drive two regional models.
+A regional "truth" on a rotated-pole grid and the fields of several made-up GCMs, each on its own
+grid and with its own small errors. See `climate` for the physics, and `gcm_ensemble` for several
+GCMs with independent weather that drive two regional models.
 """
 
 from graphdown.config.synthetic import WorldSpec

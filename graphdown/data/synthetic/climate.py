@@ -1,8 +1,8 @@
-"""The local climate: what mountains, valleys and coasts make of the large-scale weather.
+"""Local climate: effects of mountains, valleys and coasts on the large-scale weather.
 
 All of it but `noise` is a smooth function of the weather at the cell and of the cell's height,
 slope, valley depth and land fraction. Over land the air follows the large-scale temperature, over
-sea it is drawn to the lagged temperature of the water. It cools by 6.5 K per km; on calm, clear,
+sea it relaxes to the lagged temperature of the water. It cools by 6.5 K per km; on calm, clear,
 cold days land cools further, valleys most; air that flows down a slope is warmed and dried (foehn
 and rain shadow), air that flows up rains more. Land and heights warm faster than the sea.
 """
@@ -27,12 +27,12 @@ TAS_NOISE_K, TAS_NOISE_MEMORY, PR_NOISE = 0.25, 0.5, 0.25
 
 @dataclass(frozen=True)
 class Physics:
-    """How strongly a regional model shows what mountains and valleys do: factors, 1 for the truth.
+    """Strength of the effects of terrain in a regional model: factors, 1 for the truth.
 
     Attributes:
-        foehn, cold_pool: of the warming of the one and the cooling of the other.
+        foehn, cold_pool: of the foehn's warming and of the cooling in cold pools.
         rain: of all rain.
-        upslope: exponent of the factor that slopes make of the rain.
+        upslope: exponent of the factor of the rain due to slopes.
     """
 
     foehn: float = 1.0
@@ -45,7 +45,7 @@ TRUE = Physics()
 
 
 def surface_temperature(weather: Weather, orog: np.ndarray, sftlf: np.ndarray) -> np.ndarray:
-    """Return the temperature in K [T, ny, nx] that height (m) and land fraction give the air."""
+    """Temperature of the air in K [T, ny, nx] over terrain of that height (m) and land fraction."""
     over_sea = weather.sea_temperature + SEA_FREEDOM * (
         weather.temperature - weather.sea_temperature
     )
@@ -55,12 +55,12 @@ def surface_temperature(weather: Weather, orog: np.ndarray, sftlf: np.ndarray) -
 
 
 def upslope_wind(weather: Weather, terrain: Terrain) -> np.ndarray:
-    """Return the vertical speed of air that follows the ground, m s-1 [T, ny, nx]."""
+    """Vertical speed of air that follows the ground, m s-1 [T, ny, nx]."""
     return weather.u * terrain.slope_x + weather.v * terrain.slope_y
 
 
 def cold_pool(weather: Weather, terrain: Terrain) -> np.ndarray:
-    """Return the cooling in K [T, ny, nx] (0 or more) of calm, clear, cold days over land."""
+    """Cooling in K [T, ny, nx] (0 or more) of calm, clear, cold days over land."""
     calm = _step(5.5 - np.hypot(weather.u, weather.v), 1.0)
     clear = _step(0.55 - weather.humidity, 0.06) * _step(weather.psl - 101300.0, 200.0)
     cold = _step(284.0 - weather.temperature, 2.0)
@@ -69,20 +69,20 @@ def cold_pool(weather: Weather, terrain: Terrain) -> np.ndarray:
 
 
 def foehn(weather: Weather, terrain: Terrain) -> np.ndarray:
-    """Return the warming in K [T, ny, nx] (0 or more) of air that flows down a slope."""
+    """Warming in K [T, ny, nx] (0 or more) of air that flows down a slope."""
     down = np.maximum(-upslope_wind(weather, terrain), 0.0)
     return FOEHN_K * np.tanh(down / SLOPE_WIND) * _step(weather.humidity - 0.45, 0.1)
 
 
 def frontal_rain(weather: Weather) -> np.ndarray:
-    """Return the rain in mm per day [T, ny, nx] that there would be without mountains."""
+    """Rain in mm per day [T, ny, nx] as it would be without mountains."""
     moist = 2.4 * (weather.humidity - 0.5)
     excess = np.maximum(weather.lift + moist, 0.0)
     return RAIN_RATE * excess**1.3 * np.sqrt(weather.hus700 / 2.5e-3)
 
 
 def orographic_factor(weather: Weather, terrain: Terrain) -> np.ndarray:
-    """Return what slopes make of the rain: a factor [T, ny, nx], above 1 where air rises."""
+    """Factor of the rain due to slopes [T, ny, nx], above 1 where air rises."""
     rise = upslope_wind(weather, terrain) / SLOPE_WIND
     upslope = UPSLOPE_RAIN * np.tanh(np.maximum(rise, 0.0) / 2.0) * weather.humidity / 0.6
     return (1.0 + upslope) * np.exp(-SHADOW * np.tanh(np.maximum(-rise, 0.0)))
@@ -91,7 +91,7 @@ def orographic_factor(weather: Weather, terrain: Terrain) -> np.ndarray:
 def truth(
     weather: Weather, terrain: Terrain, physics: Physics = TRUE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return tas in K and pr in mm per day [T, ny, nx], without noise."""
+    """True tas in K and pr in mm per day [T, ny, nx], without noise."""
     tas = surface_temperature(weather, terrain.orog, terrain.sftlf)
     cooling = physics.cold_pool * cold_pool(weather, terrain)
     tas += physics.foehn * foehn(weather, terrain) - cooling
@@ -102,7 +102,7 @@ def truth(
 def noise(
     shape: tuple[int, ...], count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what no emulator can know of `count` days [count, *shape].
+    """Unpredictable part of `count` days [count, *shape].
 
     Returns:
         An addend of tas in K, AR(1) in time, and a lognormal factor of pr with mean 1.
@@ -115,5 +115,5 @@ def noise(
 
 
 def _step(value: np.ndarray, width: float) -> np.ndarray:
-    """Return a smooth step, 0 far below 0 and 1 far above."""
+    """Smooth step, 0 far below 0 and 1 far above."""
     return 0.5 + 0.5 * np.tanh(value / (2.0 * width))

@@ -1,6 +1,6 @@
 """The ensemble: four made-up GCMs with weather of their own, and two RCMs that each can drive.
 
-A GCM has its own realisation of the weather and its own climate (`Character`), and shows it on its
+A GCM has its own realisation of the weather and its own climate (`Character`), and is seen on its
 own grid with its own errors: the view "gcm-a". An RCM follows the weather of the GCM that drives
 it, on a target grid and with a physics of its own; its fields on cells of twice the spacing of the
 simulated box, to be upscaled to any grid, are the view "rcmu-a". So every pair of a GCM and an RCM
@@ -45,7 +45,7 @@ class Gcm:
     Attributes:
         grid: name of its grid, see `view_grids`.
         character: of its climate.
-        errors: in what it shows.
+        errors: of its fields.
     """
 
     grid: str
@@ -89,11 +89,11 @@ class _Place:
 
 
 def make_ensemble(spec: WorldSpec, views: Sequence[str]) -> World:
-    """Return an ensemble's world of one RCM: some views, and the truth that goes with each.
+    """World of one RCM of the ensemble: some views, and the truth that belongs to each.
 
     Args:
         spec: size, period and seed, and the RCM.
-        views: among `VIEWS`; the GCMs that they do not name are not simulated.
+        views: among `VIEWS`; other GCMs are not simulated.
     """
     assert spec.rcm is not None
     region = make_region(spec.size)
@@ -105,11 +105,11 @@ def make_ensemble(spec: WorldSpec, views: Sequence[str]) -> World:
     truths: dict[str, xr.Dataset] = {}
     squares: dict[str, list[float]] = {"tas": [], "pr": []}
     for letter in GCMS:
-        wanted = [view for view in VIEWS if view in views and view.endswith(f"-{letter}")]
-        if wanted:
-            made, truth, unknown = _member(spec, place, letter, wanted)
-            shown |= made
-            truths |= dict.fromkeys(wanted, truth)
+        names = [view for view in VIEWS if view in views and view.endswith(f"-{letter}")]
+        if names:
+            datasets, truth, unknown = _member(spec, place, letter, names)
+            shown |= datasets
+            truths |= dict.fromkeys(names, truth)
             for name, value in unknown.items():
                 squares[name].append(value)
     means = means_to(region.box, [place.target])
@@ -120,13 +120,13 @@ def make_ensemble(spec: WorldSpec, views: Sequence[str]) -> World:
         statics=dataset(place.target, {}, statics, np.empty(0, "datetime64[ns]")),
         truth=truths[views[0]],
         views=shown,
-        noise_floor={name: float(np.sqrt(np.mean(own))) for name, own in squares.items()},
+        noise_floor={name: float(np.sqrt(np.mean(errors))) for name, errors in squares.items()},
         truths=truths,
     )
 
 
 def target_grid(region: WorldRegion, rcm: str) -> Grid:
-    """Return the target grid of an RCM: rotated cells, or regular ones over the same area."""
+    """Target grid of an RCM: rotated cells, or regular ones over the same area."""
     if rcm == "rcm-1":
         return region.target
     lon, lat = region.target.lon, region.target.lat
@@ -136,7 +136,7 @@ def target_grid(region: WorldRegion, rcm: str) -> Grid:
 def _member(
     spec: WorldSpec, place: _Place, letter: str, views: Sequence[str]
 ) -> tuple[dict[str, xr.Dataset], xr.Dataset, dict[str, float]]:
-    """Return views of one GCM, the truth that it drives, and the mean squares of the noise."""
+    """Views of one GCM, the truth that it drives, and the mean squares of the noise."""
     gcm, number = GCMS[letter], [*GCMS].index(letter)
     sky, model = (
         np.random.default_rng(s) for s in np.random.SeedSequence((spec.seed, number)).spawn(2)
@@ -150,18 +150,18 @@ def _member(
     fine: list[dict[str, np.ndarray]] = []
     times, squares = [], []
     for weather in simulate(spec, place.region, place.waves, sky, gcm.character):
-        known, made = _regional(spec, place, weather, local)
-        fine.append({name: area_means(to_target, field) for name, field in made.items()})
-        missed = {n: fine[-1][n] - area_means(to_target, known[n]) for n in made}
+        known, regional = _regional(spec, place, weather, local)
+        fine.append({name: area_means(to_target, field) for name, field in regional.items()})
+        missed = {n: fine[-1][n] - area_means(to_target, known[n]) for n in regional}
         squares.append({name: float(np.mean(field**2)) for name, field in missed.items()})
         times.append(weather.times)
         for view, kind in kinds.items():
             if kind == "rcmu":
-                fields = {**made, **flow(weather, place.region)}
+                fields = {**regional, **flow(weather, place.region)}
             else:
                 fields = global_fields(weather, place.region, place.terrain)
-            own = {name: area_means(means[view], field) for name, field in fields.items()}
-            days[view].append(own if kind == "rcmu" else with_noise(own, model))
+            daily = {name: area_means(means[view], field) for name, field in fields.items()}
+            days[view].append(daily if kind == "rcmu" else with_noise(daily, model))
     dates = np.concatenate(times)
     shown = {}
     for view, kind in kinds.items():
@@ -178,7 +178,7 @@ def _member(
 def _regional(
     spec: WorldSpec, place: _Place, weather: Weather, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return what an RCM makes of the weather on the box [T, ny, nx], without and with noise."""
+    """An RCM's fields on the box [T, ny, nx] for the weather, without and with noise."""
     tas, pr = climate.truth(weather, place.terrain, RCMS[str(spec.rcm)])
     addend, factor = climate.noise(place.region.box.shape, len(weather.times), rng)
     return {"tas": tas, "pr": pr}, {"tas": tas + addend, "pr": pr * factor}

@@ -1,4 +1,4 @@
-"""Put a world together."""
+"""Build an embedded world."""
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from graphdown.data.synthetic.world import World
 
 
 def make_world(spec: WorldSpec | None = None, perfect: bool = False) -> World:
-    """Return the world of a spec, the same one each time; the default takes some ten seconds.
+    """Make the world of a spec, the same one each time; the default takes some ten seconds.
 
     Args:
         spec: size, period and seed.
-        perfect: add the view "perfect", without errors, to be upscaled to any grid.
+        perfect: whether to add the view "perfect", without errors, which can be upscaled to any
+            grid.
     """
     spec = spec or WorldSpec()
     seeds = np.random.SeedSequence(spec.seed).spawn(4)
@@ -53,7 +54,7 @@ def make_world(spec: WorldSpec | None = None, perfect: bool = False) -> World:
 
 
 def cut(weather: Weather, window: tuple[slice, slice, slice]) -> Weather:
-    """Return the weather of a window of the box."""
+    """Weather of a window of the box."""
     fields = {
         name: value[window[:2]] if value.ndim == 3 and value.shape[2] == 1 else value[window]
         for name, value in vars(weather).items()

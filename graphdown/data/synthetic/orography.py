@@ -9,8 +9,8 @@ from graphdown.data.synthetic.target_region import WorldRegion
 from graphdown.data.synthetic.waves import Waves
 
 SHORE_M = 60.0
-# Widths in cells: of the surroundings that a valley lies below, of the slopes that the wind
-# feels, and of the terrain that a GCM knows.
+# Widths in cells: of the surroundings of valleys, of the slopes that act on the wind, and of the
+# terrain of a GCM.
 SURROUNDINGS, SLOPE, MODEL = 3.0, 0.8, 3.5
 
 
@@ -23,7 +23,7 @@ class Terrain:
         sftlf: land fraction.
         slope_x, slope_y: slope in m per m along the box's axes.
         valley_depth: how far the cell lies below its surroundings, in m, 0 on heights.
-        model_orog, model_sftlf: smoothed, as a GCM knows them.
+        model_orog, model_sftlf: smoothed, as in a GCM.
     """
 
     orog: np.ndarray
@@ -36,7 +36,7 @@ class Terrain:
 
 
 def make_terrain(region: WorldRegion, waves: Waves, rng: np.random.Generator) -> Terrain:
-    """Return a terrain: sea in the west, a coastal range, an arc of high mountains, valleys."""
+    """Make a terrain: sea in the west, a coastal range, an arc of high mountains, valleys."""
     x, y = np.meshgrid(region.x_km, region.y_km)
     noise = [
         waves.field(waves.spectrum(((scale, 1.0),)) * waves.draw(rng, 1))[0]

@@ -35,7 +35,7 @@ class WorldRegion:
 
 
 def make_region(size: int) -> WorldRegion:
-    """Return the box around a target of size x size cells."""
+    """Make the box around a target of size x size cells."""
     x, y = (
         SPACING * (np.arange(n) - (n - 1) / 2) for n in (size + 2 * MARGIN_X, size + 2 * MARGIN_Y)
     )

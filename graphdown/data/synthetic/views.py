@@ -1,8 +1,8 @@
-"""What made-up GCMs show of the weather: area means on their own grids, with errors of their own.
+"""The weather in made-up GCMs: area means on each GCM's grid, with its errors.
 
-A GCM knows its own smooth mountains and coasts, hence no cold pools, no foehn and no rain of
-slopes; it drizzles when the air is moist. The errors of each are listed in `GCMS`. A view without
-errors or noise, on cells of twice the target's spacing, is there to be upscaled to any grid.
+A GCM has smooth mountains and coasts, hence no cold pools, no foehn and no rain on slopes; it
+drizzles when the air is moist. The errors of each are listed in `GCMS`. A view without
+errors or noise, on cells of twice the target's spacing, can be upscaled to any grid.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ GCMS = {
 
 
 def view_grids(target: Grid) -> dict[str, Grid]:
-    """Return the grid of each GCM, covering the target and a margin around it."""
+    """Grid of each GCM, covering the target and a margin around it."""
     margin = np.degrees(MARGIN_KM / EARTH_RADIUS_KM)
     wide = margin / np.cos(np.radians(target.lat.mean()))
     west, east = target.lon.min() - wide, target.lon.max() + wide
@@ -75,7 +75,7 @@ def view_grids(target: Grid) -> dict[str, Grid]:
 
 
 class Views:
-    """Collects the days that each GCM shows, and the perfect view if it is wanted."""
+    """Collects the days of each GCM, and of the perfect view if it is requested."""
 
     def __init__(self, region: WorldRegion, terrain: Terrain, perfect: bool = False):
         self._region, self._terrain = region, terrain
@@ -97,24 +97,24 @@ class Views:
         self._days.append(with_noise(days, rng))
 
     def datasets(self, times: np.ndarray) -> dict[str, xr.Dataset]:
-        """Return what each GCM shows of all days, its own errors included."""
+        """Datasets of all days as each GCM shows them, its errors included."""
         series = {name: np.concatenate([day[name] for day in self._days]) for name in PREDICTORS}
         ends = np.cumsum([grid.size for grid in self.grids.values()])[:-1]
         parts = {name: np.split(values, ends, axis=1) for name, values in series.items()}
         orog = np.split(area_means(self._means, self._terrain.model_orog[None])[0], ends)
         shown = {}
         for i, (gcm, grid) in enumerate(self.grids.items()):
-            own = {name: with_errors(name, parts[name][i], GCMS[gcm]) for name in PREDICTORS}
-            shown[gcm] = dataset(grid, own, {"orog": orog[i]}, times)
+            fields = {name: with_errors(name, parts[name][i], GCMS[gcm]) for name in PREDICTORS}
+            shown[gcm] = dataset(grid, fields, {"orog": orog[i]}, times)
         if self._perfect is not None:
-            own = {n: np.concatenate([day[n] for day in self._perfect_days]) for n in PREDICTORS}
+            fields = {n: np.concatenate([day[n] for day in self._perfect_days]) for n in PREDICTORS}
             height = area_means(self._perfect_means, self._terrain.model_orog[None])[0]
-            shown[PERFECT] = dataset(self._perfect, own, {"orog": height}, times)
+            shown[PERFECT] = dataset(self._perfect, fields, {"orog": height}, times)
         return shown
 
 
 def global_fields(weather: Weather, region: WorldRegion, terrain: Terrain) -> dict[str, np.ndarray]:
-    """Return what a GCM without errors would show on the box's cells, daily [T, ny, nx]."""
+    """Daily fields of a GCM without errors on the box's cells [T, ny, nx]."""
     drizzle = DRIZZLE / (1.0 + np.exp((0.5 - weather.humidity) / 0.08))
     return {
         "tas": surface_temperature(weather, terrain.model_orog, terrain.model_sftlf),
@@ -124,7 +124,7 @@ def global_fields(weather: Weather, region: WorldRegion, terrain: Terrain) -> di
 
 
 def flow(weather: Weather, region: WorldRegion) -> dict[str, np.ndarray]:
-    """Return pressure, humidity and the wind in true directions [T, ny, nx]."""
+    """Pressure, humidity and the wind in true directions [T, ny, nx]."""
     turn = region.turn.astype(np.float32)
     cos, sin = np.cos(turn), np.sin(turn)
     return {
@@ -136,7 +136,7 @@ def flow(weather: Weather, region: WorldRegion) -> dict[str, np.ndarray]:
 
 
 def with_noise(days: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return daily fields with independent noise at each point; they may be changed in place."""
+    """Daily fields with independent noise at each point; the input may be changed in place."""
     for name, values in days.items():
         random = rng.standard_normal(values.shape, dtype=np.float32)
         if name == "pr":
@@ -147,17 +147,17 @@ def with_noise(days: dict[str, np.ndarray], rng: np.random.Generator) -> dict[st
 
 
 def means_to(box: Grid, grids: list[Grid]) -> csr_array:
-    """Return the matrix [cells of all grids, cells of the box] of area means."""
+    """Matrix [cells of all grids, cells of the box] of area means."""
     return csr_array(vstack([conservative(box, grid).matrix() for grid in grids], dtype=np.float32))
 
 
 def area_means(means: csr_array, field: np.ndarray) -> np.ndarray:
-    """Return area means [T, cells] of a field [T, ny, nx]."""
+    """Area means [T, cells] of a field [T, ny, nx]."""
     return np.ascontiguousarray((means @ field.reshape(len(field), -1).T).T)
 
 
 def with_errors(name: str, values: np.ndarray, errors: Errors) -> np.ndarray:
-    """Return a variable with the systematic errors of a GCM."""
+    """Variable with the systematic errors of a GCM."""
     if name == "tas":
         return values + errors.tas
     factors = {"pr": errors.pr, "hus700": errors.humidity, "psl": 1.0}
@@ -167,7 +167,7 @@ def with_errors(name: str, values: np.ndarray, errors: Errors) -> np.ndarray:
 def dataset(
     grid: Grid, daily: dict[str, np.ndarray], static: dict[str, np.ndarray], times: np.ndarray
 ) -> xr.Dataset:
-    """Return daily [T, N] and static [N] fields on a grid as a dataset with CF attributes."""
+    """Daily [T, N] and static [N] fields on a grid as a dataset with CF attributes."""
     variables = {
         name: grid.dataarray(values, name, attrs=ATTRS[name]) for name, values in static.items()
     }

@@ -6,7 +6,7 @@ PERIOD_KM = 4000.0
 WAVES = 16
 # Spread of the wavelengths around a scale, in natural logarithms.
 WIDTH = 0.2
-# Days after which a wave of 2000 km has lost 1/e of itself; shorter waves live shorter.
+# Days after which a wave of 2000 km has decayed to 1/e; shorter waves have shorter lifetimes.
 LIFETIME_DAYS, LIFETIME_POWER = 5.0, 0.7
 
 
@@ -32,7 +32,7 @@ class Waves:
         self.memory = np.exp(-1.0 / lifetime)
 
     def spectrum(self, scales: tuple[tuple[float, float], ...]) -> np.ndarray:
-        """Return the amplitudes [Y, X] that make random coefficients a field of the given scales.
+        """Amplitudes [Y, X] that turn random coefficients into a field of these scales.
 
         Args:
             scales: pairs of wavelength in km and variance.
@@ -45,12 +45,12 @@ class Waves:
         return np.sqrt(total).astype(np.float32)
 
     def draw(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
-        """Return random coefficients [*shape, Y, X], complex64, of variance 1 in either part."""
+        """Random coefficients [*shape, Y, X], complex64, of variance 1 in either part."""
         parts = rng.standard_normal((*shape, 2 * WAVES + 1, WAVES + 1, 2), dtype=np.float32)
         return parts[..., 0] + 1j * parts[..., 1]
 
     def field(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the real sums [T, ny, nx], float32, of waves with coefficients [T, Y, X]."""
+        """Real sums [T, ny, nx], float32, of waves with coefficients [T, Y, X]."""
         along = np.swapaxes(coefficients.astype(np.complex64), 1, 2) @ self._along_y
         parts = np.concatenate([along.real, -along.imag], axis=1)
         basis = np.concatenate([self._along_x.real, self._along_x.imag], axis=0)

@@ -13,7 +13,7 @@ CORIOLIS, AIR_DENSITY = 1.1e-4, 1.25
 WESTERLY, WESTERLY_SEASON = 7.0, 2.5
 WIND_STD = 6.5
 # Wavelengths in km of the pressure, of air mass and moisture, and of fronts, with their shares of
-# the variance. Finer ones would not show on the views, and nobody could learn what they do.
+# the variance. The views would not resolve finer ones, so their effects could not be learned.
 PRESSURE = ((2000.0, 0.85), (900.0, 0.15))
 AIR_MASS = ((2000.0, 0.7), (900.0, 0.26), (550.0, 0.04))
 FRONTS = ((1000.0, 0.6), (600.0, 0.4))
@@ -25,11 +25,11 @@ SEA_MEMORY_DAYS = 30.0
 
 @dataclass(frozen=True)
 class Character:
-    """What the weather of one global model has of its own.
+    """Traits of the weather of one global model.
 
     Attributes:
         warmth: K that all years are warmer.
-        vigour: factor of pressure systems, winds and what they bring.
+        vigour: factor of pressure systems, winds and their effects.
         warming: factor of the warming.
         moisture: addend of the argument of the relative humidity's logistic curve.
     """
@@ -49,7 +49,7 @@ class Weather:
 
     Attributes:
         times: days, datetime64[ns] [T].
-        temperature: what the air would have at sea level over land, K.
+        temperature: of the air, reduced to sea level over land, K.
         sea_temperature: of the sea surface, K [T, ny, 1].
         warming: K since the first year [T, 1, 1].
         u, v: wind along the box's axes at 850 hPa, m s-1.
@@ -102,7 +102,7 @@ def _state(
     sea_anomaly: float,
     character: Character,
 ) -> tuple[Weather, float]:
-    """Return the weather of one year from its waves [T, 4, Y, X], and the sea's last anomaly."""
+    """Weather of one year from its waves [T, 4, Y, X], and the sea's last anomaly."""
     start = np.datetime64(f"{spec.start_year}-01-01")
     age = ((times - start).astype(np.float32) / 365.25)[:, None, None]
     phase = 2.0 * np.pi * (age - np.floor(age))
@@ -150,11 +150,11 @@ def _state(
 
 
 def saturation(temperature: np.ndarray, pressure: float) -> np.ndarray:
-    """Return the specific humidity at saturation for K and Pa (Bolton 1980, eq. 10)."""
+    """Specific humidity at saturation for K and Pa (Bolton 1980, eq. 10)."""
     celsius = temperature - 273.15
     return 0.622 * 611.2 / pressure * np.exp(17.67 * celsius / (celsius + 243.5))
 
 
 def _cosine(phase: np.ndarray, peak_day: float) -> np.ndarray:
-    """Return a yearly cosine, 1 on the given day of the year."""
+    """Yearly cosine, 1 on `peak_day` of the year."""
     return np.cos(phase - 2.0 * np.pi * peak_day / 365.25)

@@ -1,4 +1,4 @@
-"""What an embedded world consists of."""
+"""Contents of an embedded world."""
 
 from dataclasses import dataclass, field
 
@@ -12,11 +12,11 @@ class World:
     Attributes:
         statics: orog (m) and sftlf (1, 0 to 1) on the target grid.
         truth: daily tas (K) and pr (mm day-1) on the target grid.
-        views: what each GCM shows, on its own grid: daily tas, pr, psl, hus700, ua850, va850 and
-            its own orog (m, without time); "perfect" among them if it was asked for.
-        noise_floor: per variable of the truth, the RMSE over all days and cells that no emulator
-            can go below: the RMS of the part which does not depend on the weather.
-        truths: of an ensemble, the truth that each view drives; `truth` is the first one.
+        views: fields of each GCM on its grid: daily tas, pr, psl, hus700, ua850, va850 and
+            its own orog (m, without time); "perfect" among them if it was requested.
+        noise_floor: per variable of the truth, the RMSE over all days and cells below which no
+            emulator can get: the RMS of the part that does not depend on the weather.
+        truths: for an ensemble, the truth of each view; `truth` is the first one.
     """
 
     statics: xr.Dataset
