@@ -16,7 +16,7 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "folder": {"type": Path, "help": "for temporary files; the system's if it is not set"},
     "jobs": {"type": int, "help": "processes at a time"},
     "methods": {"nargs": "+", "help": "methods to compare"},
-    "overrides": {"nargs": "+", "default": [], "help": "key.sub=value, over the file's values"},
+    "overrides": {"nargs": "+", "metavar": "KEY=VALUE", "help": "over the file's values"},
     "repeats": {"type": int, "help": "repetitions of each measurement"},
     "seed": {"type": int, "help": "of the random numbers"},
     "seeds": {"type": int, "help": "runs of each method that has random numbers"},
@@ -25,7 +25,6 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "study": {"type": Path, "help": "study file"},
     "years": {"type": int, "help": "years of data"},
 }
-POSITIONAL = ("experiment", "experiments", "study")
 LOCAL = ("--output", "--folder", "--peers")  # of this machine: not in the command of the results
 
 
@@ -37,7 +36,7 @@ def benchmark_parser(
     Args:
         description: docstring of the benchmark; printed by --help.
         positional: names of arguments without a default.
-        defaults: defaults of the others by name; a tuple of strings is both default and choices.
+        defaults: defaults of the others by name; of `methods`, the choices as well.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,7 +44,7 @@ def benchmark_parser(
     for name in positional:
         parser.add_argument(name, **COMMON[name])
     for name, default in defaults.items():
-        choices = {"choices": default} if isinstance(default, tuple) else {}
+        choices = {"choices": default} if name == "methods" else {}
         flag = "--set" if name == "overrides" else f"--{name}"
         shared = {**COMMON[name], "default": default, **choices}
         parser.add_argument(flag, dest=name, **shared)

@@ -62,9 +62,8 @@ def page(outcome: Outcome, options: argparse.Namespace) -> list[str]:
     study = outcome.study
     periods = study.experiment_of(next(iter(study.strategies))).periods
     runs = sum(len(seeds) for seeds in outcome.results.values())
-    remark = (
-        f". {runs} runs, together {seconds(outcome) / 60:.0f} minutes, {options.jobs} at a time"
-    )
+    minutes = f"{seconds(outcome) / 60:.0f} minutes"
+    remark = f". {runs} runs, together {minutes}, {options.jobs} at a time"
     lines = [
         *page_head(study.name, options, remark),
         f"Trained on {' to '.join(periods.train)}, scored on {' to '.join(periods.test)}; the "
