@@ -2,18 +2,16 @@
 
 Example: python benchmarks/century.py
 
-The target is that of configs/demo.yaml, the network its own, untrained; the source is the embedded
+Target and network are those of configs/demo.yaml, the network untrained; the source is the embedded
 world's unseen view, its years repeated under new dates. The command is started, killed with SIGKILL
-at a random moment, and started again, as often as is asked for; its first kill falls into the first
-seconds, the others where a random share of the days is made. Memory is the largest peak (resident)
-of these processes, beside that of one year in a process of its own. Then the store is opened, a
-part of it checked by the CF checker, and random stretches of it compared with what the emulator
-makes of the same days in memory. The table goes to benchmarks/results/century.md, the figures to
-century.json.
+at a random moment, and started again; the first kill falls into the first seconds, the others where
+a random share of the days is done. Memory is the largest peak (resident) of these processes, beside
+that of a process that downscales one year. Then the store is opened, a part of it checked by the CF
+checker, and random stretches of it compared with the emulator's output for the same days in memory.
+The table is written to benchmarks/results/century.md, the figures to century.json.
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -24,7 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from results_table import RESULTS, machine, markdown_table, process_peak, write_text
+from child_process import process_peak
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, page_head, write_results
 from untrained import demo, normaliser
 
 from graphdown.output.journal import Journal
@@ -36,28 +36,26 @@ POLL_S = 0.1
 SOON_S, LATEST = 10.0, 0.9  # seconds that a kill waits, and the latest share that it waits for
 STRETCHES = 5
 GOAL = 1.2
+ONE_YEAR = {"years": 1}  # a single year to downscale needs no leap year to repeat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--years", type=int, default=150)
+    parser = benchmark_parser(__doc__, years=150, seed=0, side=48, folder=None)
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and of the stretches")
-    parser.add_argument("--folder", type=Path, help="for the files; a temporary one")
-    options = parser.parse_args()
+    options = parse(parser)
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        write_case(folder, options.years)
-        watched(folder, f"coarse_{FIRST}.nc", "first.zarr")  # it compiles, the others need not
-        found: dict = {"one year": watched(folder, f"coarse_{FIRST}.nc", "year.zarr")}
-        found["years"] = killed_and_finished(folder, rng, options.kills)
-        found["store"] = checked(folder, rng)
-    write(options, found)
+        write_case(folder, options.years, options.side)
+        watch(folder, f"coarse_{FIRST}.nc", "first.zarr")  # it compiles, the others need not
+        figures: dict = {"one year": watch(folder, f"coarse_{FIRST}.nc", "year.zarr")}
+        figures["years"] = kill_and_finish(folder, rng, options.kills)
+        figures["store"] = check_store(folder, rng)
+    write(options, figures)
 
 
-def write_case(folder: Path, years: int) -> None:
-    """Write an emulator, the years to downscale, some in a file, and a file of the first one."""
+def write_case(folder: Path, years: int, side: int) -> None:
+    """Write an emulator, the years to downscale, ten in a file, and a file of the first one."""
     from flax import nnx
 
     from graphdown.data.synthetic import WorldSpec, make_world
@@ -69,7 +67,7 @@ def write_case(folder: Path, years: int) -> None:
     from graphdown.model.parameters import named_values
     from meshes import GraphSpec, Grid
 
-    spec = WorldSpec(**demo()["data"]["world"])
+    spec = WorldSpec(**demo()["data"]["world"] | {"size": side} | ({} if years > 1 else ONE_YEAR))
     world, model, statistics = make_world(spec), ModelSpec(**demo()["model"]), normaliser()
     target = Grid.from_dataset(world.truth[["tas"]])
     place = TargetDomain(target, world.statics, GraphSpec(**demo()["graph"]))
@@ -82,12 +80,12 @@ def write_case(folder: Path, years: int) -> None:
     save(Emulator("century", model, statistics, place, weights), folder / "run" / "emulator")
     source = world.views[VIEW]
     for start in range(FIRST, FIRST + years, PER_FILE):
-        own = range(start, min(start + PER_FILE, FIRST + years))
-        made = [redated(source, year) for year in own]
-        whole = xr.concat(made, "time", data_vars="minimal", coords="minimal", compat="override")
+        span = range(start, min(start + PER_FILE, FIRST + years))
+        parts = [redated(source, year) for year in span]
+        whole = xr.concat(parts, "time", data_vars="minimal", coords="minimal", compat="override")
         whole.to_netcdf(folder / f"part_{start}.nc")
         if start == FIRST:
-            made[0].to_netcdf(folder / f"coarse_{FIRST}.nc")
+            parts[0].to_netcdf(folder / f"coarse_{FIRST}.nc")
 
 
 def redated(source: xr.Dataset, year: int) -> xr.Dataset:
@@ -95,8 +93,7 @@ def redated(source: xr.Dataset, year: int) -> xr.Dataset:
     days = xr.date_range(f"{year}-01-01T12", f"{year}-12-31T12")
     lengths = source.time.groupby("time.year").count()
     fitting = lengths.year.values[lengths.values == len(days)]
-    own = source.sel(time=str(fitting[year % len(fitting)]))
-    return own.assign_coords(time=days)
+    return source.sel(time=str(fitting[year % len(fitting)])).assign_coords(time=days)
 
 
 def command(inputs: str, output: str) -> list[str]:
@@ -104,13 +101,13 @@ def command(inputs: str, output: str) -> list[str]:
     return [sys.executable, "-m", "graphdown", "downscale", "run", inputs, "-o", output]
 
 
-def watched(folder: Path, inputs: str, output: str, kill=lambda *_: False) -> dict:
+def watch(folder: Path, inputs: str, output: str, kill=lambda *_: False) -> dict:
     """Run the command until it ends or is killed; return its seconds, peak and status.
 
     Args:
         folder: to run it in.
         inputs, output: of the command.
-        kill: told the seconds since the start, tells whether to kill the process now.
+        kill: function of the seconds since the start that returns whether to kill the process now.
     """
     environment = os.environ | {"GRAPHDOWN_CACHE": str(folder / "cache")}
     start, peak = time.monotonic(), 0
@@ -133,43 +130,43 @@ def peak_of(process: int) -> int:
         return 0
 
 
-def killed_and_finished(folder: Path, rng: np.random.Generator, kills: int) -> list[dict]:
-    """Run the command, killing it so many times; return what was seen of each process."""
+def kill_and_finish(folder: Path, rng: np.random.Generator, kills: int) -> list[dict]:
+    """Run the command, killing it a number of times; return the figures of each process."""
     shares = [0.0, *np.sort(rng.uniform(0, LATEST, max(kills - 1, 0)))]
     starts: list[dict] = []
     for share in shares[:kills]:
         moment = Moment(folder / "fine.zarr.part", share, rng.uniform(0, SOON_S))
-        starts.append(watched(folder, "part_*.nc", "fine.zarr", moment))
-        starts[-1]["made"] = share_made(folder / "fine.zarr.part")
+        starts.append(watch(folder, "part_*.nc", "fine.zarr", moment))
+        starts[-1]["done"] = share_done(folder / "fine.zarr.part")
         print(starts[-1], flush=True)
         assert not (folder / "fine.zarr").exists() and starts[-1]["status"] == -signal.SIGKILL
-    starts.append(watched(folder, "part_*.nc", "fine.zarr"))
+    starts.append(watch(folder, "part_*.nc", "fine.zarr"))
     print(starts[-1], flush=True)
     assert starts[-1]["status"] == 0
     return starts
 
 
 class Moment:
-    """Tells when to kill: a while after a share of the days is made."""
+    """The moment of a kill: a while after a share of the days is done."""
 
     def __init__(self, part: Path, share: float, wait: float) -> None:
         self._part, self._share, self._wait = part, share, wait
         self._reached: float | None = None
 
     def __call__(self, seconds: float) -> bool:
-        if self._reached is None and share_made(self._part) >= self._share:
+        if self._reached is None and share_done(self._part) >= self._share:
             self._reached = seconds
         return self._reached is not None and seconds >= self._reached + self._wait
 
 
-def share_made(part: Path) -> float:
-    """Return the share of the days that is counted as made."""
+def share_done(part: Path) -> float:
+    """Return the share of the days that the journal lists as done."""
     plan, journal = StorePlan.read(part / "plan.json"), Journal.read(part / "1-of-1.json")
     return min(journal.done * plan.length / plan.days, 1.0) if plan else 0.0
 
 
-def checked(folder: Path, rng: np.random.Generator) -> dict:
-    """Return what is seen of the finished store."""
+def check_store(folder: Path, rng: np.random.Generator) -> dict:
+    """Return the figures of the finished store."""
     from graphdown.data import open_fields
     from graphdown.emulator.inference import BATCH
     from graphdown.emulator.storage import load
@@ -187,8 +184,8 @@ def checked(folder: Path, rng: np.random.Generator) -> dict:
             stretch = slice(int(first), int(first) + BATCH)
             direct = emulator.downscale(coarse.isel(time=stretch).compute())
             for name in emulator.targets:
-                own = fine[name].isel(time=stretch).values
-                differing += int((own != direct[name].values).sum())
+                stored = fine[name].isel(time=stretch).values
+                differing += int((stored != direct[name].values).sum())
     return {
         "days": days,
         "bytes": sum(p.stat().st_size for p in (folder / "fine.zarr").rglob("*") if p.is_file()),
@@ -199,12 +196,12 @@ def checked(folder: Path, rng: np.random.Generator) -> dict:
         "compared": STRETCHES * BATCH,
         "differing": differing,
         "left": sorted(p.name for p in folder.iterdir() if "fine.zarr" in p.name),
-        "complaints": complaints(fine, folder / "some.nc"),
+        "complaints": complaints(fine, folder / "part.nc"),
     }
 
 
 def complaints(fine: xr.Dataset, path: Path) -> list[str]:
-    """Return what the CF checker says against the store, copied for some days to netCDF.
+    """Return the CF checker's complaints about the store, of which some days are copied to netCDF.
 
     The checker reads no zarr of this format.
     """
@@ -229,14 +226,13 @@ def plain(fine: xr.Dataset) -> dict:
     }
 
 
-def write(options: argparse.Namespace, found: dict) -> None:
-    words = f"`python benchmarks/century.py --years {options.years} --kills {options.kills}`"
-    year, starts, store = found["one year"], found["years"], found["store"]
+def write(options: argparse.Namespace, figures: dict) -> None:
+    year, starts, store = figures["one year"], figures["years"], figures["store"]
     peak = max(start["peak"] for start in starts)
     rows = [
         ["days", f"{store['days']:,}", ""],
         ["processes killed (SIGKILL)", str(sum(s["status"] < 0 for s in starts)), ""],
-        ["share made when killed", ", ".join(f"{s['made']:.0%}" for s in starts[:-1]), ""],
+        ["share done when killed", ", ".join(f"{s['done']:.0%}" for s in starts[:-1]), ""],
         ["seconds of all processes", f"{sum(s['seconds'] for s in starts):.0f}", ""],
         ["peak of one year [GiB]", f"{year['peak']:.2f}", ""],
         ["largest peak [GiB]", f"{peak:.2f}", ""],
@@ -249,21 +245,15 @@ def write(options: argparse.Namespace, found: dict) -> None:
         ["left beside the store", str(len(store["left"]) - 1), "0"],
     ]
     lines = [
-        f"# {options.years} years, killed {options.kills} times",
-        "",
-        f"Command: {words}. Machine: {machine()}.",
-        "",
-        "Daily tas and pr on the target of configs/demo.yaml, the network its own, untrained; each "
+        *page_head(f"{options.years} years, killed {options.kills} times", options),
+        "Daily tas and pr with the target and the untrained network of configs/demo.yaml; each "
         "start is `graphdown downscale run 'part_*.nc' -o fine.zarr`. In brackets, bytes beside "
-        "those of float32. Compared are random stretches of days with the emulator's answer in "
+        "those of float32. Random stretches of days are compared with the emulator's output in "
         "memory, bit for bit.",
         "",
-        *markdown_table(("what", "found", "goal"), rows),
+        *markdown_table(("quantity", "measured", "goal"), rows),
     ]
-    write_text("century.md", lines)
-    record = {"command": words.strip("`"), "machine": machine(), **found}
-    (RESULTS / "century.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    write_results(options, "century", lines, figures)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,20 @@
 
 Example: python benchmarks/epoch.py
 
-The network is that of configs/demo.yaml, on a made-up archive of daily files: a target of 128 x 128
-cells and a source with six variables. The epochs are interleaved in one run, a few steps of each
-at a time. "cold" drops the store's pages from the system's cache before those steps. Peak memory
-is that of a process that trains a few steps on a long archive. The tables go to
+The network is that of configs/demo.yaml, on a synthetic archive of daily files: a target of 128 x
+128 cells and a source with six variables. The epochs are interleaved in one run, a few steps of
+each at a time. "cold" drops the store's pages from the system's cache before those steps. Peak
+memory is that of a process that trains a few steps on a long archive. The tables are written to
 benchmarks/results/epoch.md.
 """
 
 import argparse
+import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
-from results_table import machine, markdown_table, process_peak, write_text
+from child_process import measure_in_child, process_peak
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, median_and_range, page_head, write_results
 
 from meshes import Grid
 
@@ -43,41 +44,35 @@ UNITS = {
     "va850": "m s-1",
 }
 START = 1981
-SIDE = 128
 MODES = ("memory", "disk", "disk, cold")
 COLUMNS = ("epoch", "cpu", "batches")
 BLOCK = 4  # steps of one kind in a row: the machine's other work changes more slowly
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--days", type=int, default=96, help="days of an epoch")
-    parser.add_argument("--repeats", type=int, default=7, help="epochs of each kind")
+    parser = benchmark_parser(__doc__, days=96, repeats=7, side=128, folder=None)
     parser.add_argument("--years", type=int, nargs="+", default=[5, 20], help="of the archives")
-    parser.add_argument("--folder", type=Path, help="for the made-up files; a temporary one")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser)
     if options.measure:
-        measure_memory(*options.measure)
+        print(json.dumps(measure_memory(*options.measure)))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        epochs = time_epochs(Path(folder), options.days, options.repeats)
-        peaks = [peak_memory(Path(folder), years) for years in options.years]
+        epochs = time_epochs(Path(folder), options)
+        peaks = [peak_memory(Path(folder), years, options.side) for years in options.years]
     write(options, epochs, pd.DataFrame(peaks))
 
 
-def make_archive(folder: Path, years: int) -> Path:
-    """Write a file a year of each side, and return their folder."""
-    made = folder / f"archive{years}"
-    made.mkdir(exist_ok=True)
-    fine = Grid.regular(
-        0.11, 0.11, (3.0, 40.0, 3.0 + 0.11 * SIDE - 0.01, 40.0 + 0.11 * SIDE - 0.01)
-    )
+def make_archive(folder: Path, years: int, side: int) -> Path:
+    """Write a file a year of source and target, and return their folder."""
+    archive = folder / f"archive{years}"
+    archive.mkdir(exist_ok=True)
+    reach = 0.11 * side - 0.01
+    fine = Grid.regular(0.11, 0.11, (3.0, 40.0, 3.0 + reach, 40.0 + reach))
     coarse = Grid.regular(1.25, 1.0, (-4.0, 35.0, 24.0, 59.0))
     for year in range(START, START + years):
         for name, grid, variables in (("fine", fine, TARGETS), ("coarse", coarse, PREDICTORS)):
-            days(grid, variables, year).to_netcdf(made / f"{name}_{year}.nc")
-    return made
+            days(grid, variables, year).to_netcdf(archive / f"{name}_{year}.nc")
+    return archive
 
 
 def days(grid: Grid, variables: Sequence[str], year: int) -> xr.Dataset:
@@ -91,13 +86,12 @@ def days(grid: Grid, variables: Sequence[str], year: int) -> xr.Dataset:
         values = values.astype(np.float32) + random.normal(0.0, 0.1, (1, grid.size))
         values = MEAN[name] + SPREAD[name] * values
         values = np.maximum(values, 0.0) if name in ("pr", "hus700") else values
-        attrs = {"units": UNITS[name]}
-        own = {"time": dates}
-        fields[name] = grid.dataarray(values.astype(np.float32), name, ("time",), own, attrs)
+        attrs, coords = {"units": UNITS[name]}, {"time": dates}
+        fields[name] = grid.dataarray(values.astype(np.float32), name, ("time",), coords, attrs)
     return xr.Dataset(fields)
 
 
-def experiment(archive: Path, run: Path, samples: str, last: pd.Timestamp) -> Any:
+def experiment(archive: Path, run: Path, storage: str, last: pd.Timestamp) -> Any:
     """Return an experiment with the network of configs/demo.yaml that trains up to a day."""
     from graphdown.config.experiment_file import parse_experiment
 
@@ -112,67 +106,83 @@ def experiment(archive: Path, run: Path, samples: str, last: pd.Timestamp) -> An
         "validation": [first, second],
         "test": [third, fourth],
     }
-    raw["training"] |= {"sample_storage": samples, "devices": 1}
+    raw["training"] |= {"sample_storage": storage, "devices": 1}
     return parse_experiment(raw, "the benchmark")
 
 
-def time_epochs(folder: Path, count: int, repeats: int) -> pd.DataFrame:
+def time_epochs(folder: Path, options: argparse.Namespace) -> pd.DataFrame:
     """Return the seconds of each epoch by mode, and of its batches alone."""
-    import jax
+    clock = EpochClock(folder, options)
+    clock.run("memory", 0, True)  # compiles
+    rows = []
+    for repeat in range(options.repeats):
+        spent = {mode: np.zeros(3) for mode in MODES}
+        for number in range(clock.steps // BLOCK):
+            first = repeat * clock.steps + number * BLOCK
+            for mode in np.roll(MODES, repeat + number):
+                seconds, cpu = clock.run(mode, first, True)
+                batches, _ = clock.run(mode, first, False)
+                spent[mode] += (seconds, cpu, batches)
+        for mode, sums in spent.items():
+            rows.append({"repeat": repeat, "mode": mode} | dict(zip(COLUMNS, sums, strict=True)))
+            print(rows[-1], flush=True)
+    shutil.rmtree(clock.archive)
+    return pd.DataFrame(rows)
 
-    from graphdown.data.load import load_data
-    from graphdown.runtime.prefetch import prefetched
-    from graphdown.training import Trainer, prepare_training
-    from graphdown.training.parallel import DataParallel
-    from graphdown.training.step import initial_state, make_step
 
-    years = count // 365 + 1
-    archive = make_archive(folder, years)
-    last = pd.Timestamp(f"{START}-01-01") + pd.Timedelta(days=count - 1)
-    trainers = {}
-    for samples in ("memory", "disk"):
-        store = folder / "samples" if samples == "disk" else None
-        asked = experiment(archive, folder / "unused", samples, last)
-        trainers[samples] = Trainer(
-            prepare_training(asked, load_data(asked, store)), folder / "unused"
-        )
-    trainer = trainers["memory"]
-    spec = trainer.experiment.training
-    step = make_step(trainer.graphdef, trainer.optimiser, spec.ema_decay)
-    mapped = DataParallel(step, spec.backend, spec.devices)
-    constants = mapped.replicate(trainer.constants_of(trainer.samples[0]))
-    steps = count // spec.batch_size
+class EpochClock:
+    """Trainings of one network from memory and from disk, whose steps are timed.
 
-    state = mapped.replicate(initial_state(trainer.params, trainer.optimiser))
+    Attributes:
+        archive: folder of the files.
+        steps: number of steps of an epoch.
+    """
 
-    def block(make: Callable[[int], Any], first: int, network: bool) -> np.ndarray:
-        nonlocal state
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        from graphdown.data.load import load_data
+        from graphdown.training import Trainer, prepare_training
+        from graphdown.training.parallel import DataParallel
+        from graphdown.training.step import initial_state, make_step
+
+        self.archive = make_archive(folder, options.days // 365 + 1, options.side)
+        self._store = folder / "samples"
+        last = pd.Timestamp(f"{START}-01-01") + pd.Timedelta(days=options.days - 1)
+        self._trainers = {}
+        for storage in ("memory", "disk"):
+            chosen = experiment(self.archive, folder / "unused", storage, last)
+            data = load_data(chosen, self._store if storage == "disk" else None)
+            self._trainers[storage] = Trainer(prepare_training(chosen, data), folder / "unused")
+        trainer = self._trainers["memory"]
+        spec = trainer.experiment.training
+        self.steps = options.days // spec.batch_size
+        step = make_step(trainer.graphdef, trainer.optimiser, spec.ema_decay)
+        self._mapped = DataParallel(step, spec.backend, spec.devices)
+        self._constants = self._mapped.replicate(trainer.constants_of(trainer.samples[0]))
+        self._state = self._mapped.replicate(initial_state(trainer.params, trainer.optimiser))
+
+    def run(self, mode: str, first: int, network: bool) -> np.ndarray:
+        """Return the seconds of a block of steps by the clock and of the processor.
+
+        Args:
+            mode: one of `MODES`.
+            first: number of the first step.
+            network: whether to take the steps, or to make their batches only.
+        """
+        import jax
+
+        from graphdown.runtime.prefetch import prefetched
+
+        if mode == "disk, cold":
+            drop_pages(self._store)
+        make = self._trainers["memory" if mode == "memory" else "disk"].batch
         start = np.asarray([time.perf_counter(), time.process_time()])
         with closing(prefetched(make, range(first, first + BLOCK))) as batches:
             for batch, _ in batches:
                 if network:
-                    state, _ = mapped(state, mapped.split(batch), constants)
-            jax.block_until_ready(state)
+                    split = self._mapped.split(batch)
+                    self._state, _ = self._mapped(self._state, split, self._constants)
+            jax.block_until_ready(self._state)
         return np.asarray([time.perf_counter(), time.process_time()]) - start
-
-    block(trainer.batch, 0, True)
-    rows = []
-    for repeat in range(repeats):
-        spent = {mode: np.zeros(3) for mode in MODES}
-        for number in range(steps // BLOCK):
-            first = repeat * steps + number * BLOCK
-            for mode in np.roll(MODES, repeat + number):
-                make = trainers["memory" if mode == "memory" else "disk"].batch
-                for network in (True, False):
-                    if mode == "disk, cold":
-                        drop_pages(folder / "samples")
-                    clock, cpu = block(make, first, network)
-                    spent[mode] += (clock, cpu, 0.0) if network else (0.0, 0.0, clock)
-        for mode, sums in spent.items():
-            rows.append({"repeat": repeat, "mode": mode} | dict(zip(COLUMNS, sums, strict=True)))
-            print(rows[-1], flush=True)
-    shutil.rmtree(archive)
-    return pd.DataFrame(rows)
 
 
 def drop_pages(folder: Path) -> None:
@@ -184,25 +194,23 @@ def drop_pages(folder: Path) -> None:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def peak_memory(folder: Path, years: int) -> dict[str, Any]:
+def peak_memory(folder: Path, years: int, side: int) -> dict[str, Any]:
     """Return the peaks of memory of processes that train on an archive, in GiB."""
-    archive = make_archive(folder, years)
+    archive = make_archive(folder, years, side)
     row: dict[str, Any] = {"years": years}
     row["fields"] = sum(p.stat().st_size for p in archive.iterdir()) / 2**30
-    for samples in ("memory", "disk"):
-        run = folder / f"run_{samples}_{years}"
-        command = [sys.executable, __file__, "--measure", samples, str(archive), str(run)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        ready, trained = done.stdout.split()[-2:]
-        row |= {f"{samples}, ready": float(ready), f"{samples}, trained": float(trained)}
+    for storage in ("memory", "disk"):
+        run = folder / f"run_{storage}_{years}"
+        peaks = measure_in_child(__file__, storage, archive, run)
+        row |= {f"{storage}, {moment}": peak for moment, peak in peaks.items()}
         print(row, flush=True)
         shutil.rmtree(run)
     shutil.rmtree(archive)
     return row
 
 
-def measure_memory(samples: str, archive: str, run: str) -> None:
-    """Train a few steps and print the peak of memory before them and after, in GiB."""
+def measure_memory(storage: str, archive: str, run: str) -> dict[str, float]:
+    """Train a few steps and return the peak of memory before them and after, in GiB."""
     from dataclasses import replace
 
     from graphdown.training import Trainer, load_for, prepare_training
@@ -210,37 +218,33 @@ def measure_memory(samples: str, archive: str, run: str) -> None:
 
     years = len(list(Path(archive).glob("fine_*.nc")))
     last = pd.Timestamp(f"{START + years - 1}-11-30")
-    asked = experiment(Path(archive), Path(run), samples, last)
-    training = replace(asked.training, steps=4, validate_every=4)
-    asked = replace(asked, training=training)
-    data = load_for(asked)
-    trainer = Trainer(prepare_training(asked, data), open_run(asked))
+    chosen = experiment(Path(archive), Path(run), storage, last)
+    chosen = replace(chosen, training=replace(chosen.training, steps=4, validate_every=4))
+    data = load_for(chosen)
+    trainer = Trainer(prepare_training(chosen, data), open_run(chosen))
     ready = process_peak()
     trainer.run()
-    print(ready / 2**30, process_peak() / 2**30)
+    return {"ready": ready / 2**30, "trained": process_peak() / 2**30}
 
 
 def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame) -> None:
     by = {c: epochs.pivot(index="repeat", columns="mode", values=c) for c in COLUMNS}
     lines = [
-        "# An epoch from disk and from memory",
-        "",
-        f"Command: `python benchmarks/epoch.py --days {options.days} --repeats {options.repeats} "
-        f"--years {' '.join(map(str, options.years))}`. Machine: {machine()}, shared "
-        "with other work.",
-        "",
-        f"The network of configs/demo.yaml, {SIDE} x {SIDE} target cells, {options.days} days, "
-        f"{options.repeats} epochs of each kind, {BLOCK} steps of each in turn. Speed is the "
-        "seconds of the epoch beside it from memory over its own, by the clock and of the "
-        "processor: median and range. Batches alone: the same batches, made and not used. Cold: "
-        "the system's cache of the store is dropped before each turn.",
+        *page_head("An epoch from disk and from memory", options, ", shared with other work"),
+        f"The network of configs/demo.yaml, {options.side} x {options.side} target cells, "
+        f"{options.days} days, {options.repeats} epochs of each kind, {BLOCK} steps of each in "
+        "turn. Speed is the ratio of the seconds of the neighbouring epoch from memory to those of "
+        "the epoch, by the clock and of the processor: median and range. Batches alone: the same "
+        "batches, made but not used. Cold: the system's cache of the store is dropped before each "
+        "turn.",
         "",
     ]
     rows = []
     for mode in MODES:
         ratios = [by[c]["memory"] / by[c][mode] for c in ("epoch", "cpu")]
-        cells = [spread(by["epoch"][mode], 1), *(spread(r, 3) for r in ratios)]
-        rows.append([mode, *cells, spread(by["batches"][mode], 3)])
+        cells = [median_and_range(by["epoch"][mode], 1)]
+        cells += [median_and_range(ratio, 3) for ratio in ratios]
+        rows.append([mode, *cells, median_and_range(by["batches"][mode], 3)])
     head = ("samples", "epoch [s]", "speed / memory's", "by processor time", "batches alone [s]")
     lines += [
         *markdown_table(head, rows),
@@ -253,13 +257,7 @@ def write(options: argparse.Namespace, epochs: pd.DataFrame, peaks: pd.DataFrame
             [[f"{r[0]:.0f}", *(f"{v:.2f}" for v in r[1:])] for r in peaks.itertuples(index=False)],
         ),
     ]
-    write_text("epoch.md", lines)
-    print("\n".join(lines))
-
-
-def spread(values: pd.Series, digits: int) -> str:
-    low, middle, high = values.min(), values.median(), values.max()
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    write_results(options, "epoch", lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A tiny training and a tiny downscaling for benchmarks/faults.py, and what they must end with."""
+"""A tiny training and a tiny downscaling for benchmarks/faults.py, and their expected results."""
 
 import hashlib
 import json
@@ -17,7 +17,6 @@ FINE = Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 46.0))
 COARSE = Grid.regular(1.5, 1.5, (-1.5, 38.0, 7.5, 47.5))
 UNITS = {"tas": "K", "pr": "mm day-1", "ua850": "m s-1"}
 DAYS = 600
-LONG = 20000  # days to downscale
 EXPERIMENT = {
     "name": "faults",
     "predictors": ["tas", "pr", "ua850"],
@@ -64,52 +63,52 @@ class Training:
 
     name = "training"
 
+    def __init__(self, steps: int = EXPERIMENT["training"]["steps"]) -> None:
+        training = {**EXPERIMENT["training"], "steps": steps}
+        self.experiment = {**EXPERIMENT, "training": training}
+
     def prepare(self, folder: Path) -> None:
-        """Write the inputs, each of them once for all runs."""
+        """Write the inputs that all runs share."""
         (folder / "inputs").mkdir(parents=True)
         weather(COARSE, ("tas", "pr", "ua850"), DAYS).to_netcdf(folder / "inputs" / "source.nc")
         weather(FINE, ("tas", "pr"), DAYS).to_netcdf(folder / "inputs" / "target.nc")
-        (folder / "experiment.yaml").write_text(yaml.safe_dump(EXPERIMENT), encoding="utf-8")
+        (folder / "experiment.yaml").write_text(yaml.safe_dump(self.experiment), encoding="utf-8")
 
     def command(self, disk: Path) -> list[str]:
-        """Return the words of the command, to be run where `prepare` wrote."""
+        """Return the words of the command, to be run in the folder of `prepare`."""
         words = ["train", "experiment.yaml", "--set", f"output={disk / 'run'}"]
         return [sys.executable, "-m", "graphdown", *words]
 
-    def made(self, disk: Path) -> list[Path]:
-        """Return the files of checkpoints."""
+    def checkpoints(self, disk: Path) -> list[Path]:
+        """Return the files that the command resumes from."""
         return files(disk / "run" / "checkpoints")
 
     def others(self, disk: Path) -> list[Path]:
         """Return the other files that the command wrote."""
-        every = files(disk / "run")
-        return [p for p in every if "checkpoints" not in p.relative_to(disk).as_posix()]
-
-    def begun(self, disk: Path) -> bool:
-        """Tell whether there is something to go on with."""
-        return bool(self.made(disk))
+        written = files(disk / "run")
+        return [p for p in written if "checkpoints" not in p.relative_to(disk).as_posix()]
 
     def reached(self, disk: Path) -> int:
-        """Return how far it is."""
+        """Return the number of steps or blocks of days that are done."""
         steps = [p.name for p in (disk / "run" / "checkpoints").glob("*") if p.name.isdecimal()]
         return max(map(int, steps), default=0)
 
     def result(self, disk: Path) -> dict[str, str]:
-        """Return hashes of all that the run must end with, the state bit for bit."""
+        """Return hashes of the finished run's contents, of the state bit for bit."""
         import orbax.checkpoint as ocp
 
         run = disk / "run"
         newest = run / "checkpoints" / str(self.reached(disk))
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
             state = reader.restore((newest / "state").resolve())
-        found = {n: digest(v.dtype.str.encode() + v.tobytes()) for n, v in state.items()}
+        hashes = {n: digest(v.dtype.str.encode() + v.tobytes()) for n, v in state.items()}
         emulator = json.loads((run / "emulator" / "emulator.json").read_text(encoding="utf-8"))
         rows = (run / "metrics.csv").read_text(encoding="utf-8").splitlines()
         column = rows[0].split(",").index("seconds")
         timeless = [[w for k, w in enumerate(r.split(",")) if k != column] for r in rows]
         left = sorted(p.name for p in run.iterdir() if not p.name.startswith("checkpoints."))
         return {
-            **found,
+            **hashes,
             "step": newest.name,
             "emulator": emulator["sha256"],
             "metrics": str(timeless),
@@ -122,27 +121,24 @@ class Downscaling:
 
     name = "downscaling"
 
-    def __init__(self, trained: Path) -> None:
-        self.trained = trained
+    def __init__(self, trained: Path, days: int = 20000) -> None:
+        self.trained, self.days = trained, days
 
     def prepare(self, folder: Path) -> None:
         (folder / "inputs").mkdir(parents=True)
         names = ("tas", "pr", "ua850")
-        weather(COARSE, names, LONG, seed=1).to_netcdf(folder / "inputs" / "source.nc")
+        weather(COARSE, names, self.days, seed=1).to_netcdf(folder / "inputs" / "source.nc")
         shutil.copytree(self.trained / "emulator", folder / "run" / "emulator")
 
     def command(self, disk: Path) -> list[str]:
         words = ["downscale", "run", "inputs/source.nc", "-o", str(disk / "out.zarr")]
         return [sys.executable, "-m", "graphdown", *words]
 
-    def made(self, disk: Path) -> list[Path]:
+    def checkpoints(self, disk: Path) -> list[Path]:
         return files(disk / "out.zarr.part")
 
     def others(self, disk: Path) -> list[Path]:
         return []
-
-    def begun(self, disk: Path) -> bool:
-        return bool(self.made(disk))
 
     def reached(self, disk: Path) -> int:
         journal = disk / "out.zarr.part" / "1-of-1.json"
@@ -151,11 +147,11 @@ class Downscaling:
         return Journal.read(journal).done
 
     def result(self, disk: Path) -> dict[str, str]:
-        """Return hashes of the store's files, but for attributes, which tell when it was made."""
+        """Return hashes of the store's files, except attributes, which hold the time of writing."""
         out = disk / "out.zarr"
         kept = [p for p in files(out) if p.name not in (".zattrs", ".zmetadata")]
-        found = {p.relative_to(out).as_posix(): digest(p.read_bytes()) for p in kept}
-        return {**found, "files": str(sorted(p.name for p in disk.iterdir()))}
+        hashes = {p.relative_to(out).as_posix(): digest(p.read_bytes()) for p in kept}
+        return {**hashes, "files": str(sorted(p.name for p in disk.iterdir()))}
 
 
 def files(folder: Path) -> list[Path]:

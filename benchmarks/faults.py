@@ -1,17 +1,17 @@
-"""Inject faults into training and downscaling, as real processes, and look at what is left of them.
+"""Inject faults into trainings and downscalings, as real processes, and check their results.
 
 Example: python benchmarks/faults.py --faults 200
 
 Each round is one training or one downscaling in a folder on a small file system of its own. It is
-started again and again, and a fault strikes at a random moment of each start or before it: it is
-killed, asked to stop, the disk fills up or cannot be written to, a second process is started, files
-are cut short, lost, or have a bit flipped. In the end the command is left alone, and the round must
-end with the very bits of one that nothing happened to. A fault's own outcome must be one of these:
-the command went on; it stopped as asked, with the status that --help tells; it refused in one
-sentence, status 2, and the same command goes on once the cause is gone. A traceback, another
-status, a checkpoint that is gone, or other bits in the end count as lost or wrong.
+started again and again, and a fault strikes at a random moment of each start or before it: the
+process is killed or asked to stop, the disk fills up or cannot be written to, a second process is
+started, files are cut short, lost, or have a bit flipped. In the end the command runs undisturbed,
+and the round must end with the bits of one without faults. The outcome of a fault must be one of
+these: the command continued; it stopped as asked, with the status documented in --help; it refused
+in one sentence, status 2, and the same command resumes once the cause is gone. A traceback, another
+status, a missing checkpoint, or other bits in the end count as lost or wrong.
 
-The table goes to benchmarks/results/faults.md, every fault to faults.json.
+The table is written to benchmarks/results/faults.md, every fault to faults.json.
 """
 
 import argparse
@@ -33,35 +33,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common_arguments import benchmark_parser, parse
 from fault_cases import Downscaling, Training
-from results_table import machine, markdown_table, write_text
+from results_table import markdown_table, page_head, write_results
 
 MEGABYTES = 64  # of a round's file system
 SLOW = 300.0  # seconds after which a process counts as hung
 HUNG = -999
-WENT_ON, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN = (
-    "went on",
+CONTINUED, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN = (
+    "continued",
     "stopped as asked",
     "refused in one sentence",
-    "fell back, said so",
+    "fell back, reported it",
     "no effect",
     "lost or wrong",
 )
-NOTICED = "damaged"  # as the command tells it
+NOTICED = "damaged"  # in the command's message
 MISSED = "missed"  # the process ended before
-Happened = tuple[str, int, str]  # outcome, status, what was said
-OUTCOMES = (WENT_ON, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN)
+Happened = tuple[str, int, str]  # outcome, status, message
+OUTCOMES = (CONTINUED, STOPPED, REFUSED, FELL_BACK, DONE, BROKEN)
 
 
 @dataclass
 class Fault:
-    """What was done and what came of it."""
+    """A fault and its outcome."""
 
     work: str
     kind: str
     outcome: str = ""
     status: int | None = None
-    said: str = ""
+    message: str = ""
     round: int = 0
 
 
@@ -76,7 +77,7 @@ class Disk:
 
     @contextmanager
     def full(self) -> Any:
-        """Have no room left meanwhile."""
+        """Fill the file system meanwhile."""
         ballast = self.path / "ballast"
         with open(ballast, "wb", buffering=0) as file:
             try:
@@ -107,7 +108,7 @@ class Disk:
 
 @dataclass
 class Round:
-    """One training or downscaling that faults happen to."""
+    """One training or downscaling with faults."""
 
     case: Any
     place: Path
@@ -115,7 +116,7 @@ class Round:
     random: np.random.Generator
     seconds: float
     environment: dict[str, str]
-    unnoticed: bool = False  # damage that no start has told of yet
+    unnoticed: bool = False  # damage that no start has reported yet
 
     def start(self) -> subprocess.Popen:
         return subprocess.Popen(
@@ -128,7 +129,7 @@ class Round:
         )
 
     def at_random(self, process: subprocess.Popen) -> bool:
-        """Wait for a random moment; tell whether the process is still there."""
+        """Wait for a random moment; return whether the process is still running."""
         try:
             process.wait(self.random.uniform(0.0, self.seconds))
         except subprocess.TimeoutExpired:
@@ -137,56 +138,56 @@ class Round:
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
-    """Return the status of a process and what it said, once it has ended."""
+    """Return the status of a process and its messages, once it has ended."""
     try:
-        _, said = process.communicate(timeout=SLOW)
+        _, message = process.communicate(timeout=SLOW)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # lets Python tell where its threads are
-        _, said = process.communicate()
-        return HUNG, f"Traceback of a process that hung: {said}"
-    return process.returncode, said
+        process.send_signal(signal.SIGABRT)  # makes Python print where its threads are
+        _, message = process.communicate()
+        return HUNG, f"Traceback of a process that hung: {message}"
+    return process.returncode, message
 
 
-def judged(status: int, said: str, asked: int = 0) -> str:
-    """Return the outcome of a process, of one that a signal was sent to if any."""
-    sentences = [x for x in said.splitlines() if x.startswith("graphdown: ")]
-    if asked and said.startswith("Fatal Python error: init"):  # before graphdown is there
-        return WENT_ON
-    if "Traceback" in said or status == HUNG:
+def outcome_of(status: int, message: str, sent: int = 0) -> str:
+    """Return the outcome of a process, to which a signal was sent if any."""
+    sentences = [x for x in message.splitlines() if x.startswith("graphdown: ")]
+    if sent and message.startswith("Fatal Python error: init"):  # before graphdown is imported
+        return CONTINUED
+    if "Traceback" in message or status == HUNG:
         return BROKEN
-    if asked and status == -asked:  # before the command begins, or after all that it does
-        return REFUSED if sentences else WENT_ON
-    if status == 0 or (asked and status == 128 + asked):
-        return FELL_BACK if NOTICED in said else STOPPED if status else DONE
+    if sent and status == -sent:  # before the command begins, or after its work
+        return REFUSED if sentences else CONTINUED
+    if status == 0 or (sent and status == 128 + sent):
+        return FELL_BACK if NOTICED in message else STOPPED if status else DONE
     return REFUSED if status == 2 and len(sentences) == 1 else BROKEN
 
 
-def struck(number: int) -> Callable[[Round], Happened]:
+def signalling(number: int) -> Callable[[Round], Happened]:
     """Return the fault that sends a signal at a random moment."""
 
     def fault(round_: Round) -> Happened:
         process = round_.start()
-        there = round_.at_random(process)
-        if there:
+        running = round_.at_random(process)
+        if running:
             process.send_signal(number)
-        status, said = ended(process)
-        return judged(status, said, number) if there else MISSED, status, said
+        status, message = ended(process)
+        return outcome_of(status, message, number) if running else MISSED, status, message
 
     return fault
 
 
 def full_disk(round_: Round) -> Happened:
     process = round_.start()
-    there = round_.at_random(process)
+    running = round_.at_random(process)
     with round_.disk.full():
-        status, said = ended(process)
-    return judged(status, said) if there else MISSED, status, said
+        status, message = ended(process)
+    return outcome_of(status, message) if running else MISSED, status, message
 
 
 def read_only(round_: Round) -> Happened:
     with round_.disk.read_only():
-        status, said = ended(round_.start())
-    return judged(status, said), status, said
+        status, message = ended(round_.start())
+    return outcome_of(status, message), status, message
 
 
 def second_process(round_: Round) -> Happened:
@@ -194,55 +195,54 @@ def second_process(round_: Round) -> Happened:
     first = round_.start()
     round_.at_random(first)
     second = round_.start()
-    there = round_.at_random(second)
-    if there:
+    if round_.at_random(second):
         second.send_signal(signal.SIGTERM)
-    first_there = first.poll() is None
-    if first_there:
+    if first.poll() is None:
         first.send_signal(signal.SIGTERM)
-    every = [ended(process) for process in (first, second)]
-    outcomes = [judged(status, said, signal.SIGTERM) for status, said in every]
+    ends = [ended(process) for process in (first, second)]
+    outcomes = [outcome_of(status, message, signal.SIGTERM) for status, message in ends]
     worst = max(outcomes, key=lambda o: (o == BROKEN, o == REFUSED))
-    status, said = every[outcomes.index(worst)]
-    return worst, status, said
+    status, message = ends[outcomes.index(worst)]
+    return worst, status, message
 
 
 def damaging(which: str, how: str) -> Callable[[Round], Happened | None]:
     """Return the fault that damages a file before a start that is stopped at a random moment.
 
     Args:
-        which: "made", "others" or "inputs".
+        which: "checkpoints", "others" or "inputs".
         how: "cut short", "bit flipped" or "lost".
     """
 
     def fault(round_: Round) -> Happened | None:
-        if not round_.case.begun(round_.disk.path) or (which == "made" and round_.unnoticed):
-            return None  # nothing stands twice damage
-        found = (
-            [p for p in (round_.place / "inputs").iterdir() if p.is_file()]
-            if which == "inputs"
-            else getattr(round_.case, which)(round_.disk.path)
-        )
-        found = [p for p in found if p.stat().st_size]
-        if not found:
+        checkpoints = round_.case.checkpoints(round_.disk.path)
+        if not checkpoints or (which == "checkpoints" and round_.unnoticed):
+            return None  # no run survives damage twice
+        candidates = {
+            "checkpoints": checkpoints,
+            "others": round_.case.others(round_.disk.path),
+            "inputs": [p for p in (round_.place / "inputs").iterdir() if p.is_file()],
+        }[which]
+        candidates = [p for p in candidates if p.stat().st_size]
+        if not candidates:
             return None
-        path = found[round_.random.integers(len(found))]
+        path = candidates[round_.random.integers(len(candidates))]
         whole, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
         with kept(round_.disk.path, round_.place) as put_back:
             damage(path, whole, how, round_.random)
             process = round_.start()
             if round_.at_random(process):
                 process.send_signal(signal.SIGTERM)
-            status, said = ended(process)
-            outcome = judged(status, said, signal.SIGTERM)
-            stopped = outcome in (STOPPED, WENT_ON)  # before it could have noticed
-            round_.unnoticed |= which == "made" and stopped
+            status, message = ended(process)
+            outcome = outcome_of(status, message, signal.SIGTERM)
+            stopped = outcome in (STOPPED, CONTINUED)  # before it could have noticed
+            round_.unnoticed |= which == "checkpoints" and stopped
             if which == "inputs" or (which == "others" and stopped):
                 path.write_bytes(whole)
                 os.utime(path, ns=times)
             if outcome == REFUSED and which != "inputs":
                 put_back()
-        return outcome, status, f"{path.name}: {said}"
+        return outcome, status, f"{path.name}: {message}"
 
     return fault
 
@@ -279,14 +279,14 @@ def damage(path: Path, whole: bytes, how: str, random: np.random.Generator) -> N
 
 WAYS = ("cut short", "bit flipped", "lost")
 PARTS = {
-    "made": "unfinished work",
+    "checkpoints": "unfinished work",
     "others": "another file of the run",
     "inputs": "an input",
 }
 KINDS: dict[str, Callable] = {
-    "kill -9": struck(signal.SIGKILL),
-    "SIGTERM": struck(signal.SIGTERM),
-    "SIGINT": struck(signal.SIGINT),
+    "kill -9": signalling(signal.SIGKILL),
+    "SIGTERM": signalling(signal.SIGTERM),
+    "SIGINT": signalling(signal.SIGINT),
     "disk full": full_disk,
     "disk read-only": read_only,
     "a second process": second_process,
@@ -301,71 +301,70 @@ OFTEN = {"kill -9": 4.0, "SIGTERM": 2.0, "SIGINT": 1.0, "disk full": 2.0}
 
 
 def play(round_: Round, number: int, count: int, expected: dict[str, str]) -> list[Fault]:
-    """Let faults happen to a work, and to another one when it has ended; compare what they leave.
+    """Inject faults into a run, and into another one when it has ended; compare their results.
 
     Args:
-        round_: the place for it.
+        round_: the run's command, folders and file system.
         number: of the round.
         count: of faults.
-        expected: what the work must end with.
+        expected: hashes of the result without faults.
     """
     kinds = [k for k in KINDS if round_.disk.small or not k.startswith("disk")]
     weights = np.asarray([OFTEN.get(kind, 1.0) for kind in kinds])
-    every: list[Fault] = []
-    own: list[Fault] = []
-    while len(every) < count:
+    faults: list[Fault] = []
+    of_run: list[Fault] = []
+    while len(faults) < count:
         kind = str(round_.random.choice(kinds, p=weights / weights.sum()))
         before = round_.case.reached(round_.disk.path)
-        found = KINDS[kind](round_)
-        if found is None:
+        happened = KINDS[kind](round_)
+        if happened is None:
             continue
-        fault = Fault(round_.case.name, kind, *found, round=number)
-        fault.said = said_last(fault.said)
-        round_.unnoticed &= NOTICED not in fault.said and fault.status != 0
-        told = NOTICED in fault.said or round_.unnoticed  # of the latter, the end will tell
-        if round_.case.reached(round_.disk.path) < before and not told:
-            fault.outcome, fault.said = BROKEN, f"work was lost; {fault.said}"
+        fault = Fault(round_.case.name, kind, *happened, round=number)
+        fault.message = last_lines(fault.message)
+        round_.unnoticed &= NOTICED not in fault.message and fault.status != 0
+        reported = NOTICED in fault.message or round_.unnoticed  # the latter shows in the end
+        if round_.case.reached(round_.disk.path) < before and not reported:
+            fault.outcome, fault.message = BROKEN, f"work was lost; {fault.message}"
         if fault.outcome != MISSED:
-            own.append(fault)
-            every.append(fault)
-        if fault.status == 0 or len(every) == count:
-            compare(round_, own, expected)
-            own = []
+            of_run.append(fault)
+            faults.append(fault)
+        if fault.status == 0 or len(faults) == count:
+            compare(round_, of_run, expected)
+            of_run = []
             for left in round_.disk.path.iterdir():
                 shutil.rmtree(left)
         print(json.dumps(asdict(fault)), flush=True)
-    return every
+    return faults
 
 
 def compare(round_: Round, faults: list[Fault], expected: dict[str, str]) -> None:
-    """Let a work end and compare it; of another one all faults that happened to it are to blame."""
-    status, said = ended(round_.start())
-    found = round_.case.result(round_.disk.path) if status == 0 else {}
-    if found != expected:
-        wrong = [name for name in expected if found.get(name) != expected[name]]
+    """Let a run end and compare its result; if it differs, all of the run's faults are broken."""
+    status, message = ended(round_.start())
+    result = round_.case.result(round_.disk.path) if status == 0 else {}
+    if result != expected:
+        wrong = [name for name in expected if result.get(name) != expected[name]]
         for fault in faults:
             fault.outcome = BROKEN
-            fault.said += f" || in the end {status}, {wrong[:3]} differ: {said_last(said)}"
+            fault.message += f" || in the end {status}, {wrong[:3]} differ: {last_lines(message)}"
 
 
-def said_last(said: str) -> str:
-    """Return the last words of a process without its progress bars."""
-    lines = [x for x in said.replace("\r", "\n").splitlines() if x.strip() and "step/s" not in x]
-    if "Traceback" in said:
-        return said[max(0, said.index("Traceback") - 300) :][:6000]
-    told = [x for x in lines if NOTICED in x or x.startswith("graphdown: ")]
-    return " | ".join(told[-2:] or lines[-1:])
+def last_lines(message: str) -> str:
+    """Return the last messages of a process without its progress bars."""
+    lines = [x for x in message.replace("\r", "\n").splitlines() if x.strip()]
+    lines = [x for x in lines if "step/s" not in x]
+    if "Traceback" in message:
+        return message[max(0, message.index("Traceback") - 300) :][:6000]
+    notices = [x for x in lines if NOTICED in x or x.startswith("graphdown: ")]
+    return " | ".join(notices[-2:] or lines[-1:])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, jobs=2, seed=0, steps=300, days=20000)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--per-round", type=int, default=8, help="faults before a round may end")
-    parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
-    parser.add_argument("--seed", type=int, default=0)
     works = ("training", "downscaling")
     parser.add_argument("--works", nargs="+", choices=works, default=works)
-    options = parser.parse_args()
+    options = parse(parser)
     with tempfile.TemporaryDirectory() as folder:
         faults = run(options, Path(folder))
     write(options, faults)
@@ -374,26 +373,26 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace, folder: Path) -> list[Fault]:
-    """Play all rounds and return the faults."""
+    """Run all rounds and return the faults."""
     environment = os.environ | {
         "GRAPHDOWN_CACHE": str(folder / "cache"),
         "JAX_PLATFORMS": "cpu",
         "PYTHONFAULTHANDLER": "1",
         "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
     }
-    cases: list[Any] = [Training()]
-    cases[0].prepare(folder / "training")
-    cases.append(Downscaling(folder / "whole-training" / "run"))
+    training = Training(options.steps)
+    cases: list[Any] = [training]
+    if "downscaling" in options.works:
+        cases.append(Downscaling(folder / "whole-training" / "run", options.days))
     references = {}
-    for case in cases:
-        if case.name == "downscaling":
-            case.prepare(folder / case.name)
+    for case in cases:  # a downscaling needs the emulator of the training
+        case.prepare(folder / case.name)
         references[case.name] = reference(case, folder, environment)
-    wanted = [case for case in cases if case.name in options.works]
+    chosen = [case for case in cases if case.name in options.works]
     rounds = -(-options.faults // options.per_round)
 
     def one(number: int) -> list[Fault]:
-        case = wanted[number % len(wanted)]
+        case = chosen[number % len(chosen)]
         expected, seconds = references[case.name]
         place = folder / f"place{number}"
         shutil.copytree(folder / case.name, place)
@@ -411,12 +410,12 @@ def run(options: argparse.Namespace, folder: Path) -> list[Fault]:
         faults = [fault for faults in pool.map(one, range(rounds)) for fault in faults]
     here = (folder, Path(__file__).resolve().parents[1], sys.prefix, sys.base_prefix)
     for fault, place in product(faults, map(str, here)):
-        fault.said = fault.said.replace(place, "...")
+        fault.message = fault.message.replace(place, "...")
     return faults
 
 
 def reference(case: Any, folder: Path, environment: dict[str, str]) -> tuple[dict, float]:
-    """Return what the work ends with when nothing happens, twice the same, and its seconds."""
+    """Return hashes of the result without faults, the same twice, and the seconds of a run."""
     results = []
     for name in ("first", "whole"):  # the first one fills the cache of compiled programs
         disk = folder / f"{name}-{case.name}"
@@ -427,38 +426,30 @@ def reference(case: Any, folder: Path, environment: dict[str, str]) -> tuple[dic
         seconds = time.monotonic() - began
         results.append(case.result(disk))
     if results[0] != results[1]:
-        raise SystemExit(f"Two runs of the {case.name} differ though nothing happened to them.")
+        raise SystemExit(f"Two runs of the {case.name} without faults differ.")
     return results[1], seconds
 
 
 def write(options: argparse.Namespace, faults: list[Fault]) -> None:
-    command = f"python benchmarks/faults.py --faults {options.faults} --seed {options.seed}"
-    command += f" --jobs {options.jobs} --per-round {options.per_round}"
-    command += f" --works {' '.join(options.works)}" if len(options.works) < 2 else ""
     counts = Counter((f.work, f.kind, f.outcome) for f in faults)
     rows = []
     for work, kind in sorted({(f.work, f.kind) for f in faults}):
-        own = [counts[work, kind, outcome] for outcome in OUTCOMES]
-        rows.append([work, kind, str(sum(own)), *(str(n or "") for n in own[:-1]), str(own[-1])])
+        times = [counts[work, kind, outcome] for outcome in OUTCOMES]
+        cells = [*(str(n or "") for n in times[:-1]), str(times[-1])]
+        rows.append([work, kind, str(sum(times)), *cells])
     totals = [sum(counts[key] for key in counts if key[2] == outcome) for outcome in OUTCOMES]
     rows.append(["all", "", str(len(faults)), *map(str, totals)])
     lines = [
-        "# Faults, and what is left after them",
-        "",
-        f"Command: `{command}`. Machine: {machine()}.",
-        "",
+        *page_head("Faults and their outcomes", options),
         f"{len(faults)} faults in {len({f.round for f in faults})} rounds: one training or one "
-        "downscaling each, started again after every fault and left alone in the end, when it must "
-        "hold the very bits of one that nothing happened to: state, emulator and metrics.csv of a "
+        "downscaling each, started again after every fault and undisturbed in the end, when it "
+        "must hold the bits of a run without faults: state, emulator and metrics.csv of a "
         "training, all chunks of a zarr store. A full disk is a small tmpfs that is filled at a "
-        "random moment. See benchmarks/faults.py for what counts as lost or wrong.",
+        "random moment. benchmarks/faults.py defines lost and wrong.",
         "",
         *markdown_table(("work", "fault", "times", *OUTCOMES), rows),
     ]
-    write_text("faults.md", lines)
-    record = {"command": command, "machine": machine(), "faults": [asdict(f) for f in faults]}
-    write_text("faults.json", [json.dumps(record, indent=1)])
-    print("\n".join(lines))
+    write_results(options, "faults", lines, {"faults": [asdict(fault) for fault in faults]})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Give `graphdown` broken experiments, files and folders: one sentence for each, and no hang.
+"""Pass broken experiments, files and folders to `graphdown`: one sentence for each, and no hang.
 
 Example: python benchmarks/fuzz.py --minutes 30
 
-Each case changes a whole, tiny experiment, netCDF file, emulator or checkpoint, in its bytes or in
-what they mean, and calls the command line in this process. It must end normally, or with one
-sentence and status 2, within a minute. Cases are made by their number and the seed, so that
-`--only 17` does one again. A second process watches over the first, which a library may crash.
-The counts go to benchmarks/results/fuzz.md.
+Each case changes a valid, tiny experiment, netCDF file, emulator or checkpoint, in its bytes or in
+their meaning, and calls the command line in this process. It must end normally, or with one
+sentence and status 2, within a minute. Cases depend on their number and the seed, so that
+`--only 17` repeats one. A second process watches over the first, which a library may crash.
+The counts are written to benchmarks/results/fuzz.md.
 """
 
 import argparse
@@ -31,8 +31,9 @@ from typing import Any
 
 import numpy as np
 import yaml
+from common_arguments import benchmark_parser, parse
 from fault_cases import COARSE, EXPERIMENT, FINE, weather
-from results_table import machine, markdown_table, write_text
+from results_table import markdown_table, page_head, write_results
 
 HANG = 60.0  # seconds
 MEMORY = 16 * 2**30  # bytes of addresses
@@ -93,10 +94,10 @@ Random = np.random.Generator
 
 
 class Place:
-    """A folder with whole files, and copies of them to break."""
+    """A folder with valid files, and copies of them to break."""
 
     def __init__(self, folder: Path, trained: bool = True) -> None:
-        """Make the files and, unless they are not needed, the run that belongs to them."""
+        """Write the files and, where cases need it, the run that belongs to them."""
         self.whole, self.work = folder / "whole", folder / "work"
         self.whole.mkdir()
         weather(COARSE, ("tas", "pr", "ua850"), DAYS).to_netcdf(self.whole / "source.nc")
@@ -113,7 +114,7 @@ class Place:
             train(load_experiment("e.yaml"))
 
     def fresh(self) -> Path:
-        """Return the folder with whole copies, to be worked in."""
+        """Return the folder with new copies, which is the working directory from now on."""
         os.chdir("/")
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.copytree(self.whole, self.work)
@@ -136,9 +137,9 @@ def experiment() -> dict[str, Any]:
     training = {**EXPERIMENT["training"], "steps": 2, "validate_every": 1, "warming_offset": [0, 1]}
     training |= {"losses": {"tas": "mae"}, "sample_storage": "memory", "backend": "shard_map"}
     model = {**EXPERIMENT["model"], "target_regression": 0, "heads": {}, "noise": 0}
-    own = {"output": "run", "data": inputs, "periods": periods, "training": training}
-    own |= {"model": model, "optional_predictors": [], "baselines": ["bilinear"], "seed": 0}
-    return {**EXPERIMENT, **own}
+    keys = {"output": "run", "data": inputs, "periods": periods, "training": training}
+    keys |= {"model": model, "optional_predictors": [], "baselines": ["bilinear"], "seed": 0}
+    return {**EXPERIMENT, **keys}
 
 
 def odd(random: Random) -> Any:
@@ -224,7 +225,7 @@ def change_experiment(path: Path, random: Random) -> None:
 
 
 def change_netcdf(path: Path, random: Random) -> None:
-    """Break the header of a file, or make it say odd things."""
+    """Break the header of a file, or change its metadata and values."""
     if random.random() < 0.4:
         change_bytes(path, random, most=int(random.choice([64, 1000, 8000])))
         return
@@ -302,7 +303,7 @@ def emulator_case(place: Path, random: Random) -> list[str]:
 
 
 def forge_emulator(folder: Path, random: Random) -> None:
-    """Change what an emulator says of itself, and the hash with it."""
+    """Change an emulator's schema or parameters, and the hash with them."""
     from graphdown.runtime.hashing import checkpoint_sha256
 
     path, parameters = folder / "emulator.json", folder / "parameters.npz"
@@ -342,8 +343,8 @@ def forge_header(path: Path, random: Random) -> None:
 def checkpoint_case(place: Path, random: Random) -> list[str]:
     from graphdown.training.run.checkpoint import PROGRESS, _hashes
 
-    every = sorted((place / "run" / "checkpoints").iterdir())
-    folder = every[random.integers(len(every))]
+    checkpoints = sorted((place / "run" / "checkpoints").iterdir())
+    folder = checkpoints[random.integers(len(checkpoints))]
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     path = files[random.integers(len(files))]
     if random.random() < 0.5:
@@ -370,7 +371,7 @@ CASES: dict[str, Callable[[Path, Random], list[str]]] = {
 
 
 def call(words: list[str]) -> tuple[str, str]:
-    """Return how a command ends, "ended", "refused" or "broken", and what it said."""
+    """Return how a command ends, "ended", "refused" or "broken", and its message."""
     from graphdown.cli import main as command
 
     out, err = io.StringIO(), io.StringIO()
@@ -379,42 +380,42 @@ def call(words: list[str]) -> tuple[str, str]:
             command(words)
         return "ended", ""
     except SystemExit as left:
-        said = err.getvalue()
-        sentences = [x for x in said.splitlines() if x.startswith("graphdown: ")]
+        message = err.getvalue()
+        sentences = [x for x in message.splitlines() if x.startswith("graphdown: ")]
         if left.code in (0, None) or (left.code == 1 and words[0] == "check"):
             return "ended", ""
-        if left.code == 2 and "Traceback" not in said and len(sentences) == 1:
-            return ("refused", sentences[0]) if len(sentences[0]) < 4000 else ("broken", said)
+        if left.code == 2 and "Traceback" not in message and len(sentences) == 1:
+            return ("refused", sentences[0]) if len(sentences[0]) < 4000 else ("broken", message)
         if left.code == 2 and words[0] == "train" and "--set" in words and not sentences:
             return "refused", "the command line"
-        return "broken", f"status {left.code}: {said}"
+        return "broken", f"status {left.code}: {message}"
     except BaseException:
         return "broken", traceback.format_exc()
 
 
 def play(place: Place, number: int, seed: int, kinds: list[str]) -> dict[str, Any]:
-    """Do the case of a number."""
+    """Run the case of a number."""
     random = np.random.default_rng([seed, number])
     kind = kinds[number % len(kinds)]
     words = CASES[kind](place.fresh(), random)
     outside = {p.name for p in place.work.parent.iterdir()}
     began = time.monotonic()
-    outcome, said = call(words)
+    outcome, message = call(words)
     if {p.name for p in place.work.parent.iterdir()} != outside:
-        outcome, said = "broken", "something was written outside"
+        outcome, message = "broken", "something was written outside"
     seconds = round(time.monotonic() - began, 2)
     return {
         "number": number,
         "kind": kind,
         "words": " ".join(words)[:200],
         "outcome": outcome,
-        "said": said,
+        "message": message,
         "seconds": seconds,
     }
 
 
 def work(options: argparse.Namespace) -> None:
-    """Do cases one after the other, telling of each before and after it."""
+    """Run cases one after the other; print a line before and after each."""
     os.environ["GRAPHDOWN_CACHE"] = ""
     import jax
 
@@ -429,92 +430,105 @@ def work(options: argparse.Namespace) -> None:
         while time.monotonic() < until and number < options.first + options.cases:
             print(json.dumps({"begins": number}), flush=True)
             faulthandler.dump_traceback_later(HANG, exit=True)
-            done = play(place, number, options.seed, options.kinds)
+            case = play(place, number, options.seed, options.kinds)
             faulthandler.cancel_dump_traceback_later()
-            print(json.dumps(done), flush=True)
+            print(json.dumps(case), flush=True)
             number += 1
         os.chdir("/")
 
 
 def watch(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Let processes do cases until the time is over; return what they told."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    until, first, every = time.monotonic() + 60 * options.minutes, options.first, []
-    while (left := until - time.monotonic()) > 0 and first < options.first + options.cases:
-        words = [sys.executable, __file__, "--work", "--seed", str(options.seed)]
-        words += ["--minutes", str(left / 60), "--first", str(first)]
-        words += ["--cases", str(options.first + options.cases - first), "--kinds", *options.kinds]
-        with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
-                words, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True
-            )
-            assert process.stdout is not None
-            begun = None
-            for line in process.stdout:
-                told = json.loads(line) if line.startswith("{") else {}
-                if "begins" in told:
-                    begun = told["begins"]
-                elif "outcome" in told:
-                    every.append(told)
-                    first, begun = told["number"] + 1, None
-                    if told["outcome"] == "broken":
-                        print(json.dumps(told, indent=1), flush=True)
-            status = process.wait()
-            errors.seek(0)
-            said = errors.read()[-6000:]
-        if status == 0:
+    """Let processes run cases until the time is over; return the cases."""
+    until, first, cases = time.monotonic() + 60 * options.minutes, options.first, []
+    last = options.first + options.cases
+    while (left := until - time.monotonic()) > 0 and first < last:
+        words = ["--minutes", str(left / 60), "--first", str(first), "--cases", str(last - first)]
+        finished, begun, end = watch_process(options, words)
+        cases += finished
+        if end == "":
             break
         if begun is None:
-            raise SystemExit(f"No case could be done: {said}")
-        told = {"number": begun, "kind": options.kinds[begun % len(options.kinds)], "words": ""}
-        told |= {"outcome": "broken", "seconds": HANG, "said": f"crash or hang {status}: {said}"}
-        every.append(told)
-        print(json.dumps(told, indent=1), flush=True)
+            raise SystemExit(f"No case could be run: {end}")
+        crash = {"number": begun, "kind": options.kinds[begun % len(options.kinds)], "words": ""}
+        crash |= {"outcome": "broken", "seconds": HANG, "message": f"crash or hang {end}"}
+        print(json.dumps(crash, indent=1), flush=True)
+        cases.append(crash)
         first = begun + 1
-    return every
+    return cases
+
+
+def watch_process(
+    options: argparse.Namespace, words: list[str]
+) -> tuple[list[dict[str, Any]], int | None, str]:
+    """Let one process run cases.
+
+    Returns:
+        The cases that it finished; the number of the case that it did not finish, if any; its
+        status and last messages, empty if it ended normally.
+    """
+    command = [sys.executable, __file__, "--work", "--seed", str(options.seed), *words]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    finished: list[dict[str, Any]] = []
+    begun = None
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [*command, "--kinds", *options.kinds],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            text=True,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            report = json.loads(line) if line.startswith("{") else {}
+            if "begins" in report:
+                begun = report["begins"]
+            elif "outcome" in report:
+                finished.append(report)
+                begun = None
+                if report["outcome"] == "broken":
+                    print(json.dumps(report, indent=1), flush=True)
+        status = process.wait()
+        errors.seek(0)
+        messages = errors.read()[-6000:]
+    return finished, begun, f"{status}: {messages}" if status else ""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, seed=0)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--cases", type=int, default=10**9, help="at most so many")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cases", type=int, default=10**9, help="most cases to run")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--only", type=int, help="do a single case and print what it says")
+    parser.add_argument("--only", type=int, help="run a single case and print its message")
     parser.add_argument("--kinds", nargs="+", choices=tuple(CASES), default=list(CASES))
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser)
     if options.only is not None:
         options.first, options.cases = options.only, 1
     if options.work or options.only is not None:
         work(options)
         return
     began = time.monotonic()
-    every = watch(options)
-    write(options, every, (time.monotonic() - began) / 60)
-    if any(told["outcome"] == "broken" for told in every):
+    cases = watch(options)
+    write(options, cases, (time.monotonic() - began) / 60)
+    if any(case["outcome"] == "broken" for case in cases):
         raise SystemExit(1)
 
 
-def write(options: argparse.Namespace, every: list[dict[str, Any]], minutes: float) -> None:
-    command = f"python benchmarks/fuzz.py --minutes {options.minutes:g} --seed {options.seed}"
-    counts = Counter((told["kind"], told["outcome"]) for told in every)
+def write(options: argparse.Namespace, cases: list[dict[str, Any]], minutes: float) -> None:
+    counts = Counter((case["kind"], case["outcome"]) for case in cases)
     outcomes = ("ended", "refused", "broken")
     rows = [[kind, *(str(counts[kind, outcome]) for outcome in outcomes)] for kind in options.kinds]
-    slowest = max((told["seconds"] for told in every), default=0.0)
+    slowest = max((case["seconds"] for case in cases), default=0.0)
     lines = [
-        "# Broken experiments, files and folders",
-        "",
-        f"Command: `{command}`. Machine: {machine()}.",
-        "",
-        f"{len(every)} cases in {minutes:.1f} minutes, the slowest took {slowest:.1f} s. Refused: "
+        *page_head("Broken experiments, files and folders", options),
+        f"{len(cases)} cases in {minutes:.1f} minutes, the slowest took {slowest:.1f} s. Refused: "
         "one sentence and status 2. Broken: a traceback, another status, a crash, a minute without "
         "an end, or something written outside the folder.",
         "",
-        *markdown_table(("what was broken", "ended normally", "refused", "broken"), rows),
+        *markdown_table(("broken input", "ended normally", "refused", "broken"), rows),
     ]
-    write_text("fuzz.md", lines)
-    print("\n".join(lines))
+    write_results(options, "fuzz", lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score emulators on source grids that they never saw, beside specialists trained on each.
+"""Score emulators on source grids that they never saw, beside specialists for each grid.
 
 Same days, same truth, many source grids. Methods:
   random       graphdown trained on random grids;
@@ -9,13 +9,13 @@ Same days, same truth, many source grids. Methods:
   unet         U-Net on predictors regridded to its box, trained on the one grid;
   unet-random  the same, trained on random grids;
   ridge        ridge regression per target cell, fitted on the grid that it is applied to;
-  EOFs        the estimate that graphdown corrects, no network;
+  eofs         the estimate that graphdown corrects, no network;
   bilinear     interpolation.
 
 Example: python benchmarks/grid_transfer.py configs/iberia_grids.yaml --seeds 3
 
-Each run goes to a folder of its own below runs/grid_transfer and is continued or reused if it
-exists. The table, the figures and a picture go to benchmarks/results/grid_transfer_<name>.*.
+Each run has a folder below runs/grid_transfer and is resumed or reused if it exists. The table, the
+figures and a picture are written to benchmarks/results/grid_transfer_<name>.*.
 """
 
 import argparse
@@ -26,16 +26,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from common_arguments import benchmark_parser, parse
 from results_table import (
-    RESULTS,
-    command_of,
     keep_rows,
     kept_rows,
-    machine,
     markdown_table,
     mean_and_spread,
+    page_head,
     seeded,
-    write_study,
+    write_results,
 )
 
 import graphdown
@@ -107,16 +106,12 @@ class Study:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = benchmark_parser(
+        __doc__, "experiment", seeds=3, steps=None, methods=METHODS, overrides=()
     )
-    parser.add_argument("experiment", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help="instead of the experiment's")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    options = parser.parse_args()
+    options = parse(parser)
     steps = [f"training.steps={options.steps}"] if options.steps else []
-    experiment = graphdown.load_experiment(options.experiment, steps)
+    experiment = graphdown.load_experiment(options.experiment, [*options.overrides, *steps])
     folder = RUNS / f"{options.experiment.stem}-{experiment.training.steps}"
     study = Study(experiment, load_data(experiment), folder)
     for method in options.methods:
@@ -154,7 +149,7 @@ def predictions(study: Study, method: str, seed: int) -> Iterator[tuple[str, Pre
 
 
 def shared(study: Study, method: str, seed: int) -> Predict:
-    """Return the method that is one and the same for all grids."""
+    """Return a method that is the same for all grids."""
     if method == "random":
         return study.train("random", seed)
     if method == "single":
@@ -175,41 +170,37 @@ def shared(study: Study, method: str, seed: int) -> Predict:
 
 
 def write(options: argparse.Namespace, study: Study) -> None:
-    """Write the table and the picture of all scores there are."""
+    """Write the table and the picture of all finished scores."""
     rows = kept_rows([study.scores])
     scores = pd.DataFrame(rows)
-    command = command_of("grid_transfer.py", options, METHODS)
     lines = [
-        f"# Unseen source grids: {study.experiment.name}",
-        "",
-        f"Command: `{command}`. Machine: {machine()}.",
-        "",
+        *page_head(f"Unseen source grids: {study.experiment.name}", options),
         f"RMSE on the test period ({' to '.join(study.experiment.periods.test)}); mean ± standard "
-        "deviation over the seeds there are. No method but the specialists and the ridge saw any "
-        "of these grids. Spacings in degrees.",
+        "deviation over the finished seeds. No method but the specialists and the ridge saw any of "
+        "these grids. Spacings in degrees.",
     ]
     for variable, part in scores.groupby("variable", sort=False):
         lines += ["", f"## {variable}", "", *table(part), "", *reading(part)]
     name = f"grid_transfer_{options.experiment.stem}"
-    write_study(name, lines, command, rows)
-    picture(scores, RESULTS / f"{name}.png")
-    print("\n".join(lines))
+    write_results(options, name, lines, {"scores": rows})
+    picture(scores, options.output / f"{name}.png")
 
 
 def table(part: pd.DataFrame) -> list[str]:
     rows = []
-    own = part[part["method"] == "specialist"].groupby("grid")["rmse"].mean()
+    specialists = part[part["method"] == "specialist"].groupby("grid")["rmse"].mean()
     for method in [m for m in METHODS if m in set(part["method"])]:
-        mine = part[part["method"] == method]
-        cells = [mean_and_spread(mine[mine["grid"] == grid]["rmse"].to_numpy()) for grid in TESTS]
-        ratio = (mine.groupby("grid")["rmse"].mean() / own).reindex(list(TESTS))
-        shown = f"{ratio.mean():.3f}, worst {ratio.max():.3f}" if len(own) else "–"
-        rows.append([method, str(mine["seed"].nunique()), *cells, shown])
+        scores = part[part["method"] == method]
+        by_grid = scores.groupby("grid")["rmse"]
+        cells = [mean_and_spread(by_grid.get_group(grid).to_numpy()) for grid in TESTS]
+        ratio = (by_grid.mean() / specialists).reindex(list(TESTS))
+        shown = f"{ratio.mean():.3f}, worst {ratio.max():.3f}" if len(specialists) else "–"
+        rows.append([method, str(scores["seed"].nunique()), *cells, shown])
     return markdown_table(["method", "seeds", *TESTS, "to specialist"], rows)
 
 
 def reading(part: pd.DataFrame) -> list[str]:
-    """Say which of the goals the emulator of random grids reaches, and where it does not."""
+    """Return sentences on the goals that the emulator of random grids reaches or misses."""
     by = part.groupby(["method", "grid"])["rmse"].mean().unstack()[list(TESTS)]
     if "random" not in by.index:
         return []

@@ -2,8 +2,8 @@
 
 Example: GRAPHDOWN_DATA=../shared/data python benchmarks/grids.py
 
-The table goes to benchmarks/results/grids.md. A graph is built from every grid that covers the
-target and all of the margin; GRIB files need the extra "grib".
+The table is written to benchmarks/results/grids.md. A graph is built from every grid that covers
+the target and all of the margin; GRIB files need the extra "grib".
 """
 
 import argparse
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from results_table import machine, markdown_table, write_text
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, page_head, write_results
 
 import meshes
 from meshes.geometry.sphere import normalise, tangent_frame
 from meshes.graphs.coverage import in_cells
 
-TARGET = "EUR-11"
 SAMPLES = 100_000
 HEAD = (
     "file", "variables", "kind", "nodes", "spacing [km]", "area / sphere", "area / covered",
@@ -30,21 +30,22 @@ HEAD = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("GRAPHDOWN_DATA")
-    parser.add_argument("--folder", type=Path, default=folder, required=folder is None)
-    options = parser.parse_args()
-    target = meshes.Grid.named(TARGET)
+    parser = benchmark_parser(__doc__)
+    data = os.environ.get("GRAPHDOWN_DATA")
+    parser.add_argument("--folder", type=Path, default=data, required=data is None)
+    parser.add_argument("--target", default="EUR-11", help="a grid of the catalogue")
+    options = parse(parser)
+    target = meshes.Grid.named(options.target)
     rows = []
     for path in sorted(options.folder.iterdir()):
         if path.suffix in (".nc", ".grib"):
             for row in table_rows(path, target):
                 rows.append(row)
                 print(" | ".join(row), flush=True)
-    write(rows)
+    write(options, rows)
 
 
-def opened(path: Path) -> xr.Dataset:
+def open_file(path: Path) -> xr.Dataset:
     if path.suffix == ".grib":
         # Without an index path nothing is written beside the data.
         return xr.open_dataset(path, engine="cfgrib", backend_kwargs={"indexpath": ""})
@@ -52,7 +53,7 @@ def opened(path: Path) -> xr.Dataset:
 
 
 def table_rows(path: Path, target: meshes.Grid) -> Iterator[tuple[str, ...]]:
-    with opened(path) as ds:
+    with open_file(path) as ds:
         grids, seconds, _ = timed(lambda: meshes.grids_in(ds))
         for names, grid in grids:
             yield (
@@ -103,19 +104,16 @@ def graph_cells(source: meshes.Grid, target: meshes.Grid) -> tuple[str, ...]:
     return (*shares, f"{seconds:.2f}", f"{cpu:.2f}", str(edges))
 
 
-def write(rows: list[tuple[str, ...]]) -> None:
+def write(options: argparse.Namespace, rows: list[tuple[str, ...]]) -> None:
     lines = [
-        "# Grids of real files, and graphs from them to " + TARGET,
-        "",
-        f"Command: `python benchmarks/grids.py`. Machine: {machine()}.",
-        "",
+        *page_head(f"Grids of real files, and graphs from them to {options.target}", options),
         "`area / covered` is the sum of the cell areas over the area that the cells cover, counted "
         f"by {SAMPLES} points. A graph is built where the source covers the target and the "
         f"{meshes.GraphSpec().margin_km:g} km around it; each passed its validator.",
         "",
         *markdown_table(HEAD, rows),
     ]
-    write_text("grids.md", lines)
+    write_results(options, "grids", lines)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,14 @@
 Example: python benchmarks/inference.py
 
 The network is that of configs/demo.yaml, untrained, with two variables on EUR-11; the source is a
-made-up Gaussian grid of 1.125 degrees. "Network" runs it on days in memory. Each figure is that of
-a process of its own, and those of a repeat follow each other. Seconds are counted from the first
-days that the network made to the end of the command: what comes before, benchmarks/start.py
-measures. The table goes to benchmarks/results/inference.md, the figures to inference.json.
+synthetic Gaussian grid of 1.125 degrees. "Network" runs it on days in memory. Each figure is that
+of a process of its own, and those of a repeat follow each other. Seconds are counted from the first
+days of the network to the end of the command; benchmarks/start.py measures the time before. The
+table is written to benchmarks/results/inference.md, the figures to inference.json.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,24 +18,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from results_table import RESULTS, machine, markdown_table, process_peak, write_text
-from untrained import write_emulator, write_source
+from child_process import measure_in_child, process_peak
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, median_and_range, page_head, write_results
+from untrained import square, write_emulator, write_source
 
 from meshes import Grid
 
-TARGET = "EUR-11"
 ENDINGS = (".nc", ".zarr")
-LONGER = 4
 GOAL = 0.85
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--repeats", type=int, default=3, help="processes for each rate")
-    parser.add_argument("--folder", type=Path, help="for the made-up files; a temporary one")
-    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parser = benchmark_parser(__doc__, days=365, repeats=3, folder=None)
+    parser.add_argument("--target", default="EUR-11", help="a catalogue's name, or cells of a side")
+    parser.add_argument(
+        "--longer", type=int, default=4, help="times the days, for the memory of long inputs; or 1"
+    )
+    options = parse(parser)
     if options.measure:
         kind, *words = options.measure
         print(json.dumps((network if kind == "network" else files)(*words)))
@@ -50,28 +47,28 @@ def main() -> None:
 
 def measure(folder: Path, options: argparse.Namespace) -> list[dict]:
     """Return days a second and the peak of memory in GiB of each process."""
-    longest = LONGER * options.days
-    write_emulator(folder / "run", Grid.named(TARGET))
-    write_source(folder / "every.nc", Grid.named(TARGET), longest // 365 + 1)
-    for days in (options.days, longest):
-        with xr.open_dataset(folder / "every.nc") as ds:
+    target, longest = target_grid(options.target), options.longer * options.days
+    write_emulator(folder / "run", target)
+    write_source(folder / "years.nc", target, longest // 365 + 1)
+    for days in {options.days, longest}:
+        with xr.open_dataset(folder / "years.nc") as ds:
             ds.isel(time=slice(0, days)).to_netcdf(folder / f"{days}.nc")
-    own = [("network", "", options.days), *((e, e, options.days) for e in ENDINGS)]
-    jobs = [(repeat, *job) for repeat in range(options.repeats) for job in own]
-    jobs += [(0, f"{ending}, longer", ending, longest) for ending in ENDINGS]
+    kinds = [("network", "", options.days), *((e, e, options.days) for e in ENDINGS)]
+    jobs = [(repeat, *kind) for repeat in range(options.repeats) for kind in kinds]
+    if options.longer > 1:
+        jobs += [(0, f"{ending}, longer", ending, longest) for ending in ENDINGS]
     rows = []
     for repeat, name, ending, days in jobs:
-        out = folder / f"out{ending}"
-        words = [str(folder / "run"), str(folder / f"{days}.nc"), *([str(out)] if ending else [])]
-        command = [sys.executable, __file__, "--measure", "files" if ending else "network", *words]
-        environment = os.environ | {"GRAPHDOWN_CACHE": str(folder / "cache")}
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
-        rows.append({"repeat": repeat, "name": name, "days": days, **found})
+        words = ["files" if ending else "network", folder / "run", folder / f"{days}.nc"]
+        words += [folder / f"out{ending}"] if ending else []
+        figures = measure_in_child(__file__, *words, GRAPHDOWN_CACHE=str(folder / "cache"))
+        rows.append({"repeat": repeat, "name": name, "days": days, **figures})
         print(rows[-1], flush=True)
     return rows
+
+
+def target_grid(name: str) -> Grid:
+    return square(int(name)) if name.isdigit() else Grid.named(name)
 
 
 def network(run: str, source: str) -> dict:
@@ -84,13 +81,14 @@ def network(run: str, source: str) -> dict:
 
     keep_compiled()
     with xr.open_dataset(source) as ds:
-        work = load(run).inference(ds, None, None, 0, 0)
-        days = list(regrouped(work.values(), BATCH))
-    batches = [(part, forcings(work.time.time[: len(part)]), np.arange(len(part))) for part in days]
-    work.result(batches[0])
+        inference = load(run).inference(ds, None, None, 0, 0)
+        days = list(regrouped(inference.values(), BATCH))
+    times = inference.time.time
+    batches = [(part, forcings(times[: len(part)]), np.arange(len(part))) for part in days]
+    inference.result(batches[0])
     count, start = sum(map(len, days[1:])), clocks()
     for batch in batches[1:]:
-        work.result(batch)
+        inference.result(batch)
     return rates(count, start)
 
 
@@ -133,32 +131,24 @@ def rates(days: int, start: np.ndarray) -> dict:
 
 
 def write(options: argparse.Namespace, rows: pd.DataFrame) -> None:
-    command = f"`python benchmarks/inference.py --days {options.days} --repeats {options.repeats}`"
     lines = [
-        "# Downscaling to EUR-11",
-        "",
-        f"Command: {command}. Machine: {machine()}.",
-        "",
-        f"{Grid.named(TARGET).size:,} target points, two variables, daily. Rates are median and "
-        "range; the ratio is of medians, to the network's alone. Memory is the largest peak "
-        "(resident) of a process.",
+        *page_head(f"Downscaling to {options.target}", options),
+        f"{target_grid(options.target).size:,} target points, two variables, daily. Rates are "
+        "median and range; the ratio is of medians, to the network's alone. Memory is the largest "
+        "peak (resident) of a process.",
         "",
     ]
     alone = rows[rows["name"] == "network"].rate.median()
     table = []
-    for name, own in rows.groupby("name", sort=False):
-        rate = own.rate
-        spread = f"{rate.median():.2f} ({rate.min():.2f} to {rate.max():.2f})"
+    for name, part in rows.groupby("name", sort=False):
         goal = f">= {GOAL:g}" if name != "network" else ""
-        ratio = f"{rate.median() / alone:.3f}"
-        cells = [name, f"{own.days.iloc[0]}", spread, ratio, goal]
-        table.append([*cells, f"{own.processor.median():.3f}", f"{own.peak.max():.2f}"])
-    head = ("what", "days", "days a second", "of the network's", "goal")
+        ratio = f"{part.rate.median() / alone:.3f}"
+        cells = [name, f"{part.days.iloc[0]}", median_and_range(part.rate, 2), ratio, goal]
+        table.append([*cells, f"{part.processor.median():.3f}", f"{part.peak.max():.2f}"])
+    head = ("measured", "days", "days a second", "of the network's", "goal")
     head = (*head, "processor s a day", "peak [GiB]")
-    write_text("inference.md", lines + markdown_table(head, table))
-    every = {"command": command, "machine": machine(), "processes": rows.to_dict("records")}
-    (RESULTS / "inference.json").write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(lines + markdown_table(head, table)))
+    lines += markdown_table(head, table)
+    write_results(options, "inference", lines, {"processes": rows.to_dict("records")})
 
 
 if __name__ == "__main__":

@@ -3,27 +3,27 @@
 Example: python benchmarks/memory.py
 
 The network of configs/demo.yaml with one size changed at a time, each case in a process of its
-own. On a CPU it is the process's peak in the steps after the first, less what it holds between
-steps, and beside it that in the first, which compiles; on an accelerator the device's own peak.
+own. On a CPU the memory is the process's peak in the steps after the first, minus its memory
+between steps, and beside it that in the first, which compiles; on an accelerator the device's peak.
 The floor: parameters with their gradient, both moments and the average; the batch; and the states
 of nodes that the backward pass needs, in and between the rounds.
-The table goes to benchmarks/results/memory.md, the figures to memory.json.
+The table is written to benchmarks/results/memory.md, the figures to memory.json.
 """
 
 import argparse
 import ctypes
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from results_table import machine, markdown_table, process_peak, write_study
+from child_process import measure_in_child, process_peak
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, page_head, write_results
 
 STEPS = 3
 COPIES = 5  # of the parameters: themselves, gradient, two moments, average
 CASES: dict[str, dict[str, Any]] = {
-    "as it is, 128 x 128": {},
+    "as it is": {},
     "64 x 64": {"side": 64},
     "256 x 256": {"side": 256},
     "batch 2": {"batch": 2},
@@ -36,23 +36,21 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, side=128)
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--measure", choices=list(CASES), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser)
     if options.measure:
-        print(json.dumps(measure(**CASES[options.measure])))
+        name, side = options.measure
+        print(json.dumps(measure(**{"side": int(side)} | CASES[name])))
         return
     rows = []
     for name in options.only:
-        command = [sys.executable, __file__, "--measure", name]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        rows.append({"case": name, **json.loads(done.stdout.splitlines()[-1])})
+        rows.append({"case": name, **measure_in_child(__file__, name, options.side)})
         print(rows[-1], flush=True)
-    write(rows)
+    write(options, rows)
 
 
-def measure(side: int = 128, batch: int = 0, **changes: Any) -> dict[str, Any]:
+def measure(side: int, batch: int = 0, **changes: Any) -> dict[str, Any]:
     """Return the bytes that the steps took and those of the floor."""
     import dataclasses
 
@@ -68,9 +66,9 @@ def measure(side: int = 128, batch: int = 0, **changes: Any) -> dict[str, Any]:
     before = forget_peak()
     state, _ = mapped(state, days, constants)
     jax.block_until_ready(state)
-    first, held = process_peak() - before, forget_peak()
+    first, between = process_peak() - before, forget_peak()
     parameters = sum(leaf.nbytes for leaf in jax.tree.leaves(state.params))
-    given = sum(leaf.nbytes for leaf in jax.tree.leaves((days.source, days.fine)))
+    fields = sum(leaf.nbytes for leaf in jax.tree.leaves((days.source, days.fine)))
     for _ in range(STEPS):
         state, _ = mapped(state, days, constants)
     jax.block_until_ready(state)
@@ -85,21 +83,20 @@ def measure(side: int = 128, batch: int = 0, **changes: Any) -> dict[str, Any]:
         "device": jax.local_devices()[0].device_kind,
         "targets": case.nodes[1],
         "batch": size,
-        "taken": stats.get("peak_bytes_in_use") or process_peak() - held,
+        "taken": stats.get("peak_bytes_in_use") or process_peak() - between,
         "compiling": first,
-        "floor": COPIES * parameters + given + width * size * states,
+        "floor": COPIES * parameters + fields + width * size * states,
     }
 
 
 def forget_peak() -> int:
-    """Let the process's peak of memory begin anew; return what it holds, in bytes."""
+    """Reset the process's peak of memory; return its present memory in bytes."""
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     return process_peak()
 
 
-def write(rows: list[dict[str, Any]]) -> None:
-    command = "python benchmarks/memory.py"
+def write(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     gib = 2.0**30
     first = rows[0]["taken"]
     table = [
@@ -127,19 +124,16 @@ def write(rows: list[dict[str, Any]]) -> None:
     )
     head += ("floor of taken", "kB a target and day")
     lines = [
-        "# The memory of a training step",
-        "",
-        f"Command: `{command}`. Machine: {machine()}, {rows[0]['device']}.",
-        "",
-        "The network of configs/demo.yaml and a batch of 8 unless said; the largest over "
-        f"{STEPS} steps beyond what the process holds between them (graph, batch, state), and in "
-        "the first step, which compiles. The floor counts parameters with gradient, moments and "
-        "average, the batch, and the states of nodes and edges that the backward pass needs.",
+        *page_head("The memory of a training step", options, f", {rows[0]['device']}"),
+        f"The network of configs/demo.yaml, {options.side} x {options.side} target cells and a "
+        f"batch of 8 unless noted; the largest over {STEPS} steps beyond the process's memory "
+        "between them (graph, batch, state), and in the first step, which compiles. The floor "
+        "counts parameters with gradient, moments and average, the batch, and the states of nodes "
+        "and edges that the backward pass needs.",
         "",
         *markdown_table(head, table),
     ]
-    write_study("memory", lines, command, rows)
-    print("\n".join(lines))
+    write_results(options, "memory", lines, {"scores": rows})
 
 
 if __name__ == "__main__":

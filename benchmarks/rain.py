@@ -1,9 +1,9 @@
-"""Rain by least squares, beside the losses, distributions and ensembles that are made for it.
+"""Rain by least squares, beside losses, distributions and ensembles for rain.
 
 Same days, same truth, same network but for its head and loss. Methods:
   mse              least squares;
   mae              least absolute error;
-  censored         least squares of what is cut at 0;
+  censored         least squares of values cut off at 0;
   cube-root        least squares of the cube root of rain;
   gamma-weighted   the asymmetric loss of Doury et al. 2024;
   bernoulli-gamma  a distribution for each cell and day (DeepESD), members by correlated ranks;
@@ -13,8 +13,8 @@ Same days, same truth, same network but for its head and loss. Methods:
 
 Example: python benchmarks/rain.py configs/iberia.yaml --seeds 3
 
-Each run goes to a folder of its own below runs/rain and is continued or reused if it exists. The
-table and the figures go to benchmarks/results/rain_<name>.*.
+Each run has a folder below runs/rain and is resumed or reused if it exists. The table and the
+figures are written to benchmarks/results/rain_<name>.*.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from common_arguments import benchmark_parser, parse
 from results_table import (
-    command_of,
     keep_rows,
     kept_rows,
-    machine,
     markdown_table,
     mean_and_spread,
+    page_head,
     seeded,
-    write_study,
+    write_results,
 )
 
 import graphdown
@@ -79,16 +79,11 @@ SCORED = 3  # members whose texture is measured
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = benchmark_parser(
+        __doc__, "experiment", seeds=3, steps=None, methods=METHODS, overrides=()
     )
-    parser.add_argument("experiment", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help="instead of the experiment's")
     parser.add_argument("--members", type=int, default=10)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides")
-    options = parser.parse_args()
+    options = parse(parser)
     overrides = [f"targets=[{RAIN}]", *options.overrides]
     overrides += [f"training.steps={options.steps}"] if options.steps else []
     experiment = graphdown.load_experiment(options.experiment, overrides)
@@ -119,79 +114,72 @@ def score_rows(
             fitted = BASELINES[method]().fit(pairs, validation=later)
             scores = single(fitted.predict(coarse)[[RAIN]], truth)
         else:
-            made = trained(experiment, data, folder, method, seed)
+            downscale = trained(experiment, data, folder, method, seed)(source)
             if method in ENSEMBLES:
-                scores = ensemble(made(source)(coarse, members=members, seed=1), truth)
+                scores = ensemble(downscale(coarse, members=members, seed=1), truth)
             else:
-                scores = single(made(source)(coarse), truth)
+                scores = single(downscale(coarse), truth)
         yield {"method": method, "seed": seed, "source": source, **scores}
 
 
 def trained(
     experiment: Experiment, data: ExperimentData, folder: Path, method: str, seed: int
 ) -> Callable[[str], Callable[..., xr.Dataset]]:
-    """Return what gives the `downscale` of a method for a source; its run is reused if there."""
+    """Return a function from a source to a method's `downscale`; an existing run is reused."""
     experiment = seeded(experiment, folder / f"{method}-seed{seed}", seed, **CHANGES[method])
     emulator = graphdown.train(experiment, data)
     return lambda source: downscaling(experiment, data, emulator, source)
 
 
-def single(made: xr.Dataset, truth: xr.Dataset) -> dict[str, float]:
+def single(fine: xr.Dataset, truth: xr.Dataset) -> dict[str, float]:
     """Return the scores of one field a day, whose CRPS is its mean absolute error."""
-    scores = graphdown.evaluate(made, truth).isel(variable=0)
+    scores = graphdown.evaluate(fine, truth).isel(variable=0)
     grid = Grid.from_dataset(truth)
-    size = np.abs(grid.values(made[RAIN]) - grid.values(truth[RAIN]))
+    size = np.abs(grid.values(fine[RAIN]) - grid.values(truth[RAIN]))
     error = np.nanmean(size[:, grid.mask], axis=0)
     area = grid.area[grid.mask] * np.isfinite(error)
     crps = float(np.nansum(error * area) / area.sum())
     return {"crps": crps, **{k: float(scores[k]) for k in ("rmse", *TEXTURE)}}
 
 
-def ensemble(made: xr.Dataset, truth: xr.Dataset) -> dict[str, float]:
+def ensemble(fine: xr.Dataset, truth: xr.Dataset) -> dict[str, float]:
     """Return the scores of an ensemble: RMSE of its mean, texture of single members."""
-    together = evaluate_ensemble(made, truth).isel(variable=0)
+    together = evaluate_ensemble(fine, truth).isel(variable=0)
     with xr.set_options(keep_attrs=True):
-        mean = made.mean("realization")
-    each = [single(made.isel(realization=m, drop=True), truth) for m in range(SCORED)]
+        mean = fine.mean("realization")
+    each = [single(fine.isel(realization=m, drop=True), truth) for m in range(SCORED)]
     names = ("crps", "energy_score", "spread_skill")
     return {
         "rmse": float(graphdown.evaluate(mean, truth).isel(variable=0)["rmse"]),
         **{name: float(together[name]) for name in names},
-        **{name: float(np.mean([own[name] for own in each])) for name in TEXTURE},
+        **{name: float(np.mean([scores[name] for scores in each])) for name in TEXTURE},
         "rank_histogram": [round(float(v), 4) for v in together["rank_histogram"]],
     }
 
 
 def write(options: argparse.Namespace, experiment: Experiment, folder: Path) -> None:
-    """Write the table of all scores there are."""
+    """Write the table of all finished scores."""
     rows = kept_rows([folder / "scores"])
     scores = pd.DataFrame(rows)
-    command = command_of("rain.py", options, METHODS)
-    command += f" --members {options.members}" if options.members != 10 else ""
-    command += f" --set {' '.join(options.overrides)}" if options.overrides else ""
     lines = [
-        f"# Rain: {experiment.name}",
-        "",
-        f"Command: `{command}`. Machine: {machine()}.",
-        "",
+        *page_head(f"Rain: {experiment.name}", options),
         f"Test period ({' to '.join(experiment.periods.test)}), {experiment.training.steps} steps, "
-        "mean ± standard deviation over the seeds there are, mm/day if not said. Of ensembles of "
+        "mean ± standard deviation over the finished seeds, mm/day if not noted. Ensembles of "
         f"{options.members}: RMSE of the mean; fair CRPS; biases and RALSD of single members, mean "
         f"of {SCORED}. The CRPS of one field is its mean absolute error. Biases are area means of "
         "|bias| per cell.",
     ]
     for source, part in scores.groupby("source", sort=False):
         lines += ["", f"## {source}", "", *table(part)]
-    write_study(f"rain_{options.experiment.stem}", lines, command, rows)
-    print("\n".join(lines))
+    write_results(options, f"rain_{options.experiment.stem}", lines, {"scores": rows})
 
 
 def table(part: pd.DataFrame) -> list[str]:
     rows = []
     for method in [m for m in METHODS if m in set(part["method"])]:
-        mine = part[part["method"] == method]
-        held = (mine[c].dropna().to_numpy() if c in mine else np.zeros(0) for c in COLUMNS)
-        rows.append([method, str(mine["seed"].nunique()), *map(mean_and_spread, held)])
+        scores = part[part["method"] == method]
+        values = (scores[c].dropna().to_numpy() if c in scores else np.zeros(0) for c in COLUMNS)
+        rows.append([method, str(scores["seed"].nunique()), *map(mean_and_spread, values)])
     return markdown_table(["method", "seeds", *COLUMNS.values()], rows)
 
 

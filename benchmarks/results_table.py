@@ -1,11 +1,11 @@
-"""Where benchmarks write what they measured, and how it looks."""
+"""Results of benchmarks: scores that are kept between runs, tables, files."""
 
 import argparse
 import dataclasses
 import json
 import os
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,26 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def machine() -> str:
-    """Return what a benchmark runs on, in words."""
+    """Return the machine that a benchmark runs on, in words."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+
+
+def page_head(title: str, options: argparse.Namespace, remark: str = "") -> list[str]:
+    """Return the first lines of a page of results: title, command and machine.
+
+    Args:
+        title: of the page.
+        options: those of the benchmark, see `common_arguments.parse`.
+        remark: after the machine, as in ", shared with other work".
+    """
+    command = f"Command: `{options.command}`. Machine: {machine()}{remark}."
+    return [f"# {title}", "", command, ""]
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table."""
-    every = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return [every[0], "|---" * len(head) + "|", *every[1:]]
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return [lines[0], "|---" * len(head) + "|", *lines[1:]]
 
 
 def mean_and_spread(values: np.ndarray) -> str:
@@ -33,31 +45,28 @@ def mean_and_spread(values: np.ndarray) -> str:
     return f"{values.mean():.3f}{spread}"
 
 
+def median_and_range(values: Sequence[float] | np.ndarray, digits: int) -> str:
+    """Return the median, the lowest and the highest value in words."""
+    low, middle, high = np.min(values), np.median(values), np.max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
 def keep_rows(path: Path, rows: Iterable[dict]) -> None:
-    """Write rows of scores, printing each as it is made, unless that has been done."""
+    """Write rows of scores, printing each one, unless the file exists."""
     if path.exists():
         return
-    made = []
+    scores = []
     for row in rows:
-        made.append(row)
+        scores.append(row)
         print(row, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
 
 
 def kept_rows(folders: Iterable[Path]) -> list[dict]:
     """Return the rows of scores that are kept in folders."""
     files = [file for folder in folders for file in sorted(folder.glob("*.json"))]
     return [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
-
-
-def process_peak(process: int | str = "self") -> int:
-    """Return a process's peak of memory in bytes, this one's if none is given.
-
-    That of rusage would count the process that it was forked from.
-    """
-    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def seeded(experiment: Any, output: Path, seed: int, **changes: dict) -> Any:
@@ -69,23 +78,26 @@ def seeded(experiment: Any, output: Path, seed: int, **changes: dict) -> Any:
     return dataclasses.replace(experiment, seed=seed, output=str(output), **parts)
 
 
-def command_of(script: str, options: argparse.Namespace, every: Collection[str]) -> str:
-    """Return the command line of a study; `every` method is its default."""
-    command = f"python benchmarks/{script} {options.experiment} --seeds {options.seeds}"
-    command += f" --steps {options.steps}" if options.steps else ""
-    if set(options.methods) != set(every):
-        command += f" --methods {' '.join(options.methods)}"
-    return command
+def write_results(
+    options: argparse.Namespace,
+    name: str,
+    lines: Sequence[str],
+    record: dict[str, Any] | None = None,
+    indent: int | None = 1,
+) -> None:
+    """Print a page of results and write it to `<name>.md`, its figures to `<name>.json`.
 
-
-def write_study(name: str, lines: Sequence[str], command: str, rows: Sequence[dict]) -> None:
-    """Write the table of a study and, beside it, all of its scores."""
-    write_text(f"{name}.md", lines)
-    record = {"command": command, "machine": machine(), "scores": rows}
-    write_text(f"{name}.json", [json.dumps(record, indent=1)])
-
-
-def write_text(name: str, lines: Sequence[str]) -> None:
-    """Write lines to a file of the results."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    Args:
+        options: those of the benchmark: folder and command, see `common_arguments.parse`.
+        name: of the files.
+        lines: of the page.
+        record: figures, as JSON; None for no second file.
+        indent: of the JSON.
+    """
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if record is not None:
+        figures = {"command": options.command, "machine": machine(), **record}
+        text = json.dumps(figures, indent=indent) + "\n"
+        (options.output / f"{name}.json").write_text(text, encoding="utf-8")
+    print("\n".join(lines))

@@ -2,10 +2,10 @@
 
 Example: python benchmarks/scaling.py
 
-Simulated devices share the cores, so that they show what sharing costs, not what it gains: the
-goal is the time of one device. Each case is a process of its own (two for two processes, which
+Simulated devices share the cores, so that they show the cost of sharing, not its gain: the goal is
+the time of one device. Each case is a process of its own (two for two processes, which
 jax.distributed joins on this machine). The difference is that of the parameters to those of one
-device, relative to the norm of each array, the largest of all. The table goes to
+device, relative to the norm of each array, the largest of all. The table is written to
 benchmarks/results/scaling.md, the figures to scaling.json.
 """
 
@@ -21,28 +21,30 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from results_table import RESULTS, machine, markdown_table, process_peak, write_text
+from child_process import process_peak
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, median_and_range, page_head, write_results
 
-CASES = ((1, 1), (2, 1), (4, 1), (1, 2))  # devices of a process, processes
+CASES = ("1x1", "2x1", "4x1", "1x2")  # devices of a process x processes
 STEPS = 20
 GOAL = 1e-5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=128, help="of the target in cells")
-    parser.add_argument("--repeats", type=int, default=3, help="processes of each case")
-    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parser = benchmark_parser(__doc__, side=128, repeats=3)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="the first is 1x1")
+    options = parse(parser)
     if options.measure:
-        measure(options.side, *options.measure)
+        measure(*options.measure)
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(options.repeats):
-            for devices, processes in CASES:
-                found = run_case(Path(folder), options.side, devices, processes)
-                rows.append({"repeat": repeat, "devices": devices, "processes": processes, **found})
+            for case in options.cases:
+                devices, processes = map(int, case.split("x"))
+                figures = run_case(Path(folder), options.side, devices, processes)
+                row = {"repeat": repeat, "devices": devices, "processes": processes}
+                rows.append(row | figures)
                 print(rows[-1], flush=True)
     write(options, pd.DataFrame(rows))
 
@@ -56,18 +58,19 @@ def run_case(folder: Path, side: int, devices: int, processes: int) -> dict:
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     started = []
     for number in range(processes):
-        words = [address, str(processes), str(number), str(folder / f"{devices}x{processes}.npz")]
-        command = [sys.executable, __file__, "--side", str(side), "--measure", *words]
+        words = [str(side), address, str(processes), str(number)]
+        words += [str(folder / f"{devices}x{processes}.npz")]
+        command = [sys.executable, __file__, "--measure", *words]
         started.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         )
     outputs = [process.communicate()[0] for process in started]
     if any(process.returncode for process in started):
-        raise SystemExit("A process failed; its error stands above.")
-    found = [json.loads(output.splitlines()[-1]) for output in outputs]
+        raise SystemExit("A process failed; its error is printed above.")
+    figures = [json.loads(output.splitlines()[-1]) for output in outputs]
     return {
-        "seconds": max(one["seconds"] for one in found),
-        "peak": sum(one["peak"] for one in found),
+        "seconds": max(one["seconds"] for one in figures),
+        "peak": sum(one["peak"] for one in figures),
         "difference": difference(folder / "1x1.npz", folder / f"{devices}x{processes}.npz"),
     }
 
@@ -80,7 +83,7 @@ def difference(one: Path, other: Path) -> float:
         )
 
 
-def measure(side: int, address: str, processes: str, number: str, out: str) -> None:
+def measure(side: str, address: str, processes: str, number: str, out: str) -> None:
     """Take the steps; print the median of their seconds and the peak of memory in GiB."""
     import jax
 
@@ -90,7 +93,7 @@ def measure(side: int, address: str, processes: str, number: str, out: str) -> N
 
     from graphdown.model.parameters import named_values
 
-    case, seconds = TrainingCase(side), []
+    case, seconds = TrainingCase(int(side)), []
     mapped, state, constants = case.mapped("shard_map", 0)
     for step in range(STEPS):
         batch = mapped.split(case.batch(step, mapped.share(case.spec.batch_size)))
@@ -104,12 +107,8 @@ def measure(side: int, address: str, processes: str, number: str, out: str) -> N
 
 
 def write(options: argparse.Namespace, rows: pd.DataFrame) -> None:
-    command = f"`python benchmarks/scaling.py --side {options.side} --repeats {options.repeats}`"
     lines = [
-        "# The training step on several devices",
-        "",
-        f"Command: {command}. Machine: {machine()}.",
-        "",
+        *page_head("The training step on several devices", options),
         f"The network of configs/demo.yaml, {options.side} x {options.side} target cells, the "
         "same global batch in all cases; the devices are simulated and share the cores. Seconds "
         "are the median of the steps after the first: median and range over the repeats. Memory "
@@ -119,18 +118,13 @@ def write(options: argparse.Namespace, rows: pd.DataFrame) -> None:
     ]
     alone = rows[(rows.devices == 1) & (rows.processes == 1)].seconds.median()
     table = []
-    for (devices, processes), own in rows.groupby(["devices", "processes"], sort=False):
-        seconds = own.seconds
-        spread = f"{seconds.median():.3f} ({seconds.min():.3f} to {seconds.max():.3f})"
-        ratio = f"{seconds.median() / alone:.2f}"
-        worst = f"{own.difference.max():.1e}"
-        cells = [f"{devices * processes}", f"{processes}", spread, ratio, f"{own.peak.max():.2f}"]
-        table.append([*cells, worst])
+    for (devices, processes), part in rows.groupby(["devices", "processes"], sort=False):
+        cells = [f"{devices * processes}", f"{processes}", median_and_range(part.seconds, 3)]
+        cells += [f"{part.seconds.median() / alone:.2f}", f"{part.peak.max():.2f}"]
+        table.append([*cells, f"{part.difference.max():.1e}"])
     head = ("devices", "processes", "seconds a step", "of one's", "peak [GiB]", "difference")
-    write_text("scaling.md", lines + markdown_table(head, table))
-    every = {"command": command, "machine": machine(), "cases": rows.to_dict("records")}
-    (RESULTS / "scaling.json").write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(lines + markdown_table(head, table)))
+    lines += markdown_table(head, table)
+    write_results(options, "scaling", lines, {"cases": rows.to_dict("records")})
 
 
 if __name__ == "__main__":

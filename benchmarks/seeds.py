@@ -2,22 +2,21 @@
 
 Example: python benchmarks/seeds.py configs/iberia.yaml --seeds 3
 
-Runs go to <output>-seed<k> and are continued or reused if they exist. The tables and the figures
-go to benchmarks/results/<experiment file's name>.md and .json. A second table tells how far each
-method is from graphdown on the same days, with intervals over months (or years, where there are
-ten) and seeds.
+Runs are written to <output>-seed<k> and are resumed or reused if they exist. The tables and the
+figures are written to benchmarks/results/<experiment file's name>.md and .json. A second table
+lists each method's difference from graphdown on the same days, with intervals over months (or
+years, where there are ten) and seeds.
 """
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-import yaml
-from results_table import machine, markdown_table, mean_and_spread, write_text
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, mean_and_spread, page_head, write_results
 
 import graphdown
 from graphdown.baselines import NETWORKS, QUICK
@@ -45,17 +44,15 @@ DRAWS = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("experiment", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = benchmark_parser(__doc__, "experiment", seeds=3, overrides=())
     parser.add_argument(
         "--networks", action="store_true", help="also the baselines that take minutes"
     )
-    options = parser.parse_args()
-    output = yaml.safe_load(options.experiment.read_text(encoding="utf-8"))["output"]
+    options = parse(parser)
+    output = graphdown.load_experiment(options.experiment, options.overrides).output
     parts, seconds, drawn = [], [], []
     for seed in range(options.seeds):
-        overrides = [f"seed={seed}", f"output={output}-seed{seed}"]
+        overrides = [*options.overrides, f"seed={seed}", f"output={output}-seed{seed}"]
         if options.networks:
             overrides.append(f"baselines={json.dumps([*QUICK, *NETWORKS])}")
         experiment = graphdown.load_experiment(options.experiment, overrides)
@@ -78,16 +75,16 @@ def differences(
     scores: pd.DataFrame, drawn: Sequence[Mapping[tuple[str, str], xr.Dataset]]
 ) -> pd.DataFrame:
     """Return each method's measures minus graphdown's, seed by seed and draw by draw."""
-    wanted = scores[scores["measure"].isin(COMPARED)]
+    compared = scores[scores["measure"].isin(COMPARED)]
 
     def values(case: str, variable: str, measure: str, method: str) -> Values:
-        own = wanted.query(
+        rows = compared.query(
             "case == @case and variable == @variable and measure == @measure and method == @method"
         )
         resampled = [of[case, method][measure].sel(variable=variable).values for of in drawn]
-        return Values(own.sort_values("seed")["value"].to_numpy(), np.stack(resampled))
+        return Values(rows.sort_values("seed")["value"].to_numpy(), np.stack(resampled))
 
-    others = wanted[wanted["method"] != GNN]
+    others = compared[compared["method"] != GNN]
     rows = []
     for row in others[[*KEYS, "units"]].drop_duplicates().to_dict("records"):
         place = [row[key] for key in KEYS]
@@ -102,40 +99,31 @@ def write(
     beside: pd.DataFrame,
     seconds: list[float],
 ) -> None:
-    command = f"python benchmarks/seeds.py {options.experiment} --seeds {options.seeds}"
-    command += " --networks" if options.networks else ""
+    times = ". Seconds of training per seed: " + ", ".join(f"{s:.0f}" for s in seconds)
     lines = [
-        f"# {options.experiment.name}: {options.seeds} seeds",
-        "",
-        f"Command: `{command}`. Machine: {machine()}. Seconds of training per seed: "
-        f"{', '.join(f'{s:.0f}' for s in seconds)}.",
-        "",
+        *page_head(f"{options.experiment.name}: {options.seeds} seeds", options, times),
         f"Test period. {GNN}, and baselines that are networks, are mean ± standard deviation over "
         "the seeds; the other baselines have none.",
     ]
     kept = scores[scores["measure"].isin(MEASURES)]
     for (case, variable), part in kept.groupby(["case", "variable"], sort=False):
         lines += ["", f"## {case}, {variable}", "", *table(part)]
-        own = beside[(beside["case"] == case) & (beside["variable"] == variable)]
+        differences = beside[(beside["case"] == case) & (beside["variable"] == variable)]
         lines += [
             "",
             f"The same, minus {GNN}, on the same days, with 95 % intervals over months (years, "
             "where there are ten) and seeds:",
             "",
-            *table_beside(own),
+            *table_beside(differences),
             "",
             *(
                 f"- {measure}: {comparison(rows, rows['method'], GNN)}."
-                for measure, rows in own.groupby("measure", sort=False)
+                for measure, rows in differences.groupby("measure", sort=False)
             ),
         ]
-    name = options.experiment.stem
-    write_text(f"{name}.md", lines)
-    rows = json.loads(kept.to_json(orient="records"))
-    record = {"command": command, "machine": machine(), "seconds": seconds, "scores": rows}
-    record["beside"] = json.loads(beside.to_json(orient="records"))
-    write_text(f"{name}.json", [json.dumps(record, indent=1)])
-    print("\n".join(lines))
+    tables = {"scores": kept, "beside": beside}
+    rows = {name: json.loads(part.to_json(orient="records")) for name, part in tables.items()}
+    write_results(options, options.experiment.stem, lines, {"seconds": seconds, **rows})
 
 
 def table(part: pd.DataFrame) -> list[str]:
@@ -143,8 +131,9 @@ def table(part: pd.DataFrame) -> list[str]:
     units = part.drop_duplicates("measure").set_index("measure")["units"]
     head = ["method", *(f"{m} [{units[m]}]" for m in measures)]
     rows = []
-    for method, own in part.groupby("method", sort=False):
-        cells = [mean_and_spread(own[own["measure"] == m]["value"].to_numpy()) for m in measures]
+    for method, scores in part.groupby("method", sort=False):
+        values = (scores[scores["measure"] == m]["value"].to_numpy() for m in measures)
+        cells = map(mean_and_spread, values)
         rows.append([str(method), *cells])
     return markdown_table(head, rows)
 
@@ -152,9 +141,9 @@ def table(part: pd.DataFrame) -> list[str]:
 def table_beside(part: pd.DataFrame) -> list[str]:
     units = part.drop_duplicates("measure").set_index("measure")["units"]
     rows = []
-    for method, own in part.groupby("method", sort=False):
-        found = own.set_index("measure")[["difference", "difference_low", "difference_high"]]
-        rows.append([str(method), *(interval_text(*found.loc[m]) for m in units.index)])
+    for method, scores in part.groupby("method", sort=False):
+        ends = scores.set_index("measure")[["difference", "difference_low", "difference_high"]]
+        rows.append([str(method), *(interval_text(*ends.loc[m]) for m in units.index)])
     return markdown_table(["method", *(f"{m} [{u}]" for m, u in units.items())], rows)
 
 

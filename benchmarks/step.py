@@ -1,15 +1,15 @@
-"""Time a training step beside that of other graph networks, and measure the memory it takes.
+"""Time a training step beside that of other graph networks, and measure its memory.
 
 Example: python benchmarks/step.py --peers ~/venvs/peers/bin/python
-On a GPU: python benchmarks/step.py --target EUR-11 --low --row 10 --output step_gpu
+On a GPU: python benchmarks/step.py --target EUR-11 --low --row 10 --name step_gpu
 
 A step is the loss and its gradient for all parameters, without an optimiser. Each implementation
 runs in a process of its own, all of them on the same graph with the same widths; they take turns,
 `--row` steps each, and the ratios are of steps side by side. "plain", "pyg" and the mlp of
 graphdown have the same parameters, and the benchmark fails unless their losses and gradients
 agree. `--low` adds those in 16 bits. `--peers` names the Python in which the optional extra "bench"
-is installed, by default this one; what is not installed there is left out and said. The table goes
-to benchmarks/results/step.md, the times to step.json.
+is installed, by default this one; implementations that are not installed there are left out and
+listed. The table is written to benchmarks/results/step.md, the times to step.json.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results_table import RESULTS, machine, markdown_table, write_text
+from common_arguments import benchmark_parser, parse
+from results_table import markdown_table, median_and_range, page_head, write_results
 
 NAMES = {
     "linear": "graphdown, linear",
@@ -59,20 +60,19 @@ class Sizes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, repeats=9)
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--target", default="128", help="a catalogue's name, or cells of a side")
     parser.add_argument("--mesh-level", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=9, help="turns of each implementation")
     parser.add_argument("--row", type=int, default=1, help="steps a turn")
     parser.add_argument("--low", action="store_true", help="in 16 bits too")
     parser.add_argument("--only", nargs="+", choices=list(NAMES), help="instead of all")
-    parser.add_argument("--output", default="step", help="name of the results")
+    parser.add_argument("--name", default="step", help="of the results")
     parser.add_argument("--peers", default=sys.executable, help="Python of the extra 'bench'")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser)
     if options.serve:
         serve(options.serve[0], Path(options.serve[1]), options)
         return
@@ -85,9 +85,6 @@ def main() -> None:
 
 def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
     """Write the graph, the inputs and the parameters of both networks to a folder."""
-    from flax import nnx
-    from step_jax import names_of, network
-
     import meshes
 
     if options.target.isdigit():
@@ -100,9 +97,22 @@ def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
     graph = meshes.build_graph(source, target, spec)
     graph.save(folder / "graph.npz")
     random = np.random.default_rng(0)
-    case: dict[str, np.ndarray] = {"widths": np.asarray([options.channels, options.rounds])}
-    case["x"] = random.normal(size=(source.size, options.batch, PREDICTORS))
-    case["forcings"] = random.normal(size=(options.batch, FORCINGS))
+    widths = np.asarray([options.channels, options.rounds])
+    case = inputs(graph, options.batch, random) | {"widths": widths}
+    case |= parameters(case, random)
+    floats = {k: v.astype(np.float32) for k, v in case.items() if v.dtype == np.float64}
+    np.savez(folder / "case.npz", **(case | floats))
+    nodes = source.size, graph.mesh.size, target.size
+    edges = graph.encode.size, graph.process.size, graph.decode.size
+    return Sizes(options.channels, options.rounds, options.batch, *nodes, *edges)
+
+
+def inputs(graph: Any, batch: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return random fields, and the edges of a graph."""
+    source, target = graph.source, graph.target
+    case: dict[str, np.ndarray] = {}
+    case["x"] = random.normal(size=(source.size, batch, PREDICTORS))
+    case["forcings"] = random.normal(size=(batch, FORCINGS))
     case["statics"] = random.normal(size=(target.size, STATICS))
     case["at_mesh"], case["at_target"] = (
         (w.matrix() @ case["x"].reshape(source.size, -1)).reshape(-1, *case["x"].shape[1:])
@@ -112,18 +122,23 @@ def write_case(folder: Path, options: argparse.Namespace) -> Sizes:
         edges = getattr(graph, name)
         case |= {f"{name}/{what}": getattr(edges, what) for what in ("senders", "receivers")}
         case |= {f"{name}/{what}": getattr(edges, what) for what in ("features", "weights")}
+    return case
+
+
+def parameters(case: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return random parameters of both networks."""
+    from flax import nnx
+    from step_jax import names_of, network
+
+    values = {}
     for kind in ("linear", "mlp"):
-        made = nnx.eval_shape(lambda kind=kind: network(kind, case))
-        for path, leaf in nnx.to_flat_state(nnx.state(made)):
+        abstract = nnx.eval_shape(lambda kind=kind: network(kind, case))
+        for path, leaf in nnx.to_flat_state(nnx.state(abstract)):
             for name, shape in names_of(path, leaf.shape):
                 spread = 1.0 / np.sqrt(shape[0]) if len(shape) == 2 else 0.1
                 centre = float(name.endswith("scale"))
-                case[f"{kind}/{name}"] = random.normal(centre, spread, shape)
-    floats = {k: v.astype(np.float32) for k, v in case.items() if v.dtype == np.float64}
-    np.savez(folder / "case.npz", **(case | floats))
-    nodes = source.size, graph.mesh.size, target.size
-    edges = graph.encode.size, graph.process.size, graph.decode.size
-    return Sizes(options.channels, options.rounds, options.batch, *nodes, *edges)
+                values[f"{kind}/{name}"] = random.normal(centre, spread, shape)
+    return values
 
 
 def is_low(name: str) -> bool:
@@ -138,14 +153,14 @@ def serve(name: str, folder: Path, options: argparse.Namespace) -> None:
         if name.partition("-")[0] in ("pyg", "anemoi"):
             from step_torch import peers
 
-            step, wait, told, peak = peers(name, case)
+            step, wait, loss_and_gradient, peak = peers(name, case)
         else:
             from step_jax import ceilings, device, steps
 
             if name == "ceilings":
                 answer(lambda: ceilings(options.low), {"device": device()})
                 return
-            step, wait, told, peak = steps(name, case, folder)
+            step, wait, loss_and_gradient, peak = steps(name, case, folder)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), flush=True)
         return
@@ -160,11 +175,11 @@ def serve(name: str, folder: Path, options: argparse.Namespace) -> None:
 
     step()
     wait()
-    answer(timed, {"loss and gradient": told()})
+    answer(timed, {"loss and gradient": loss_and_gradient()})
 
 
 def answer(make: Callable[[], dict[str, Any]], first: dict[str, Any] | None = None) -> None:
-    """Print what `make` makes for each line of the input."""
+    """Print the result of `make` for each line of the input, and of the first one at once."""
     print(json.dumps(make() if first is None else first), flush=True)
     for _ in sys.stdin:
         print(json.dumps(make()), flush=True)
@@ -200,7 +215,7 @@ class Worker:
 def measure(
     folder: Path, options: argparse.Namespace
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str], dict[str, Any]]:
-    """Return each implementation's steps, what is missing and why, and the ceilings."""
+    """Return each implementation's steps, those that are missing and why, and the ceilings."""
     workers, missing = {}, {}
     for name in options.only:
         peer = name.partition("-")[0] in ("pyg", "anemoi")
@@ -226,19 +241,20 @@ def measure(
     return steps, missing, best | workers["ceilings"].first
 
 
-def agree(made: dict[str, list[float]], tolerance: float) -> None:
+def agree(results: dict[str, list[float]], tolerance: float) -> None:
     """Refuse losses or gradients of the same mathematics that differ."""
-    for name, values in made.items():
-        if not np.allclose(values, next(iter(made.values())), rtol=tolerance):
-            raise SystemExit(f"{name} is not the same mathematics as {next(iter(made))}: {made}")
+    for name, values in results.items():
+        first = next(iter(results))
+        if not np.allclose(values, results[first], rtol=tolerance):
+            raise SystemExit(f"{name} is not the same mathematics as {first}: {results}")
 
 
 def multiplications(kind: str, n: Sizes) -> float:
-    """Return how many a forward pass takes in matrix products.
+    """Return the number of multiplications of a forward pass in matrix products.
 
-    For graphdown's networks: what is the same for all samples counts once, nodes are projected
-    before they are gathered, and linear messages are multiplied after the sum. For the others: on
-    every edge and sample, as they are written.
+    For graphdown's networks: products that are the same for all samples count once, nodes are
+    projected before they are gathered, and linear messages are multiplied after the sum. For the
+    others: on every edge and sample, as they are written.
     """
     kind, c, f = kind.partition("-")[0], n.channels, PREDICTORS + FORCINGS
     nodes = n.mesh * (f * c + (2 + 3 * n.rounds) * c * c)
@@ -261,10 +277,10 @@ def multiplications(kind: str, n: Sizes) -> float:
 
 
 def moved(kind: str, n: Sizes) -> float:
-    """Return the numbers a step must read and write: states of nodes, and of edges if they last.
+    """Return the numbers that a step must read and write: states of nodes, and of lasting edges.
 
-    Each is read and written going forward, read again going back, and its gradient read and
-    written. What could be computed anew from them is not counted.
+    Each is read and written in the forward pass, read again in the backward pass, and its gradient
+    read and written. Values that could be computed anew from them are not counted.
     """
     states = (2 + 2 * n.rounds) * n.mesh + 2 * n.target
     if kind.partition("-")[0] != "linear":
@@ -283,8 +299,28 @@ def write(
         name: {key: np.asarray([step[key] for step in steps]) for key in steps[0]}
         for name, steps in measured.items()
     }
+    head = (
+        "implementation", "step [ms]", "times as fast as plain", "in processor time",
+        "peak memory [GiB]", "of plain's", "GFLOP", "floor [ms]", "of the floor's speed",
+    )  # fmt: skip
+    remark = f", {ceilings['device']}; {ceilings_in_words(ceilings)} in the same run"
+    lines = [
+        *page_head("A training step", options, remark),
+        *explanation(options, sizes),
+        *markdown_table(head, table_rows(columns, sizes, ceilings)),
+        "",
+        *(f"Left out: {NAMES[name]} ({why})." for name, why in missing.items()),
+    ]
+    steps = {n: {k: v.tolist() for k, v in column.items()} for n, column in columns.items()}
+    figures = {"sizes": asdict(sizes), "ceilings": ceilings, "missing": missing, "steps": steps}
+    write_results(options, options.name, lines, figures)
+
+
+def table_rows(
+    columns: dict[str, dict[str, np.ndarray]], sizes: Sizes, ceilings: dict[str, Any]
+) -> list[tuple[str, ...]]:
     base = columns["plain" if "plain" in columns else next(iter(columns))]
-    rows, results = [], {}
+    rows = []
     for name, column in columns.items():
         flop, low = 6.0 * multiplications(name, sizes), is_low(name)
         size, rate = (2.0, "flops-bf16") if low else (4.0, "flops")
@@ -294,62 +330,43 @@ def write(
         peak = column["peak"].max()
         rows.append(
             (
-                NAMES[name], spread(1e3 * column["clock"], 1),
-                spread(base["clock"] / column["clock"], 2), spread(base["cpu"] / column["cpu"], 2),
-                f"{peak / 2**30:.2f}", f"{peak / base['peak'].max():.2f}", f"{flop / 1e9:.0f}",
+                NAMES[name],
+                median_and_range(1e3 * column["clock"], 1),
+                median_and_range(base["clock"] / column["clock"], 2),
+                median_and_range(base["cpu"] / column["cpu"], 2),
+                f"{peak / 2**30:.2f}",
+                f"{peak / base['peak'].max():.2f}",
+                f"{flop / 1e9:.0f}",
                 f"{1e3 * floor:.2f}, {'products' if floor == floors[0] else 'memory'}",
                 f"{100 * floor / seconds:.0f} %",
             )
-        )  # fmt: skip
-        results[name] = {key: values.tolist() for key, values in column.items()}
-    keys = ("channels", "rounds", "batch", "target", "mesh_level", "repeats", "row", "output")
-    command = " ".join(f"--{key.replace('_', '-')} {getattr(options, key)}" for key in keys)
-    command += " --low" * options.low
-    head = (
-        "implementation", "step [ms]", "times as fast as plain", "in processor time",
-        "peak memory [GiB]", "of plain's", "GFLOP", "floor [ms]", "of the floor's speed",
-    )  # fmt: skip
-    lines = [
-        "# A training step",
-        "",
-        f"Command: `python benchmarks/step.py {command} --peers PYTHON`. Machine: {machine()}, "
-        f"{ceilings['device']}; {ceilings_in_words(ceilings)} in the same run.",
-        "",
+        )
+    return rows
+
+
+def explanation(options: argparse.Namespace, sizes: Sizes) -> list[str]:
+    return [
         f"{sizes.channels} channels, {sizes.rounds} rounds, batch {sizes.batch}, "
         f"{sizes.target:,} targets, {sizes.mesh:,} mesh nodes, {sizes.source:,} source points; "
         f"{sizes.encode:,} edges into the mesh, {sizes.process:,} in it, {sizes.decode:,} out of "
-        "it; 32-bit unless said. Loss and gradient, no optimiser; median and range of "
+        "it; 32-bit unless noted. Loss and gradient, no optimiser; median and range of "
         f"{options.repeats} turns of {options.row} steps, each implementation in a process of its "
-        "own, whose peak of memory is given. The floor is the greater of the matrix products' time "
-        "at the ceiling (the backward pass counts twice the forward one) and that of the states' "
-        "way to memory and back; peers' products are counted as they are written. On accelerators "
-        "all multiply 32-bit floats as the device does by default, in fewer bits.",
+        "own, whose peak of memory is listed. The floor is the greater of the matrix products' "
+        "time at the ceiling (the backward pass counts twice the forward one) and that of the "
+        "states' way to memory and back; peers' products are counted as they are written. On "
+        "accelerators all multiply 32-bit floats as the device does by default, in fewer bits.",
         "",
         "GraphCast's released code is in no package registry (the package named graphcast there "
         "is another project), so that its mathematics is written plainly on jraph: concatenate, "
         "perceptron, segment sum.",
         "",
-        *markdown_table(head, rows),
-        "",
-        *(f"Left out: {NAMES[name]} ({why})." for name, why in missing.items()),
     ]
-    write_text(f"{options.output}.md", lines)
-    everything = {"sizes": asdict(sizes), "ceilings": ceilings, "missing": missing}
-    text = json.dumps(everything | {"steps": results}, indent=1)
-    (RESULTS / f"{options.output}.json").write_text(text + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 def ceilings_in_words(ceilings: dict[str, Any]) -> str:
     low = f" ({ceilings['flops-bf16'] / 1e9:.0f} in 16 bits)" if "flops-bf16" in ceilings else ""
     rates = f"{ceilings['flops'] / 1e9:.0f} GFLOP/s{low} and {ceilings['bytes'] / 1e9:.0f} GB/s"
     return f"{rates} at best"
-
-
-def spread(values: np.ndarray, digits: int) -> str:
-    """Return the median and the range in words."""
-    low, high = values.min(), values.max()
-    return f"{np.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 if __name__ == "__main__":

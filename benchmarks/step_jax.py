@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import jraph
 import numpy as np
+from child_process import process_peak
 from flax import nnx
-from results_table import process_peak
 
 import meshes
 from graphdown.model import Downscaler, ModelSpec, NetworkShape, graph_arrays
@@ -18,7 +18,7 @@ from graphdown.model import Downscaler, ModelSpec, NetworkShape, graph_arrays
 EPSILON = 1e-5
 ROUNDS = ("messages", "updates")
 Run = Callable[[], None]
-Told = Callable[[], tuple[float, float]]
+LossAndGradient = Callable[[], tuple[float, float]]
 
 
 def network(kind: str, case: dict[str, np.ndarray]) -> Downscaler:
@@ -42,8 +42,8 @@ def names_of(path: tuple[Any, ...], shape: tuple[int, ...]) -> Iterator[tuple[st
 
 def steps(
     name: str, case: dict[str, np.ndarray], folder: Path
-) -> tuple[Run, Run, Told, Callable[[], int]]:
-    """Return a step, what waits for it, its loss and gradient's norm, and the peak of memory."""
+) -> tuple[Run, Run, LossAndGradient, Callable[[], int]]:
+    """Return a step, a wait for it, its loss and gradient's norm, and the peak of memory."""
     kind = "linear" if name.startswith("linear") else "mlp"
     params = {k.removeprefix(f"{kind}/"): v for k, v in case.items() if k.startswith(f"{kind}/")}
     if name == "plain":
@@ -54,20 +54,20 @@ def steps(
     inputs = jax.tree.map(jnp.asarray, (params, graph))
     run = jax.jit(jax.value_and_grad(lambda params, graph: (forward(params, graph) ** 2).mean()))
 
-    made: list[Any] = []
+    results: list[Any] = []
 
     def step() -> None:
-        made[:] = run(*inputs)
+        results[:] = run(*inputs)
 
     def wait() -> None:
-        jax.block_until_ready(made)
+        jax.block_until_ready(results)
 
-    def told() -> tuple[float, float]:
-        loss, gradient = made
+    def loss_and_gradient() -> tuple[float, float]:
+        loss, gradient = results
         squares = [float(np.square(leaf).sum()) for leaf in jax.tree.leaves(gradient)]
         return float(loss), float(np.sqrt(sum(squares)))
 
-    return step, wait, told, peak
+    return step, wait, loss_and_gradient, peak
 
 
 def fast(
@@ -145,11 +145,9 @@ def plain(p: dict[str, jax.Array], case: dict[str, jax.Array]) -> jax.Array:
 
 
 def peak() -> int:
-    """Return the peak of memory in bytes, of the device if it tells, else of the process."""
-    told = jax.devices()[0].memory_stats()
-    if told:
-        return int(told["peak_bytes_in_use"])
-    return process_peak()
+    """Return the peak of memory in bytes, of the device if it reports it, else of the process."""
+    stats = jax.devices()[0].memory_stats()
+    return int(stats["peak_bytes_in_use"]) if stats else process_peak()
 
 
 def device() -> str:
@@ -158,7 +156,7 @@ def device() -> str:
 
 
 def ceilings(low: bool) -> dict[str, float]:
-    """Return what the device does at best: multiplications and additions, and bytes a second.
+    """Return the best rates of the device: multiplications and additions, and bytes a second.
 
     Args:
         low: measure products in 16 bits too.
@@ -184,7 +182,7 @@ def fastest(run: Callable[[jax.Array], jax.Array], values: jax.Array, times: int
     for _ in range(5):
         start = time.perf_counter()
         for _ in range(times):
-            made = run(values)
-        jax.block_until_ready(made)
+            result = run(values)
+        jax.block_until_ready(result)
         seconds.append((time.perf_counter() - start) / times)
     return min(seconds)

@@ -7,25 +7,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from results_table import process_peak
+from child_process import process_peak
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 EPSILON = 1e-5
 SETS = ("encode", "process", "decode")
 Run = Callable[[], None]
-Told = Callable[[], tuple[float, float]]
+LossAndGradient = Callable[[], tuple[float, float]]
 
 
-def peers(name: str, case: dict[str, np.ndarray]) -> tuple[Run, Run, Told, Callable[[], int]]:
-    """Return a step, what waits for it, its loss and gradient's norm, and the peak of memory."""
+def peers(
+    name: str, case: dict[str, np.ndarray]
+) -> tuple[Run, Run, LossAndGradient, Callable[[], int]]:
+    """Return a step, a wait for it, its loss and gradient's norm, and the peak of memory."""
     torch.set_num_threads(os.cpu_count() or 1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         torch.set_float32_matmul_precision("high")  # as JAX does
     kind, _, low = name.partition("-")
-    made = Geometric(case) if kind == "pyg" else Anemoi(case)
-    model = made.to(device)
+    model = (Geometric(case) if kind == "pyg" else Anemoi(case)).to(device)
     inputs = {key: value.to(device) for key, value in batched(case).items()}
     losses: list[Tensor] = []
 
@@ -40,11 +41,11 @@ def peers(name: str, case: dict[str, np.ndarray]) -> tuple[Run, Run, Told, Calla
         if device == "cuda":
             torch.cuda.synchronize()
 
-    def told() -> tuple[float, float]:
+    def loss_and_gradient() -> tuple[float, float]:
         squares = [float(q.grad.square().sum()) for q in model.parameters() if q.grad is not None]
         return float(losses[0]), float(np.sqrt(sum(squares)))
 
-    return step, wait, told, peak
+    return step, wait, loss_and_gradient, peak
 
 
 def peak() -> int:
@@ -59,24 +60,24 @@ def batched(case: dict[str, np.ndarray]) -> dict[str, Tensor]:
     batch = len(case["forcings"])
 
     def rows(values: np.ndarray) -> Tensor:
-        every = np.broadcast_to(values, (len(values), batch, values.shape[2]))
-        return torch.tensor(np.swapaxes(every, 0, 1).reshape(-1, values.shape[2]))
+        samples = np.broadcast_to(values, (len(values), batch, values.shape[2]))
+        return torch.tensor(np.swapaxes(samples, 0, 1).reshape(-1, values.shape[2]))
 
-    made = {key: rows(case[key]) for key in ("x", "at_mesh", "at_target")}
-    made["statics"] = rows(case["statics"][:, None])
+    tensors = {key: rows(case[key]) for key in ("x", "at_mesh", "at_target")}
+    tensors["statics"] = rows(case["statics"][:, None])
     for name in ("at_mesh", "at_target"):
         forcings = np.repeat(case["forcings"], len(case[name]), axis=0)
-        made[f"{name} forcings"] = torch.tensor(forcings)
+        tensors[f"{name} forcings"] = torch.tensor(forcings)
     sizes = len(case["x"]), len(case["at_mesh"]), len(case["at_target"])
     for name, (senders, receivers) in zip(SETS, ((0, 1), (1, 1), (1, 2)), strict=True):
         ends = [
             (case[f"{name}/{end}"][None] + np.arange(batch)[:, None] * sizes[nodes]).reshape(-1)
             for end, nodes in (("senders", senders), ("receivers", receivers))
         ]
-        made[f"{name} edges"] = torch.tensor(np.stack(ends).astype(np.int64))
-        made[f"{name} features"] = rows(case[f"{name}/features"][:, None])
-        made[f"{name} weights"] = rows(case[f"{name}/weights"][:, None, None])
-    return made
+        tensors[f"{name} edges"] = torch.tensor(np.stack(ends).astype(np.int64))
+        tensors[f"{name} features"] = rows(case[f"{name}/features"][:, None])
+        tensors[f"{name} weights"] = rows(case[f"{name}/weights"][:, None, None])
+    return tensors
 
 
 class Geometric(nn.Module):
@@ -100,20 +101,20 @@ class Geometric(nn.Module):
         self.target_update = perceptron(p, "target_update/perceptron")
         self.head = linear(p["head/kernel"], p["head/bias"])
 
-    def forward(self, given: dict[str, Tensor]) -> Tensor:
-        states = {name: self.embed[name](given[f"{name} features"]) for name in SETS}
-        mesh = self.mesh_input(torch.cat([given["at_mesh"], given["at_mesh forcings"]], 1))
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        states = {name: self.embed[name](inputs[f"{name} features"]) for name in SETS}
+        mesh = self.mesh_input(torch.cat([inputs["at_mesh"], inputs["at_mesh forcings"]], 1))
         nothing = mesh.new_zeros(len(mesh), 0)
-        mesh = mesh + self.encode(given, "encode", (given["x"], nothing), states["encode"])[0]
+        mesh = mesh + self.encode(inputs, "encode", (inputs["x"], nothing), states["encode"])[0]
         mesh = mesh + self.mesh_update(mesh)
         edges = states["process"]
         for message, update in zip(self.rounds, self.updates, strict=True):
-            received, sent = message(given, "process", (mesh, mesh), edges)
+            received, sent = message(inputs, "process", (mesh, mesh), edges)
             mesh = mesh + update(torch.cat([mesh, received], 1))
             edges = edges + sent
-        statics = given["statics"]
-        h = self.decode(given, "decode", (mesh, statics), states["decode"])[0]
-        local = given["at_target"], statics, given["at_target forcings"]
+        statics = inputs["statics"]
+        h = self.decode(inputs, "decode", (mesh, statics), states["decode"])[0]
+        local = inputs["at_target"], statics, inputs["at_target forcings"]
         return self.head(h + self.target_update(torch.cat([h, *local], 1)))
 
 
@@ -128,8 +129,8 @@ class Interaction(MessagePassing):
         second = linear(p[f"{path}/mlp/out/kernel"], p[f"{path}/mlp/out/bias"])
         self.mlp = nn.Sequential(linear(first, p[f"{path}/mlp/edge/bias"]), nn.SiLU(), second, norm)
 
-    def forward(self, given: dict[str, Tensor], name: str, x: Any, states: Tensor) -> Any:
-        weights, edges = given[f"{name} weights"], given[f"{name} edges"]
+    def forward(self, inputs: dict[str, Tensor], name: str, x: Any, states: Tensor) -> Any:
+        weights, edges = inputs[f"{name} weights"], inputs[f"{name} edges"]
         nodes = len(x[0]), len(x[1])
         sent = self.edge_updater(edges, x=x, states=states, size=nodes)
         return self.propagate(edges, sent=sent, weights=weights, size=nodes), sent
@@ -142,15 +143,15 @@ class Interaction(MessagePassing):
 
 
 def linear(kernel: Tensor, bias: Tensor) -> nn.Linear:
-    made = nn.Linear(*kernel.shape)
-    made.weight.data, made.bias.data = kernel.T.contiguous(), bias
-    return made
+    layer = nn.Linear(*kernel.shape)
+    layer.weight.data, layer.bias.data = kernel.T.contiguous(), bias
+    return layer
 
 
 def normalisation(scale: Tensor, shift: Tensor) -> nn.LayerNorm:
-    made = nn.LayerNorm(len(scale), eps=EPSILON)
-    made.weight.data, made.bias.data = scale, shift
-    return made
+    layer = nn.LayerNorm(len(scale), eps=EPSILON)
+    layer.weight.data, layer.bias.data = scale, shift
+    return layer
 
 
 def perceptron(p: dict[str, Tensor], path: str) -> nn.Sequential:
@@ -183,12 +184,12 @@ class Anemoi(nn.Module):
         self.head = nn.Linear(c, 2)
         self.whole, self.both = GraphShardInfo(), BipartiteGraphShardInfo()
 
-    def forward(self, given: dict[str, Tensor]) -> Tensor:
-        edges = {name: self.embed[name](given[f"{name} features"]) for name in SETS}
-        ends = {name: given[f"{name} edges"] for name in SETS}
-        x = self.source(given["x"])
-        mesh = self.mesh(torch.cat([given["at_mesh"], given["at_mesh forcings"]], 1))
-        local = given["at_target"], given["statics"], given["at_target forcings"]
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        edges = {name: self.embed[name](inputs[f"{name} features"]) for name in SETS}
+        ends = {name: inputs[f"{name} edges"] for name in SETS}
+        x = self.source(inputs["x"])
+        mesh = self.mesh(torch.cat([inputs["at_mesh"], inputs["at_mesh forcings"]], 1))
+        local = inputs["at_target"], inputs["statics"], inputs["at_target forcings"]
         target = self.target(torch.cat(local, 1))
         pair, _ = self.encode((x, mesh), edges["encode"], ends["encode"], self.both)
         mesh, states = pair[1], edges["process"]

@@ -5,32 +5,32 @@ No embedding, regression or EOFs bind the networks to their target. From one coa
   coarser            trained on the fine target, applied to the means of 2 x 2 cells;
   finer              trained on those means, applied to the fine target;
   stations           trained on the fine target, applied to some of its land cells as points.
-Beside graphdown trained on the target itself stand interpolation and what needs the target to
-learn from: a mean bias and a ridge regression per cell.
+They are compared with graphdown trained on the target itself, with interpolation, and with methods
+that learn from the target: a mean bias and a ridge regression per cell.
 
 Example: python benchmarks/target_transfer.py configs/iberia.yaml configs/world_grids.yaml --seeds 3
 
-Each run goes to a folder of its own below runs/target_transfer and is continued or reused if it
-exists. The table and the figures go to benchmarks/results/target_transfer.*.
+Each run has a folder below runs/target_transfer and is resumed or reused if it exists. The table
+and the figures are written to benchmarks/results/target_transfer.*.
 """
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from common_arguments import benchmark_parser, parse
 from results_table import (
     keep_rows,
     kept_rows,
-    machine,
     markdown_table,
     mean_and_spread,
+    page_head,
     seeded,
-    write_text,
+    write_results,
 )
 
 import graphdown
@@ -82,26 +82,23 @@ class Study:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiments", type=Path, nargs="+")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300)
-    options = parser.parse_args()
-    studies = [make_study(path, options.steps) for path in options.experiments]
+    parser = benchmark_parser(__doc__, "experiments", seeds=3, steps=300, overrides=())
+    parser.add_argument("--trained", nargs="+", choices=TARGETS, default=TARGETS)
+    options = parse(parser)
+    studies = [make_study(path, options) for path in options.experiments]
     for study in studies:
         score(study, "baselines", 0, baseline_rows(study))
     for seed in range(options.seeds):
         for study in studies:
-            for trained in TARGETS:
+            for trained in options.trained:
                 score(study, trained, seed, network_rows(study, trained, seed))
     write(options, studies)
 
 
-def make_study(path: Path, steps: int) -> Study:
-    overrides = [*FREE, f"training.steps={steps}", "training.validate_every=100"]
+def make_study(path: Path, options: argparse.Namespace) -> Study:
+    overrides = [*FREE, f"training.steps={options.steps}", "training.validate_every=100"]
     overrides += [ONE_GRID] if "world" in path.stem else []
+    overrides += options.overrides
     experiment = graphdown.load_experiment(path, overrides)
     data = load_data(experiment)
     (source,) = data.sources
@@ -122,7 +119,7 @@ def make_study(path: Path, steps: int) -> Study:
         name: ExperimentData(shape(data.fine[names]), shape(data.statics), {source: coarse}, {})
         for name, shape in shapes.items()
     }
-    return Study(experiment, targets, RUNS / f"{path.stem}-{steps}")
+    return Study(experiment, targets, RUNS / f"{path.stem}-{options.steps}")
 
 
 def score(study: Study, name: str, seed: int, rows: Iterator[dict]) -> None:
@@ -145,36 +142,36 @@ def baseline_rows(study: Study) -> Iterator[dict]:
 def network_rows(study: Study, trained: str, seed: int) -> Iterator[dict]:
     emulator = study.train(trained, seed)
     coarse, truth = study.pair(trained, "test")
-    own = emulator.downscale(coarse)
-    yield from rmse_rows(trained, THERE, own, truth)
+    fine = emulator.downscale(coarse)
+    yield from rmse_rows(trained, THERE, fine, truth)
     for target in TRANSFERS[trained]:
         data, (_, truth) = study.targets[target], study.pair(target, "test")
         grid = Grid.from_dataset(data.fine)
         there = emulator.onto(grid, data.statics).downscale(coarse)
         yield from rmse_rows(target, f"graphdown, trained on {trained}", there, truth)
         if trained == "fine":
-            averaged = upscaled(own, 2)
+            averaged = upscaled(fine, 2)
             yield from rmse_rows(target, "the same, averaged from fine", averaged, truth)
-            yield from station_rows(study, emulator, own)
+            yield from station_rows(study, emulator, fine)
         if target == "fine":
-            between = interpolated(own, grid)
+            between = interpolated(fine, grid)
             yield from rmse_rows(target, "the same, interpolated from its means", between, truth)
 
 
 def interpolated(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
-    own = Grid.from_dataset(ds)
-    weights = bilinear(own, grid)
+    source = Grid.from_dataset(ds)
+    weights = bilinear(source, grid)
     return xr.Dataset(
         {
             name: grid.dataarray(
-                weights.apply(own.values(field)), str(name), ("time",), {"time": ds["time"]}
+                weights.apply(source.values(field)), str(name), ("time",), {"time": ds["time"]}
             )
             for name, field in ds.data_vars.items()
         }
     )
 
 
-def station_rows(study: Study, emulator: Emulator, own: xr.Dataset) -> Iterator[dict]:
+def station_rows(study: Study, emulator: Emulator, fine: xr.Dataset) -> Iterator[dict]:
     """Score points at the centres of land cells, all at once and each alone, and those cells."""
     data, (coarse, truth) = study.targets["fine"], study.pair("fine", "test")
     grid = Grid.from_dataset(data.fine)
@@ -190,9 +187,9 @@ def station_rows(study: Study, emulator: Emulator, own: xr.Dataset) -> Iterator[
         for k in range(ALONE)
     ]
     for name in truth.data_vars:
-        wanted = grid.values(truth[name])[:, cells]
-        of_grid = grid.values(own[name])[:, cells]
-        made = {
+        true = grid.values(truth[name])[:, cells]
+        of_grid = grid.values(fine[name])[:, cells]
+        predictions = {
             "graphdown, trained on fine: those cells": of_grid,
             f"the {STATIONS} cells as stations": together[name].values,
             f"{ALONE} of those cells": of_grid[:, :ALONE],
@@ -200,45 +197,37 @@ def station_rows(study: Study, emulator: Emulator, own: xr.Dataset) -> Iterator[
                 [a[name] for a in alone], axis=1
             ),
         }
-        for method, values in made.items():
-            rmse = float(np.sqrt(np.mean((values - wanted[:, : values.shape[1]]) ** 2)))
+        for method, values in predictions.items():
+            rmse = float(np.sqrt(np.mean((values - true[:, : values.shape[1]]) ** 2)))
             apart = float(np.sqrt(np.mean((values - of_grid[:, : values.shape[1]]) ** 2)))
             row = {"target": "stations", "method": method, "variable": str(name)}
             yield {**row, "rmse": rmse, "apart": apart}
 
 
-def rmse_rows(target: str, method: str, made: xr.Dataset, truth: xr.Dataset) -> Iterator[dict]:
-    scores = graphdown.evaluate(made[list(truth.data_vars)], truth)
+def rmse_rows(target: str, method: str, fine: xr.Dataset, truth: xr.Dataset) -> Iterator[dict]:
+    scores = graphdown.evaluate(fine[list(truth.data_vars)], truth)
     for name in truth.data_vars:
         value = float(scores["rmse_total"].sel(variable=name))
         yield {"target": target, "method": method, "variable": str(name), "rmse": value}
 
 
 def write(options: argparse.Namespace, studies: list[Study]) -> None:
-    """Write the table of all scores there are."""
+    """Write the table of all finished scores."""
     rows = kept_rows(study.scores for study in studies)
     scores = pd.DataFrame(rows)
-    command = f"python benchmarks/target_transfer.py {' '.join(map(str, options.experiments))}"
-    command += f" --seeds {options.seeds} --steps {options.steps}"
     lines = [
-        "# Targets that training did not see",
-        "",
-        f"Command: `{command}`. Machine: {machine()}.",
-        "",
+        *page_head("Targets that training did not see", options),
         "RMSE over all cells and days of the test period; of graphdown mean ± standard deviation "
-        "over the seeds there are. Every target is downscaled from the same source. What is fitted "
-        "there has learned from the target itself; what comes from elsewhere never saw a day of "
-        "it, and knows it by its height, slopes and coast alone.",
+        "over the finished seeds. Every target is downscaled from the same source. Methods fitted "
+        "there have learned from the target itself; those from elsewhere never saw a day of it: "
+        "only its height, slopes and coast.",
     ]
     for study in studies:
         part = scores[scores["experiment"] == study.experiment.name]
         lines += ["", f"## {study.experiment.name}", "", f"{spacings(study)}."]
-        for target, own in part.groupby("target", sort=False):
-            lines += ["", f"### On {target}", "", *table(own), "", *reading(own)]
-    write_text("target_transfer.md", lines)
-    record = {"command": command, "machine": machine(), "scores": rows}
-    write_text("target_transfer.json", [json.dumps(record, indent=1)])
-    print("\n".join(lines))
+        for target, of_target in part.groupby("target", sort=False):
+            lines += ["", f"### On {target}", "", *table(of_target), "", *reading(of_target)]
+    write_results(options, "target_transfer", lines, {"scores": rows})
 
 
 def spacings(study: Study) -> str:
@@ -251,30 +240,30 @@ def spacings(study: Study) -> str:
 def table(part: pd.DataFrame) -> list[str]:
     variables = list(dict.fromkeys(part["variable"]))
     rows = []
-    for method, own in part.groupby("method", sort=False):
+    for method, scores in part.groupby("method", sort=False):
         cells = []
         for variable in variables:
-            mine = own[own["variable"] == variable].sort_values("seed")
-            apart = mine["apart"].mean() if "apart" in mine else np.nan
+            of_variable = scores[scores["variable"] == variable].sort_values("seed")
+            apart = of_variable["apart"].mean() if "apart" in of_variable else np.nan
             beside = f" ({apart:.3f} from the cells)" if apart > 0 else ""
-            cells.append(mean_and_spread(mine["rmse"].to_numpy()) + beside)
-        rows.append([str(method), str(own["seed"].nunique()), *cells])
+            cells.append(mean_and_spread(of_variable["rmse"].to_numpy()) + beside)
+        rows.append([str(method), str(scores["seed"].nunique()), *cells])
     units = {"tas": "K", "pr": "mm/day"}
     return markdown_table(["method", "seeds", *(f"{v} [{units[v]}]" for v in variables)], rows)
 
 
 def reading(part: pd.DataFrame) -> list[str]:
-    """Say how far from elsewhere an emulator comes, in words."""
+    """Return sentences on the skill of an emulator from elsewhere."""
     lines = []
-    for variable, own in part.groupby("variable", sort=False):
-        mean = own.groupby("method")["rmse"].mean()
+    for variable, scores in part.groupby("variable", sort=False):
+        mean = scores.groupby("method")["rmse"].mean()
         away = [m for m in mean.index if m.startswith("graphdown, trained on ") and ":" not in m]
         if not away or THERE not in mean.index:
             continue
         far, near, plain = mean[away[0]], mean[THERE], mean["bilinear"]
         lines.append(
-            f"{variable}: of what training there gains over bilinear, {away[0]} has "
-            f"{(plain - far) / (plain - near):.0%}; its RMSE is {far / near:.2f} times that of "
+            f"{variable}: {away[0]} has {(plain - far) / (plain - near):.0%} of the gain over "
+            f"bilinear that training there has; its RMSE is {far / near:.2f} times that of "
             f"{THERE}, {far / mean['mean bias, fitted there']:.2f} times that of a mean bias and "
             f"{far / mean['ridge, fitted there']:.2f} times that of a ridge fitted there."
         )

@@ -5,14 +5,14 @@ Same steps, same truth. Methods:
   ridge            the step's mean by a ridge per cell, then straight lines in time;
   window           the same, the ridge on all steps of the network's window;
   by sub-step      bilinear, corrected in each sub-step by a ridge per cell on the window;
-  regression       what the network starts from: its regression on the mesh nodes around each cell;
+  regression       the start of the network: its regression on the mesh nodes around each cell;
   network          the experiment without `model.conserve_mean`;
   conserved        the same with `model.conserve_mean`.
 
 Example: python benchmarks/temporal.py configs/era5_uk_hourly.yaml configs/ncep_6hourly.yaml
 
-Runs go to folders of their own below runs/temporal and are continued or reused if they exist. The
-table and the figures go to benchmarks/results/temporal.md and .json.
+Each run has a folder below runs/temporal and is resumed or reused if it exists. The table and the
+figures are written to benchmarks/results/temporal.md and .json.
 """
 
 import argparse
@@ -22,14 +22,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from common_arguments import benchmark_parser, parse
 from results_table import (
     keep_rows,
     kept_rows,
-    machine,
     markdown_table,
     mean_and_spread,
+    page_head,
     seeded,
-    write_study,
+    write_results,
 )
 
 import graphdown
@@ -63,27 +64,24 @@ COLUMNS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("experiments", type=Path, nargs="+")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = benchmark_parser(__doc__, "experiments", seeds=3, methods=METHODS, overrides=())
     parser.add_argument("--tune", action="store_true", help="score the validation period alone")
-    options = parser.parse_args()
+    options = parse(parser)
     periods = ("validation",) if options.tune else ("validation", "test")
-    found = {}
+    studies = {}
     for path in options.experiments:
-        experiment = graphdown.load_experiment(path)
+        experiment = graphdown.load_experiment(path, options.overrides)
         data = load_data(experiment)
         folder = RUNS / path.stem
-        runs = [(m, s) for m in METHODS for s in range(options.seeds if m in SEEDED else 1)]
+        methods = options.methods
+        runs = [(m, s) for m in methods for s in range(options.seeds if m in SEEDED else 1)]
         for period in periods:
             for method, seed in runs:
                 kept = scores_of(path.stem, period) / f"{method}-seed{seed}.json"
                 keep_rows(kept, score_rows(experiment, data, folder, method, seed, period))
-        found[path.stem] = experiment, kept_rows([scores_of(path.stem, periods[-1])])
+        studies[path.stem] = experiment, kept_rows([scores_of(path.stem, periods[-1])])
     if not options.tune:
-        write(options, found)
+        write(options, studies)
 
 
 def scores_of(stem: str, period: str) -> Path:
@@ -107,46 +105,46 @@ def score_rows(
             output = folder / f"{method}-seed{seed}"
             run = seeded(experiment, output, seed, **CHANGES[method])
             emulator = graphdown.train(run, data)
-            made, means = emulator.downscale(coarse), emulator.means().downscale(coarse)
+            fine, means = emulator.downscale(coarse), emulator.means().downscale(coarse)
             means = means.assign_coords(time=steps.time)
         else:
-            made, means = baseline(experiment, data, source, method, coarse)
+            fine, means = baseline(experiment, data, source, method, coarse)
         for name in names:
-            scores = graphdown.evaluate(made[[name]], truth[[name]]).isel(variable=0)
+            scores = graphdown.evaluate(fine[[name]], truth[[name]]).isel(variable=0)
             row = {k: float(scores[k]) for k in ("rmse_total", "diurnal_cycle_rmse")}
-            row |= of_means(made[name], means, steps, name)
+            row |= of_means(fine[name], means, steps, name)
             yield {"method": method, "seed": seed, "source": source, "variable": name, **row}
 
 
 def baseline(
     experiment: Experiment, data: ExperimentData, source: str, method: str, coarse: xr.Dataset
 ) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Return the sub-steps by a method without a network, and the step means they are made of."""
+    """Return the sub-steps by a method without a network, and the step means behind them."""
     names, spec = list(experiment.targets), experiment.time
-    seen = list(experiment.by_steps.predictors)
-    seen = list(variables_of(seen)) if method in SPATIAL else seen
+    predictors = list(experiment.by_steps.predictors)
+    predictors = list(variables_of(predictors)) if method in SPATIAL else predictors
     train, later = (data.pair(experiment, source, period) for period in ("train", "validation"))
     if method == "by sub-step":
         line = Bilinear().fit([(train[0], train[1][names])])
 
-        def lines(given: xr.Dataset) -> xr.Dataset:
-            made = linear_in_time(line.predict(given), spec)
-            made = folded(made, spec, names, method, Notes()).drop_vars(names)
-            return made.assign_coords(time=given.time)
+        def lines(coarse: xr.Dataset) -> xr.Dataset:
+            fine = linear_in_time(line.predict(coarse), spec)
+            fine = folded(fine, spec, names, method, Notes()).drop_vars(names)
+            return fine.assign_coords(time=coarse.time)
 
-        train, later = ((given, wanted - lines(given)) for given, wanted in (train, later))
+        train, later = ((x, y - lines(x)) for x, y in (train, later))
         ridge = Ridge().fit([train], validation=[later])
         return unfolded(ridge.predict(coarse) + lines(coarse), spec, names), None
-    pairs = [(given[seen], wanted[names]) for given, wanted in (train, later)]
-    made = SPATIAL.get(method, Ridge)().fit(pairs[:1], validation=pairs[1:])
-    predicted = made.predict(coarse[seen])
+    pairs = [(x[predictors], y[names]) for x, y in (train, later)]
+    fitted = SPATIAL.get(method, Ridge)().fit(pairs[:1], validation=pairs[1:])
+    predicted = fitted.predict(coarse[predictors])
     return linear_in_time(predicted, spec), predicted
 
 
 def of_means(
-    made: xr.DataArray, means: xr.Dataset | None, steps: xr.Dataset, name: str
+    fine: xr.DataArray, means: xr.Dataset | None, steps: xr.Dataset, name: str
 ) -> dict[str, float]:
-    """Return the RMSE of a method's step means, and how far its sub-steps are from having them."""
+    """Return the RMSE of a method's step means, and of its sub-steps' means from these."""
     if means is None:
         return {}
     grid = Grid.from_dataset(steps[[name]])
@@ -156,32 +154,27 @@ def of_means(
         square = np.nan_to_num(difference.astype(np.float64)) ** 2
         return float(np.sqrt(np.average(square.mean(axis=0), weights=weight)))
 
-    own, true, fine = grid.values(means[name]), grid.values(steps[name]), grid.values(made)
-    by_step = fine.astype(np.float64).reshape(len(own), -1, grid.size).mean(axis=1)
-    return {"mean_rmse": rms(own - true), "conservation": rms(by_step - own)}
+    mean, true = grid.values(means[name]), grid.values(steps[name])
+    substeps = grid.values(fine).astype(np.float64)
+    by_step = substeps.reshape(len(mean), -1, grid.size).mean(axis=1)
+    return {"mean_rmse": rms(mean - true), "conservation": rms(by_step - mean)}
 
 
-def write(options: argparse.Namespace, found: dict[str, tuple[Experiment, list[dict]]]) -> None:
-    """Write the tables of all scores there are."""
-    paths = " ".join(map(str, options.experiments))
-    command = f"python benchmarks/temporal.py {paths} --seeds {options.seeds}"
+def write(options: argparse.Namespace, studies: dict[str, tuple[Experiment, list[dict]]]) -> None:
+    """Write the tables of all finished scores."""
     lines = [
-        "# Downscaling in time",
-        "",
-        f"Command: `{command}`. Machine: {machine()}, shared with other work.",
-        "",
-        "Test periods, mean ± standard deviation over the seeds there are; RMSE over cells and "
+        *page_head("Downscaling in time", options, ", shared with other work"),
+        "Test periods, mean ± standard deviation over the finished seeds; RMSE over cells and "
         "times, in K. The best line is the better, in validation, of bilinear and ridge, "
         "interpolated linearly in time. The conservation error is the root mean square difference "
         "of the mean over a step's sub-steps from the method's own field of that step.",
     ]
-    every = []
-    for stem, (experiment, rows) in found.items():
+    scores = []
+    for stem, (experiment, rows) in studies.items():
         lines += ["", f"## {experiment.name}", "", *about(experiment), ""]
         lines += table(pd.DataFrame(rows), best_line(stem))
-        every += [{"experiment": stem, **row} for row in rows]
-    write_study("temporal", lines, command, every)
-    print("\n".join(lines))
+        scores += [{"experiment": stem, **row} for row in rows]
+    write_results(options, "temporal", lines, {"scores": scores})
 
 
 def about(experiment: Experiment) -> list[str]:
@@ -205,10 +198,10 @@ def table(scores: pd.DataFrame, best: str) -> list[str]:
     scores = scores.assign(relative=scores["rmse_total"] / line)
     rows = []
     for method in [m for m in METHODS if m in set(scores["method"])]:
-        mine = scores[scores["method"] == method]
-        cells = [mean_and_spread(mine[c].dropna().to_numpy()) for c in COLUMNS]
-        cells[-1] = small(mine["conservation"].dropna().to_numpy())
-        rows.append([method, str(mine["seed"].nunique()), *cells])
+        part = scores[scores["method"] == method]
+        cells = [mean_and_spread(part[c].dropna().to_numpy()) for c in COLUMNS]
+        cells[-1] = small(part["conservation"].dropna().to_numpy())
+        rows.append([method, str(part["seed"].nunique()), *cells])
     return markdown_table(["method", "seeds", *COLUMNS.values()], rows)
 
 

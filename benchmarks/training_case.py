@@ -1,4 +1,4 @@
-"""The training step of configs/demo.yaml's network on a made-up case, for benchmarks."""
+"""The training step of configs/demo.yaml's network on synthetic fields, for benchmarks."""
 
 from typing import Any
 
@@ -52,9 +52,9 @@ class TrainingCase:
     def batch(self, number: int, share: slice) -> Batch:
         """Return a share of the days of a step."""
         random, days = np.random.default_rng(number), self.spec.batch_size
-        own = self.statistics
-        shapes = zip(self.nodes, (len(own.predictors), len(own.targets)), strict=True)
-        # Not around zero: the mean of noise would be what is left of sums that cancel.
+        names = self.statistics.predictors, self.statistics.targets
+        shapes = zip(self.nodes, map(len, names), strict=True)
+        # Not around zero: the mean of noise would be the remainder of sums that cancel.
         fields = (random.normal(0.5, 1.0, (days, *s)).astype(np.float32) for s in shapes)
         source, fine = (field[share] for field in fields)
         zeros = np.zeros(days, np.float32)[share]

@@ -1,4 +1,4 @@
-"""Emulators of any size for benchmarks, untrained, and made-up years for them."""
+"""Untrained emulators of any size for benchmarks, and synthetic years for them."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def square(side: int) -> Grid:
 
 
 def domain(target: Grid) -> Any:
-    """Return a target with made-up mountains and coast, and the demo's graph."""
+    """Return a target with synthetic mountains and coast, and the demo's graph."""
     from graphdown.emulator.domain import TargetDomain
 
     waves = np.sin(np.radians(20 * target.lon)) * np.cos(np.radians(25 * target.lat))
@@ -71,5 +71,5 @@ def source_grid(target: Grid) -> Grid:
 
 def write_source(path: Path, target: Grid, years: int = 1) -> None:
     """Write years of daily predictors around a target to a netCDF file."""
-    made = [days(source_grid(target), PREDICTORS, 1981 + year) for year in range(years)]
-    xr.concat(made, "time").to_netcdf(path)
+    parts = [days(source_grid(target), PREDICTORS, 1981 + year) for year in range(years)]
+    xr.concat(parts, "time").to_netcdf(path)

@@ -39,10 +39,10 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
 
     monkeypatch.setitem(COMMANDS, command, record)
     main([command, *words])
-    if "stated" in given or "request" in given:
+    if "file_options" in given or "request" in given:
         main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1", "--select", "member=2"])
-        stated = given["stated"] if "stated" in given else given["request"].file_options
-        request = stated.request()
+        options = given.get("file_options") or given["request"].file_options
+        request = options.request()
         assert request.units == {"tas": "degC", "pr": "kg m-2 s-1"}
         assert request.select == {"member": 2} and request.daily is None
 

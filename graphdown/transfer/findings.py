@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
-from graphdown.evaluation.table import format_value, plain_units
+from graphdown.evaluation.table import format_value, plain_units, value_with_units
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.plan import years_text
 from graphdown.transfer.select import (
@@ -58,15 +58,15 @@ def _best_adapted(outcome: Outcome, title: str) -> str:
         best = rows.iloc[0]
         parts.append(
             f"RMSE of {variable_name(variable)} changes from {format_value(best['before'])} to "
-            f"{format_value(best['after'])} {plain_units(str(best['units']))} with "
-            f"{best['strategy']} ({best['forgetting_percent']:+.1f} % on the first sources)"
+            f"{_number(best, 'after')} with {best['strategy']} "
+            f"({best['forgetting_percent']:+.1f} % on the first sources)"
         )
     years = years_text(adapted["years"].iloc[0])
     return f"{title}, lowest after {years} of the new source: {'; '.join(parts)}."
 
 
-def _number(row: "pd.Series") -> str:
-    return f"{format_value(row['value'])} {plain_units(str(row['units']))}"
+def _number(row: "pd.Series", column: str = "value") -> str:
+    return value_with_units(row[column], plain_units(str(row["units"])))
 
 
 def verdicts(unseen: "pd.DataFrame") -> list[str]:

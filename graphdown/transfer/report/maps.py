@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
-from graphdown.evaluation.table import format_value, plain_units
+from graphdown.evaluation.table import plain_units, value_with_units
 from graphdown.reports.colours import change_scale, error_scale
 from graphdown.reports.html import MapGroup, MapRow, Picture
 from graphdown.reports.maps import Frame, MapCanvas
@@ -95,7 +95,7 @@ def _error_row(canvas: MapCanvas, variable: str, fields: dict[str, xr.Dataset]) 
         Picture(
             canvas.png(error, scale),
             name,
-            f"{format_value(float(fields[name]['signal_rmse']))} {units}",
+            value_with_units(float(fields[name]["signal_rmse"]), units),
             f"error of the change of {variable} by {name}",
         )
         for name, error in errors.items()

@@ -1,0 +1,168 @@
+"""Every benchmark starts and finishes at its smallest size."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from meshes import Grid
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+NETWORK = [
+    "training.validate_every=2",
+    "training.batch_size=4",
+    "graph.mesh_level=4",
+    "graph.encode_radius_km=400",
+    "model.channels=8",
+    "model.rounds=1",
+    "model.target_channels=8",
+]
+WORLD = [
+    "data.world.years=4",
+    "data.world.size=12",
+    "periods.train=[1981,1982]",
+    "periods.validation=[1983,1983]",
+    "periods.test=[1984,1984]",
+]
+SMALL = [*NETWORK, *WORLD]
+ONE_SOURCE = [*SMALL, "data.sources=[{name: regular, view: regular}]", "data.unseen=[]"]
+BLOCKS = "blocks={one: {strategies: [bilinear], train: [[A]], apply: [A, D]}}"
+STUDY = [*(f"experiment.{change}" for change in SMALL), "draws=5", BLOCKS]
+DEMO, GRIDS = "configs/demo.yaml", "configs/world_grids.yaml"
+
+# Smallest arguments by benchmark; "data" is a folder that the test fills.
+SMALLEST = {
+    "century": ["--years", "1", "--kills", "1", "--side", "12"],
+    "check_archive": ["--gigabytes", "0.04", "--archives", "one zarr"],
+    "epoch": ["--days", "32", "--repeats", "1", "--years", "1", "--side", "8"],
+    "faults": [
+        "--faults",
+        "1",
+        "--per-round",
+        "1",
+        "--jobs",
+        "1",
+        "--works",
+        "training",
+        "--steps",
+        "15",
+    ],
+    "fuzz": ["--minutes", "1", "--cases", "2"],
+    "graph_build": ["--repeats", "1", "--mesh-level", "4", "--named", "EUR-44", "--sizes", "1000"],
+    "grid_transfer": [
+        *f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set".split(),
+        *SMALL,
+        "model.eofs=0",
+    ],
+    "grids": ["--folder", "data", "--target", "EUR-44"],
+    "inference": ["--days", "12", "--repeats", "1", "--longer", "1", "--target", "8"],
+    "measures": ["--years", "2", "--side", "8", "--turns", "1"],
+    "memory": ["--only", "as it is", "--side", "8"],
+    "messages": [
+        *f"{DEMO} --steps 2 --repeats 1 --set".split(),
+        *ONE_SOURCE,
+        "model.attention_heads=2",
+    ],
+    "rain": [*f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set".split(), *ONE_SOURCE],
+    "scaling": ["--side", "8", "--repeats", "1", "--cases", "1x1", "2x1"],
+    "seeds": [
+        *f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear]".split(),
+        *ONE_SOURCE,
+    ],
+    "start": ["--side", "8", "--repeats", "1", "--messages", "linear"],
+    "step": [
+        *[
+            "--only",
+            "linear",
+            "pyg",
+            "--channels",
+            "8",
+            "--rounds",
+            "1",
+            "--batch",
+            "1",
+            "--target",
+            "8",
+        ],
+        *["--mesh-level", "4", "--repeats", "1"],
+    ],
+    "target_transfer": [
+        *f"{GRIDS} --seeds 1 --steps 2 --trained fine --set".split(),
+        *SMALL,
+    ],
+    "temporal": ["data/hourly.yaml", "--seeds", "1", "--methods", "bilinear", "conserved"],
+    "transfer": ["configs/transfer_ensemble.yaml", "--quick", "--set", *STUDY],
+}
+HELPERS = {
+    *("child_process", "common_arguments", "fault_cases", "results_table", "step_jax"),
+    *("step_torch", "training_case", "untrained"),
+}
+HOURLY = {
+    "name": "hourly",
+    "output": "runs/hourly",
+    "predictors": ["tas"],
+    "targets": ["tas"],
+    "time": {"step_hours": 24, "substeps": 4, "window": [-1, 0, 1]},
+    "data": {
+        "target": {"files": ["data/fine.nc"]},
+        "sources": [{"name": "a", "files": ["data/coarse.nc"]}],
+    },
+    "periods": {
+        "train": ["2001-01-02", "2001-02-20"],
+        "validation": ["2001-02-21", "2001-03-10"],
+        "test": ["2001-03-11", "2001-03-30"],
+    },
+    "graph": {"mesh_level": 4, "encode_radius_km": 400},
+    "model": {"channels": 8, "rounds": 1, "target_channels": 8},
+    "training": {"steps": 2, "validate_every": 2, "batch_size": 4},
+}
+
+
+def test_every_benchmark_has_its_smallest_size():
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == SMALLEST.keys() | HELPERS
+
+
+def field(grid, hours):
+    """A temperature every so many hours."""
+    time = xr.date_range("2001-01-01", "2001-03-31T23", freq=f"{hours}h")
+    values = 280 + np.sin(np.arange(len(time)) * hours / 24)[:, None] + 0.1 * grid.lat
+    attrs = {"units": "K", "cell_methods": "time: mean"}
+    values = values.astype(np.float32)
+    return grid.dataarray(values, "tas", ("time",), {"time": time}, attrs).to_dataset()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Files that benchmarks of real data read."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    field(Grid.regular(0.5, 0.5, (0.0, 40.0, 6.0, 46.0)), 6).to_netcdf(folder / "fine.nc")
+    field(Grid.regular(1.5, 1.5, (-3.0, 37.0, 9.0, 49.0)), 24).to_netcdf(folder / "coarse.nc")
+    (folder / "hourly.yaml").write_text(yaml.safe_dump(HOURLY), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_finishes_at_its_smallest_size(name, data, tmp_path):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("benchmarks read memory from /proc")
+    results = tmp_path / "results"
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--output", str(results)]
+    haste = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    path = [str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, **haste, "PYTHONPATH": os.pathsep.join(path)}
+    done = subprocess.run(
+        [*command, *SMALLEST[name]], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    written = {path.name: path.stat().st_size for path in results.iterdir()}
+    assert any(file.endswith(".md") for file in written) and all(written.values())
+    if name == "step" and importlib.util.find_spec("torch_geometric") is None:
+        assert "Left out: the same mathematics, PyTorch Geometric" in done.stdout
