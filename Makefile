@@ -1,6 +1,8 @@
 # `make demo` and `make test` each work alone on a machine with Python 3.11 to 3.13 and make.
 PYTHON ?= python3
 VENV ?= .venv
+# Processes that share the test files; each takes up to 4 GB.
+JOBS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: install demo test test-slow lint docs clean
@@ -17,10 +19,10 @@ demo: install
 	$(BIN)/graphdown demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow
 
 lint: install
 	$(BIN)/ruff check .

@@ -673,6 +673,7 @@ def test_every_rule_has_a_test_here_or_in_the_loading_tests():
     loaded |= {"not-daily", "sub-daily", "outside"}  # test_load.py
     loaded |= {"step-differs", "steps-incomplete"}  # test_steps.py
     opened = {"accumulation-differenced", "forecast-shortest-lead"}  # test_opening.py
+    opened |= {"wind-alone", "wind-turned"}  # test_grid_winds.py
     here = {r[1] for r in [*REFUSED, *REPAIRED]} | {rule for _, rule in MISSING.values() if rule}
     here |= {"no-permission", "grib-engine"}
     assert here | loaded | opened == {*REFUSALS, *REPAIRS, *NOTICES}
