@@ -13,7 +13,8 @@ def main() -> None:
     reads any more (`graphdown ... | head`) with the status of SIGPIPE.
     """
     if sys.platform == "win32":
-        sys.exit("graphdown: Windows is not supported; use Linux, macOS or WSL.")
+        print("graphdown: Windows is not supported; use Linux, macOS or WSL.", file=sys.stderr)
+        sys.exit(2)
     sys.excepthook = _report
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Put a trained run beside the baselines on its test period and write the report."""
+"""Scores of a trained run beside the baselines on its test period, and the report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ def evaluate_run(
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
     Methods bound to one source are fitted to each training source, the others to all of them
-    together. On a source that was not trained on, every one of them is applied, its predictors
-    interpolated where it needs its own grid. The climate-change signal is test minus validation
+    together. On a source that was not trained on, all fits are applied, with predictors
+    interpolated to the grid of their source. The climate-change signal is test minus validation
     period, both unseen by the optimiser.
 
     Args:
@@ -80,7 +80,7 @@ def evaluate_run(
 
 
 def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator) -> list["Case"]:
-    """Return a case for each source: what every method makes of its test period."""
+    """Return a case for each source: the predictions of every method for its test period."""
     from graphdown.evaluation import Case
 
     fitted = fit_baselines(experiment, data)
@@ -109,18 +109,18 @@ def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator)
 def downscaling(
     experiment: Experiment, data: ExperimentData, emulator: Emulator, source: str
 ) -> Predict:
-    """Return the emulator for a source, told of its climate where it wants to know it."""
+    """Return the emulator's `downscale` for a source, with its climate where that is needed."""
     if emulator.normaliser.reference is None:
         return emulator.downscale
     return partial(emulator.downscale, historical=data.history(experiment, source)[0])
 
 
 def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) -> list[Path]:
-    """Write the test period of each unseen source to a netCDF file, to try `downscale` on.
+    """Write the test period of each unseen source to a netCDF file, as input for `downscale`.
 
     Returns:
         The files, `inputs/<source>.nc` below the run's folder; `inputs/truth.nc` beside them holds
-        the target of the first one's days.
+        the target on the days of the first one.
     """
     from graphdown.output.writer import write
 
@@ -140,12 +140,12 @@ def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) 
 
 @dataclass(frozen=True)
 class FittedBaselines:
-    """Baselines after learning.
+    """Fitted baselines.
 
     Attributes:
-        free: those that learned from all training sources together, by name.
-        bound: those that belong to one source, by training source, then by name.
-        time: the steps that they learned of; sub-steps are interpolated between them.
+        free: those fitted to all training sources together, by name.
+        bound: those fitted to one source, by training source, then by name.
+        time: the steps of their predictions; sub-steps are interpolated between them.
     """
 
     free: dict[str, "Baseline"]
@@ -153,7 +153,7 @@ class FittedBaselines:
     time: TimeSpec
 
     def methods(self, source: str) -> dict[str, Predict]:
-        """Return what can be applied to a source, by the name that tables show."""
+        """Return the methods that can be applied to a source, by their names in tables."""
         return {name: self._in_time(predict) for name, predict in self._by_step(source).items()}
 
     def _in_time(self, predict: Predict) -> Predict:
@@ -174,7 +174,7 @@ class FittedBaselines:
 def fit_baselines(
     experiment: Experiment, data: ExperimentData, steps: int | None = None
 ) -> FittedBaselines:
-    """Return the baselines, fitted to the training sources; steps are those of the networks."""
+    """Return the baselines, fitted to the training sources; `steps` is for those with networks."""
     from graphdown.baselines import make_baselines
 
     names = list(experiment.targets)

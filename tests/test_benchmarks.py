@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,90 +15,42 @@ import yaml
 from meshes import Grid
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-NETWORK = [
-    "training.validate_every=2",
-    "training.batch_size=4",
-    "graph.mesh_level=4",
-    "graph.encode_radius_km=400",
-    "model.channels=8",
-    "model.rounds=1",
-    "model.target_channels=8",
-]
-WORLD = [
-    "data.world.years=4",
-    "data.world.size=12",
-    "periods.train=[1981,1982]",
-    "periods.validation=[1983,1983]",
-    "periods.test=[1984,1984]",
-]
-SMALL = [*NETWORK, *WORLD]
-ONE_SOURCE = [*SMALL, "data.sources=[{name: regular, view: regular}]", "data.unseen=[]"]
+SMALL = (
+    "training.validate_every=2 training.batch_size=4 graph.mesh_level=4 graph.encode_radius_km=400 "
+    "model.channels=8 model.rounds=1 model.target_channels=8 data.world.years=4 data.world.size=12 "
+    "periods.train=[1981,1982] periods.validation=[1983,1983] periods.test=[1984,1984]"
+)
+ONE_SOURCE = f"{SMALL} 'data.sources=[{{name: regular, view: regular}}]' data.unseen=[]"
+STUDY = " ".join(f"experiment.{change}" for change in SMALL.split())
 BLOCKS = "blocks={one: {strategies: [bilinear], train: [[A]], apply: [A, D]}}"
-STUDY = [*(f"experiment.{change}" for change in SMALL), "draws=5", BLOCKS]
 DEMO, GRIDS = "configs/demo.yaml", "configs/world_grids.yaml"
 
 # Smallest arguments by benchmark; "data" is a folder that the test fills.
 SMALLEST = {
-    "century": ["--years", "1", "--kills", "1", "--side", "12"],
-    "check_archive": ["--gigabytes", "0.04", "--archives", "one zarr"],
-    "epoch": ["--days", "32", "--repeats", "1", "--years", "1", "--side", "8"],
-    "faults": [
-        "--faults",
-        "1",
-        "--per-round",
-        "1",
-        "--jobs",
-        "1",
-        "--works",
-        "training",
-        "--steps",
-        "15",
-    ],
-    "fuzz": ["--minutes", "1", "--cases", "2"],
-    "graph_build": ["--repeats", "1", "--mesh-level", "4", "--named", "EUR-44", "--sizes", "1000"],
-    "grid_transfer": [
-        *f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set".split(),
-        *SMALL,
-        "model.eofs=0",
-    ],
-    "grids": ["--folder", "data", "--target", "EUR-44"],
-    "inference": ["--days", "12", "--repeats", "1", "--longer", "1", "--target", "8"],
-    "measures": ["--years", "2", "--side", "8", "--turns", "1"],
-    "memory": ["--only", "as it is", "--side", "8"],
-    "messages": [
-        *f"{DEMO} --steps 2 --repeats 1 --set".split(),
-        *ONE_SOURCE,
-        "model.attention_heads=2",
-    ],
-    "rain": [*f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set".split(), *ONE_SOURCE],
-    "scaling": ["--side", "8", "--repeats", "1", "--cases", "1x1", "2x1"],
-    "seeds": [
-        *f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear]".split(),
-        *ONE_SOURCE,
-    ],
-    "start": ["--side", "8", "--repeats", "1", "--messages", "linear"],
-    "step": [
-        *[
-            "--only",
-            "linear",
-            "pyg",
-            "--channels",
-            "8",
-            "--rounds",
-            "1",
-            "--batch",
-            "1",
-            "--target",
-            "8",
-        ],
-        *["--mesh-level", "4", "--repeats", "1"],
-    ],
-    "target_transfer": [
-        *f"{GRIDS} --seeds 1 --steps 2 --trained fine --set".split(),
-        *SMALL,
-    ],
-    "temporal": ["data/hourly.yaml", "--seeds", "1", "--methods", "bilinear", "conserved"],
-    "transfer": ["configs/transfer_ensemble.yaml", "--quick", "--set", *STUDY],
+    "century": "--years 1 --kills 1 --side 12",
+    "check_archive": "--gigabytes 0.04 --archives 'one zarr'",
+    "epoch": "--days 32 --repeats 1 --years 1 --side 8",
+    "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
+    "fuzz": "--minutes 1 --cases 2",
+    "graph_build": "--repeats 1 --mesh-level 4 --named EUR-44 --sizes 1000",
+    "grid_transfer": (
+        f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set {SMALL} model.eofs=0"
+    ),
+    "grids": "--folder data --target EUR-44",
+    "inference": "--days 12 --repeats 1 --longer 1 --target 8",
+    "measures": "--years 2 --side 8 --turns 1",
+    "memory": "--only 'as it is' --side 8",
+    "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE} model.attention_heads=2",
+    "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",
+    "scaling": "--side 8 --repeats 1 --cases 1x1 2x1",
+    "seeds": f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear] {ONE_SOURCE}",
+    "start": "--side 8 --repeats 1 --messages linear",
+    "step": (
+        "--only linear pyg --channels 8 --rounds 1 --batch 1 --target 8 --mesh-level 4 --repeats 1"
+    ),
+    "target_transfer": f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL}",
+    "temporal": "data/hourly.yaml --seeds 1 --methods bilinear conserved",
+    "transfer": f"configs/transfer_ensemble.yaml --quick --set {STUDY} draws=5 '{BLOCKS}'",
 }
 HELPERS = {
     *("child_process", "common_arguments", "fault_cases", "results_table", "step_jax"),
@@ -159,7 +112,11 @@ def test_a_benchmark_finishes_at_its_smallest_size(name, data, tmp_path):
     path = [str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, **haste, "PYTHONPATH": os.pathsep.join(path)}
     done = subprocess.run(
-        [*command, *SMALLEST[name]], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [*command, *shlex.split(SMALLEST[name])],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     written = {path.name: path.stat().st_size for path in results.iterdir()}

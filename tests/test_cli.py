@@ -71,7 +71,7 @@ def test_the_version_is_that_of_the_package(capsys):
 def test_windows_is_refused_in_one_sentence():
     code = "import sys; sys.platform = 'win32'; from graphdown.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert done.stderr == "graphdown: Windows is not supported; use Linux, macOS or WSL.\n"
 
 

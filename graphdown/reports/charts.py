@@ -54,7 +54,7 @@ class Chart:
     def lines(
         self, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], colours: Mapping[str, str]
     ) -> None:
-        """Draw one line per method, the leading one (blue) on top and thicker."""
+        """Draw a line for each method, the leading one (blue) on top and thicker."""
         for method in y:
             lead = colours[method] == LEAD_COLOUR
             self.axes.plot(

@@ -1,4 +1,4 @@
-"""Maps: fields on the native cells of any grid as small pictures of one common frame."""
+"""Maps: fields on the native cells of any grid as small pictures in one common frame."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,7 +110,7 @@ def _contour_lines(
 
 @dataclass(frozen=True, eq=False)
 class MapCanvas:
-    """Draws fields of one grid into a frame.
+    """Canvas for fields of one grid in a frame.
 
     Attributes:
         frame: the window.
