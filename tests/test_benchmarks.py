@@ -32,7 +32,7 @@ SMALLEST = {
     "epoch": "--days 32 --repeats 1 --years 1 --side 8",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
     "fuzz": "--minutes 1 --cases 2",
-    "graph_build": "--repeats 1 --mesh-level 4 --named EUR-44 --sizes 1000",
+    "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",
     "grid_transfer": (
         f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set {SMALL} model.eofs=0"
     ),
