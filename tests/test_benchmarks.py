@@ -37,7 +37,7 @@ SMALLEST = {
         f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set {SMALL} model.eofs=0"
     ),
     "grids": "--folder data --target EUR-44",
-    "inference": "--days 12 --repeats 1 --longer 1 --target 8",
+    "inference": "--days 40 --repeats 1 --longer 1 --target 8",
     "measures": "--years 2 --side 8 --turns 1",
     "memory": "--only 'as it is' --side 8",
     "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE} model.attention_heads=2",
