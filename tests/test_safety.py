@@ -99,7 +99,7 @@ def test_an_archive_that_unpacks_to_more_than_it_can_is_refused(tmp_path):
     where = content.rindex(size)
     content[where : where + 4] = (2**31).to_bytes(4, "little")
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(ValueError, match="cannot be as large as it says"):
+    with pytest.raises(ValueError, match="cannot be as large as its entry in the archive says"):
         read_arrays(tmp_path / "a.npz")
 
 

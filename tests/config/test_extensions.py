@@ -20,7 +20,7 @@ from graphdown.config.extensions import (
 )
 from graphdown.errors import ExperimentError
 from graphdown.model.transforms import TRANSFORMS
-from graphdown.transfer import load_study
+from graphdown.transfer.spec import load_study
 
 from .test_experiment import GOOD
 

@@ -4,7 +4,7 @@ from graphdown.cli import main
 from graphdown.config.experiment_file import load_experiment
 from graphdown.config.renamed_keys import RENAMED, renamed
 from graphdown.errors import ExperimentError
-from graphdown.transfer import load_study
+from graphdown.transfer.spec import load_study
 
 from .test_experiment import GOOD, changed, message
 

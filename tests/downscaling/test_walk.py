@@ -12,6 +12,7 @@ from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
 from graphdown.downscaling import downscale
 from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.storage import save
 from graphdown.model import ModelSpec
 from graphdown.runtime import locks
 from meshes import GraphSpec, Grid
@@ -69,7 +70,7 @@ def folder(tmp_path_factory):
     """A folder with an emulator and inputs."""
     folder = tmp_path_factory.mktemp("walk")
     domain = TargetDomain(TARGET, xr.Dataset(), GraphSpec(mesh_level=5, encode_radius_km=600.0))
-    random_emulator(MODEL, NORMALISER, domain).save(folder / "run" / "emulator")
+    save(random_emulator(MODEL, NORMALISER, domain), folder / "run" / "emulator")
     first, second = source(0), source(1)
     for name, days in zip(FILES, (slice(0, 15), slice(15, None)), strict=True):
         first.isel(time=days).to_netcdf(folder / name)

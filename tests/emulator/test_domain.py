@@ -7,6 +7,7 @@ import xarray as xr
 
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.eofs import EOFs
+from graphdown.model import SourceArrays
 from meshes import GraphSpec, Grid
 
 TARGET = Grid.regular(0.5, 0.5, (-3.0, 42.0, 4.0, 47.0))
@@ -49,7 +50,11 @@ def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs):
         np.testing.assert_array_equal(used[np.asarray(ours)[there]], np.asarray(places)[there])
     for ours, theirs in zip(part.encode.weights, whole.encode.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(jax.tree.leaves(part[5:]), jax.tree.leaves(whole[5:]), strict=True):
+    np.testing.assert_array_equal(part.source_axes[: len(used)], whole.source_axes[used])
+    of_target = len(SourceArrays._fields)
+    for ours, theirs in zip(
+        jax.tree.leaves(part[of_target:]), jax.tree.leaves(whole[of_target:]), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     if with_eofs:
         ours, theirs = part.observation.gain, whole.observation.gain

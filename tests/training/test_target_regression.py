@@ -25,7 +25,7 @@ def trainer(two_sources):
 @pytest.fixture(scope="module")
 def parts(trainer):
     """Training days, validation days and statistics."""
-    return trainer.samples, trainer.validation, trainer.normaliser
+    return trainer.samples, trainer.validation.samples, trainer.normaliser
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def noisy(samples):
 
 
 def test_penalty_of_each_target_is_the_best_on_the_validation_days(trainer, parts):
-    train, validation = noisy(trainer.samples), trainer.validation
+    train, validation = noisy(trainer.samples), trainer.validation.samples
     fitted = fit_target_regression(train, validation, parts[2])
     x, own, y = tables(trainer, train)
     further_x, further_own, further_y = tables(trainer, validation)

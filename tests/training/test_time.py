@@ -179,7 +179,7 @@ def test_a_stream_from_a_file_is_the_whole(run, file, data, tmp_path, monkeypatc
 def test_shards_of_sub_steps_make_the_whole(run, data, tmp_path, monkeypatch, capsys):
     """Chunks and shards begin within a step, batches do not."""
     monkeypatch.setattr("graphdown.cf.encoding.CHUNK_BYTES", 7 * 4 * GRID.size)
-    for module in ("emulator.inference", "downscaling.downscale"):
+    for module in ("emulator.inference", "downscaling.store"):
         monkeypatch.setattr(f"graphdown.{module}.BATCH", 4)
     coarse, _ = data.pair(run[1], "own", "test")
     coarse[list(PREDICTORS)].to_netcdf(tmp_path / "coarse.nc")
