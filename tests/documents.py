@@ -82,8 +82,10 @@ def make_clone(folder: Path) -> None:
     """Lay out a folder as a fresh clone after `make install`, with small experiments."""
     for name in ("graphdown", "meshes", "Makefile", "pyproject.toml"):
         here = ROOT / name
-        copy = shutil.copytree if here.is_dir() else shutil.copy
-        copy(here, folder / name)
+        if here.is_dir():  # a link within, to the experiments, stays one
+            shutil.copytree(here, folder / name, symlinks=True)
+        else:
+            shutil.copy(here, folder / name)
     (folder / "configs").mkdir()
     for path in (ROOT / "configs").glob("*.yaml"):
         (folder / "configs" / path.name).write_text(smaller(path.read_text(encoding="utf-8")))
