@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-from graphdown.transfer.report.blocks import SEEN, UNSEEN, block_section
 
+from graphdown.transfer.report.study_blocks import SEEN, UNSEEN, block_section
 from graphdown.transfer.spec import Block
 from graphdown.transfer.tables import adaptation_table, group_table, score_table
 
