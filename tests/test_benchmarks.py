@@ -46,7 +46,7 @@ SMALLEST = {
     "seeds": f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear] {ONE_SOURCE}",
     "start": "--side 8 --repeats 1 --messages linear",
     "step": (
-        "--only linear pyg --channels 8 --rounds 1 --batch 1 --target 8 --mesh-level 4 --repeats 1"
+        "--only linear pyg --channels 8 --rounds 1 --batch 1 --target 24 --mesh-level 5 --repeats 1"
     ),
     "target_transfer": f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL}",
     "temporal": "data/hourly.yaml --seeds 1 --methods bilinear conserved",
