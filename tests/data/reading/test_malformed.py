@@ -671,7 +671,7 @@ def test_a_chosen_member_is_that_member(tmp_path):
 def test_every_rule_has_a_test_here_or_in_the_loading_tests():
     loaded = {"below-ground-filled", "empty-days-dropped", "unpaired", "margin", "missing-values"}
     loaded |= {"not-daily", "sub-daily", "outside"}  # test_load.py
-    loaded |= {"step-differs", "steps-incomplete"}  # test_steps.py
+    loaded |= {"step-differs", "steps-incomplete"}  # test_time_windows.py
     opened = {"accumulation-differenced", "forecast-shortest-lead"}  # test_opening.py
     opened |= {"wind-alone", "wind-turned"}  # test_grid_winds.py
     here = {r[1] for r in [*REFUSED, *REPAIRED]} | {rule for _, rule in MISSING.values() if rule}
