@@ -99,7 +99,7 @@ def score_rows(
     """Yield the scores of a method in a period for each source."""
     names, spec = list(experiment.targets), experiment.time
     for source in data.sources:
-        coarse, steps = data.pair(experiment, source, period)
+        coarse, steps = paired(data, experiment, source, period)
         truth = unfolded(steps, spec, names)
         if method in CHANGES:
             output = folder / f"{method}-seed{seed}"
@@ -116,6 +116,14 @@ def score_rows(
             yield {"method": method, "seed": seed, "source": source, "variable": name, **row}
 
 
+def paired(
+    data: ExperimentData, experiment: Experiment, source: str, period: str
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return the days of a source and of the target, both with the target's stamps."""
+    coarse, steps = data.pair(experiment, source, period)
+    return coarse.assign_coords(time=steps.time), steps
+
+
 def baseline(
     experiment: Experiment, data: ExperimentData, source: str, method: str, coarse: xr.Dataset
 ) -> tuple[xr.Dataset, xr.Dataset | None]:
@@ -123,7 +131,7 @@ def baseline(
     names, spec = list(experiment.targets), experiment.time
     predictors = list(experiment.by_steps.predictors)
     predictors = list(variables_of(predictors)) if method in SPATIAL else predictors
-    train, later = (data.pair(experiment, source, period) for period in ("train", "validation"))
+    train, later = (paired(data, experiment, source, p) for p in ("train", "validation"))
     if method == "by sub-step":
         line = Bilinear().fit([(train[0], train[1][names])])
 

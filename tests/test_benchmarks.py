@@ -48,7 +48,9 @@ SMALLEST = {
     "step": (
         "--only linear pyg --channels 8 --rounds 1 --batch 1 --target 24 --mesh-level 5 --repeats 1"
     ),
-    "target_transfer": f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL}",
+    "target_transfer": (
+        f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL} graph.mesh_level=5"
+    ),
     "temporal": "data/hourly.yaml --seeds 1 --methods bilinear conserved",
     "transfer": f"configs/transfer_ensemble.yaml --quick --set {STUDY} draws=5 '{BLOCKS}'",
 }
