@@ -32,6 +32,7 @@ GROWTH = 1.5
 def main() -> None:
     parser = benchmark_parser(__doc__, side=128, repeats=5)
     parser.add_argument("--messages", nargs="+", choices=MESSAGES, default=MESSAGES)
+    parser.add_argument("--rounds", nargs=2, type=int, default=ROUNDS, help="few and many")
     options = parse(parser)
     if options.measure:
         kind, *words = options.measure
@@ -63,7 +64,7 @@ def time_steps(options: argparse.Namespace) -> list[dict]:
     rows = []
     for repeat in range(options.repeats):
         for messages in options.messages:
-            for rounds in np.roll(ROUNDS, repeat):
+            for rounds in np.roll(options.rounds, repeat):
                 words = "step", options.side, messages, rounds
                 seconds = measure_in_child(__file__, *words, GRAPHDOWN_CACHE="")
                 row = {"repeat": repeat, "messages": messages, "rounds": int(rounds)}
@@ -118,10 +119,10 @@ def write(options: argparse.Namespace, starts: pd.DataFrame, steps: pd.DataFrame
     ]
     rows = []
     for messages, part in steps.groupby("messages"):
-        few, many = (part[part.rounds == rounds].seconds for rounds in ROUNDS)
+        few, many = (part[part.rounds == rounds].seconds for rounds in options.rounds)
         cells = [str(messages), *(median_and_range(seconds, 1) for seconds in (few, many))]
         rows.append([*cells, f"{many.median() / few.median():.2f}", f"<= {GROWTH:g}"])
-    head = ("messages", *(f"{rounds} rounds" for rounds in ROUNDS), "ratio", "goal")
+    head = ("messages", *(f"{rounds} rounds" for rounds in options.rounds), "ratio", "goal")
     lines += markdown_table(head, rows)
     figures = {"starts": starts.to_dict("records"), "steps": steps.to_dict("records")}
     write_results(options, "start", lines, figures)

@@ -13,10 +13,18 @@ with subnormals_kept(), contextlib.suppress(ImportError, RuntimeError):
 os.environ["GRAPHDOWN_CACHE"] = ""  # tests compile for themselves, and leave a home as it is
 
 
+HASTE = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+
+
 @pytest.fixture(scope="module")
 def compiled_in_haste():
-    """Let XLA leave out most of its optimisations, which take longer here than what they save."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    """Let XLA leave out most of its optimisations, which take longer here than what they save.
+
+    Processes that a test starts do the same.
+    """
+    before = jax.config.values[HASTE.lower()]
+    jax.config.update(HASTE.lower(), True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HASTE, "1")
+        yield
+    jax.config.update(HASTE.lower(), before)

@@ -44,7 +44,7 @@ SMALLEST = {
     "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",
     "scaling": "--side 8 --repeats 1 --cases 1x1 2x1",
     "seeds": f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear] {ONE_SOURCE}",
-    "start": "--side 8 --repeats 1 --messages linear",
+    "start": "--side 8 --repeats 1 --messages linear --rounds 1 2",
     "step": (
         "--only linear pyg --channels 8 --rounds 1 --batch 1 --target 24 --mesh-level 5 --repeats 1"
     ),

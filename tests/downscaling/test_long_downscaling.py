@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from graphdown.runtime.locks import locked
 from graphdown.runtime.progress import Progress, duration
 from meshes import GraphSpec, Grid
 from tests.emulators import random_emulator
+
+pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 
 DAYS, CHUNK_BYTES = 200, 1500
 MODEL = ModelSpec(channels=4, rounds=1, target_channels=4)
@@ -75,7 +78,7 @@ def source(seed, days=DAYS, **members):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, compiled_in_haste):
     """Return a folder with an emulator, inputs, and an output that nothing interrupted."""
     folder = tmp_path_factory.mktemp("long")
     domain = TargetDomain(TARGET, xr.Dataset(), GraphSpec(mesh_level=5, encode_radius_km=600.0))
@@ -96,10 +99,8 @@ def here(folder, monkeypatch):
     monkeypatch.setattr(encoding, "CHUNK_BYTES", CHUNK_BYTES)
     before = set(os.listdir())
     yield folder
-    resumable.shutil.rmtree("new.zarr", ignore_errors=True)
-    resumable.shutil.rmtree("new.zarr.part", ignore_errors=True)
-    for name in set(os.listdir()) - before:
-        Path(name).unlink()
+    for path in map(Path, set(os.listdir()) - before):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def values_of(path):
@@ -158,6 +159,15 @@ def test_interrupted_again_and_again_it_is_byte_for_byte_the_same(here, monkeypa
     assert not Path("new.zarr.part").exists()
 
 
+def in_a_process(output, module, name, call, number):
+    """Downscale in a process of its own, which gets a signal when a function is called."""
+    script = KILLED.format(
+        module=module, name=name, call=call, signal=int(number), chunk_bytes=CHUNK_BYTES
+    )
+    command = [sys.executable, "-c", script, *CALL, output]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 def test_killed_processes_leave_what_the_same_command_finishes(here):
     strikes = [
@@ -167,18 +177,14 @@ def test_killed_processes_leave_what_the_same_command_finishes(here):
         ("resumable", "move_into_place", 1, signal.SIGKILL, -9),
         ("resumable", "clear_away", 1, signal.SIGKILL, -9),
     ]
-    for module, name, call, number, status in strikes:
+    for strike in strikes:
         assert not Path("new.zarr").exists()
-        script = KILLED.format(
-            module=module, name=name, call=call, signal=int(number), chunk_bytes=CHUNK_BYTES
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script, *CALL, "new.zarr"], capture_output=True, text=True
-        )
+        done, status = in_a_process("new.zarr", *strike[:-1]), strike[-1]
         assert done.returncode == status, done.stderr
         if status > 0:
             assert "; the same command resumes the work." in done.stderr
-    assert values_of("new.zarr") == values_of("whole.zarr")
+    in_a_process("alone.zarr", "resumable", "new_zarr", 2, signal.SIGKILL)  # called but once
+    assert values_of("new.zarr") == values_of("alone.zarr")
     main([*CALL, "new.zarr"])
     assert sorted(p for p in os.listdir() if "new" in p) == ["new.zarr"]
 

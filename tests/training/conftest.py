@@ -128,3 +128,8 @@ def data():
 @pytest.fixture(scope="session")
 def two_sources():
     return make_data(a=source(COARSE), b=source(OTHER))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def haste(compiled_in_haste):
+    """Trainings of these tests are short: what XLA would gain by optimising takes longer."""

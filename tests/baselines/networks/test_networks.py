@@ -226,9 +226,11 @@ def test_networks_refuse_what_they_cannot_do(coarse, fine):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [UNet, ErrorPredictingCNN])
-def test_the_u_nets_learn(method, coarse, fine, statics):
-    training = NetworkTraining(steps=300, batch_size=32, learning_rate=3e-3, validate_every=50)
+@pytest.mark.parametrize(
+    ("method", "steps", "rate"), [(UNet, 300, 3e-3), (ErrorPredictingCNN, 160, 4e-3)]
+)
+def test_the_u_nets_learn(method, steps, rate, coarse, fine, statics):
+    training = NetworkTraining(steps, batch_size=32, learning_rate=rate, validate_every=steps // 4)
     baseline = method(training, filters=8)
     later = coarse.isel(time=LATER), fine.isel(time=LATER)
     baseline.fit([(coarse.isel(time=TRAIN), fine)], statics, validation=[later])
