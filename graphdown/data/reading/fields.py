@@ -11,6 +11,7 @@ import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, Sample, check_dry, check_range
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.every_value import checked_lazily
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.grid_winds import turned_to_north
@@ -354,7 +355,7 @@ class _Reader:
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
         sample = self._look(cleaning, looked_at, series)
-        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
+        lazily = checked_lazily(cleaning, without_forecast(rate, where, self.notes), series.places)
         return _Part(series, choice, lazily, cleaning, original, sample)
 
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
