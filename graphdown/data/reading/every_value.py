@@ -108,7 +108,7 @@ def _check(
     raise refuse(
         "out-of-range",
         f"{whereabouts.words(steps)}: {name!r} has values {_span(wrong)} in its canonical units, "
-        f"which should lie between {least:g} and {greatest:g}; {looks}correct them or leave them out.",
+        f"which should lie between {least:g} and {greatest:g}; {looks}correct or drop them.",
     )
 
 

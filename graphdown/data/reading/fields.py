@@ -418,6 +418,7 @@ class _Reader:
             minimum=min(p.sample.minimum for p in parts),
             maximum=max(p.sample.maximum for p in parts),
             missing=float(np.mean([p.sample.missing for p in parts])),
+            sampled=_sampled_of(parts) if timed else 0,
             grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
             step=step_name(step_of(joined["time"])) if timed else "",
             calendar=calendar_of(joined["time"]) if timed else "",
@@ -476,6 +477,13 @@ class _Reader:
             notes=self.notes.listed(),
             attrs=dict(self.series[0].ds.attrs),
         )
+
+
+def _sampled_of(parts: Sequence[_Part]) -> int:
+    """Number of the sampled times of a variable, 0 if they are all."""
+    looked_at = sum(p.sample.times for p in parts)
+    there = sum(p.field.sizes.get("time", 0) for p in parts)
+    return 0 if looked_at >= there else looked_at
 
 
 def _positioned(ds: xr.Dataset) -> xr.Dataset:
