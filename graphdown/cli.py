@@ -235,6 +235,7 @@ def check(
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
     file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
+    full: bool = False,
     json: bool = False,
 ) -> None:
     """Report what files contain and what would be refused, and why.
@@ -250,6 +251,8 @@ def check(
             in common.
         experiment: an experiment file, all of whose files are checked.
         file_options: properties that the files, those of --target included, lack.
+        full: read all values; without, ranges, minima and maxima are those of a few times, whose
+            number the report has.
         json: print JSON instead of text.
     """
     import logging
@@ -259,7 +262,7 @@ def check(
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
-    report = run_check(files, target, experiment, file_options.request())
+    report = run_check(files, target, experiment, file_options.request(), full)
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)

@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
+from graphdown.data.holders import read
 from graphdown.data.pairing import unpaired
+from graphdown.data.reading.cleaning import Sample, check_dry
 from graphdown.data.reading.coverage_check import check_cover, covered
 from graphdown.data.reading.fields import Request, read_files, some_times
-from graphdown.data.reading.file_summary import Understanding
+from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import names_in
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError, GraphdownError
+from graphdown.runtime.parts import parts_of
 from meshes import Coverage, GraphSpec, Grid, coverage
 
 T = TypeVar("T")
@@ -103,10 +106,11 @@ def check(
     target: Sequence[str] | None = None,
     experiment: str | Path | None = None,
     stated: Request | None = None,
+    full: bool = False,
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
 
-    Only a few times of files are read; of an experiment, all days of its periods.
+    Only a few times of files are read, unless `full`; of an experiment, all days of its periods.
     A source that covers less than 99 % of the target is a problem; one that leaves some of the
     margin out gives a remark. The margin is the experiment's `graph.margin_km`, 400 km without.
 
@@ -117,8 +121,9 @@ def check(
         experiment: an experiment file.
         stated: the variables of `files` and `target`, by default all that are recognised, and the
             user's statements about them. A name to rename needs to be in only one of the two.
+        full: read all values, so that ranges, minima, maxima and missing shares are of all times.
     """
-    return _Check(stated or Request(())).report(files, target or (), experiment)
+    return _Check(stated or Request(()), full).report(files, target or (), experiment)
 
 
 @dataclass(frozen=True)
@@ -138,11 +143,40 @@ class _Opened:
         return horizontal_grid(some_times(self.ds, 3), [name], self.understood.where)
 
 
+def of_all_values(ds: xr.Dataset, understood: Understanding) -> Understanding:
+    """Summary whose minima, maxima and missing shares are of all values, a few days read at a time.
+
+    Raises:
+        DataError: a value is out of range, or a file cannot be read.
+    """
+    samples = {v.name: Sample(v.name) for v in understood.variables if v.sampled}
+    timed = ds[[name for name in samples if name in ds]]
+    for part in parts_of(timed) if samples else ():
+        values = read(part, understood.where)
+        samples = {name: sample.and_in(values[name].values) for name, sample in samples.items()}
+    for sample in samples.values():
+        check_dry(sample.name, sample.maximum, understood.where)
+    variables = [_of_sample(v, samples.get(v.name)) for v in understood.variables]
+    return dataclasses.replace(understood, variables=tuple(variables))
+
+
+def _of_sample(variable: VariableUnderstood, sample: Sample | None) -> VariableUnderstood:
+    if sample is None:
+        return variable
+    return dataclasses.replace(
+        variable,
+        sampled=0,
+        minimum=sample.minimum,
+        maximum=sample.maximum,
+        missing=sample.missing,
+    )
+
+
 class _Check:
     """Collects findings one after another; an error becomes a problem of the report."""
 
-    def __init__(self, stated: Request) -> None:
-        self.stated = stated
+    def __init__(self, stated: Request, full: bool) -> None:
+        self.stated, self.full = stated, full
         self.understood: list[Understanding] = []
         self.problems: list[str] = []
         self.remarks: list[str] = []
@@ -186,15 +220,20 @@ class _Check:
         try:
             return action()
         except GraphdownError as error:
-            self.problems.append(str(error))
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
             return None
 
     def _opened(self, files: Sequence[str], others: Sequence[str]) -> _Opened | None:
         if not files:
             return None
         opened = self._attempt(lambda: _Opened(*read_files(files, self._request(files, others))))
-        if opened is not None:
-            self.understood.append(opened.understood)
+        if opened is None:
+            return None
+        ds, understood = opened.ds, opened.understood
+        if self.full:
+            understood = self._attempt(lambda: of_all_values(ds, understood)) or understood
+        self.understood.append(understood)
         return opened
 
     def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:

@@ -10,10 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.cleaning import check_range
 from graphdown.data.reading.files import unreadable
 from graphdown.data.reading.missing import days_with_values, with_ground_filled
-from graphdown.variables.names import variable_of
 
 
 @dataclass(frozen=True)
@@ -67,27 +65,19 @@ class ValueRules:
     """The rules for the values of a target or a source.
 
     Attributes:
-        checked: variables whose range is checked.
         counted: variables without which a day is left out.
         every: whether a day is left out only if all of them are missing.
         ground: whether points below ground are filled.
         where: for messages.
     """
 
-    checked: Sequence[str]
     counted: Sequence[str]
     every: bool
     ground: bool
     where: str
 
     def __call__(self, part: xr.Dataset) -> Ready:
-        """Apply the rules to days in memory.
-
-        Raises:
-            DataError: a value is out of range.
-        """
-        for name in self.checked:
-            check_range(variable_of(name), part[name].values, self.where)
+        """Apply the rules to days in memory."""
         kept = days_with_values(part, self.counted, self.every)
         ds = part if kept.all() else part.isel(time=np.flatnonzero(kept))
         if not self.ground or not kept.any():

@@ -402,7 +402,7 @@ def _target(
     part = folded(part, time, request.targets, where, notes)
     targets = time.targets(request.targets)
     names = list(dict.fromkeys((*names, *targets)))
-    rules = ValueRules(names, targets, every=True, ground=False, where=where)
+    rules = ValueRules(targets, every=True, ground=False, where=where)
     origin = _origin(target, understood, names, periods, request)
     with opened:
         values = holder.hold(store, what, part, rules, origin)
@@ -428,7 +428,7 @@ def _source(
     opened, understood = _open(where, source, needed, optional=["orog", *optional_predictors])
     names = tuple(name for name in request.predictors if name in opened)
     part = _in_periods(opened, periods, request, where, where, request.time.seconds)
-    rules = ValueRules(names, names, every=False, ground=True, where=where)
+    rules = ValueRules(names, every=False, ground=True, where=where)
     origin = _origin(source, understood, names, periods, request)
     with opened:
         values = holder.hold(source_store(source.name), where, part, rules, origin)

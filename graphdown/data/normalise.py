@@ -13,6 +13,7 @@ from graphdown.variables.time_steps import start_of
 from graphdown.variables.winds import corrected_winds
 
 FLOATS = ("mean", "std", "base", "scale")
+FLAT = 1e-6  # of a variable's size: spread that is rounding alone
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Climate:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def is_flat(self, index: int) -> bool:
+        """Whether a predictor is always and everywhere the same."""
+        return bool(flat(np.asarray(self.mean[index]), np.asarray(self.std[index]) ** 2))
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Normaliser:
             empty adjusts all of them fully.
         predictor_transforms: name of each predictor variable's transform, which enters the network
             beside the variable itself; that of the catalogue for variables that are left out.
+        least, greatest: values of each predictor in training; empty if they are not known.
     """
 
     predictors: tuple[str, ...]
@@ -58,6 +64,8 @@ class Normaliser:
     optional_predictors: tuple[str, ...] = ()
     standardised: dict[str, float] = field(default_factory=dict)
     predictor_transforms: dict[str, str] = field(default_factory=dict)
+    least: tuple[float, ...] = ()
+    greatest: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse statistics whose number differs from that of the names, and impossible ones."""
@@ -188,11 +196,14 @@ class Moments:
 
     Attributes:
         count, mean: of all values so far, float64, without their first axis.
+        least, greatest: of them; infinite where there is none.
     """
 
     def __init__(self) -> None:
         self.count: np.ndarray = np.zeros(())
         self.mean: np.ndarray = np.zeros(())
+        self.least: np.ndarray = np.full((), np.inf)
+        self.greatest: np.ndarray = np.full((), -np.inf)
         self._squares: np.ndarray = np.zeros(())
 
     def add(self, values: np.ndarray) -> None:
@@ -208,6 +219,8 @@ class Moments:
         self._squares = self._squares + squares + step**2 * self.count * share
         self.mean = self.mean + step * share
         self.count = every
+        self.least = np.fmin(self.least, np.fmin.reduce(values, axis=0, initial=np.inf))
+        self.greatest = np.fmax(self.greatest, np.fmax.reduce(values, axis=0, initial=-np.inf))
 
     @property
     def variance(self) -> np.ndarray:
@@ -236,7 +249,7 @@ def fit_normaliser(
         transforms: names of the predictors' transforms, see `Normaliser`.
 
     Raises:
-        DataError: no source has a predictor.
+        DataError: no source has a predictor, or one has the same value everywhere and always.
     """
     there = np.stack([m.count > 0 for m in coarse])
     absent = ~there.any(axis=0)
@@ -248,16 +261,54 @@ def fit_normaliser(
         )
     mean = _over_sources([m.mean for m in coarse], there)
     variance = _over_sources([m.variance + (m.mean - mean) ** 2 for m in coarse], there)
-    scale = np.sqrt(np.mean([_over_nodes(m) for m in corrections], axis=0))
+    check_variance(predictors, mean, variance)
+    count = len(predictors)
     return Normaliser(
         tuple(predictors),
         tuple(targets),
-        tuple(float(v) for v in mean),
-        tuple(float(v) for v in np.sqrt(np.maximum(variance, 1e-12))),
-        tuple(float(v) for v in base),
-        tuple(float(max(v, 1e-6)) for v in scale),
+        _floats(mean),
+        _floats(np.sqrt(variance)),
+        _floats(base),
+        _floats(_scale(corrections)),
         predictor_transforms=dict(transforms),
+        least=_floats(np.min([m.least for m in coarse], axis=0)[:count]),
+        greatest=_floats(np.max([m.greatest for m in coarse], axis=0)[:count]),
     )
+
+
+def flat(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Whether values of such mean and variance differ by no more than their rounding."""
+    return np.asarray(variance <= FLAT**2 * (mean**2 + variance))
+
+
+def check_variance(predictors: Sequence[str], mean: np.ndarray, variance: np.ndarray) -> None:
+    """Refuse predictors that have one value: a division by no spread would let others explode.
+
+    Args:
+        predictors: names.
+        mean, variance: of the channels [C], of which the predictors are the first.
+
+    Raises:
+        DataError: one does.
+    """
+    for name, value, steady in zip(predictors, mean, flat(mean, variance), strict=False):
+        if steady:
+            raise DataError(
+                f"The predictor {name!r} is {value:.4g} everywhere and always in training, so "
+                "nothing can be learned from it; drop it from 'predictors' and "
+                "'optional_predictors'."
+            )
+
+
+def _floats(values: Sequence[float] | np.ndarray) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
+
+
+def _scale(corrections: Sequence[Moments]) -> np.ndarray:
+    """Typical size [T] of the corrections; of one that is always the same, a part of its size."""
+    spread = np.sqrt(np.mean([_over_nodes(m) for m in corrections], axis=0))
+    size = np.sqrt(np.mean([_over_nodes_squared(m) for m in corrections], axis=0))
+    return np.asarray(np.maximum(spread, np.where(size > 0, FLAT * size, 1.0)))
 
 
 def _over_sources(values: Sequence[np.ndarray], there: np.ndarray) -> np.ndarray:
@@ -269,3 +320,10 @@ def _over_nodes(moments: Moments) -> np.ndarray:
     """Mean variance [T] of the nodes [Nt, T] that have values."""
     present = moments.count > 0
     return np.where(present, moments.variance, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+
+
+def _over_nodes_squared(moments: Moments) -> np.ndarray:
+    """Mean square [T] over the nodes [Nt, T] that have values."""
+    present = moments.count > 0
+    squares = np.where(present, moments.variance + moments.mean**2, 0.0)
+    return squares.sum(axis=0) / np.maximum(present.sum(axis=0), 1)

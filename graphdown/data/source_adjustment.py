@@ -79,9 +79,7 @@ def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str)
     variance = (weight * (moments.variance + (moments.mean - mean) ** 2)).sum(axis=0)
     found = dict(zip(there, zip(mean, np.sqrt(variance), strict=True), strict=True))
     columns = [found.get(name, (np.nan, np.nan)) for name in names]
-    return Climate(
-        tuple(float(m) for m, _ in columns), tuple(float(np.maximum(s, 1e-12)) for _, s in columns)
-    )
+    return Climate(tuple(float(m) for m, _ in columns), tuple(float(s) for _, s in columns))
 
 
 def mean_climate(climates: list[Climate]) -> Climate:
@@ -97,7 +95,8 @@ def adjustment_to(
 ) -> Adjustment:
     """Adjustment of a source's predictors to the reference's mean and standard deviation.
 
-    Amounts, such as precipitation, only get its mean, by a factor. The constants are those of a
+    Amounts, such as precipitation, only get its mean, by a factor; a predictor that is always the
+    same in one of the two only gets its mean, by an addend. The constants are those of a
     period in the past, so that later changes remain, times the factor. With a share below 1 means
     are moved by that part of the difference, and factors are raised to that power: sources'
     climates are shrunk towards each other, as estimates of one quantity are towards their mean
@@ -119,7 +118,8 @@ def adjustment_to(
                 (reference.mean[i] / climate.mean[i]) ** share if climate.mean[i] > 0 else 1.0
             )
         else:
-            factor[i] = (reference.std[i] / climate.std[i]) ** share
+            steady = climate.is_flat(i) or reference.is_flat(i)
+            factor[i] = 1.0 if steady else (reference.std[i] / climate.std[i]) ** share
             mean = climate.mean[i] + share * (reference.mean[i] - climate.mean[i])
             addend[i] = mean - factor[i] * climate.mean[i]
     return Adjustment(factor.astype(np.float32), addend.astype(np.float32))

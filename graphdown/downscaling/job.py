@@ -72,6 +72,7 @@ class DownscaleJob:
             members=self.request.members,
             seed=self.request.seed,
             days=days,
+            refuse_beyond=self.request.refuse_beyond,
         )
 
     def whole(self) -> xr.Dataset:

@@ -31,6 +31,8 @@ class DownscaleRequest:
             0 writes one field a day.
         seed: of the members; the same seed, member and date give the same field.
         file_options: metadata that the inputs lack.
+        refuse_beyond: refuse predictors more than 3 standard deviations outside the range of the
+            training; without, a sentence names them.
         overwrite: replace the output if it exists, and the unfinished part of another one.
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
@@ -45,6 +47,7 @@ class DownscaleRequest:
     members: int = 0
     seed: int = 0
     file_options: Annotated[FileOptions, arg(name="")] = field(default_factory=FileOptions)
+    refuse_beyond: bool = False
     overwrite: bool = False
     shard: Annotated[str, arg(metavar="I/N")] = ""
     merge: bool = False

@@ -104,7 +104,7 @@ class TargetDomain:
             return None
         patterns, mean = self.eofs.target_patterns, self.eofs.target_mean
         spread = np.sqrt(np.square(patterns).sum(axis=0).mean(axis=0))
-        scale = np.maximum(spread, 1e-6)
+        scale = np.where(spread > 0, spread, 1.0)
         arrays = (patterns, mean, mean.mean(axis=0), scale)
         return Patterns(*(on_device(array, np.float32) for array in arrays))
 

@@ -27,6 +27,7 @@ from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import Inference, Stream
+from graphdown.emulator.input_range import RangeWatch
 from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.heads import Readout
@@ -123,6 +124,7 @@ class Emulator:
         historical: xr.Dataset | None = None,
         members: int = 0,
         seed: int = 0,
+        refuse_beyond: bool = False,
     ) -> xr.Dataset:
         """Downscale a dataset from any source grid.
 
@@ -136,6 +138,8 @@ class Emulator:
             members: of an ensemble, for an emulator that makes one; 0 for one field a day, the
                 mean of distributions and a network's output for noise of zero.
             seed: of the members, which depend on it, on their number and on the date alone.
+            refuse_beyond: refuse predictors more than 3 standard deviations outside the range of
+                the training, which are logged else.
 
         Returns:
             The targets [time, *target dimensions], float32, with the target's coordinates; with
@@ -143,11 +147,14 @@ class Emulator:
 
         Raises:
             DataError: a predictor, its units or values are missing, there are several times a
-                day, or the source covers less than 99 % of the target.
+                day, the source covers less than 99 % of the target, or with `refuse_beyond` a
+                predictor is far outside the range of the training.
             GraphdownError: the emulator needs historical fields and has none, or the reverse;
                 or it is asked for members and makes none.
         """
-        inference = self.inference(coarse, units, historical, members, seed)
+        inference = self.inference(
+            coarse, units, historical, members, seed, refuse_beyond=refuse_beyond
+        )
         with closing(inference.results()) as results:
             values = np.concatenate(list(results))
         return self.dataset(values, inference.output_time, coarse.attrs)
@@ -160,6 +167,7 @@ class Emulator:
         members: int = 0,
         seed: int = 0,
         days: slice = EVERY,
+        refuse_beyond: bool = False,
     ) -> Stream:
         """Downscale as `downscale` does, in memory that does not grow with the number of days.
 
@@ -168,7 +176,8 @@ class Emulator:
 
         Args:
             coarse: as for `downscale`; best not read yet, as `xarray.open_dataset` leaves it.
-            units, historical, members, seed: as for `downscale`. Days come with all members.
+            units, historical, members, seed, refuse_beyond: as for `downscale`. Days come with all
+                members.
             days: which of them. Starting at a multiple of BATCH and ending at one or with the last
                 day, they are bit for bit those of a stream of all days on the same machine, if that
                 uses the same source points.
@@ -176,7 +185,7 @@ class Emulator:
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        inference = self.inference(coarse, units, historical, members, seed, days)
+        inference = self.inference(coarse, units, historical, members, seed, days, refuse_beyond)
 
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
@@ -196,11 +205,12 @@ class Emulator:
         members: int,
         seed: int,
         days: slice = EVERY,
+        refuse_beyond: bool = False,
     ) -> Inference:
         """Check a dataset and prepare what downscales it.
 
         Args:
-            coarse, units, historical, members, seed, days: as for `stream`.
+            coarse, units, historical, members, seed, days, refuse_beyond: as for `stream`.
 
         Raises:
             DataError, GraphdownError: as for `downscale`.
@@ -227,6 +237,8 @@ class Emulator:
             source=source.grid,
             output_time=self.times_made(time),
             noise=noise,
+            watch=RangeWatch(self.normaliser, refuse_beyond),
+            mask=self.domain.target.mask,
             members=members,
             steps=self.time,
             makes_means=self.makes_means,

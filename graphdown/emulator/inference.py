@@ -14,6 +14,7 @@ from flax import nnx
 from graphdown.data.normalise import Normaliser
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
+from graphdown.emulator.input_range import RangeWatch
 from graphdown.model import Downscaler, GraphArrays, Scaling, predict
 from graphdown.model.edge_tables import on_device
 from graphdown.model.padding import pad_nodes
@@ -58,6 +59,8 @@ class Inference:
         members: how many, 0 for one field a day.
         steps: in time, of which the network takes and makes what; those of days by default.
         makes_means: as for `Emulator`.
+        watch: compares predictors and outputs with their ranges.
+        mask: of the target [Nt], True where outputs count.
     """
 
     network: Downscaler
@@ -69,6 +72,8 @@ class Inference:
     source: Grid
     output_time: xr.Dataset
     noise: EnsembleNoise
+    watch: RangeWatch
+    mask: np.ndarray
     members: int = 0
     steps: TimeSpec = field(default_factory=TimeSpec)
     makes_means: bool = False
@@ -84,15 +89,21 @@ class Inference:
             columns = (regrouped(rows, BATCH) for rows in (parts, [season], [days]))
             batches = zip(*columns, strict=True)
             yield from prefetched(self.result, batches, AHEAD, threads=1)
+        self.watch.log()
 
     def result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
         """Targets of one batch: predictors, forcings and numbers of some days."""
         fields = self._fields(*batch)
-        return self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
+        made = self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
+        days = batch[-1]
+        of_day = np.repeat(days, len(made) // len(days))
+        self.watch.watch_outputs(made[..., self.mask, :], self.time.time.isel(time=of_day))
+        return made
 
     def _fields(self, values: np.ndarray, season: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Output of the network [days, ..., T], sub-steps included."""
         values = values if self.adjustment is None else self.adjustment(values)
+        self.watch.watch_predictors(values, self.time.time.isel(time=days))
         if not self.members:
             return run_network(self.network, self.normaliser, self.graph, values, season)
         time = self.time.time.isel(time=days)

@@ -301,7 +301,7 @@ REFUSED = {
     swapped: ("outside", "with latitude and longitude exchanged it would cover .*exchange their"),
     monthly: ("not-daily", "gcm.*the values are monthly, but daily ones are needed; give daily"),
     sub_daily: ("sub-daily", "gcm.*the values are 6-hourly.*add 'daily: mean' beside the files"),
-    late_error: ("out-of-range", "the source 'gcm': 'tas' runs from 20 to"),
+    late_error: ("out-of-range", "coarse.nc on 2000-01-02: 'tas' has values of 20"),
 }
 
 

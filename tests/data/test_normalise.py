@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphdown.data.normalise import (
     Moments,
@@ -11,6 +13,7 @@ from graphdown.data.normalise import (
     fit_normaliser,
     to_channels,
 )
+from graphdown.errors import DataError
 from graphdown.model.channels import Channels, predictor_transforms
 from graphdown.variables.catalogue import describe
 
@@ -113,11 +116,22 @@ def test_values_that_come_in_parts_of_any_size_give_the_same_moments():
     np.testing.assert_allclose(whole.variance[[0, 2]], np.nanvar(values[:, [0, 2]], axis=0))
 
 
-def test_a_variable_that_never_varies_can_still_be_divided_by():
+def test_a_predictor_that_never_varies_is_refused():
     still = np.full((6, 4, 3), 2.0, np.float32)
-    made = fit([still], [np.zeros((6, 5, 3))], (0.0,) * 3)
-    assert np.all(np.asarray(made.std) == 1e-6)
-    assert np.all(np.asarray(made.scale) == 1e-6)
+    with pytest.raises(DataError, match="'pr' is 2 everywhere and always in training"):
+        fit([still], [np.zeros((6, 5, 3))], (0.0,) * 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1e-9, 1e9), st.floats(0.0, 30.0))
+def test_statistics_follow_the_units(factor, offset):
+    rng = np.random.default_rng(1)
+    coarse, corrections = rng.gamma(2, 1, (9, 4, 3)) + offset, rng.normal(0, 1, (9, 5, 3))
+    plain = fit([coarse.astype(np.float32)], [corrections], (0.0,) * 3)
+    scaled = fit([(factor * coarse).astype(np.float32)], [factor * corrections], (0.0,) * 3)
+    for key in ("std", "scale", "least", "greatest"):
+        expected = factor * np.asarray(getattr(plain, key)[:3])
+        np.testing.assert_allclose(getattr(scaled, key)[:3], expected, rtol=1e-4)
 
 
 def test_a_normaliser_survives_json(normaliser):

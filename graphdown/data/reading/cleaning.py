@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion, meant_units
@@ -28,13 +27,6 @@ class Cleaning:
 
     name: str
     conversion: Conversion | None
-
-    def lazily(self, field: xr.DataArray) -> xr.DataArray:
-        """Canonical values, float32, read lazily."""
-        out = xr.apply_ufunc(
-            self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
-        )
-        return out if self.conversion is None else out.assign_attrs(units=self.conversion.canonical)
 
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Canonical values of an array, float32."""

@@ -11,6 +11,7 @@ import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, Sample, check_dry, check_range
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.every_value import checked_lazily
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.grid_winds import turned_to_north
@@ -354,7 +355,7 @@ class _Reader:
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
         sample = self._look(cleaning, looked_at, series)
-        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
+        lazily = checked_lazily(cleaning, without_forecast(rate, where, self.notes), series.places)
         return _Part(series, choice, lazily, cleaning, original, sample)
 
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
@@ -417,6 +418,7 @@ class _Reader:
             minimum=min(p.sample.minimum for p in parts),
             maximum=max(p.sample.maximum for p in parts),
             missing=float(np.mean([p.sample.missing for p in parts])),
+            sampled=_sampled_of(parts) if timed else 0,
             grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
             step=step_name(step_of(joined["time"])) if timed else "",
             calendar=calendar_of(joined["time"]) if timed else "",
@@ -475,6 +477,13 @@ class _Reader:
             notes=self.notes.listed(),
             attrs=dict(self.series[0].ds.attrs),
         )
+
+
+def _sampled_of(parts: Sequence[_Part]) -> int:
+    """Number of the sampled times of a variable, 0 if they are all."""
+    looked_at = sum(p.sample.times for p in parts)
+    there = sum(p.field.sizes.get("time", 0) for p in parts)
+    return 0 if looked_at >= there else looked_at
 
 
 def _positioned(ds: xr.Dataset) -> xr.Dataset:

@@ -22,8 +22,9 @@ class VariableUnderstood:
         units_stated: True where the user stated them.
         units: canonical units, None for a variable that graphdown does not know.
         factor, offset: canonical = original * factor + offset.
-        minimum, maximum: of the sample in canonical units; None if it holds no value.
-        missing: share of missing values in the sample.
+        minimum, maximum: in canonical units; None if there is no value.
+        missing: share of the values that are missing.
+        sampled: number of times that these three are of, 0 if they are of all.
         grid: kind and size of the horizontal grid.
         step: words such as daily; empty for a field without time.
         calendar: of its times; empty without time.
@@ -45,6 +46,7 @@ class VariableUnderstood:
     minimum: float | None
     maximum: float | None
     missing: float
+    sampled: int
     grid: str
     step: str
     calendar: str
@@ -105,7 +107,8 @@ def _variable_line(v: VariableUnderstood) -> str:
     if v.minimum is not None and v.maximum is not None:
         values = f"{v.minimum:.4g} to {v.maximum:.4g}"
     missing = f", {100 * v.missing:.0f} % missing" if v.missing else ""
-    return f"{v.name}: {source}{level}, {units}, {values}{missing}, {v.grid}"
+    sampled = f" in {v.sampled} of {v.times} times" if v.sampled else ""
+    return f"{v.name}: {source}{level}, {units}, {values}{missing}{sampled}, {v.grid}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,117 @@
+"""Canonical values that are checked as they are read: each value, at no second read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.cleaning import Cleaning
+from graphdown.data.reading.rules import refuse
+from graphdown.data.reading.series import ORIGIN
+from graphdown.data.reading.time_decoding import days_of
+from graphdown.data.reading.units import meant_units
+from graphdown.variables.catalogue import describe
+
+
+@dataclass(frozen=True, eq=False)
+class Whereabouts:
+    """Files and dates of the times of a field, for messages.
+
+    Attributes:
+        places: where the field is from.
+        numbers: which of them each time is from [time]; empty without times.
+        time: the times; None without.
+    """
+
+    places: tuple[str, ...]
+    numbers: np.ndarray
+    time: xr.DataArray | None
+
+    @classmethod
+    def of(cls, field: xr.DataArray, places: Sequence[str]) -> "Whereabouts":
+        """Those of a field that has the coordinate ORIGIN if there are several places."""
+        if "time" not in field.dims:
+            return cls(tuple(places), np.zeros(0, int), None)
+        time = field["time"].reset_coords(drop=True)
+        numbers = field[ORIGIN].values if ORIGIN in field.coords else np.zeros(time.size, int)
+        return cls(tuple(places), numbers, time)
+
+    def __dask_tokenize__(self) -> object:
+        """Token by identity: the times of a century take long to hash."""
+        return "graphdown.whereabouts", id(self)
+
+    def words(self, steps: np.ndarray) -> str:
+        """Words for the first of some steps, as in "tas.nc on 2001-01-07"."""
+        if self.time is None or not steps.size:
+            return self.places[0]
+        step = int(steps.min())
+        day = days_of(self.time.isel(time=slice(step, step + 1)))[0]
+        more = len(np.unique(steps)) - 1
+        others = f" and {more} other time{'s' * (more != 1)} read with it" if more else ""
+        return f"{self.places[int(self.numbers[step])]} on {day}{others}"
+
+
+def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str]) -> xr.DataArray:
+    """Canonical values of a field, float32, read lazily where the field is.
+
+    Reading a value that the variable cannot have raises a DataError, which names file and day.
+
+    Args:
+        cleaning: of the field's values.
+        field: [time, ...] or without time, as in its files.
+        places: the files; the coordinate ORIGIN is the number of each time's.
+    """
+    whereabouts = Whereabouts.of(field, places)
+    steps: tuple[xr.DataArray, ...] = ()
+    if whereabouts.time is not None:
+        number = xr.DataArray(np.arange(field.sizes["time"]), dims="time")
+        steps = (number.chunk(time=field.chunksizes["time"]) if field.chunks else number,)
+
+    out = xr.apply_ufunc(
+        _checked_block,
+        field,
+        *steps,
+        kwargs={"cleaning": cleaning, "whereabouts": whereabouts},
+        dask="parallelized",
+        output_dtypes=[np.float32],
+        keep_attrs=True,
+    )
+    out = out.drop_vars([n for n in out.coords if n not in field.coords]).assign_attrs(field.attrs)
+    units = None if cleaning.conversion is None else cleaning.conversion.canonical
+    return out if units is None else out.assign_attrs(units=units)
+
+
+def _checked_block(
+    raw: np.ndarray, *numbers: np.ndarray, cleaning: Cleaning, whereabouts: Whereabouts
+) -> np.ndarray:
+    values = cleaning.block(raw)
+    _check(cleaning.name, raw, values, numbers, whereabouts)
+    return values
+
+
+def _check(
+    name: str, raw: np.ndarray, values: np.ndarray, numbers: Any, whereabouts: Whereabouts
+) -> None:
+    """Refuse canonical values outside the range of the variable."""
+    least, greatest = describe(name).plausible
+    low = np.fmin.reduce(values, axis=None, initial=np.inf)
+    high = np.fmax.reduce(values, axis=None, initial=-np.inf)
+    if (least <= low and high <= greatest) or low > high:
+        return
+    outside = (values < least) | (values > greatest)
+    steps = np.broadcast_to(numbers[0], values.shape)[outside] if numbers else np.zeros(0, int)
+    wrong, as_stored = values[outside], raw[outside].astype(np.float64)
+    units = meant_units(name, float(as_stored.min()), float(as_stored.max()))
+    looks = "" if units is None else f"the units there look like {units}, so "
+    raise refuse(
+        "out-of-range",
+        f"{whereabouts.words(steps)}: {name!r} has values {_span(wrong)} in its canonical units, "
+        f"which should lie between {least:g} and {greatest:g}; {looks}correct or drop them.",
+    )
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"of {low:.4g}" if low == high else f"from {low:.4g} to {high:.4g}"

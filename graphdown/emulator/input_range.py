@@ -1,0 +1,129 @@
+"""Predictors and outputs far from what an emulator knows: noticed, or refused."""
+
+import logging
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.normalise import Normaliser
+from graphdown.data.reading.time_decoding import days_of
+from graphdown.errors import DataError
+from graphdown.variables.catalogue import describe
+
+logger = logging.getLogger(__name__)
+
+BEYOND = 3.0  # standard deviations outside the range of the training
+
+
+@dataclass
+class _Farthest:
+    """The day on which a variable is farthest out, and how many days it is out on."""
+
+    day: str
+    amount: float
+    days: int
+
+
+@dataclass
+class RangeWatch:
+    """Watches predictors and outputs of an emulator as they stream by.
+
+    A predictor is far outside if a value lies more than BEYOND of its standard deviations in
+    training above the greatest or below the least value of the training. An output is impossible
+    if it lies outside the range that the catalogue has for the variable.
+
+    Attributes:
+        normaliser: statistics of the training.
+        refuse: whether a predictor far outside is refused instead of noticed.
+    """
+
+    normaliser: Normaliser
+    refuse: bool = False
+    _far: dict[str, _Farthest] = field(default_factory=dict)
+    _impossible: dict[str, _Farthest] = field(default_factory=dict)
+
+    def watch_predictors(self, values: np.ndarray, time: xr.DataArray) -> None:
+        """Compare predictors [days, Ns, V] with those of the training.
+
+        Raises:
+            DataError: one is far outside, and that is refused.
+        """
+        if not self.normaliser.least:
+            return
+        least, greatest, std = self._range()
+        above = np.fmax.reduce(values, axis=1) - greatest
+        below = least - np.fmin.reduce(values, axis=1)
+        amount = np.fmax(above, below) / std
+        for v, name in enumerate(self.normaliser.predictors):
+            self._keep(self._far, name, np.nan_to_num(amount[:, v]), BEYOND, time)
+        if self.refuse and self._far:
+            raise DataError(
+                f"{self._far_words()}; give other predictors, or leave --refuse-beyond "
+                "(refuse_beyond) out."
+            )
+
+    def watch_outputs(self, values: np.ndarray, time: xr.DataArray) -> None:
+        """Compare outputs [times, ..., T] with the ranges of the catalogue.
+
+        Args:
+            values: masked points are NaN.
+            time: of the outputs.
+        """
+        axes = tuple(range(1, values.ndim - 1))
+        high, low = np.fmax.reduce(values, axis=axes), np.fmin.reduce(values, axis=axes)
+        for t, name in enumerate(self.normaliser.targets):
+            least, greatest = describe(name).plausible
+            outside = np.fmax(high[:, t] - greatest, least - low[:, t])
+            self._keep(self._impossible, name, np.nan_to_num(outside), 0.0, time)
+
+    def log(self) -> None:
+        """Log one sentence on far predictors and one on impossible outputs, if there were any."""
+        if self._far:
+            logger.warning("%s; the emulator extrapolates there.", self._far_words())
+        for name, worst in self._impossible.items():
+            least, greatest = describe(name).plausible
+            logger.warning(
+                "The output %r is outside %g to %g %s on %s, the most by %.3g on %s; do not use it "
+                "there, and check the predictors.",
+                *(name, least, greatest, describe(name).units, _count(worst.days)),
+                *(worst.amount, worst.day),
+            )
+
+    def _range(self) -> tuple[np.ndarray, ...]:
+        normaliser = self.normaliser
+        count = len(normaliser.predictors)
+        parts = (normaliser.least, normaliser.greatest, normaliser.std[:count])
+        return tuple(np.asarray(part, np.float64) for part in parts)
+
+    def _keep(
+        self,
+        found: dict[str, _Farthest],
+        name: str,
+        amount: np.ndarray,
+        most: float,
+        time: xr.DataArray,
+    ) -> None:
+        out = amount > most
+        if not out.any():
+            return
+        worst = int(amount.argmax())
+        before = found.get(name, _Farthest("", -math.inf, 0))
+        days = before.days + int(out.sum())
+        if amount[worst] > before.amount:
+            day = str(days_of(time.isel(time=slice(worst, worst + 1)))[0])
+            before = _Farthest(day, float(amount[worst]), days)
+        found[name] = _Farthest(before.day, before.amount, days)
+
+    def _far_words(self) -> str:
+        parts = [
+            f"{name!r} on {_count(worst.days)}, the most on {worst.day} "
+            f"({worst.amount:.3g} standard deviations beyond)"
+            for name, worst in self._far.items()
+        ]
+        return f"Predictors are far outside the range of the training: {'; '.join(parts)}"
+
+
+def _count(days: int) -> str:
+    return f"{days} time{'s' * (days != 1)}"
