@@ -6,6 +6,10 @@ Each case changes a valid, tiny experiment, netCDF file, emulator or checkpoint,
 their meaning, and calls the command line in this process. It must end normally, or with one
 sentence and status 2, within a minute. Cases depend on their number and the seed, so that
 `--only 17` repeats one. A second process watches over the first, which a library may crash.
+
+Then random files of one variable are read, `--files` of them with a planted fault in their meaning,
+see planted_faults.py, and as many honest ones. None of the former may pass with other values than
+the true ones and without a sentence; none of the latter may be refused or give other values.
 The counts are written to benchmarks/results/fuzz.md.
 """
 
@@ -33,6 +37,7 @@ import numpy as np
 import yaml
 from common_arguments import benchmark_parser, parse
 from fault_cases import COARSE, EXPERIMENT, FINE, weather
+from planted_faults import FAULTS, HONEST, drawn_with, outcome_of
 from results_table import markdown_table, page_head, write_results
 
 HANG = 60.0  # seconds
@@ -494,10 +499,30 @@ def watch_process(
     return finished, begun, f"{status}: {messages}" if status else ""
 
 
+def read_files(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Read files with planted faults, and as many honest ones; return how each ended."""
+    warnings.simplefilter("ignore")
+    kinds = [kind for fault in FAULTS for kind in (fault, HONEST)]
+    cases = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(2 * options.files):
+            kind = kinds[number % len(kinds)]
+            random = np.random.default_rng([options.seed, 1, number])
+            drawn, paths = drawn_with(kind, random, Path(folder) / "files")
+            outcome, message = outcome_of(kind, drawn, paths)
+            good = ("right",) if kind == HONEST else ("right", "refused", "doubted")
+            case = {"number": number, "kind": kind, "outcome": outcome, "good": outcome in good}
+            if not case["good"]:
+                print(json.dumps({**case, "message": message}, indent=1), flush=True)
+            cases.append(case)
+    return cases
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__, seed=0)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--cases", type=int, default=10**9, help="most cases to run")
+    parser.add_argument("--files", type=int, default=500, help="files with a planted fault")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--only", type=int, help="run a single case and print its message")
     parser.add_argument("--kinds", nargs="+", choices=tuple(CASES), default=list(CASES))
@@ -510,12 +535,19 @@ def main() -> None:
         return
     began = time.monotonic()
     cases = watch(options)
-    write(options, cases, (time.monotonic() - began) / 60)
-    if any(case["outcome"] == "broken" for case in cases):
+    minutes = (time.monotonic() - began) / 60
+    files = read_files(options)
+    write(options, cases, minutes, files)
+    if any(case["outcome"] == "broken" for case in cases) or not all(f["good"] for f in files):
         raise SystemExit(1)
 
 
-def write(options: argparse.Namespace, cases: list[dict[str, Any]], minutes: float) -> None:
+def write(
+    options: argparse.Namespace,
+    cases: list[dict[str, Any]],
+    minutes: float,
+    files: list[dict[str, Any]],
+) -> None:
     counts = Counter((case["kind"], case["outcome"]) for case in cases)
     outcomes = ("ended", "refused", "broken")
     rows = [[kind, *(str(counts[kind, outcome]) for outcome in outcomes)] for kind in options.kinds]
@@ -527,8 +559,26 @@ def write(options: argparse.Namespace, cases: list[dict[str, Any]], minutes: flo
         "an end, or something written outside the folder.",
         "",
         *markdown_table(("broken input", "ended normally", "refused", "broken"), rows),
+        "",
+        *planted_lines(files),
     ]
     write_results(options, "fuzz", lines)
+
+
+def planted_lines(files: list[dict[str, Any]]) -> list[str]:
+    """Return the lines on files with planted faults and honest ones."""
+    outcomes = ("right", "doubted", "refused", "silent", "broken")
+    counts = Counter((file["kind"], file["outcome"]) for file in files)
+    rows = [
+        [kind, *(str(counts[kind, outcome]) for outcome in outcomes)] for kind in (HONEST, *FAULTS)
+    ]
+    return [
+        "Random files with one planted fault each, and honest ones. Right: the true values. "
+        "Doubted: other values, and a sentence that warns. Silent: other values without one, or "
+        "values that something else in the files contradicts.",
+        "",
+        *markdown_table(("planted", *outcomes), rows),
+    ]
 
 
 if __name__ == "__main__":

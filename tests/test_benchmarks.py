@@ -31,7 +31,7 @@ SMALLEST = {
     "check_archive": "--gigabytes 0.04 --archives 'one zarr'",
     "epoch": "--days 32 --repeats 1 --years 1 --side 8",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
-    "fuzz": "--minutes 1 --cases 2",
+    "fuzz": "--minutes 1 --cases 2 --files 19",
     "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",
     "grid_transfer": (
         f"{GRIDS} --seeds 1 --steps 2 --methods random bilinear --set {SMALL} model.eofs=0"
@@ -55,8 +55,8 @@ SMALLEST = {
     "transfer": f"configs/transfer_ensemble.yaml --quick --set {STUDY} draws=5 '{BLOCKS}'",
 }
 HELPERS = {
-    *("child_process", "common_arguments", "fault_cases", "results_table", "step_jax"),
-    *("step_torch", "training_case", "untrained"),
+    *("child_process", "common_arguments", "fault_cases", "planted_faults", "results_table"),
+    *("step_jax", "step_torch", "training_case", "untrained"),
 }
 HOURLY = {
     "name": "hourly",
