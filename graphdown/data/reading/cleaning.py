@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.fill_codes import HUGE, FillCodes
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion, meant_units
 from graphdown.variables.catalogue import describe
+from graphdown.variables.variable import SHARE
 
-HUGE = 1e15
-_NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
-CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
 CLIPPED = 0.1  # mm day-1: packing and spectral transforms give values this far below zero
-DRY = 0.01  # mm day-1: a file whose wettest value is lower is not in its stated units
+ENOUGH_TIMES, ENOUGH_VALUES = 10, 400  # a few days may well be dry everywhere
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,20 @@ class Cleaning:
 
     Attributes:
         name: CF/CMIP name.
-        conversion: to the canonical units, None for an unknown variable.
+        conversion: to the canonical units.
+        codes: of missing values, as found in a sample.
     """
 
     name: str
-    conversion: Conversion | None
+    conversion: Conversion
+    codes: FillCodes = FillCodes()
 
     def lazily(self, field: xr.DataArray) -> xr.DataArray:
         """Canonical values, float32, read lazily."""
         out = xr.apply_ufunc(
             self.block, field, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True
         )
-        return out if self.conversion is None else out.assign_attrs(units=self.conversion.canonical)
+        return out.assign_attrs(units=self.conversion.canonical)
 
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Canonical values of an array, float32."""
@@ -50,7 +51,7 @@ class Cleaning:
         filled = self._filled(raw, values)
         infinite = np.isinf(raw) if np.issubdtype(raw.dtype, np.floating) else np.zeros(1, bool)
         if filled.any():
-            code = np.asarray(raw)[filled].flat[0]
+            code = float(np.asarray(raw)[filled].flat[0])
             notes.add("fill-code", where, f"undeclared fill value {code:g} is missing", self.name)
         if infinite.any():
             text = f"{int(infinite.sum())} infinite values in the times looked at are missing"
@@ -60,28 +61,23 @@ class Cleaning:
         if describe(self.name).is_precipitation and ((values < 0) & (values >= -CLIPPED)).any():
             text = f"down to {np.nanmin(values[values >= -CLIPPED]):.2g} mm day-1, raised to 0"
             notes.add("negative-clipped", where, text, self.name)
-        if self.conversion is not None and self.conversion.geopotential:
+        if self.conversion.geopotential:
             notes.add("geopotential", where, "a geopotential, divided by 9.80665", self.name)
 
     def _converted(self, raw: np.ndarray) -> np.ndarray:
         double = raw.dtype.itemsize > 4 or np.issubdtype(raw.dtype, np.integer)
         values: Any = raw.astype(np.float64 if double else np.float32)
         linear = self.conversion
-        if linear is None or (linear.factor, linear.offset) == (1.0, 0.0):
+        if (linear.factor, linear.offset) == (1.0, 0.0):
             return values
         with np.errstate(over="ignore", invalid="ignore"):
             return values * values.dtype.type(linear.factor) + values.dtype.type(linear.offset)
 
     def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", over="ignore"):
-            filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
-            if self.conversion is not None:
-                least, greatest = describe(self.name).plausible
-                outside = (values < least) | (values > greatest)
-                if outside.any():
-                    codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
-                    filled |= outside & np.isin(raw, codes)
-        return filled
+        least, greatest = describe(self.name).plausible
+        with np.errstate(invalid="ignore"):
+            impossible = (values < least) | (values > greatest)
+        return self.codes.filled(raw, impossible)
 
 
 @dataclass(frozen=True)
@@ -120,9 +116,9 @@ class Sample:
         return self.absent == self.values
 
     @property
-    def dry(self) -> bool:
-        """Whether precipitation is nowhere more than a trace and somewhere above zero."""
-        return describe(self.name).is_precipitation and 0.0 < self.maximum < DRY
+    def doubtful(self) -> bool:
+        """Whether the greatest value is above zero, but below what is usual."""
+        return 0.0 < self.maximum < describe(self.name).usual_maximum[1]
 
     @property
     def missing(self) -> float:
@@ -163,18 +159,37 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
     )
 
 
-def check_dry(name: str, high: float, where: str) -> None:
-    """Refuse precipitation that is nowhere more than a trace: its units are probably wrong.
+def check_size(sample: Sample, conversion: Conversion, where: str, notes: Notes) -> None:
+    """Refuse or note values that are so small that their units are probably wrong.
+
+    Args:
+        sample: of canonical values.
+        conversion: that made them.
+        where: for messages.
+        notes: collects doubts.
 
     Raises:
-        DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
+        DataError: of ten or more times the greatest value is impossibly small, or shares in % end
+            at exactly 1.
     """
-    if describe(name).is_precipitation and 0.0 < high < DRY:
+    variable = describe(sample.name)
+    raw = np.array([sample.minimum, sample.maximum]) - conversion.offset
+    raw /= conversion.factor
+    if variable.bounds == SHARE and conversion.factor != 1.0 and abs(raw[1] - 1.0) < 1e-6:
         raise refuse(
             "out-of-range",
-            f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "
-            f"its units look like kg m-2 s-1: state them, as in 'units: {{{name}: kg m-2 s-1}}'.",
+            f"{where}: {sample.name!r} runs from {raw[0]:.3g} to exactly 1 {conversion.units}; its "
+            f"units look like 1: state them, as in 'units: {{{sample.name}: 1}}'.",
         )
+    refused_below, _ = variable.usual_maximum
+    if not sample.doubtful or sample.times < ENOUGH_TIMES:
+        return
+    text = f"nowhere more than {sample.maximum:.2g} {conversion.canonical} in the times looked at"
+    hint = _hint(sample.name, raw) or "; check its units"
+    if sample.maximum < refused_below:
+        raise refuse("out-of-range", f"{where}: {sample.name!r} is {text}{hint}.")
+    if sample.values - sample.absent >= ENOUGH_VALUES:
+        notes.add("units-doubtful", where, f"{text}{hint}", sample.name)
 
 
 def _hint(name: str, raw: Any) -> str:
