@@ -28,6 +28,7 @@ from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
+from graphdown.data.reading.standard_names import with_tidy_names
 from graphdown.data.reading.time_decoding import (
     calendar_of,
     daily,
@@ -38,6 +39,7 @@ from graphdown.data.reading.time_decoding import (
     with_time,
 )
 from graphdown.data.reading.units import conversion
+from graphdown.data.reading.vertical import with_hybrid_levels
 from graphdown.data.reading.zarr_chunks import check_chunks
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
@@ -202,9 +204,7 @@ def to_canonical(
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
-    request = Request(
-        tuple(variables), tuple(optional), units or {}, known_units=known_units or {}
-    )
+    request = Request(tuple(variables), tuple(optional), units or {}, known_units=known_units or {})
     pieces = [Piece(where, ds)]
     return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
 
@@ -288,7 +288,8 @@ class _Reader:
         return out, self._understanding(out, understood)
 
     def _prepared(self, piece: Piece) -> Piece:
-        ds = renamed(_positioned(piece.ds), self.request.rename)
+        tidy = with_hybrid_levels(with_tidy_names(piece.ds))
+        ds = renamed(_positioned(tidy), self.request.rename)
         ds = without_hidden_cells(ds, piece.where, self.notes)
         return replace(piece, ds=with_time(ds, piece.where, self.notes))
 

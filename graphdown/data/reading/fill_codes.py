@@ -98,7 +98,7 @@ class CodeSearch:
         self.times += len(raw)
 
     def _add(self, code: float, at: np.ndarray) -> None:
-        new = _Evidence(at.all(axis=0), at.any(axis=0))
+        new = _Evidence(np.asarray(at.all(axis=0)), np.asarray(at.any(axis=0)))
         before = self._evidence.get(code)
         if before is None:
             new.always &= self.times == 0

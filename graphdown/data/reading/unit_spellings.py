@@ -22,7 +22,10 @@ _REWRITTEN = (
     (r"\b(\w+)\s+squared\b", r"\1^2"),
     (r"(?:/|\bper\b)\s*(\d+)[\s-]*(h|hrs?|hours?|d|days?|min)\b", r"/(\1 \2)"),
     (r"^\s*[\[(]?\s*0\s*(?:-|to|\.\.)\s*1\s*[\])]?\s*$", "1"),
-    (r"^\s*(?:fraction(?:al)?|proportion|ratio|numeric|dimensionless|unitless|none|[-~]?)\s*$", "1"),
+    (
+        r"^\s*(?:fraction(?:al)?|proportion|ratio|numeric|dimensionless|unitless|none|[-~]?)\s*$",
+        "1",
+    ),
     (r"^\s*(?:percentage|percents|pct)\s*$", "%"),
     (r"^\s*o[kc]tas?\s*$", "0.125"),
 )

@@ -107,6 +107,20 @@ def is_amount(units: str, name: str) -> bool:
     return any(linear_function(units, total) is not None for total in totals)
 
 
+def may_have_units(name: str, units: object) -> bool:
+    """Whether a variable may have units, for telling it from others of the same name.
+
+    So it may where they are absent or unreadable, which is not for here to judge.
+    """
+    canonical = canonical_units(name)
+    if units is None or canonical is None or not str(units).strip() or not is_read(str(units)):
+        return True
+    if is_amount(str(units), name):
+        return True
+    wanted = (canonical, BRIDGES[canonical][0]) if canonical in BRIDGES else (canonical,)
+    return any(linear_function(str(units), one) is not None for one in wanted)
+
+
 def meant_units(name: str, low: float, high: float) -> str | None:
     """Units in which raw values from low to high would make sense, None if there are none."""
     variable = describe(name)

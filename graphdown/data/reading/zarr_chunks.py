@@ -192,9 +192,7 @@ def _file_sizes(folder: str, within: str = "") -> dict[str, int]:
     return sizes
 
 
-def _why_lost(
-    array: StoredArray, name: str, value: float, conversion: Conversion
-) -> str | None:
+def _why_lost(array: StoredArray, name: str, value: float, conversion: Conversion) -> str | None:
     """Why absent chunks cannot hold their fill value, None if they can."""
     variable = describe(name)
     is_zero = value == 0.0 and conversion.offset == 0.0
