@@ -9,7 +9,7 @@ from graphdown.variables.catalogue import describe
 AVERAGES = ("mean", "sum", "point")
 # "time: mean", "area: time: mean where land", "time: maximum within days time: mean over days"
 _CLAUSE = re.compile(r"((?:\w+\s*:\s*)+)([a-z_]+)((?:\s+(?:where|over|within)\s+\w+)*)")
-_TIME = re.compile(r"(?:x?time\w*|t|date)\s*:")
+_TIME = re.compile(r"\b(?:x?time\w*|t|date)\s*:")
 _EXTREME = re.compile(r"(?:^|_|\b)(max|min)(?:imum)?(?:_|\b|$)|(max|min)(?:imum)?$", re.IGNORECASE)
 _IN_WORDS = re.compile(r"\b(max|min)(?:imum)?\b", re.IGNORECASE)
 _OF_GRIB = {"max": "maximum", "min": "minimum"}

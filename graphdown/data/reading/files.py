@@ -182,6 +182,8 @@ def _open_zarr(path: str) -> xr.Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _checked(open_store(path, chunks=None, cache=False, consolidated=False))
+    except DataError:
+        raise
     except BROKEN as error:
         raise unreadable(path, error) from None
 

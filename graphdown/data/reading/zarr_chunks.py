@@ -24,7 +24,7 @@ from graphdown.variables.catalogue import describe
 ORIGIN_OF_ARRAY = "zarr_array"  # key of a variable's encoding: path of the store, name in it
 DECLARED = ("_FillValue", "missing_value")
 MOST_NEIGHBOURS = 16  # that are read of an array with absent chunks
-USUALLY = 0.5  # share of the values beside absent chunks
+USUALLY = 0.75  # share of the values beside absent chunks
 
 
 def open_store(path: str, **options: Any) -> xr.Dataset:
@@ -60,10 +60,10 @@ def check_chunks(
     """Note absent chunks of a zarr array, and refuse those that were probably lost.
 
     Absent chunks were lost where their value is one that the variable cannot have all over a
-    chunk, such as 0 K; where other chunks of that value were written; where no chunk at all is
-    there; and, of shards (which hold many chunks, and so are seldom nothing but zero) and of
-    variables that the catalogue lacks, where fewer than half of the values beside them are alike.
-    Else they hold the fill value.
+    chunk, such as 0 K; where other chunks of that value were written; and where no chunk is there.
+    So were shards, which hold many chunks and are seldom nothing but zero, and chunks of variables
+    that the catalogue lacks, where fewer than three quarters of the values beside them are that
+    value. Else they hold the fill value.
 
     Args:
         field: as `open_store` returned it, under any name; other fields are not looked at.
