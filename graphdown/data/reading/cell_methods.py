@@ -11,7 +11,9 @@ AVERAGES = ("mean", "sum", "point")
 _CLAUSE = re.compile(r"((?:\w+\s*:\s*)+)([a-z_]+)((?:\s+(?:where|over|within)\s+\w+)*)")
 _TIME = re.compile(r"\b(?:x?time\w*|t|date)\s*:")
 _EXTREME = re.compile(r"(?:^|_|\b)(max|min)(?:imum)?(?:_|\b|$)|(max|min)(?:imum)?$", re.IGNORECASE)
-_IN_WORDS = re.compile(r"\b(max|min)(?:imum)?\b", re.IGNORECASE)
+_IN_WORDS = re.compile(
+    r"\b(max|min)imum\b|\b(?:daily|hourly|monthly)[ -](max|min)\b", re.IGNORECASE
+)
 _OF_GRIB = {"max": "maximum", "min": "minimum"}
 
 

@@ -155,15 +155,15 @@ class OpenFiles:
         notes = Notes()
         where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         try:
-            pieces = self._open(notes)
+            pieces = self._open()
             self._reader = _Reader(pieces, request, where, notes, self.paths, from_disk=True)
             self._reader.keep_open = keep_open and len(self.paths) <= FEW_FILES
         except BaseException:
             self.close()
             raise
 
-    def _open(self, notes: Notes) -> Iterator[Piece]:
-        for piece in open_pieces(self.paths, notes):
+    def _open(self) -> Iterator[Piece]:
+        for piece in open_pieces(self.paths):
             self.pieces.append(piece)
             yield piece
 

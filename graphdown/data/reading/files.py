@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.netcdf_classic import STARTS, expected_size
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.zarr_chunks import open_store
 from graphdown.errors import DataError
 from graphdown.runtime.subnormals import subnormals_kept
@@ -86,7 +86,7 @@ def names_in(files: Sequence[str]) -> set[str]:
     Raises:
         DataError: see `open_pieces`.
     """
-    pieces = list(open_pieces(files, Notes()))
+    pieces = list(open_pieces(files))
     close_pieces(pieces)
     return {str(name) for piece in pieces for name in piece.ds.variables}
 
@@ -97,7 +97,7 @@ def close_pieces(pieces: Iterable[Piece]) -> None:
         piece.close()
 
 
-def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
+def open_pieces(files: Sequence[str]) -> Iterator[Piece]:
     """Open files one by one, times not decoded, packed values and declared fill values decoded.
 
     Values are not read. A GRIB file gives one piece per set of levels.
@@ -106,7 +106,7 @@ def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
         DataError: a file is missing, cannot be read or is empty.
     """
     for path in find_paths(files):
-        for piece in _open(path, notes):
+        for piece in _open(path):
             if not piece.ds.data_vars:
                 piece.close()
                 raise refuse("empty", f"{path}: there is no variable in it; check the file.")
@@ -123,7 +123,7 @@ def unreadable(where: str, error: Exception) -> DataError:
     )
 
 
-def _open(path: str, notes: Notes) -> list[Piece]:
+def _open(path: str) -> list[Piece]:
     start = b"" if os.path.isdir(path) else _first_bytes(path)
     if os.path.isdir(path):
         return [Piece(path, _open_zarr(path))]

@@ -196,14 +196,14 @@ def _why_lost(array: StoredArray, name: str, value: float, conversion: Conversio
     """Why absent chunks cannot hold their fill value, None if they can."""
     variable = describe(name)
     is_zero = value == 0.0 and conversion.offset == 0.0
-    if variable.long_name and not (variable.often_zero and is_zero):
+    if variable.units and not (variable.often_zero and is_zero):
         return "no region of it has that value all over"
     if not array.present:
         return "no other is there"
     smallest = min(array.present, key=lambda place: array.present[place])
     if array.is_fill(array.region(smallest)).all():
         return f"{array.parts} of that value were written elsewhere"
-    if array.parts == "chunks" and variable.long_name:
+    if array.parts == "chunks" and variable.units:
         return None
     faces = [f for _, f in zip(range(MOST_NEIGHBOURS), array.faces_beside_absent(), strict=False)]
     alike = np.concatenate([array.is_fill(face).ravel() for face in faces] or [np.zeros(1, bool)])
