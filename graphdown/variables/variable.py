@@ -32,6 +32,7 @@ class Variable:
         cell_methods: CF cell methods of daily values; empty for a field without time.
         plausible: least and greatest value accepted from files, with room for packing errors.
         usual_maximum: maxima of many values below which units are refused, and doubted.
+        usual_mean: means of many values outside of which units are doubted.
         often_zero: whether it is zero over whole regions for days, as rain is and pressure is not.
         bounds: least and greatest value written.
         kind: "temperature" (of the air; takes warming offsets), "precipitation" (a rate of rain
@@ -57,6 +58,7 @@ class Variable:
     cell_methods: str = MEAN
     plausible: Range = ANY
     usual_maximum: Range = (0.0, 0.0)
+    usual_mean: Range = ANY
     often_zero: bool = False
     bounds: Range = ANY
     kind: Kind = "state"
@@ -68,7 +70,7 @@ class Variable:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("a variable needs a name")
-        for key in ("plausible", "bounds"):
+        for key in ("plausible", "usual_mean", "bounds"):
             low, high = getattr(self, key)
             if not low < high:
                 raise ValueError(f"{key!r} of {self.name!r} must ascend, not be {low}, {high}")

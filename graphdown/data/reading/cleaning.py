@@ -14,6 +14,7 @@ from graphdown.variables.variable import SHARE
 
 CLIPPED = 0.1  # mm day-1: packing and spectral transforms give values this far below zero
 ENOUGH_TIMES, ENOUGH_VALUES = 10, 400  # a few days may well be dry everywhere
+ENOUGH_FOR_MEANS = 100
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Sample:
         minimum, maximum: of the values present; infinite without any.
         values, absent: number of sampled values, and of those that are missing.
         times: number of times.
+        total: sum of the values present.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Sample:
     values: int = 0
     absent: int = 0
     times: int = 0
+    total: float = 0.0
 
     def and_in(self, values: np.ndarray) -> "Sample":
         """Statistics of these and of further values [time, ...]."""
@@ -108,12 +111,18 @@ class Sample:
             self.values + values.size,
             self.absent + values.size - there.size,
             self.times + len(values),
+            self.total + float(there.sum(dtype=np.float64)),
         )
 
     @property
     def empty(self) -> bool:
         """Whether there is no value."""
         return self.absent == self.values
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values present."""
+        return self.total / max(self.values - self.absent, 1)
 
     @property
     def doubtful(self) -> bool:
@@ -160,7 +169,7 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
 
 
 def check_size(sample: Sample, conversion: Conversion, where: str, notes: Notes) -> None:
-    """Refuse or note values that are so small that their units are probably wrong.
+    """Refuse or note values so small, or so large on average, that units are probably wrong.
 
     Args:
         sample: of canonical values.
@@ -181,6 +190,11 @@ def check_size(sample: Sample, conversion: Conversion, where: str, notes: Notes)
             f"{where}: {sample.name!r} runs from {raw[0]:.3g} to exactly 1 {conversion.units}; its "
             f"units look like 1: state them, as in 'units: {{{sample.name}: 1}}'.",
         )
+    count = sample.values - sample.absent
+    least, greatest = variable.usual_mean
+    if count >= ENOUGH_FOR_MEANS and not least <= sample.mean <= greatest:
+        text = f"{sample.mean:.4g} {conversion.canonical} on average in the times looked at"
+        notes.add("units-doubtful", where, f"{text}; check its units", sample.name)
     refused_below, _ = variable.usual_maximum
     if not sample.doubtful or sample.times < ENOUGH_TIMES:
         return
@@ -188,7 +202,7 @@ def check_size(sample: Sample, conversion: Conversion, where: str, notes: Notes)
     hint = _hint(sample.name, raw) or "; check its units"
     if sample.maximum < refused_below:
         raise refuse("out-of-range", f"{where}: {sample.name!r} is {text}{hint}.")
-    if sample.values - sample.absent >= ENOUGH_VALUES:
+    if count >= ENOUGH_VALUES:
         notes.add("units-doubtful", where, f"{text}{hint}", sample.name)
 
 

@@ -93,7 +93,8 @@ NOTICES = {
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
-    "units-doubtful": "The greatest value is far less than usual, so units may be wrong.",
+    "units-doubtful": "The greatest value is far less, or the mean far from usual, so units may be "
+    "wrong.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {

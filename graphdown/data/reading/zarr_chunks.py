@@ -49,8 +49,9 @@ def open_store(path: str, **options: Any) -> xr.Dataset:
         variable.encoding[ORIGIN_OF_ARRAY] = (path, str(name))
     ds = xr.decode_cf(raw, decode_times=False, decode_timedelta=False)
     ds.set_close(raw.close)
-    for name in ds.coords:
-        _check_coordinate(ds[name], path)
+    for name, coordinate in ds.coords.items():
+        if coordinate.dims == (name,) or str(coordinate.attrs.get("units")).startswith("degree"):
+            _check_coordinate(coordinate, path)
     return ds
 
 
