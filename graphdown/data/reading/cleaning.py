@@ -41,10 +41,20 @@ class Cleaning:
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Canonical values of an array, float32."""
         values = self._converted(raw)
-        values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
-        if describe(self.name).is_precipitation:
+        least, greatest = self._usual_range
+        low, high = extremes(raw)
+        if low < least or high > greatest or self.codes.any_found(low, high):
+            values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
+        if describe(self.name).is_precipitation and low < 0:
             values[(values < 0) & (values >= -CLIPPED)] = 0.0
         return values.astype(np.float32, copy=False)
+
+    @property
+    def _usual_range(self) -> tuple[float, float]:
+        """Raw values between which there are neither infinite ones nor codes, but those found."""
+        linear, codes = self.conversion, self.codes
+        ends = (np.array(describe(self.name).plausible) - linear.offset) / linear.factor
+        return max(ends[0], codes.low, -HUGE / 2), min(ends[1], codes.high, HUGE / 2)
 
     def note(self, raw: np.ndarray, where: str, notes: Notes) -> None:
         """Note the changes that `block` makes to a sample of raw values."""
@@ -79,6 +89,13 @@ class Cleaning:
         with np.errstate(invalid="ignore"):
             impossible = (values < least) | (values > greatest)
         return self.codes.filled(raw, impossible)
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """Least and greatest of the values that are there; infinite ones, reversed, without any."""
+    if not values.size or np.isnan(low := np.fmin.reduce(values, axis=None)):
+        return np.inf, -np.inf
+    return float(low), float(np.fmax.reduce(values, axis=None))
 
 
 @dataclass(frozen=True)

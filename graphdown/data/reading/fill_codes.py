@@ -36,6 +36,10 @@ class FillCodes:
     low: float = -np.inf
     high: float = np.inf
 
+    def any_found(self, low: float, high: float) -> bool:
+        """Whether a code that was found lies between two values."""
+        return any(low <= code <= high for code in self.found)
+
     def filled(self, raw: np.ndarray, impossible: np.ndarray) -> np.ndarray:
         """Where values are codes.
 
