@@ -53,7 +53,12 @@ def method_fits(method: str, name: str) -> bool:
 
     Args:
         method: as of `method_of`.
-        name: CF/CMIP name.
+        name: CF/CMIP name; one that the catalogue lacks may have any method.
     """
-    expected = describe(name).method
-    return not method or method == expected or (expected in ("mean", "") and method in AVERAGES)
+    variable = describe(name)
+    expected = variable.method
+    return (
+        not (method and variable.units)
+        or method == expected
+        or (expected in ("mean", "") and method in AVERAGES)
+    )

@@ -101,16 +101,17 @@ def recognised(ds: xr.Dataset, where: str) -> list[str]:
 
 
 def _check_method(field: xr.DataArray, name: str, where: str) -> None:
-    method = method_of(field)
+    method = implied_method(field)
     if method_fits(method, name):
         return
     others = [other for other, known in daily_methods(name).items() if known == method]
     advice = f"ask for {others[0]!r}, or " if others else ""
-    told = field.attrs.get("cell_methods", f"GRIB_stepType {field.attrs.get('GRIB_stepType')}")
+    by = "cell_methods" if method_of(field) else "long_name"
+    by = "GRIB_stepType" if method_of(field) and by not in field.attrs else by
     raise refuse(
         "cell-methods",
-        f"{where}: {name!r} is a {method} by its cell methods "
-        f"({told!r}); {advice}add 'rename: {{{name}: {name}}}'"
+        f"{where}: {name!r} is a {method} by its {by.replace('_', ' ')} "
+        f"({str(field.attrs.get(by))!r}); {advice}add 'rename: {{{name}: {name}}}'"
         " if the name is right.",
     )
 

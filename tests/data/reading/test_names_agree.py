@@ -68,6 +68,20 @@ def test_a_mean_by_name_that_is_an_extreme_is_refused(name, standard_name, metho
     assert choose(ds, mean, "here", Notes(), stated=True).file_name == mean
 
 
+def test_a_mean_by_name_that_is_an_extreme_by_its_long_name_is_refused():
+    ds = one("sfcWind", {"long_name": "Daily Maximum Near-Surface Wind Speed"}, "sfcWind")
+    with pytest.raises(DataError, match="'sfcWind' is a maximum by its long name"):
+        choose(ds, "sfcWind", "here", Notes())
+    ds.sfcWind.attrs["long_name"] = "10 min mean wind speed"
+    assert choose(ds, "sfcWind", "here", Notes()).file_name == "sfcWind"
+
+
+@pytest.mark.parametrize("method", ["mean", "minimum", "variance"])
+def test_a_variable_outside_the_catalogue_has_any_method(method):
+    ds = one("hursmin", {"cell_methods": f"time: {method}"}, "hurs")
+    assert choose(ds, "hursmin", "here", Notes()).file_name == "hursmin"
+
+
 METHODS = {
     "time: mean": "mean",
     "time: maximum": "maximum",
