@@ -266,6 +266,7 @@ WATER = (
         "Total soil moisture content",
         ("mass_content_of_water_in_soil", "soil_moisture_content"),
         plausible=(-1.0, 1e6),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
     ),
     Variable(

@@ -21,7 +21,7 @@ _REWRITTEN = (
     (r"\b(?:square|sq\.?)\s+(\w+)", r"\1^2"),
     (r"\b(\w+)\s+squared\b", r"\1^2"),
     (r"(?:/|\bper\b)\s*(\d+)[\s-]*(h|hrs?|hours?|d|days?|min)\b", r"/(\1 \2)"),
-    (r"^\s*[\[(]?\s*0\s*(?:-|to|\.\.)\s*1\s*[\])]?\s*$", "1"),
+    (r"^\s*[\[(]?\s*0\s*(?:-|to|\.\.|,)\s*1\s*[\])]?\s*$", "1"),
     (
         r"^\s*(?:fraction(?:al)?|proportion|ratio|numeric|dimensionless|unitless|none|[-~]?)\s*$",
         "1",
@@ -83,7 +83,8 @@ def _unit(spelling: str) -> Any:
     import cf_units
 
     try:
-        unit = cf_units.Unit(spelling)
+        with cf_units.suppress_errors():  # which the library would write to stderr
+            unit = cf_units.Unit(spelling)
     except ValueError:
         return None
     return None if unit.is_unknown() or unit.is_no_unit() or unit.is_time_reference() else unit

@@ -23,7 +23,7 @@ from graphdown.variables.catalogue import describe
 
 ORIGIN_OF_ARRAY = "zarr_array"  # key of a variable's encoding: path of the store, name in it
 DECLARED = ("_FillValue", "missing_value")
-MOST_NEIGHBOURS = 16  # that are read of an array with absent chunks
+MOST_NEIGHBOURS, MOST_SIZED = 16, 1000  # chunks looked at of an array with absent ones
 USUALLY = 0.75  # share of the values beside absent chunks
 
 
@@ -147,16 +147,21 @@ class StoredArray:
         return math.prod(self.counts)
 
     @cached_property
-    def present(self) -> dict[tuple[int, ...], int]:
-        """Size in bytes of each chunk or shard that is there, by its place."""
-        sizes = _file_sizes(self.folder)
-        keys = {place: self._key(place) for place in product(*map(range, self.counts))}
-        return {place: sizes[key] for place, key in keys.items() if key in sizes}
+    def present(self) -> set[tuple[int, ...]]:
+        """Places of the chunks or shards that are there."""
+        files = set(_files(self.folder))
+        return {p for p in product(*map(range, self.counts)) if self._key(p) in files}
 
     @cached_property
     def absent(self) -> list[tuple[int, ...]]:
         """Places of the chunks or shards that are not there."""
         return [p for p in product(*map(range, self.counts)) if p not in self.present]
+
+    @property
+    def smallest(self) -> tuple[int, ...]:
+        """Place of the one with the smallest file, of up to a thousand that are there."""
+        some = sorted(self.present)[:: -(-len(self.present) // MOST_SIZED)]
+        return min(some, key=lambda p: os.path.getsize(os.path.join(self.folder, self._key(p))))
 
     def _key(self, place: tuple[int, ...]) -> str:
         return str(self.array.metadata.encode_chunk_key(place))
@@ -183,14 +188,15 @@ class StoredArray:
                 yield tuple(region)
 
 
-def _file_sizes(folder: str, within: str = "") -> dict[str, int]:
-    """Sizes of all files in a folder by their paths in it, with "/" between parts."""
-    sizes: dict[str, int] = {}
+def _files(folder: str, within: str = "") -> Iterator[str]:
+    """Yield the paths of all files in a folder, with "/" between parts."""
     with os.scandir(os.path.join(folder, within)) as entries:
         for entry in entries:
             key = f"{within}/{entry.name}" if within else entry.name
-            sizes |= _file_sizes(folder, key) if entry.is_dir() else {key: entry.stat().st_size}
-    return sizes
+            if entry.is_dir():
+                yield from _files(folder, key)
+            else:
+                yield key
 
 
 def _why_lost(array: StoredArray, name: str, value: float, conversion: Conversion) -> str | None:
@@ -201,8 +207,7 @@ def _why_lost(array: StoredArray, name: str, value: float, conversion: Conversio
         return "no region of it has that value all over"
     if not array.present:
         return "no other is there"
-    smallest = min(array.present, key=lambda place: array.present[place])
-    if array.is_fill(array.region(smallest)).all():
+    if array.is_fill(array.region(array.smallest)).all():
         return f"{array.parts} of that value were written elsewhere"
     if array.parts == "chunks" and variable.units:
         return None

@@ -10,6 +10,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphdown.data.reading.unit_spellings import is_read
 from graphdown.data.reading.units import conversion, convert_units
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import registered
@@ -120,6 +121,7 @@ SPELLINGS = [
     ("hurs", "pct", 0.01, 0.0),
     ("clt", "oktas", 0.125, 0.0),
     ("clt", "(0 - 1)", 1.0, 0.0),
+    ("sftlf", "(0,1)", 1.0, 0.0),
     ("zg500", "gpm", 1.0, 0.0),
     ("zg500", "m**2 s**-2", 1 / 9.80665, 0.0),
 ]
@@ -150,3 +152,8 @@ def test_a_variable_outside_the_catalogue_is_converted_to_known_units(first, the
         conversion("snowline", "K", "here", first)
     with pytest.raises(DataError, match="'snowline' has no units; state them"):
         convert_units(xr.DataArray([1.0], dims="x", name="snowline"), None, "here")
+
+
+def test_nothing_is_written_to_the_terminal_about_unreadable_units(capfd):
+    assert not is_read("bananas((") and not is_read("(0 , 1 )x")
+    assert capfd.readouterr() == ("", "")
