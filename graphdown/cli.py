@@ -316,11 +316,10 @@ def graph(
 def _grid(name: str) -> Any:
     import meshes
     from graphdown.data.reading.files import close_pieces, open_pieces, unreadable
-    from graphdown.data.reading.rules import Notes
 
     if not Path(name).is_file():
         return meshes.Grid.named(name)
-    pieces = list(open_pieces([name], Notes()))
+    pieces = list(open_pieces([name]))
     try:
         return meshes.Grid.from_dataset(pieces[0].ds)
     except (OSError, RuntimeError) as error:

@@ -60,7 +60,8 @@ def evaluate_run(
     emulator = load(run)
     if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
-    data = data or load_data(experiment, store_folder(experiment, run))
+    known = emulator.normaliser.known_units
+    data = data or load_data(experiment, store_folder(experiment, run), known)
     cases = make_cases(experiment, data, emulator)
     scores = score_cases(cases)
     with atomic_file(run / "scores.csv") as new:

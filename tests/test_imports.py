@@ -13,7 +13,8 @@ from graphdown.transfer.spec import Study
 CODE = """
 import sys
 import graphdown
-heavy = {"matplotlib", "orbax", "pint", "shapely", "scores", "pyproj", "jax", "xarray", "jinja2"}
+heavy = {"matplotlib", "orbax", "cf_units", "shapely", "scores"}
+heavy |= {"pyproj", "jax", "xarray", "jinja2"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
 

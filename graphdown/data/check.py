@@ -11,13 +11,14 @@ import xarray as xr
 
 from graphdown.data.holders import read
 from graphdown.data.pairing import unpaired
-from graphdown.data.reading.cleaning import Sample, check_dry
+from graphdown.data.reading.cleaning import Sample, check_size
 from graphdown.data.reading.coverage_check import check_cover, covered
 from graphdown.data.reading.fields import Request, read_files, some_times
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import names_in
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
+from graphdown.data.reading.units import Conversion
 from graphdown.errors import DataError, GraphdownError
 from graphdown.runtime.parts import parts_of
 from meshes import Coverage, GraphSpec, Grid, coverage
@@ -154,10 +155,17 @@ def of_all_values(ds: xr.Dataset, understood: Understanding) -> Understanding:
     for part in parts_of(timed) if samples else ():
         values = read(part, understood.where)
         samples = {name: sample.and_in(values[name].values) for name, sample in samples.items()}
-    for sample in samples.values():
-        check_dry(sample.name, sample.maximum, understood.where)
+    notes = Notes()
+    for v in understood.variables:
+        if v.name in samples:
+            conversion = Conversion(str(v.original_units), str(v.units), v.factor, v.offset)
+            check_size(samples[v.name], conversion, understood.where, notes)
+    there = {(note.rule, note.variable) for note in understood.notes}
+    new = [note for note in notes.listed() if (note.rule, note.variable) not in there]
     variables = [_of_sample(v, samples.get(v.name)) for v in understood.variables]
-    return dataclasses.replace(understood, variables=tuple(variables))
+    return dataclasses.replace(
+        understood, variables=tuple(variables), notes=(*understood.notes, *new)
+    )
 
 
 def _of_sample(variable: VariableUnderstood, sample: Sample | None) -> VariableUnderstood:

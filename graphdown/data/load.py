@@ -1,6 +1,6 @@
 """Load all the fields that an experiment names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from graphdown.data.reading.statics import TARGET, on_grid, same_points
 from graphdown.data.sample_store import Disk, Stored, files_seen
 from graphdown.data.time_windows import check_step, folded, windowed
 from graphdown.errors import DataError
+from graphdown.variables.catalogue import canonical_units
 from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coarsen, coverage
 
@@ -61,6 +62,7 @@ class LoadRequest:
         margin_km: width of the margin around the target that sources should cover.
         unseen_periods: periods of the sources that are only evaluated on.
         paired: whether there is a target whose days sources must share.
+        known_units: units to convert variables to that the catalogue lacks.
     """
 
     data: DataSpec
@@ -72,9 +74,12 @@ class LoadRequest:
     margin_km: float
     unseen_periods: tuple[str, ...]
     paired: bool
+    known_units: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment) -> "LoadRequest":
+    def of(
+        cls, experiment: Experiment, known_units: Mapping[str, str] | None = None
+    ) -> "LoadRequest":
         """The fields of an experiment."""
         return cls(
             data=experiment.data,
@@ -86,7 +91,13 @@ class LoadRequest:
             margin_km=experiment.graph.margin_km,
             unseen_periods=PERIODS if experiment.standardise == "per-source" else PERIODS[1:],
             paired=experiment.pretrain is None,
+            known_units=known_units or {},
         )
+
+    def knowing(self, understood: Understanding) -> "LoadRequest":
+        """The request to convert variables that the catalogue lacks to the units they had first."""
+        found = {v.name: v.units for v in understood.variables if canonical_units(v.name) is None}
+        return replace(self, known_units={**found, **self.known_units})
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -173,7 +184,11 @@ def target_store(source: str) -> str:
     return f"{TARGET_STORE}-{source}"
 
 
-def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentData:
+def load_data(
+    experiment: Experiment,
+    store: Path | None = None,
+    known_units: Mapping[str, str] | None = None,
+) -> ExperimentData:
     """Open, convert and check every field of an experiment; read its periods.
 
     Repairs, notices and the number of days without a partner are logged (see `log_notes`).
@@ -182,12 +197,14 @@ def load_data(experiment: Experiment, store: Path | None = None) -> ExperimentDa
         experiment: names the fields.
         store: a folder to keep the fields in, instead of in memory; fields in it from the same
             files and settings are reused.
+        known_units: units of variables that the catalogue lacks, such as those of a training; by
+            default those of the target, or of the first source that has the variable.
 
     Raises:
         DataError: a file, variable or period is missing or wrong; the message names it.
         GraphdownError: the store cannot be written.
     """
-    request = LoadRequest.of(experiment)
+    request = LoadRequest.of(experiment, known_units)
     holder = Memory() if store is None else Disk(store)
     loaded = _loaded(request, holder)
     if isinstance(holder, Disk):
@@ -226,6 +243,7 @@ def _sources_alone(request: LoadRequest, holder: Holder) -> ExperimentData:
     loaded = ExperimentData(xr.Dataset(), xr.Dataset(), {}, {})
     for source in request.data.sources:
         fields, understood = _source(source, PERIODS[:2], request, holder)
+        request = request.knowing(understood)
         loaded.sources[source.name], loaded.understood[source.name] = fields, understood
     return loaded
 
@@ -244,6 +262,7 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
 def _from_files(target: Target, request: LoadRequest, holder: Holder) -> ExperimentData:
     data = request.data
     fine, understood = _target(target, request, holder)
+    request = request.knowing(understood)
     statics = _statics(target, horizontal_grid(fine, request.targets, TARGET))
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
@@ -267,6 +286,7 @@ def _from_files(target: Target, request: LoadRequest, holder: Holder) -> Experim
             group[source.name] = fields
             continue
         fields, of_source = _source(source, periods, request, holder)
+        request = request.knowing(of_source)
         notes = _coverage_notes(truth, source, fields, periods, request)
         group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
@@ -290,6 +310,7 @@ def _origin(
         "periods": {period: getattr(request.periods, period) for period in periods},
         "substeps": request.time.substeps,
         "step_hours": request.time.step_hours,
+        "units": {v.name: v.units for v in understood.variables if v.name in names},
     }
 
 
@@ -386,7 +407,7 @@ def _target(
     names = list(request.targets)
     if any(source.upscale for source in (*request.data.sources, *request.data.unseen)):
         names += [name for name in request.predictors if name not in names]
-    opened, understood = _open(where, target, names)
+    opened, understood = _open(where, target, names, request)
     fine = opened
     for dim, (low, high) in target.cut.items():
         if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
@@ -425,7 +446,8 @@ def _source(
 ) -> tuple[xr.Dataset, Understanding]:
     where = f"the source {source.name!r}"
     needed, optional_predictors = request.needed, request.optional_predictors
-    opened, understood = _open(where, source, needed, optional=["orog", *optional_predictors])
+    optional = ["orog", *optional_predictors]
+    opened, understood = _open(where, source, needed, request, optional)
     names = tuple(name for name in request.predictors if name in opened)
     part = _in_periods(opened, periods, request, where, where, request.time.seconds)
     rules = ValueRules(names, every=False, ground=True, where=where)
@@ -481,7 +503,11 @@ def _with_notes(understood: Understanding, notes: Notes) -> Understanding:
 
 
 def _open(
-    where: str, origin: Source | Target, names: Sequence[str], optional: Sequence[str] = ()
+    where: str,
+    origin: Source | Target,
+    names: Sequence[str],
+    loading: LoadRequest,
+    optional: Sequence[str] = (),
 ) -> tuple[xr.Dataset, Understanding]:
     request = Request(
         variables=tuple(names),
@@ -492,6 +518,7 @@ def _open(
         select=origin.select,
         accumulated=origin.accumulated,
         interpolate=isinstance(origin, Source),
+        known_units=loading.known_units,
     )
     try:
         return read_files(origin.files, request)

@@ -51,6 +51,8 @@ class Normaliser:
         predictor_transforms: name of each predictor variable's transform, which enters the network
             beside the variable itself; that of the catalogue for variables that are left out.
         least, greatest: values of each predictor in training; empty if they are not known.
+        attributes: units, standard_name, long_name and cell_methods of the variables as trained
+            on, by name; see `graphdown.data.kept_attributes`.
     """
 
     predictors: tuple[str, ...]
@@ -66,6 +68,7 @@ class Normaliser:
     predictor_transforms: dict[str, str] = field(default_factory=dict)
     least: tuple[float, ...] = ()
     greatest: tuple[float, ...] = ()
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse statistics whose number differs from that of the names, and impossible ones."""
@@ -79,6 +82,11 @@ class Normaliser:
                 raise ValueError(f"{key!r} must be {length} finite numbers")
             if key in ("std", "scale") and not (values > 0).all():
                 raise ValueError(f"{key!r} must be positive")
+
+    @property
+    def known_units(self) -> dict[str, str]:
+        """Units of the variables that the catalogue lacks, by name."""
+        return {n: attrs["units"] for n, attrs in self.attributes.items() if "units" in attrs}
 
     @property
     def inputs(self) -> Channels:
@@ -167,9 +175,9 @@ class Normaliser:
         return TypeAdapter(cls).validate_python(named)
 
 
-def _plain(values: Sequence[Any] | Mapping[str, float]) -> Any:
+def _plain(values: Sequence[Any] | Mapping[str, Any]) -> Any:
     if isinstance(values, Mapping):
-        return dict(values)
+        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in values.items()}
     return [float(v) if isinstance(v, int) else v for v in values]
 
 

@@ -249,7 +249,8 @@ class Emulator:
     ) -> xr.Dataset:
         """Predictors in canonical units with those of the steps beside each step, not read yet."""
         optional = ["orog", *self.optional_predictors]
-        ds = to_canonical(coarse, self.needed, units, where, optional, notes)
+        known = self.normaliser.known_units
+        ds = to_canonical(coarse, self.needed, units, where, optional, notes, known)
         if self.time.is_daily:
             check_not_sub_daily(ds, where)
         else:
@@ -347,7 +348,8 @@ class Emulator:
         if reference is None or historical is None:
             return None
         names, where = self.normaliser.predictors, "the historical dataset"
-        ds = to_canonical(historical, self.needed, units, where, self.optional_predictors, Notes())
+        optional, known = self.optional_predictors, self.normaliser.known_units
+        ds = to_canonical(historical, self.needed, units, where, optional, Notes(), known)
         ds = windowed(ds, self.time)
         climate = climate_of(ds, names, self.domain.target, where)
         return adjustment_to(reference, climate, names, self.normaliser.standardised)
@@ -368,8 +370,10 @@ class Emulator:
         ensemble = values.ndim == 4
         dims = ("time", REALIZATION) if ensemble else ("time",)
         steps = self.time.of_means if self.makes_means else self.time
+        own = self.normaliser.attributes
+        attrs = {name: variable_attrs(name, steps, own.get(name, {})) for name in self.targets}
         fields = {
-            name: target.dataarray(values[..., i], name, dims, attrs=variable_attrs(name, steps))
+            name: target.dataarray(values[..., i], name, dims, attrs=attrs[name])
             for i, name in enumerate(self.targets)
         }
         out = xr.Dataset(fields, attrs=self._global_attrs(source_attrs))

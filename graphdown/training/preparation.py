@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import xarray as xr
 
 from graphdown.config.experiment import Experiment
+from graphdown.data.kept_attributes import kept_attributes
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Climate, Normaliser
 from graphdown.data.reading.horizontal import horizontal_grid
@@ -88,7 +89,7 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
     recent, replay = with_last_years(experiment), Replay.of(experiment)
     model, training = experiment.model, experiment.training
     days = [_days(data, views[name], name, domain, adjusted.get(name)) for name in data.sources]
-    normaliser = _statistics(recent, days, domain, climate, start, pretraining)
+    normaliser = _statistics(recent, data, days, domain, climate, start, pretraining)
     samples = [
         lay_out(source, domain, model.target_regression, training.smoothing_km) for source in days
     ]
@@ -141,6 +142,7 @@ def _days(
 
 def _statistics(
     experiment: Experiment,
+    data: ExperimentData,
     days: Sequence[PairedDays],
     domain: TargetDomain,
     climate: Climate | None,
@@ -160,6 +162,8 @@ def _statistics(
             transforms,
             experiment.predictor_transforms,
         )
+        kept = kept_attributes(data, experiment.predictors, experiment.targets)
+        normaliser = replace(normaliser, attributes=kept)
     if pretraining is not None:
         normaliser = pretraining.statistics(normaliser)
     return replace(

@@ -20,10 +20,10 @@ from graphdown.runtime.distributed import first_before_others
 from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_augmentation
-from graphdown.training.finetuning.finetune_experiment import copy_emulator, with_hash
+from graphdown.training.finetuning.finetune_experiment import copy_emulator, pretrained, with_hash
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.preparation import Preparation, prepare_training
-from graphdown.training.pretraining.artifact import with_pretrained_hash
+from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
 from graphdown.training.run.folder import check_run, open_run, put
 from graphdown.training.run.lock import run_lock
 from graphdown.training.run.loop import finish
@@ -82,7 +82,13 @@ def load_for(experiment: Experiment) -> ExperimentData:
         check_run(experiment, run)
         store = store_folder(experiment, run)
         with nullcontext() if store is None else run_lock(run):
-            return load_data(experiment, store)
+            return load_data(experiment, store, _known_units(experiment))
+
+
+def _known_units(experiment: Experiment) -> dict[str, str]:
+    """Units that the run was trained in from which an experiment starts, empty without one."""
+    first = pretrained(experiment) or pretraining_of(experiment)
+    return {} if first is None else first.normaliser.known_units
 
 
 class Trainer(Trainee):

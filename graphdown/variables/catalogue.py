@@ -30,6 +30,7 @@ NEAR_SURFACE_AIR = (
         ("t2m", "2t", "T2", "tg", "T_2M", "air2m", "air"),
         other_units=TEMPERATURES,
         plausible=(160.0, 345.0),
+        usual_mean=(200.0, 318.0),
         kind="temperature",
     ),
     Variable(
@@ -41,6 +42,7 @@ NEAR_SURFACE_AIR = (
         other_units=TEMPERATURES,
         cell_methods=MAXIMUM,
         plausible=(160.0, 345.0),
+        usual_mean=(200.0, 318.0),
         kind="temperature",
         extreme_of="tas",
     ),
@@ -53,6 +55,7 @@ NEAR_SURFACE_AIR = (
         other_units=TEMPERATURES,
         cell_methods=MINIMUM,
         plausible=(160.0, 345.0),
+        usual_mean=(200.0, 318.0),
         kind="temperature",
         extreme_of="tas",
     ),
@@ -73,6 +76,7 @@ NEAR_SURFACE_AIR = (
         ("q2m", "sh2", "2sh", "QV_2M"),
         other_units=("g kg-1",),
         plausible=(-1e-3, 0.06),
+        usual_maximum=(0.0, 1e-4),
         bounds=NOT_NEGATIVE,
     ),
     # Over ice, models exceed 100 %; impact models expect fields that do not.
@@ -84,6 +88,7 @@ NEAR_SURFACE_AIR = (
         ("2r", "rh2m", "r2m", "RELHUM_2M"),
         other_units=("%",),
         plausible=(-0.1, 2.0),
+        usual_maximum=(0.02, 0.2),
         bounds=SHARE,
     ),
     Variable(
@@ -188,6 +193,9 @@ WATER = (
         ),
         WATER_RATES,
         plausible=(-0.1, 2e4),
+        usual_maximum=(0.01, 1.0),
+        usual_mean=(0.0, 200.0),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
         kind="precipitation",
         transform="log1p",
@@ -201,6 +209,8 @@ WATER = (
         ("convective_precipitation_amount", "lwe_thickness_of_convective_precipitation_amount"),
         WATER_RATES,
         plausible=(-0.1, 2e4),
+        usual_maximum=(0.01, 0.1),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
         kind="precipitation",
         transform="log1p",
@@ -214,6 +224,8 @@ WATER = (
         ("snowfall_amount", "lwe_thickness_of_snowfall_amount"),
         WATER_RATES,
         plausible=(-0.1, 2e4),
+        usual_maximum=(0.0, 0.01),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
         kind="precipitation",
         transform="log1p",
@@ -234,6 +246,7 @@ WATER = (
         ),
         other_units=WATER_RATES,
         plausible=(-100.0, 200.0),
+        usual_maximum=(0.0, 0.05),
     ),
     Variable(
         "mrro",
@@ -243,6 +256,7 @@ WATER = (
         amount_names=("runoff_amount",),
         other_units=("mm day-1",),
         plausible=(-1e-3, 0.3),
+        often_zero=True,
         kind="amount",
         bounds=NOT_NEGATIVE,
     ),
@@ -252,6 +266,7 @@ WATER = (
         "Total soil moisture content",
         ("mass_content_of_water_in_soil", "soil_moisture_content"),
         plausible=(-1.0, 1e6),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
     ),
     Variable(
@@ -262,6 +277,7 @@ WATER = (
         ("swe", "SWE", "W_SNOW"),
         other_units=("m",),
         plausible=(-1.0, 1e6),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
         kind="amount",
         transform="log1p",
@@ -273,6 +289,7 @@ WATER = (
         ("surface_snow_thickness",),
         ("H_SNOW",),
         plausible=(-0.1, 1e3),
+        often_zero=True,
         bounds=NOT_NEGATIVE,
         kind="amount",
     ),
@@ -283,6 +300,7 @@ WATER = (
         ("surface_snow_area_fraction",),
         other_units=("%",),
         plausible=(-0.01, 1.01),
+        often_zero=True,
         bounds=SHARE,
     ),
     Variable(
@@ -302,6 +320,8 @@ WATER = (
         ("tcc", "CLCT"),
         other_units=("%",),
         plausible=(-0.01, 1.01),
+        usual_maximum=(0.0, 0.02),
+        often_zero=True,
         bounds=SHARE,
     ),
 )
@@ -309,6 +329,7 @@ WATER = (
 
 def _radiation(name: str, long_name: str, standard_name: str, *aliases: str) -> Variable:
     """Entry of a flux of radiation in W m-2; sunlight, zero at night, is an amount."""
+    is_sunlight = name.startswith("rs")
     return Variable(
         name,
         "W m-2",
@@ -318,8 +339,10 @@ def _radiation(name: str, long_name: str, standard_name: str, *aliases: str) -> 
         (f"integral_wrt_time_of_{standard_name}",),
         ENERGY_RATES,
         plausible=(-10.0, 1500.0),
+        usual_maximum=(0.0, 1.0) if is_sunlight else (20.0, 50.0),
+        often_zero=is_sunlight,
         bounds=NOT_NEGATIVE,
-        kind="amount" if name.startswith("rs") else "state",
+        kind="amount" if is_sunlight else "state",
     )
 
 
@@ -332,6 +355,7 @@ def _heat_flux(name: str, heat: str) -> Variable:
         (f"surface_upward_{heat}_heat_flux",),
         other_units=ENERGY_RATES,
         plausible=(-2000.0, 3000.0),
+        usual_maximum=(0.0, 1.0),
     )
 
 
@@ -394,6 +418,7 @@ SURFACE = (
         ("siconca", "sic"),
         other_units=("%",),
         plausible=(-0.01, 1.01),
+        often_zero=True,
         bounds=SHARE,
     ),
     Variable(
@@ -405,6 +430,7 @@ SURFACE = (
         other_units=("m2 s-2",),
         cell_methods="",
         plausible=(-600.0, 9000.0),
+        often_zero=True,
         kind="static",
     ),
     Variable(
@@ -416,6 +442,7 @@ SURFACE = (
         other_units=("%",),
         cell_methods="",
         plausible=(-0.01, 1.01),
+        often_zero=True,
         bounds=SHARE,
         kind="static",
     ),
@@ -463,6 +490,7 @@ ON_LEVELS = (
         ("r", "rhum"),
         other_units=("%",),
         plausible=(-0.3, 3.0),
+        usual_maximum=(0.0, 0.02),
         bounds=NOT_NEGATIVE,
         levels=True,
     ),

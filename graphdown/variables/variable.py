@@ -13,6 +13,7 @@ SHARE: Range = (0.0, 1.0)
 MEAN, MAXIMUM, MINIMUM = "time: mean", "time: maximum", "time: minimum"
 LOW_TROPOSPHERE_HPA = 200
 HEIGHT_MARGIN_M = 1800.0  # around a level's height in the standard atmosphere
+NEAR_GROUND_HPA, NEAR_GROUND_MARGIN_M = 850, 900.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Variable:
         other_units: units that files often have it in, the likeliest first; for hints.
         cell_methods: CF cell methods of daily values; empty for a field without time.
         plausible: least and greatest value accepted from files, with room for packing errors.
+        usual_maximum: maxima of many values below which units are refused, and doubted.
+        usual_mean: means of many values outside of which units are doubted.
+        often_zero: whether it is zero over whole regions for days, as rain is and pressure is not.
         bounds: least and greatest value written.
         kind: "temperature" (of the air; takes warming offsets), "precipitation" (a rate of rain
             or snow; has dry days, changes in %, takes factors), "amount" (never negative; takes
@@ -53,6 +57,9 @@ class Variable:
     other_units: tuple[str, ...] = ()
     cell_methods: str = MEAN
     plausible: Range = ANY
+    usual_maximum: Range = (0.0, 0.0)
+    usual_mean: Range = ANY
+    often_zero: bool = False
     bounds: Range = ANY
     kind: Kind = "state"
     transform: str = "none"
@@ -63,7 +70,7 @@ class Variable:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("a variable needs a name")
-        for key in ("plausible", "bounds"):
+        for key in ("plausible", "usual_mean", "bounds"):
             low, high = getattr(self, key)
             if not low < high:
                 raise ValueError(f"{key!r} of {self.name!r} must ascend, not be {low}, {high}")
@@ -116,7 +123,10 @@ class Variable:
         plausible = self.plausible
         if self.name == "zg" and level >= LOW_TROPOSPHERE_HPA:
             height = 44330.0 * (1.0 - (level / 1013.25) ** 0.1903)
-            plausible = (height - HEIGHT_MARGIN_M, height + HEIGHT_MARGIN_M)
+            margin = NEAR_GROUND_MARGIN_M if level >= NEAR_GROUND_HPA else HEIGHT_MARGIN_M
+            plausible = (height - margin, height + margin)
+        if self.name == "hus":  # the colder, the less water air can hold
+            plausible = (plausible[0], plausible[1] * min(1.0, level / 1000.0) ** 2)
         return replace(
             self,
             name=f"{self.name}{level}",

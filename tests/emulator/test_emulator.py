@@ -8,10 +8,12 @@ import pytest
 import xarray as xr
 from flax import nnx
 
+from graphdown.data.reading.fields import Request, read_files
 from graphdown.emulator.build_network import new_network
 from graphdown.emulator.emulator import Emulator
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model.parameters import named_values
+from graphdown.output.writer import write
 from meshes import Grid, bilinear
 
 from .conftest import GLOBAL, MODEL, NORMALISER, SOURCES, TARGETS, dataset, emulator
@@ -262,3 +264,15 @@ def test_a_target_that_is_no_predictor_starts_from_its_base(coarse):
     np.testing.assert_array_equal(result["tasmax"].values, np.float32(290.0))
     assert result["tasmax"].attrs["cell_methods"] == "time: maximum"
     assert jax.tree.all(jax.tree.map(lambda v: np.isfinite(v).all(), params))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_what_is_written_is_read_as_whole(target, suffix, coarse, tmp_path):
+    made = emulator(target).downscale(coarse)
+    made["pr"] = made.pr.where(made.time > made.time[3], 0.0)
+    write(made, tmp_path / f"own{suffix}", "the test")
+    read, understood = read_files([str(tmp_path / f"own{suffix}")], Request(()))
+    assert not understood.notes and {"tas", "pr"} <= set(read)
+    for name in ("tas", "pr"):
+        np.testing.assert_array_equal(read[name], made[name])

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from graphdown.data.reading.fill_codes import HUGE, FillCodes
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion, meant_units
 from graphdown.variables.catalogue import describe
+from graphdown.variables.variable import SHARE
 
-HUGE = 1e15
-_NEGATIVE = (-999.0, -9999.0, -99999.0, -999.9, -9999.9, -99.9, -99.99, -99.0, -1e6)
-CODES = (*_NEGATIVE, -32767.0, -32768.0, 32767.0, 65535.0, 9999.0, 99999.0, 999999.0)
 CLIPPED = 0.1  # mm day-1: packing and spectral transforms give values this far below zero
-DRY = 0.01  # mm day-1: a file whose wettest value is lower is not in its stated units
+ENOUGH_TIMES, ENOUGH_VALUES = 10, 400  # a few days may well be dry everywhere
+ENOUGH_FOR_MEANS = 100
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,31 @@ class Cleaning:
 
     Attributes:
         name: CF/CMIP name.
-        conversion: to the canonical units, None for an unknown variable.
+        conversion: to the canonical units.
+        codes: of missing values, as found in a sample.
     """
 
     name: str
-    conversion: Conversion | None
+    conversion: Conversion
+    codes: FillCodes = FillCodes()
 
     def block(self, raw: np.ndarray) -> np.ndarray:
         """Canonical values of an array, float32."""
         values = self._converted(raw)
-        values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
-        if describe(self.name).is_precipitation:
+        least, greatest = self._usual_range
+        low, high = extremes(raw)
+        if low < least or high > greatest or self.codes.any_found(low, high):
+            values[self._filled(raw, values) | ~np.isfinite(values)] = np.nan
+        if describe(self.name).is_precipitation and low < 0:
             values[(values < 0) & (values >= -CLIPPED)] = 0.0
         return values.astype(np.float32, copy=False)
+
+    @property
+    def _usual_range(self) -> tuple[float, float]:
+        """Raw values between which there are neither infinite ones nor codes, but those found."""
+        linear, codes = self.conversion, self.codes
+        ends = (np.array(describe(self.name).plausible) - linear.offset) / linear.factor
+        return max(ends[0], codes.low, -HUGE / 2), min(ends[1], codes.high, HUGE / 2)
 
     def note(self, raw: np.ndarray, where: str, notes: Notes) -> None:
         """Note the changes that `block` makes to a sample of raw values."""
@@ -42,7 +54,7 @@ class Cleaning:
         filled = self._filled(raw, values)
         infinite = np.isinf(raw) if np.issubdtype(raw.dtype, np.floating) else np.zeros(1, bool)
         if filled.any():
-            code = np.asarray(raw)[filled].flat[0]
+            code = float(np.asarray(raw)[filled].flat[0])
             notes.add("fill-code", where, f"undeclared fill value {code:g} is missing", self.name)
         if infinite.any():
             text = f"{int(infinite.sum())} infinite values in the times looked at are missing"
@@ -52,28 +64,30 @@ class Cleaning:
         if describe(self.name).is_precipitation and ((values < 0) & (values >= -CLIPPED)).any():
             text = f"down to {np.nanmin(values[values >= -CLIPPED]):.2g} mm day-1, raised to 0"
             notes.add("negative-clipped", where, text, self.name)
-        if self.conversion is not None and self.conversion.geopotential:
+        if self.conversion.geopotential:
             notes.add("geopotential", where, "a geopotential, divided by 9.80665", self.name)
 
     def _converted(self, raw: np.ndarray) -> np.ndarray:
         double = raw.dtype.itemsize > 4 or np.issubdtype(raw.dtype, np.integer)
         values: Any = raw.astype(np.float64 if double else np.float32)
         linear = self.conversion
-        if linear is None or (linear.factor, linear.offset) == (1.0, 0.0):
+        if (linear.factor, linear.offset) == (1.0, 0.0):
             return values
         with np.errstate(over="ignore", invalid="ignore"):
             return values * values.dtype.type(linear.factor) + values.dtype.type(linear.offset)
 
     def _filled(self, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", over="ignore"):
-            filled = (np.abs(raw) >= HUGE) & np.isfinite(raw)
-            if self.conversion is not None:
-                least, greatest = describe(self.name).plausible
-                outside = (values < least) | (values > greatest)
-                if outside.any():
-                    codes = np.asarray(CODES, raw.dtype if raw.dtype.kind == "f" else np.float64)
-                    filled |= outside & np.isin(raw, codes)
-        return filled
+        least, greatest = describe(self.name).plausible
+        with np.errstate(invalid="ignore"):
+            impossible = (values < least) | (values > greatest)
+        return self.codes.filled(raw, impossible)
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """Least and greatest of the values that are there; infinite ones, reversed, without any."""
+    if not values.size or np.isnan(low := np.fmin.reduce(values, axis=None)):
+        return np.inf, -np.inf
+    return float(low), float(np.fmax.reduce(values, axis=None))
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,7 @@ class Sample:
         minimum, maximum: of the values present; infinite without any.
         values, absent: number of sampled values, and of those that are missing.
         times: number of times.
+        total: sum of the values present.
     """
 
     name: str
@@ -93,6 +108,7 @@ class Sample:
     values: int = 0
     absent: int = 0
     times: int = 0
+    total: float = 0.0
 
     def and_in(self, values: np.ndarray) -> "Sample":
         """Statistics of these and of further values [time, ...]."""
@@ -104,6 +120,7 @@ class Sample:
             self.values + values.size,
             self.absent + values.size - there.size,
             self.times + len(values),
+            self.total + float(there.sum(dtype=np.float64)),
         )
 
     @property
@@ -112,9 +129,14 @@ class Sample:
         return self.absent == self.values
 
     @property
-    def dry(self) -> bool:
-        """Whether precipitation is nowhere more than a trace and somewhere above zero."""
-        return describe(self.name).is_precipitation and 0.0 < self.maximum < DRY
+    def mean(self) -> float:
+        """Mean of the values present."""
+        return self.total / max(self.values - self.absent, 1)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the greatest value is above zero, but below what is usual."""
+        return 0.0 < self.maximum < describe(self.name).usual_maximum[1]
 
     @property
     def missing(self) -> float:
@@ -155,18 +177,42 @@ def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | Non
     )
 
 
-def check_dry(name: str, high: float, where: str) -> None:
-    """Refuse precipitation that is nowhere more than a trace: its units are probably wrong.
+def check_size(sample: Sample, conversion: Conversion, where: str, notes: Notes) -> None:
+    """Refuse or note values so small, or so large on average, that units are probably wrong.
+
+    Args:
+        sample: of canonical values.
+        conversion: that made them.
+        where: for messages.
+        notes: collects doubts.
 
     Raises:
-        DataError: the wettest value `high` is above zero and below 0.01 mm day-1.
+        DataError: of ten or more times the greatest value is impossibly small, or shares in % end
+            at exactly 1.
     """
-    if describe(name).is_precipitation and 0.0 < high < DRY:
+    variable = describe(sample.name)
+    raw = np.array([sample.minimum, sample.maximum]) - conversion.offset
+    raw /= conversion.factor
+    if variable.bounds == SHARE and conversion.factor != 1.0 and abs(raw[1] - 1.0) < 1e-6:
         raise refuse(
             "out-of-range",
-            f"{where}: {name!r} is nowhere more than {high:.2g} mm day-1 in the times looked at; "
-            f"its units look like kg m-2 s-1: state them, as in 'units: {{{name}: kg m-2 s-1}}'.",
+            f"{where}: {sample.name!r} runs from {raw[0]:.3g} to exactly 1 {conversion.units}; its "
+            f"units look like 1: state them, as in 'units: {{{sample.name}: 1}}'.",
         )
+    count = sample.values - sample.absent
+    least, greatest = variable.usual_mean
+    if count >= ENOUGH_FOR_MEANS and not least <= sample.mean <= greatest:
+        text = f"{sample.mean:.4g} {conversion.canonical} on average in the times looked at"
+        notes.add("units-doubtful", where, f"{text}; check its units", sample.name)
+    refused_below, _ = variable.usual_maximum
+    if not sample.doubtful or sample.times < ENOUGH_TIMES:
+        return
+    text = f"nowhere more than {sample.maximum:.2g} {conversion.canonical} in the times looked at"
+    hint = _hint(sample.name, raw) or "; check its units"
+    if sample.maximum < refused_below:
+        raise refuse("out-of-range", f"{where}: {sample.name!r} is {text}{hint}.")
+    if count >= ENOUGH_VALUES:
+        notes.add("units-doubtful", where, f"{text}{hint}", sample.name)
 
 
 def _hint(name: str, raw: Any) -> str:

@@ -5,8 +5,8 @@ import datetime
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.cell_methods import method_of
 from graphdown.data.reading.grib import LEAD, START
-from graphdown.data.reading.identify import method_of
 from graphdown.data.reading.rules import Notes
 from graphdown.data.reading.time_decoding import DAY, days_of, seconds_of
 from graphdown.data.reading.units import is_amount

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.cleaning import Cleaning
+from graphdown.data.reading.cleaning import Cleaning, extremes
 from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.series import ORIGIN
 from graphdown.data.reading.time_decoding import days_of
@@ -79,8 +79,7 @@ def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str
         keep_attrs=True,
     )
     out = out.drop_vars([n for n in out.coords if n not in field.coords]).assign_attrs(field.attrs)
-    units = None if cleaning.conversion is None else cleaning.conversion.canonical
-    return out if units is None else out.assign_attrs(units=units)
+    return out.assign_attrs(units=cleaning.conversion.canonical)
 
 
 def _checked_block(
@@ -96,8 +95,7 @@ def _check(
 ) -> None:
     """Refuse canonical values outside the range of the variable."""
     least, greatest = describe(name).plausible
-    low = np.fmin.reduce(values, axis=None, initial=np.inf)
-    high = np.fmax.reduce(values, axis=None, initial=-np.inf)
+    low, high = extremes(values)
     if (least <= low and high <= greatest) or low > high:
         return
     outside = (values < least) | (values > greatest)

@@ -9,11 +9,12 @@ from typing import TypeVar
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.cleaning import Cleaning, Sample, check_dry, check_range
+from graphdown.data.reading.cleaning import Cleaning, Sample, check_range, check_size
 from graphdown.data.reading.deaccumulate import as_rate, without_forecast
 from graphdown.data.reading.every_value import checked_lazily
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
+from graphdown.data.reading.fill_codes import codes_in
 from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.horizontal import (
     bounds_named,
@@ -28,6 +29,7 @@ from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
+from graphdown.data.reading.standard_names import with_tidy_names
 from graphdown.data.reading.time_decoding import (
     calendar_of,
     daily,
@@ -38,6 +40,8 @@ from graphdown.data.reading.time_decoding import (
     with_time,
 )
 from graphdown.data.reading.units import conversion
+from graphdown.data.reading.vertical import with_hybrid_levels
+from graphdown.data.reading.zarr_chunks import check_chunks
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
 from meshes import Grid
@@ -46,7 +50,6 @@ __all__ = ["Request", "field_values", "horizontal_grid", "open_fields", "to_cano
 
 STATIC = names_of_kind("static")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
-ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 FEW_FILES = 16  # that may stay open
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
 _USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
@@ -69,6 +72,8 @@ class Request:
         select: index to take of a dimension beside time and space, as in {"member": 0}.
         accumulated: variables whose totals run up from 00 UTC.
         interpolate: whether variables on another grid than the first are interpolated to it.
+        known_units: canonical units of variables that the catalogue lacks, such as those of a
+            training; by default those of the first file.
     """
 
     variables: tuple[str, ...]
@@ -79,6 +84,7 @@ class Request:
     select: Mapping[str, int] = field(default_factory=dict)
     accumulated: tuple[str, ...] = ()
     interpolate: bool = True
+    known_units: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_fields(
@@ -150,15 +156,15 @@ class OpenFiles:
         notes = Notes()
         where = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         try:
-            pieces = self._open(notes)
+            pieces = self._open()
             self._reader = _Reader(pieces, request, where, notes, self.paths, from_disk=True)
             self._reader.keep_open = keep_open and len(self.paths) <= FEW_FILES
         except BaseException:
             self.close()
             raise
 
-    def _open(self, notes: Notes) -> Iterator[Piece]:
-        for piece in open_pieces(self.paths, notes):
+    def _open(self) -> Iterator[Piece]:
+        for piece in open_pieces(self.paths):
             self.pieces.append(piece)
             yield piece
 
@@ -189,15 +195,17 @@ def to_canonical(
     where: str = "the dataset",
     optional: Sequence[str] = (),
     notes: Notes | None = None,
+    known_units: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Named variables of a dataset in canonical units, time first, days in order.
 
-    Repairs are added to `notes`.
+    Repairs are added to `notes`; variables that the catalogue lacks are converted to the
+    `known_units`, if there are any.
 
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
-    request = Request(tuple(variables), tuple(optional), units or {})
+    request = Request(tuple(variables), tuple(optional), units or {}, known_units=known_units or {})
     pieces = [Piece(where, ds)]
     return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
 
@@ -281,7 +289,8 @@ class _Reader:
         return out, self._understanding(out, understood)
 
     def _prepared(self, piece: Piece) -> Piece:
-        ds = renamed(_positioned(piece.ds), self.request.rename)
+        tidy = with_hybrid_levels(with_tidy_names(piece.ds))
+        ds = renamed(_positioned(tidy), self.request.rename)
         ds = without_hidden_cells(ds, piece.where, self.notes)
         return replace(piece, ds=with_time(ds, piece.where, self.notes))
 
@@ -321,14 +330,16 @@ class _Reader:
 
     def _parts(self, name: str) -> list[_Part]:
         stated = name in self.request.rename.values()
-        parts = []
+        parts: list[_Part] = []
         for one in self.series:
             choice = choose(one.ds, name, one.where, self.notes, stated)
             if choice is not None:
-                parts.append(self._part(name, one, choice))
+                known = parts[0].cleaning.conversion.canonical if parts else None
+                known = self.request.known_units.get(name, known)
+                parts.append(self._part(name, one, choice, known))
         return parts[:1] if name in STATIC else parts
 
-    def _part(self, name: str, series: Series, choice: Choice) -> _Part:
+    def _part(self, name: str, series: Series, choice: Choice, known: str | None) -> _Part:
         where = series.where
         raw = choice.field.rename(name)
         if raw.dtype.kind not in "fiu":
@@ -351,36 +362,53 @@ class _Reader:
         original = None if stated is None else str(stated)
         running = name in self.request.accumulated
         rate, units = as_rate(sound, original, running, where, self.notes)
-        cleaning = Cleaning(name, conversion(name, units, where))
+        cleaning = Cleaning(name, conversion(name, units, where, known))
+        for piece in series.pieces if self.from_disk else ():
+            stored = piece.ds.variables[choice.file_name]
+            check_chunks(stored, name, cleaning.conversion, piece.where, self.notes)
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate is lazy else rate
-        sample = self._look(cleaning, looked_at, series)
+        cleaning, sample = self._look(cleaning, looked_at, series)
         lazily = checked_lazily(cleaning, without_forecast(rate, where, self.notes), series.places)
         return _Part(series, choice, lazily, cleaning, original, sample)
 
-    def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
-        """Statistics of the values at a few times, checked."""
+    def _look(
+        self, cleaning: Cleaning, raw: xr.DataArray, series: Series
+    ) -> tuple[Cleaning, Sample]:
+        """Cleaning with its fill codes, and checked statistics of the values at a few times."""
         name, where = cleaning.name, series.where
-        sample = self._sampled(cleaning, raw, series, min(LOOK * len(series.places), SECOND_LOOK))
-        if sample.empty or sample.dry:
-            sample = self._sampled(cleaning, raw, series, SECOND_LOOK)
+        first = list(self._looks(raw, series, LOOK))
+        timed = "time" in raw.dims
+        codes = codes_in(values if timed else values[None] for _, values in first)
+        cleaning = replace(cleaning, codes=codes)
+        count = min(LOOK * len(series.places), SECOND_LOOK)
+        sample = self._sampled(
+            cleaning, first if count == LOOK else self._looks(raw, series, count)
+        )
+        if sample.empty or sample.doubtful:
+            sample = self._sampled(cleaning, self._looks(raw, series, SECOND_LOOK))
         if sample.empty:
             raise refuse(
                 "all-missing",
                 f"{where}: {name!r} has no value in the times looked at; check the file.",
             )
-        if sample.times >= ENOUGH_DAYS:
-            check_dry(name, sample.maximum, where)
-        return sample
+        check_size(sample, cleaning.conversion, where, self.notes)
+        return cleaning, sample
 
-    def _sampled(self, cleaning: Cleaning, raw: xr.DataArray, series: Series, count: int) -> Sample:
-        sample = Sample(cleaning.name)
+    def _looks(
+        self, raw: xr.DataArray, series: Series, count: int
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield where values are from and the values, a few times at a time."""
         for number, part in _looks(raw, count):
             piece = series.pieces[number]
-            where = piece.where
-            values = _read(part, where)
+            values = _read(part, piece.where)
             if not self.keep_open:
                 piece.close()  # memory that HDF5 needs for each open file would add up
+            yield piece.where, values
+
+    def _sampled(self, cleaning: Cleaning, parts: Iterable[tuple[str, np.ndarray]]) -> Sample:
+        sample = Sample(cleaning.name)
+        for where, values in parts:
             canonical = cleaning.block(values)
             check_range(cleaning.name, canonical, where, values)
             cleaning.note(values, where, self.notes)
@@ -412,9 +440,9 @@ class _Reader:
             files=len({place for p in parts for place in p.series.places}),
             original_units=first.original_units,
             units_stated=name in self.request.units,
-            units=None if linear is None else linear.canonical,
-            factor=1.0 if linear is None else linear.factor,
-            offset=0.0 if linear is None else linear.offset,
+            units=linear.canonical,
+            factor=linear.factor,
+            offset=linear.offset,
             minimum=min(p.sample.minimum for p in parts),
             maximum=max(p.sample.maximum for p in parts),
             missing=float(np.mean([p.sample.missing for p in parts])),

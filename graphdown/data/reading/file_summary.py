@@ -20,7 +20,7 @@ class VariableUnderstood:
         files: number of files it was found in.
         original_units: units in the files or stated, None without any.
         units_stated: True where the user stated them.
-        units: canonical units, None for a variable that graphdown does not know.
+        units: canonical units; its own, or the known ones, of a variable that the catalogue lacks.
         factor, offset: canonical = original * factor + offset.
         minimum, maximum: in canonical units; None if there is no value.
         missing: share of the values that are missing.
@@ -40,7 +40,7 @@ class VariableUnderstood:
     files: int
     original_units: str | None
     units_stated: bool
-    units: str | None
+    units: str
     factor: float
     offset: float
     minimum: float | None
@@ -101,7 +101,7 @@ def _variable_line(v: VariableUnderstood) -> str:
     level = f" at {v.level}" if v.level else ""
     from_file = v.original_units if v.original_units is not None else "no units"
     stated = " (stated)" if v.units_stated else ""
-    canonical = "" if v.units in (None, v.original_units) else f" -> {v.units}"
+    canonical = "" if v.units == v.original_units else f" -> {v.units}"
     units = f"{from_file}{stated}{canonical}"
     values = "no values"
     if v.minimum is not None and v.maximum is not None:

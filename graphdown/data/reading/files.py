@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.netcdf_classic import STARTS, expected_size
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import refuse
+from graphdown.data.reading.zarr_chunks import open_store
 from graphdown.errors import DataError
 from graphdown.runtime.subnormals import subnormals_kept
 
@@ -86,7 +86,7 @@ def names_in(files: Sequence[str]) -> set[str]:
     Raises:
         DataError: see `open_pieces`.
     """
-    pieces = list(open_pieces(files, Notes()))
+    pieces = list(open_pieces(files))
     close_pieces(pieces)
     return {str(name) for piece in pieces for name in piece.ds.variables}
 
@@ -97,7 +97,7 @@ def close_pieces(pieces: Iterable[Piece]) -> None:
         piece.close()
 
 
-def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
+def open_pieces(files: Sequence[str]) -> Iterator[Piece]:
     """Open files one by one, times not decoded, packed values and declared fill values decoded.
 
     Values are not read. A GRIB file gives one piece per set of levels.
@@ -106,7 +106,7 @@ def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
         DataError: a file is missing, cannot be read or is empty.
     """
     for path in find_paths(files):
-        for piece in _open(path, notes):
+        for piece in _open(path):
             if not piece.ds.data_vars:
                 piece.close()
                 raise refuse("empty", f"{path}: there is no variable in it; check the file.")
@@ -123,10 +123,10 @@ def unreadable(where: str, error: Exception) -> DataError:
     )
 
 
-def _open(path: str, notes: Notes) -> list[Piece]:
+def _open(path: str) -> list[Piece]:
     start = b"" if os.path.isdir(path) else _first_bytes(path)
     if os.path.isdir(path):
-        return [Piece(path, _open_zarr(path, notes))]
+        return [Piece(path, _open_zarr(path))]
     if Path(path).suffix.lower() in GRIB_SUFFIXES or start.startswith(b"GRIB"):
         return [Piece(path, ds) for ds in _open_grib(path)]
     return [_open_netcdf(path, start)]
@@ -171,9 +171,7 @@ def _check_whole(path: str) -> None:
         raise unreadable(path, OSError(f"{size} bytes, but its header says {expected}"))
 
 
-def _open_zarr(path: str, notes: Notes) -> xr.Dataset:
-    import zarr
-
+def _open_zarr(path: str) -> xr.Dataset:
     if not any(os.path.exists(os.path.join(path, mark)) for mark in ZARR_MARKS):
         raise refuse(
             "unreadable",
@@ -181,31 +179,13 @@ def _open_zarr(path: str, notes: Notes) -> xr.Dataset:
             f"'{os.path.join(path, '*.nc')}'.",
         )
     try:
-        ds = _quietly(path, engine="zarr", consolidated=False)
-        group = zarr.open_group(path, mode="r", use_consolidated=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _checked(open_store(path, chunks=None, cache=False, consolidated=False))
+    except DataError:
+        raise
     except BROKEN as error:
         raise unreadable(path, error) from None
-    for name, variable in ds.data_vars.items():
-        array = group[str(name)]
-        assert isinstance(array, zarr.Array)
-        absent = array.nchunks - array.nchunks_initialized
-        if not absent:
-            continue
-        fill = array.fill_value
-        as_missing = fill is not None and (fill != fill or "_FillValue" in variable.encoding)
-        if not as_missing:
-            raise refuse(
-                "chunk-missing",
-                f"{path}: {absent} of {array.nchunks} chunks of {name!r} are absent and would read "
-                f"as {fill}; copy the store again.",
-            )
-        notes.add(
-            "chunks-absent",
-            path,
-            f"{absent} of {array.nchunks} chunks are absent and read as missing values",
-            str(name),
-        )
-    return ds
 
 
 def _open_grib(path: str) -> list[xr.Dataset]:
@@ -238,13 +218,18 @@ def _open_grib(path: str) -> list[xr.Dataset]:
     return [flat_in_time(part) for part in parts]
 
 
-def _quietly(path: str | xr.backends.NetCDF4DataStore, **options: Any) -> xr.Dataset:
+def _quietly(store: xr.backends.NetCDF4DataStore) -> xr.Dataset:
     """Open without decoding times and without warnings about fill values stated twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = xr.open_dataset(
-            path, chunks=None, cache=False, decode_times=False, decode_timedelta=False, **options
+            store, chunks=None, cache=False, decode_times=False, decode_timedelta=False
         )
+    return _checked(ds)
+
+
+def _checked(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset itself; raises a ValueError for attributes of a wrong type."""
     for name, variable in ds.variables.items():
         for key in ("scale_factor", "add_offset"):
             value = np.asarray(variable.encoding.get(key, 1.0))

@@ -1,5 +1,6 @@
 """Winds along the axes of a grid: turned to east and north."""
 
+import re
 from collections.abc import Hashable, Mapping
 
 import numpy as np
@@ -11,13 +12,23 @@ from graphdown.variables.catalogue import describe
 from graphdown.variables.winds import ALONG_GRID, wind_pairs
 from meshes.geometry.sphere import east_and_north, normalise
 
+# Long names such as "wind along x", "x-component of wind", "grid-relative eastward wind".
+_ALONG_AXES = re.compile(
+    r"along[ -](?:the[ -])?(?:(?:grid|model|rotated)[ -])?[xy]\b"
+    r"|\b[xy][ -](?:wind|component|direction)"
+    r"|\b(?:grid|rotated)[ -](?:relative|grid|east|north)"
+    r"|\brelative to (?:the )?(?:model )?grid",
+    re.IGNORECASE,
+)
 ALIGNED = 1e-3  # radian: axes that depart by less from east and north need no turn
 
 
 def turned_to_north(
     fields: Mapping[str, xr.DataArray], where: str, notes: Notes
 ) -> dict[str, xr.DataArray]:
-    """Turn winds along the grid's axes, known by their standard names, to east and north.
+    """Turn winds along the grid's axes to east and north.
+
+    They are known by their standard names, or by their long names if they have none.
 
     Args:
         fields: canonical, by CF/CMIP name.
@@ -30,18 +41,19 @@ def turned_to_north(
     names, out = list(fields), dict(fields)
     partners = {names[a]: names[b] for pair in wind_pairs(names) for a, b in (pair, pair[::-1])}
     for name, field in fields.items():
-        if field.attrs.get("standard_name") not in ALONG_GRID.get(_standard_name(name), ()):
+        if not _is_along_axes(name, field):
             continue
         cosine, sine = _turn(field, where)
         if float(abs(sine).max()) < ALIGNED:
             continue
-        other = fields.get(partners.get(name, ""))
-        if other is None or not same_grid(field, other):
+        partner = partners.get(name, "")
+        other = fields.get(partner)
+        if other is None or not same_grid(field, other) or not _is_along_axes(partner, other):
             raise refuse(
                 "wind-alone",
-                f"{where}: {name!r} is a wind along the grid's axes "
-                f"({field.attrs['standard_name']}), which can be turned to east and north only "
-                "with the other component on the same points; ask for both.",
+                f"{where}: {name!r} is a wind along the grid's axes ({_words(field)}), which can "
+                "be turned to east and north only with the other component along them on the same "
+                "points; ask for both.",
             )
         # North is a quarter of a turn to the left of east.
         is_eastward = bool(describe(name).northward)
@@ -50,6 +62,18 @@ def turned_to_north(
         out[name] = turned.transpose(*field.dims).astype(field.dtype).assign_attrs(attrs)
         notes.add("wind-turned", where, "along the grid's axes, turned to east and north", name)
     return out
+
+
+def _is_along_axes(name: str, field: xr.DataArray) -> bool:
+    """Whether a field is a wind along the axes of its grid."""
+    along = ALONG_GRID.get(_standard_name(name), ())
+    standard_name = field.attrs.get("standard_name", "")
+    is_told = not standard_name and _ALONG_AXES.search(str(field.attrs.get("long_name", "")))
+    return bool(along) and (standard_name in along or bool(is_told))
+
+
+def _words(field: xr.DataArray) -> str:
+    return str(field.attrs.get("standard_name") or field.attrs.get("long_name", ""))
 
 
 def _standard_name(name: str) -> str:
@@ -63,7 +87,7 @@ def _turn(field: xr.DataArray, where: str) -> tuple[xr.DataArray, xr.DataArray]:
         raise refuse(
             "wind-alone",
             f"{where}: {field.name!r} is a wind along the axes of a grid "
-            f"({field.attrs['standard_name']}), but its points have no rows and columns; give "
+            f"({_words(field)}), but its points have no rows and columns; give "
             "eastward and northward components.",
         )
     axis = next((i for i, dim in enumerate(grid.dims) if _is_x(field, dim)), 1)

@@ -1,21 +1,27 @@
 """Identification of a variable in a file: by name, level, standard name."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.cell_methods import implied_method, method_fits, method_of
 from graphdown.data.reading.rules import Notes, refuse
-from graphdown.data.reading.units import pascals
+from graphdown.data.reading.standard_names import named_by_ncl, named_by_standard
+from graphdown.data.reading.units import may_have_units
+from graphdown.data.reading.vertical import (
+    LEVEL_TOLERANCE_PA,
+    check_level,
+    check_surface,
+    near_surface,
+    other_kind,
+    other_levels,
+    pressure_name,
+    pressures,
+)
 from graphdown.variables.catalogue import daily_methods, describe, registered, split_level
-from graphdown.variables.winds import ALONG_GRID
-
-LEVELS = ("plev", "level", "lev", "pressure_level", "isobaricInhPa", "isobaricInPa", "pressure")
-NEAR_SURFACE_M = 20.0
-KNOWN_METHODS = ("mean", "maximum", "minimum")
-LEVEL_TOLERANCE_PA = 50.0
 
 
 @dataclass(frozen=True)
@@ -46,30 +52,33 @@ def choose(
     """Find the variable of a dataset that a name means, None if there is none.
 
     Looked for, in this order: the name itself; the family's name with a pressure level (ta for
-    ta850); names in use elsewhere; CF standard names, distinguished by level, height and
-    cell methods.
+    ta850); names in use elsewhere; CF standard names. Units, level, height and cell methods have
+    to agree with the name.
 
     Args:
         ds: a file's variables.
         name: CF/CMIP name.
         where: for messages.
         notes: collects assumptions.
-        stated: the user gave the name by renaming, so cell methods are not questioned.
+        stated: the user gave the name by renaming, so cell methods and level are not questioned.
 
     Raises:
-        DataError: several variables fit, a level is absent or no pressure, or the cell methods
-            contradict the name.
+        DataError: several variables fit, a level is absent or no pressure, or cell methods or
+            level contradict the name.
     """
     family, level = split_level(name)
     if name in ds.variables and name not in ds.dims:
         if not stated:
             _check_method(ds[name], name, where)
+            _check_level(ds[name], name, where)
         return Choice(name, "", ds[name])
     if level is None:
         found = _surface(ds, name, where)
         return None if found is None else Choice(found, "", ds[found])
     single = _single_level(ds, family, level)
     if single is not None:
+        if not stated:
+            check_level(ds[single], single, level, where)
         return Choice(single, "", ds[single])
     found = _with_levels(ds, family, where)
     return None if found is None else _at_level(ds, found, name, level, where, notes)
@@ -86,57 +95,68 @@ def recognised(ds: xr.Dataset, where: str) -> list[str]:
     for family in (v.name for v in registered().values() if v.levels):
         found = _with_levels(ds, family, where)
         if found is not None:
-            _, values = _pressures(ds[found], Notes(), where)
+            _, values = pressures(ds[found], Notes(), where)
             names += [f"{family}{round(p / 100)}" for p in np.atleast_1d(values)]
     return list(dict.fromkeys(names))
 
 
-def method_of(field: xr.DataArray) -> str:
-    """First cell method along time, empty without one."""
-    matched = re.search(r"\btime\d*:\s*([a-z_]+)", str(field.attrs.get("cell_methods", "")))
-    return matched.group(1) if matched else ""
-
-
 def _check_method(field: xr.DataArray, name: str, where: str) -> None:
-    methods, method = daily_methods(name), method_of(field)
-    if name not in methods or method not in ("maximum", "minimum") or method == methods[name]:
+    method = implied_method(field)
+    if method_fits(method, name):
         return
-    others = [other for other, known in methods.items() if known == method]
+    others = [other for other, known in daily_methods(name).items() if known == method]
     advice = f"ask for {others[0]!r}, or " if others else ""
+    by = "cell_methods" if method_of(field) else "long_name"
+    by = "GRIB_stepType" if method_of(field) and by not in field.attrs else by
     raise refuse(
         "cell-methods",
-        f"{where}: {name!r} is a {method} by its cell methods "
-        f"({field.attrs['cell_methods']!r}); {advice}add 'rename: {{{name}: {name}}}'"
+        f"{where}: {name!r} is a {method} by its {by.replace('_', ' ')} "
+        f"({str(field.attrs.get(by))!r}); {advice}add 'rename: {{{name}: {name}}}'"
         " if the name is right.",
     )
 
 
+def _check_level(field: xr.DataArray, name: str, where: str) -> None:
+    level = split_level(name)[1]
+    if level is not None:
+        check_level(field, name, level, where)
+    elif _is_aloft_too(name):
+        check_surface(field, name, where)
+
+
+def _is_aloft_too(name: str) -> bool:
+    """Whether a variable near the surface has the standard name of one on levels, or is a wind."""
+    aloft = {s for v in registered().values() if v.levels for s in v.standard_names}
+    variable = describe(name)
+    is_named = bool(aloft & set(variable.standard_names)) or "wind_speed" in variable.standard_names
+    return is_named and not variable.levels
+
+
 def _surface(ds: xr.Dataset, name: str, where: str) -> str | None:
     variable = describe(name)
-    fits = [a for a in variable.aliases if a in ds.data_vars and _near_surface(ds[a])]
-    fits = [a for a in fits if _method_fits(ds[a], name)]
+    fits = [a for a in variable.aliases if a in ds.data_vars and _may_be(ds[a], name)]
+    fits += [n for n in named_by_ncl(ds, name) if _may_be(ds[n], name)]
     if fits:
         return fits[0]
-    fits = [n for n in _by_standard_name(ds, name) if _near_surface(ds[n])]
-    fits = [n for n in fits if _method_fits(ds[n], name)]
+    fits = [n for n in named_by_standard(ds, name) if _may_be(ds[n], name)]
+    fits = [n for n in fits if n not in _named_otherwise(name)]
     if variable.extreme_of:
-        fits = [n for n in fits if method_of(ds[n]) == variable.method]
+        fits = [n for n in fits if implied_method(ds[n]) == variable.method]
     return _only(fits, name, where)
 
 
-def _method_fits(field: xr.DataArray, name: str) -> bool:
-    """Whether a field may be the variable: its extreme of a day is not its daily mean."""
-    methods, method = daily_methods(name), method_of(field)
-    return name not in methods or method == methods[name] or method not in KNOWN_METHODS
+def _may_be(field: xr.DataArray, name: str) -> bool:
+    """Whether a field's height, cell methods and units are those of a variable."""
+    return (
+        near_surface(field)
+        and method_fits(implied_method(field), name)
+        and may_have_units(name, field.attrs.get("units"))
+    )
 
 
-def _near_surface(field: xr.DataArray) -> bool:
-    if re.fullmatch(r"[a-z]+_?\d{3,4}(_?hpa)?", str(field.name), re.IGNORECASE):
-        return False  # ua850 has the standard name of the wind near the surface
-    if _level_name(field) is not None or _other_levels(field) is not None:
-        return False
-    heights = [c for c in field.coords.values() if c.attrs.get("standard_name") == "height"]
-    return all(c.size == 1 and float(c.values.flat[0]) <= NEAR_SURFACE_M for c in heights)
+def _named_otherwise(name: str) -> set[str]:
+    """Names of the other variables of the catalogue that are near the surface."""
+    return {v.name for v in registered().values() if not v.levels} - {name}
 
 
 def _single_level(ds: xr.Dataset, family: str, level: int) -> str | None:
@@ -148,34 +168,25 @@ def _single_level(ds: xr.Dataset, family: str, level: int) -> str | None:
 
 def _with_levels(ds: xr.Dataset, family: str, where: str) -> str | None:
     """Variable of a family that has a pressure level, as dimension or scalar."""
-    names = [n for n in (family, *describe(family).aliases) if n in ds.data_vars]
-    standard = [n for n in _by_standard_name(ds, family) if n not in names]
-    for n in names:
-        other = _other_levels(ds[n])
-        if other is not None and _level_name(ds[n]) is None:
-            raise refuse(
-                "level-kind",
-                f"{where}: {n!r} is on {other}, not on pressure levels; interpolate it to "
-                "pressure first.",
-            )
-    levelled = [n for n in names if _level_name(ds[n]) is not None]
+    aliases = [n for n in (family, *describe(family).aliases) if n in ds.data_vars]
+    names = [n for n in (*aliases, *named_by_ncl(ds, family)) if _may_be_aloft(ds[n], family)]
+    standard = [n for n in named_by_standard(ds, family) if n not in names]
+    standard = [n for n in standard if _may_be_aloft(ds[n], family)]
+    levelled = [n for n in names if pressure_name(ds[n]) is not None]
     if levelled:
         return levelled[0]
-    return _only([n for n in standard if _level_name(ds[n]) is not None], family, where)
+    levelled = [n for n in standard if pressure_name(ds[n]) is not None]
+    kinds = {n: other_levels(ds[n]) for n in (*names, *standard)}
+    for n, kind in kinds.items():
+        if kind is not None and not levelled:
+            raise other_kind(n, kind, where)
+    return _only(levelled, family, where)
 
 
-def _by_standard_name(ds: xr.Dataset, name: str) -> list[str]:
-    import cf_xarray  # noqa: F401
-
-    table = ds.cf.standard_names
-    variable = describe(name)
-    names = (*variable.standard_names, *variable.amount_names)
-    along_grid = [name for known in names for name in ALONG_GRID.get(known, ())]
-    for some in (names, along_grid):
-        found = [str(v) for s in some for v in table.get(s, []) if v in ds.data_vars]
-        if found:
-            return found
-    return []
+def _may_be_aloft(field: xr.DataArray, family: str) -> bool:
+    """Whether a field's cell methods and units are those of a variable on levels."""
+    units = field.attrs.get("units")
+    return method_fits(implied_method(field), family) and may_have_units(family, units)
 
 
 def _only(fits: list[str], name: str, where: str) -> str | None:
@@ -188,63 +199,20 @@ def _only(fits: list[str], name: str, where: str) -> str | None:
     return fits[0] if fits else None
 
 
-def _level_name(field: xr.DataArray) -> Hashable | None:
-    """Coordinate that holds pressure levels, of any size."""
-    for name, coord in field.coords.items():
-        if coord.ndim > 1 or (coord.ndim == 1 and coord.dims != (name,)):
-            continue
-        units = coord.attrs.get("units")
-        if coord.attrs.get("standard_name") == "air_pressure":
-            return name
-        if units is not None and np.issubdtype(coord.dtype, np.number):
-            if pascals(np.zeros(1), str(units)) is not None:
-                return name
-        elif name in LEVELS and "standard_name" not in coord.attrs:
-            return name
-    return None
-
-
-def _other_levels(field: xr.DataArray) -> str | None:
-    """Words for vertical levels other than pressure, None if there are none."""
-    for name, coord in field.coords.items():
-        standard = str(coord.attrs.get("standard_name", ""))
-        vertical = re.search(r"hybrid|sigma|altitude|depth|model_level", standard)
-        if coord.ndim == 1 and coord.dims == (name,) and vertical:
-            return standard.replace("_", " ")
-    return None
-
-
-def _pressures(field: xr.DataArray, notes: Notes, where: str) -> tuple[Hashable, np.ndarray]:
-    """Name of the pressure coordinate and its values in Pa."""
-    name = _level_name(field)
-    assert name is not None
-    coord = field.coords[name]
-    values = np.asarray(coord.values, np.float64)
-    units = coord.attrs.get("units")
-    in_pascals = pascals(values, str(units)) if units is not None else None
-    if in_pascals is not None:
-        return name, in_pascals
-    assumed = "Pa" if str(name) == "isobaricInPa" or values.max() > 1100 else "hPa"
-    if str(name) not in ("isobaricInhPa", "isobaricInPa"):
-        text = f"the levels {str(name)!r} have no units and are taken as {assumed}"
-        notes.add("level-units-assumed", where, text, str(field.name))
-    return name, values * (1.0 if assumed == "Pa" else 100.0)
-
-
 def _at_level(
     ds: xr.Dataset, found: str, name: str, level: int, where: str, notes: Notes
 ) -> Choice:
     field = ds[found]
-    coord, pressures = _pressures(field, notes, where)
-    distance = np.abs(np.atleast_1d(pressures) - 100.0 * level)
+    coord, there = pressures(field, notes, where)
+    distance = np.abs(np.atleast_1d(there) - 100.0 * level)
     if distance.min() > LEVEL_TOLERANCE_PA:
-        there = ", ".join(f"{p / 100:g}" for p in np.atleast_1d(pressures)[:40])
+        known = ", ".join(f"{p / 100:g}" for p in np.atleast_1d(there)[:40])
         raise refuse(
             "level-absent",
-            f"{where}: {name!r} needs the level {level} hPa, but {found!r} has {there} hPa; choose "
+            f"{where}: {name!r} needs the level {level} hPa, but {found!r} has {known} hPa; choose "
             "one of those or add a file with it.",
         )
-    text = f"{coord} = {np.atleast_1d(pressures)[distance.argmin()]:g} Pa"
+    text = f"{coord} = {np.atleast_1d(there)[distance.argmin()]:g} Pa"
     if coord in field.dims:
         field = field.isel({coord: int(distance.argmin())})
     return Choice(found, text, field.drop_vars(str(coord)))

@@ -64,8 +64,8 @@ _STEPS = {
     "are missing everywhere are left out.",
     "extra-dimension-dropped": "A dimension of length one beside time and the horizontal ones is "
     "dropped.",
-    "fill-code": "1e15 and beyond, and codes such as -999 or -32768 outside the variable's range, "
-    "are missing values.",
+    "fill-code": "1e15 and beyond, and codes such as -999 or -32768 that the variable cannot have "
+    "or that stand apart from its other values, are missing values.",
     "forecast-shortest-lead": "Of several forecasts for one time the shortest is kept.",
     "geopotential": "A geopotential is divided by 9.80665 m s-2 to a height.",
     "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
@@ -87,11 +87,14 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
-    "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
+    "chunks-absent": "Chunks that a zarr store does not hold read as its fill value, a number or "
+    "a missing value.",
     "gap": "Times are absent between the first and the last.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
+    "units-doubtful": "The greatest value is far less, or the mean far from usual, so units may be "
+    "wrong.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {
@@ -99,7 +102,7 @@ REFUSALS = {
     "amount": "An amount of precipitation does not say over which interval.",
     "calendars-differ": "Files or variables of one source have different calendars.",
     "cell-methods": "The cell methods contradict the variable's name.",
-    "chunk-missing": "A zarr store lacks chunks that would read as a number.",
+    "chunk-missing": "A zarr store lacks chunks that cannot be the fill value all over.",
     "coordinates-swapped": "The latitude holds longitudes.",
     "duplicate-differs": "A file holds a time twice with different values.",
     "empty": "A file holds no variable or no time.",

@@ -44,7 +44,7 @@ def opened_target(name: str) -> Iterator[xr.Dataset | Grid]:
             raise GraphdownError(f"No file is called {name!r}, and no grid: {error}") from None
         yield grid
         return
-    first, *others = open_pieces([name], Notes())
+    first, *others = open_pieces([name])
     for other in others:
         other.close()
     try:

@@ -1,64 +1,33 @@
 """Conversion of values from the units of a file to canonical ones."""
 
 import functools
-import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.rules import refuse
+from graphdown.data.reading.unit_spellings import is_read, linear_function
 from graphdown.variables.catalogue import canonical_units, describe
 
-WATER_DENSITY = "1000 kg m**-3"  # between masses per area and depths of water
-GRAVITY = "9.80665 m s**-2"  # between geopotentials and heights
-DEPTH, MASS, ENERGY = "[length]", "[mass] / [length] ** 2", "[mass] / [time] ** 2"
-# Canonical units of rates, and the dimensions of their totals over an interval.
+GRAVITY = 9.80665  # m s-2, between geopotentials and heights
+# Canonical units of rates, and the units of their totals over an interval.
 TOTALS = {
-    "mm day-1": (DEPTH, MASS),
-    "kg m-2 s-1": (DEPTH, MASS),
-    "W m-2": (ENERGY,),
+    "mm day-1": ("m", "kg m-2"),
+    "kg m-2 s-1": ("m", "kg m-2"),
+    "W m-2": ("J m-2",),
+}
+# Units of another kind by canonical ones, and their factor: 1 kg m-2 of water is 1 mm deep.
+BRIDGES = {
+    "mm day-1": ("kg m-2 day-1", 1.0),
+    "kg m-2 s-1": ("mm s-1", 1.0),
+    "kg m-2": ("mm", 1.0),
+    "m": ("m2 s-2", 1.0 / GRAVITY),
 }
 TRACE = 0.5  # mm day-1: units in which the wettest value is less are not the right ones
-WATER_UNITS = ("mm day-1", "kg m-2 s-1", "kg m-2")
-# Results of pint for the usual units, which saves the second that its import takes.
+# The usual units, which need no look at UDUNITS-2.
 NO_AMOUNTS = ("K", "degC", "Pa", "hPa", "m s-1", "mm day-1", "kg m-2 s-1", "W m-2", "1", "%")
 USUAL = {("kg m-2 s-1", "mm day-1"): (86400.0, 0.0)}
-WORDS = {
-    "C": "degC",
-    "°C": "degC",
-    "celsius": "degC",
-    "deg_c": "degC",
-    "degc": "degC",
-    "degreec": "degC",
-    "degreesc": "degC",
-    "degree_c": "degC",
-    "degrees_c": "degC",
-    "degree_celsius": "degC",
-    "degrees_celsius": "degC",
-    "degf": "degF",
-    "degk": "K",
-    "deg_k": "K",
-    "kelvin": "K",
-    "degree_kelvin": "K",
-    "degrees_kelvin": "K",
-    "%": "percent",
-    "(0 - 1)": "1",
-    "0-1": "1",
-    "fraction": "1",
-    "proportion": "1",
-    "numeric": "1",
-    "": "1",
-    "mb": "hPa",
-    "mbar": "hPa",
-    "millibar": "hPa",
-    "millibars": "hPa",
-    "gpm": "m",
-    "meters": "m",
-    "metres": "m",
-    "m of water equivalent": "m",
-}
 
 
 @dataclass(frozen=True)
@@ -79,20 +48,26 @@ class Conversion:
     geopotential: bool = False
 
 
-def conversion(name: str, units: str | None, where: str) -> Conversion | None:
-    """Conversion of a variable's values to canonical units, None for an unknown variable.
+def conversion(name: str, units: str | None, where: str, known: str | None = None) -> Conversion:
+    """Conversion of a variable's values to canonical units.
+
+    Args:
+        name: CF/CMIP name.
+        units: of the values.
+        where: for messages.
+        known: canonical units of a variable that the catalogue lacks, such as those of a training;
+            by default its own.
 
     Raises:
         DataError: no units, an amount in place of a rate, or units that cannot be converted.
     """
-    canonical = canonical_units(name)
-    if canonical is None:
-        return None
+    canonical = canonical_units(name) or known
     if units is None:
+        example = canonical or "kg m-2"
         raise refuse(
             "units-missing",
             f"{where}: the variable {name!r} has no units; state them, "
-            f"as in 'units: {{{name}: {canonical}}}' or '--units {name}=\"{canonical}\"'.",
+            f"as in 'units: {{{name}: {example}}}' or '--units {name}=\"{example}\"'.",
         )
     if is_amount(units, name):
         raise refuse(
@@ -101,7 +76,7 @@ def conversion(name: str, units: str | None, where: str) -> Conversion | None:
             f"over which interval; state them with it, as in 'units: {{{name}: "
             f"{units} day-1}}' for daily totals.",
         )
-    return _linear(units, canonical, name, where)
+    return _linear(units, canonical or units, name, where)
 
 
 def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.DataArray:
@@ -116,8 +91,6 @@ def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.Data
         DataError: no units, or units that cannot be converted.
     """
     linear = conversion(str(field.name), units or field.attrs.get("units"), where)
-    if linear is None:
-        return field.astype(np.float32)
     same = (linear.factor, linear.offset) == (1.0, 0.0)
     converted = field if same else field * linear.factor + linear.offset
     return converted.astype(np.float32).assign_attrs({**field.attrs, "units": linear.canonical})
@@ -131,7 +104,21 @@ def is_amount(units: str, name: str) -> bool:
     if units in NO_AMOUNTS:
         return False
     totals = TOTALS.get(canonical_units(name) or "", ())
-    return any(_has_dimension(units, dimension) for dimension in totals)
+    return any(linear_function(units, total) is not None for total in totals)
+
+
+def may_have_units(name: str, units: object) -> bool:
+    """Whether a variable may have units, for telling it from others of the same name.
+
+    So it may where they are absent or unreadable, which is not for here to judge.
+    """
+    canonical = canonical_units(name)
+    if units is None or canonical is None or not str(units).strip() or not is_read(str(units)):
+        return True
+    if is_amount(str(units), name):
+        return True
+    wanted = (canonical, BRIDGES[canonical][0]) if canonical in BRIDGES else (canonical,)
+    return any(linear_function(str(units), one) is not None for one in wanted)
 
 
 def meant_units(name: str, low: float, high: float) -> str | None:
@@ -150,25 +137,8 @@ def meant_units(name: str, low: float, high: float) -> str | None:
 
 def pascals(values: np.ndarray, units: str) -> np.ndarray | None:
     """Pressures in Pa, None if the units are not those of a pressure."""
-    if not _has_dimension(units, "[pressure]"):
-        return None
-    import pint
-
-    registry: Any = pint.application_registry
-    return np.asarray(
-        registry.Quantity(values.astype(np.float64), _pint_name(units)).to("Pa").magnitude
-    )
-
-
-@functools.cache
-def _has_dimension(units: str, dimension: str) -> bool:
-    import pint
-
-    registry: Any = pint.application_registry
-    try:
-        return bool(registry.Quantity(1.0, _pint_name(units)).check(dimension))
-    except (pint.PintError, AssertionError, ValueError, TypeError, AttributeError):
-        return False
+    linear = linear_function(units, "Pa")
+    return None if linear is None else np.asarray(values, np.float64) * linear[0] + linear[1]
 
 
 @functools.cache
@@ -177,45 +147,16 @@ def _linear(units: str, canonical: str, name: str, where: str) -> Conversion:
         return Conversion(units, canonical)
     if (units, canonical) in USUAL:
         return Conversion(units, canonical, *USUAL[units, canonical])
-    import pint
-
-    registry: Any = pint.application_registry
-    try:
-        zero, one = (registry.Quantity(v, _pint_name(units)) for v in (0.0, 1.0))
-        target = registry.Unit(_pint_name(canonical))
-        bridge = _bridge(one, target, canonical)
-        # Degrees have an offset, which a product of units loses.
-        ends = (zero, one) if bridge is None else (zero * bridge, one * bridge)
-        low, high = (end.to(target).magnitude for end in ends)
-    except (pint.PintError, AssertionError, ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise refuse(
-            "units-unknown",
-            f"{where}: the units {units!r} of {name!r} cannot be turned into {canonical!r} "
-            f"({reason}); state the right ones, as in 'units: {{{name}: {canonical}}}'.",
-        ) from None
-    geopotential = canonical == "m" and bridge is not None
-    return Conversion(units, canonical, float(high - low), float(low), geopotential)
-
-
-def _bridge(one: Any, target: Any, canonical: str) -> Any:
-    """Factor from geopotentials to heights, or between masses and depths of water, else None."""
-    import pint
-
-    registry: Any = pint.application_registry
-    if canonical == "m" and one.check("[length] ** 2 / [time] ** 2"):
-        return 1.0 / registry.Quantity(GRAVITY)
-    density = registry.Quantity(WATER_DENSITY)
-    for factor in (1.0 / density, density) if canonical in WATER_UNITS else ():
-        if (one.units * factor.units).is_compatible_with(target):
-            return factor
-    return None
-
-
-def _pint_name(units: str) -> str:
-    """Turn CF units such as 'kg m-2 s-1' into an expression that pint reads."""
-    units = units.strip()
-    if units in WORDS or units.lower() in WORDS:
-        return WORDS.get(units) or WORDS[units.lower()]
-    spaced = re.sub(r"(?<=[A-Za-z])\^?(-?\d+)", r"**\1", units)
-    return re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", spaced)
+    found = linear_function(units, canonical)
+    if found is not None:
+        return Conversion(units, canonical, *found)
+    bridge, factor = BRIDGES.get(canonical, ("", 1.0)) if canonical_units(name) else ("", 1.0)
+    bridged = linear_function(units, bridge) if bridge else None
+    if bridged is not None:
+        return Conversion(units, canonical, bridged[0] * factor, 0.0, bridge == "m2 s-2")
+    reason = "they are of another kind" if is_read(units) else "UDUNITS-2 does not read them"
+    raise refuse(
+        "units-unknown",
+        f"{where}: the units {units!r} of {name!r} cannot be turned into {canonical!r} "
+        f"({reason}); state the right ones, as in 'units: {{{name}: {canonical}}}'.",
+    )

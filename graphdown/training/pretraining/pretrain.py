@@ -17,6 +17,7 @@ from flax import nnx
 
 from graphdown.config.experiment import Experiment
 from graphdown.config.training import PretrainSpec
+from graphdown.data.kept_attributes import kept_attributes
 from graphdown.data.load import ExperimentData, load_data, region_of
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.inference import scaling_of
@@ -125,6 +126,7 @@ def prepare_pretraining(experiment: Experiment, data: ExperimentData) -> Pretrai
     normaliser = replace(
         fitted.standardising_to(climate, experiment.standardised_variables),
         optional_predictors=experiment.optional_predictors,
+        attributes=kept_attributes(data, experiment.predictors, ()),
     )
     network = _network(experiment, normaliser)
     graphdef, params = nnx.split(network)

@@ -79,3 +79,32 @@ def test_winds_on_another_grid_are_interpolated_as_vectors():
     for name, values in zip(("uas", "vas"), expected, strict=True):
         np.testing.assert_allclose(REGULAR.values(out[name])[1], values, atol=1e-4)
         assert out[name].dims == out.psl.dims and out[name].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"standard_name": ("Grid_Eastward_Wind", "grid_northward_wind ")},
+        {"long_name": ("wind along x", "wind along y")},
+        {"long_name": ("x-component of wind", "y-component of wind")},
+        {"long_name": ("Grid-relative eastward wind", "Grid-relative northward wind")},
+    ],
+)
+def test_winds_along_the_axes_are_known_by_what_their_file_says_of_them(told):
+    ds, notes = fields(ROTATED, along_axes(ROTATED), ("", "")), Notes()
+    for number, name in enumerate(("uas", "vas")):
+        del ds[name].attrs["standard_name"]
+        ds[name].attrs |= {key: texts[number] for key, texts in told.items()}
+    out = to_canonical(ds, ("uas", "vas"), notes=notes)
+    for name, expected in zip(("uas", "vas"), seen(ROTATED), strict=True):
+        np.testing.assert_allclose(ROTATED.values(out[name])[2], expected, atol=0.02)
+    assert {note.rule for note in notes.listed()} == {"wind-turned"}
+    with pytest.raises(DataError, match="'uas' is a wind along the grid's axes") as caught:
+        to_canonical(ds[["uas"]], ("uas",))
+    assert caught.value.rule == "wind-alone"
+
+
+def test_a_component_along_the_axes_does_not_go_with_one_towards_north():
+    ds = fields(ROTATED, along_axes(ROTATED), ("x_wind", "northward_wind"))
+    with pytest.raises(DataError, match="only with the other component along them"):
+        to_canonical(ds, ("uas", "vas"))

@@ -305,6 +305,12 @@ def clearly_negative_rain(case):
     case.ask("pr")
 
 
+def rain_a_hundred_times_too_small(case):
+    ds = make("pr", days=40)
+    case.save(ds.assign(pr=(ds.pr / 100).assign_attrs(ds.pr.attrs)))
+    case.ask("pr")
+
+
 def pressure_in_hpa_labelled_pa(case):
     ds = make("psl")
     case.save(ds.assign(psl=(ds.psl / 100).assign_attrs(units="Pa")))
@@ -631,6 +637,7 @@ REPAIRED = [
     (other_grids, "regridded", lambda ds: ds.psl.dims == ds.tas.dims),
     (integers, "integers", lambda ds: ds.psl.dtype == np.float32),
     (hours_to_days, "daily", lambda ds: ds.sizes["time"] == 10),
+    (rain_a_hundred_times_too_small, "units-doubtful", lambda ds: 0 < ds.pr.max() < 1),
     (a_gap, "gap", lambda ds: ds.sizes["time"] == 7),
     (leap_day_absent, "leap-days-absent", lambda ds: ds.sizes["time"] == 9),
     (

@@ -43,7 +43,7 @@ def test_missing_and_unknown_units_are_refused_with_the_cure():
             convert_units(field, units, "here")
 
 
-def test_what_is_known_of_the_usual_units_is_what_pint_says(monkeypatch):
+def test_what_is_known_of_the_usual_units_is_what_udunits_says(monkeypatch):
     known = dict(told.USUAL)
     monkeypatch.setattr(told, "USUAL", {})
     for (given, wanted), numbers in known.items():
