@@ -285,7 +285,7 @@ def test_what_was_understood_reads_as_text_and_json(tmp_path):
     ]
     text = understood.to_text()
     assert "5 times, 2000-01-01 to 2000-01-08 (daily, calendar standard)" in text
-    assert "ta850: 'ta' at plev = 85000 Pa, K, 285 to 285, 5 lat x 8 lon" in text
+    assert "ta850: 'ta' at plev = 85000 Pa, K, 285 to 285 in 3 of 5 times, 5 lat x 8 lon" in text
     assert "1 gap, the longest of 3 steps after 2000-01-03 [gap]" in text
 
 
