@@ -16,15 +16,15 @@ from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_p
 from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.horizontal import (
     bounds_named,
-    check_same_grid,
     horizontal_grid,
-    horizontal_of,
     on_first_grid,
     on_time_and_space,
+    with_positions,
     without_hidden_cells,
 )
 from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
+from graphdown.data.reading.point_order import horizontal_of, on_one_grid
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
 from graphdown.data.reading.time_decoding import (
@@ -37,6 +37,7 @@ from graphdown.data.reading.time_decoding import (
     with_time,
 )
 from graphdown.data.reading.units import conversion
+from graphdown.data.reading.wrf_times import with_wrf_times
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
 from meshes import Grid
@@ -48,8 +49,6 @@ LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of fil
 ENOUGH_DAYS = 10  # a few days may well be dry everywhere
 FEW_FILES = 16  # that may stay open
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
-_USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
-POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
 
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 
@@ -280,9 +279,9 @@ class _Reader:
         return out, self._understanding(out, understood)
 
     def _prepared(self, piece: Piece) -> Piece:
-        ds = renamed(_positioned(piece.ds), self.request.rename)
+        ds = with_positions(renamed(piece.ds, self.request.rename), piece.where)
         ds = without_hidden_cells(ds, piece.where, self.notes)
-        return replace(piece, ds=with_time(ds, piece.where, self.notes))
+        return replace(piece, ds=with_time(with_wrf_times(ds), piece.where, self.notes))
 
     def _check_rename(self, there: set[str]) -> None:
         import difflib
@@ -387,8 +386,9 @@ class _Reader:
         return sample
 
     def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
-        check_same_grid([(part.series.where, part.field) for part in parts], name)
-        joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
+        fields = on_one_grid([(p.series.where, p.field) for p in parts], name, self.notes)
+        places = [part.series.places for part in parts]
+        joined, dropped = join_times(list(zip(places, fields, strict=True)), name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
             variable = describe(name)
             method = variable.reduction if variable.is_extreme else self.request.daily
@@ -475,16 +475,6 @@ class _Reader:
             notes=self.notes.listed(),
             attrs=dict(self.series[0].ds.attrs),
         )
-
-
-def _positioned(ds: xr.Dataset) -> xr.Dataset:
-    """Dataset with its latitudes and longitudes as coordinates."""
-    found = [
-        name
-        for name, v in ds.data_vars.items()
-        if name in POSITIONS or v.attrs.get("standard_name") in ("latitude", "longitude")
-    ]
-    return ds.set_coords(found)
 
 
 def _without_bounds(ds: xr.Dataset) -> xr.Dataset:

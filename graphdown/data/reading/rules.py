@@ -68,6 +68,8 @@ _STEPS = {
     "are missing values.",
     "forecast-shortest-lead": "Of several forecasts for one time the shortest is kept.",
     "geopotential": "A geopotential is divided by 9.80665 m s-2 to a height.",
+    "grid-reordered": "Fields on one grid that is told in other ways (names of dimensions, longitudes "
+    "from 0 or from -180, rows turned) take the order of the first.",
     "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
     "infinite": "Infinite values are missing values.",
     "integers": "Integers become floating point numbers.",

@@ -1,0 +1,94 @@
+"""Coordinates as places: values that a fill value hides, and positions stored for every time."""
+
+import re
+from collections.abc import Hashable
+
+import numpy as np
+import xarray as xr
+
+from meshes.grids.roles import ROLES, is_coordinate
+
+COMPARED = 10  # times at which positions that are stored for every time are compared
+_TIME = re.compile(r"x?times?\d*|t|date|ocean_time|time_counter", re.IGNORECASE)
+
+
+def restored(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with the values of axes that a fill value such as 0 hides.
+
+    An axis has no missing values (CF 2.5.1), so a missing one is the fill value itself, which is a
+    place if the axis goes on evenly through it. Of two-dimensional positions and of lists a value
+    is a place where the other coordinate is there.
+    """
+    hidden = {name: _fill(variable) for name, variable in ds.variables.items()}
+    hidden = {n: fill for n, fill in hidden.items() if fill is not None and _missing(ds, n).any()}
+    for name, fill in hidden.items():
+        variable = ds.variables[name]
+        values = np.where(np.isnan(variable.values), fill, variable.values)
+        if variable.dims == (name,):
+            if not _even(values):
+                continue
+        elif not _alone(ds, name):
+            continue
+        ds = ds.assign_coords({name: (variable.dims, values, variable.attrs)})
+    return ds
+
+
+def _fill(variable: xr.Variable) -> float | None:
+    """Return the fill value that became missing when a floating point variable was decoded."""
+    fill = variable.encoding.get("_FillValue")
+    if variable.dtype.kind != "f" or fill is None or not np.isfinite(fill):
+        return None
+    scale = float(variable.encoding.get("scale_factor", 1.0))
+    return float(fill) * scale + float(variable.encoding.get("add_offset", 0.0))
+
+
+def _missing(ds: xr.Dataset, name: Hashable) -> np.ndarray:
+    is_axis = ds.variables[name].dims == (name,)
+    if not is_axis and not any(is_coordinate(ds[name], role) for role in ROLES):
+        return np.zeros(0, dtype=bool)
+    return np.isnan(ds.variables[name].values)
+
+
+def _even(axis: np.ndarray) -> bool:
+    """Whether an axis runs in one direction with steps that are about equal."""
+    step = np.diff(axis)
+    step = (step + 180.0) % 360.0 - 180.0 if np.abs(step).max() > 180.0 else step
+    usual = float(np.median(step))
+    return bool(np.all(step * np.sign(usual) > 0) and np.abs(step).max() < 3.0 * abs(usual))
+
+
+def _alone(ds: xr.Dataset, name: Hashable) -> bool:
+    """Whether no other coordinate on the same points is missing where a coordinate is."""
+    missing, dims = _missing(ds, name), ds.variables[name].dims
+    others = [n for n in ds.variables if n != name and ds.variables[n].dims == dims]
+    others = [n for n in others if any(is_coordinate(ds[n], role) for role in ROLES)]
+    return bool(others) and not any((missing & np.isnan(ds[n].values)).any() for n in others)
+
+
+def steady(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset without the times of latitudes and longitudes that do not move.
+
+    The models WRF and others store the same positions again with every time. Of long series,
+    positions at ten times are compared.
+    """
+    still = {}
+    for name in ds.variables:
+        dims = [d for d in ds[name].dims if _is_time(ds, d)]
+        if len(dims) != 1 or ds[name].ndim < 2:
+            continue
+        if any(is_coordinate(ds[name], role) for role in ROLES) and _constant(ds[name], dims[0]):
+            still[name] = ds[name].isel({dims[0]: 0}, drop=True).variable
+    return ds.drop_vars(list(still)).assign_coords(still) if still else ds
+
+
+def _is_time(ds: xr.Dataset, dim: Hashable) -> bool:
+    if _TIME.fullmatch(str(dim)):
+        return True
+    units = ds[dim].attrs.get("units", "") if dim in ds.variables else ""
+    return " since " in str(units).lower()
+
+
+def _constant(da: xr.DataArray, dim: Hashable) -> bool:
+    first, size = da.isel({dim: 0}).values, da.sizes[dim]
+    chosen = np.unique(np.linspace(0, size - 1, COMPARED).astype(int))[1:]
+    return all(np.array_equal(da.isel({dim: i}).values, first, equal_nan=True) for i in chosen)
