@@ -71,13 +71,17 @@ def steady(ds: xr.Dataset) -> xr.Dataset:
     The models WRF and others store the same positions again with every time. Of long series,
     positions at ten times are compared.
     """
+    groups: dict[tuple[Hashable, ...], list[Hashable]] = {}
+    for name, variable in ds.variables.items():
+        timed = sum(_is_time(ds, d) for d in variable.dims) == 1 and variable.ndim > 1
+        if timed and any(is_coordinate(ds[name], role) for role in ROLES):
+            groups.setdefault(variable.dims, []).append(name)
     still = {}
-    for name in ds.variables:
-        dims = [d for d in ds[name].dims if _is_time(ds, d)]
-        if len(dims) != 1 or ds[name].ndim < 2:
-            continue
-        if any(is_coordinate(ds[name], role) for role in ROLES) and _constant(ds[name], dims[0]):
-            still[name] = ds[name].isel({dims[0]: 0}, drop=True).variable
+    for dims, names in groups.items():
+        paired = all(any(is_coordinate(ds[n], role) for n in names) for role in ROLES)
+        dim = next(d for d in dims if _is_time(ds, d))
+        if paired and all(_constant(ds[n], dim) for n in names):
+            still |= {n: ds[n].isel({dim: 0}, drop=True).variable for n in names}
     return ds.drop_vars(list(still)).assign_coords(still) if still else ds
 
 

@@ -14,8 +14,10 @@ from graphdown.data.reading.deaccumulate import as_rate, without_forecast
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.grid_winds import turned_to_north
+from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.horizontal import (
     bounds_named,
+    fields_in,
     horizontal_grid,
     on_first_grid,
     on_time_and_space,
@@ -299,19 +301,29 @@ class _Reader:
         names: dict[str, None] = {}
         for one in self.series:
             names |= dict.fromkeys(recognised(one.ds, one.where))
+        if names:
+            return tuple(names)
+        for one in self.series:
+            names |= dict.fromkeys(fields_in(one.ds))
         if not names:
+            hint = group_hint(self.paths[0]) if self.paths else ""
+            cure = hint or "name them, as in 'rename: {name in the file: tas}'"
             raise refuse(
                 "variable-absent",
                 f"{self.where}: no variable is recognised (there are: {self._names_present()}); "
-                "name them, as in 'rename: {name in the file: tas}'.",
+                f"{cure}.",
             )
+        text = f"{', '.join(names)}: graphdown knows no variable of that name; rename it to use it"
+        self.notes.add("unknown-variable", self.where, text)
         return tuple(names)
 
     def _absent(self, name: str) -> DataError:
+        hint = group_hint(self.paths[0]) if self.paths else ""
+        cure = hint or "correct the name or add it under 'rename'"
         return refuse(
             "variable-absent",
             f"{self.where}: the variable {name!r} is absent (there are: {self._names_present()}); "
-            "correct the name or add it under 'rename'.",
+            f"{cure}.",
         )
 
     def _names_present(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.netcdf_classic import STARTS, expected_size
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.errors import DataError
@@ -109,7 +110,8 @@ def open_pieces(files: Sequence[str], notes: Notes) -> Iterator[Piece]:
         for piece in _open(path, notes):
             if not piece.ds.data_vars:
                 piece.close()
-                raise refuse("empty", f"{path}: there is no variable in it; check the file.")
+                hint = group_hint(path) or "there is no variable in it; check the file"
+                raise refuse("empty", f"{path}: {hint}.")
             yield piece
 
 

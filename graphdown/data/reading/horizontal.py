@@ -12,6 +12,7 @@ from graphdown.data.reading.series import ORIGIN
 from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, bilinear
 from meshes.geometry.sphere import east_and_north
+from meshes.grids.cf import horizontal_pairs
 from meshes.grids.conventions import bounds_label, bounds_names, to_cf
 from meshes.grids.roles import ROLES, is_coordinate
 
@@ -33,6 +34,16 @@ def with_positions(ds: xr.Dataset, where: str) -> xr.Dataset:
         raise refuse("grid-unknown", f"{where}: {error}") from None
     found = [n for n in ds.data_vars if any(is_coordinate(ds[n], role) for role in ROLES)]
     return ds.set_coords(found)
+
+
+def fields_in(ds: xr.Dataset) -> list[str]:
+    """Names of the variables that hold numbers on a horizontal grid, whatever they are called."""
+    try:
+        pairs = horizontal_pairs(ds)
+    except ValueError:
+        return []
+    users = [name for names in pairs.values() for name in names]
+    return [name for name in users if ds[name].dtype.kind in "fiu"]
 
 
 def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:

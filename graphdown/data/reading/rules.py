@@ -94,6 +94,8 @@ NOTICES = {
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
+    "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values are "
+    "shown under its own name.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {
