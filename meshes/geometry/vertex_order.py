@@ -46,7 +46,12 @@ def _crossed(plane: np.ndarray) -> np.ndarray:
     crossed = np.zeros(len(plane), dtype=bool)
     for first in range(n):
         for second in range(first + 2, n - (first == 0)):
-            a, b, c, d = plane[:, first], following[:, first], plane[:, second], following[:, second]
+            a, b, c, d = (
+                plane[:, first],
+                following[:, first],
+                plane[:, second],
+                following[:, second],
+            )
             apart = cross2(b - a, c - a) * cross2(b - a, d - a)
             other = cross2(d - c, a - c) * cross2(d - c, b - c)
             crossed |= (apart < 0) & (other < 0)

@@ -171,7 +171,7 @@ def _pixels_there(ds: xr.Dataset, nside: int) -> tuple[Hashable | None, np.ndarr
         named = standard_name(variable) == "healpix_index" or str(name).lower() in _INDICES
         if variable.ndim == 1 and named and variable.dtype.kind in "iu":
             numbers = variable.values.astype(np.int64)
-            if numbers.size and 0 <= numbers.min() and numbers.max() < size:
+            if numbers.size and numbers.min() >= 0 and numbers.max() < size:
                 return variable.dims[0], numbers
     dims = [d for d, n in ds.sizes.items() if n == size]
     return (dims[0] if len(dims) == 1 else None), slice(None)

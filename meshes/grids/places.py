@@ -19,10 +19,10 @@ def restored(ds: xr.Dataset) -> xr.Dataset:
     place if the axis goes on evenly through it. Of two-dimensional positions and of lists a value
     is a place where the other coordinate is there.
     """
-    hidden = {name: _fill(variable) for name, variable in ds.variables.items()}
-    hidden = {n: fill for n, fill in hidden.items() if fill is not None and _missing(ds, n).any()}
-    for name, fill in hidden.items():
-        variable = ds.variables[name]
+    for name, variable in ds.variables.items():
+        fill = _fill(variable)
+        if fill is None or not _missing(ds, name).any():
+            continue
         values = np.where(np.isnan(variable.values), fill, variable.values)
         if variable.dims == (name,):
             if not _even(values):
@@ -76,7 +76,7 @@ def steady(ds: xr.Dataset) -> xr.Dataset:
         timed = sum(_is_time(ds, d) for d in variable.dims) == 1 and variable.ndim > 1
         if timed and any(is_coordinate(ds[name], role) for role in ROLES):
             groups.setdefault(variable.dims, []).append(name)
-    still = {}
+    still: dict[Hashable, xr.Variable] = {}
     for dims, names in groups.items():
         paired = all(any(is_coordinate(ds[n], role) for n in names) for role in ROLES)
         dim = next(d for d in dims if _is_time(ds, d))

@@ -68,13 +68,15 @@ _STEPS = {
     "are missing values.",
     "forecast-shortest-lead": "Of several forecasts for one time the shortest is kept.",
     "geopotential": "A geopotential is divided by 9.80665 m s-2 to a height.",
-    "grid-reordered": "Fields on one grid that is told in other ways (names of dimensions, longitudes "
-    "from 0 or from -180, rows turned) take the order of the first.",
+    "grid-reordered": "Fields on one grid that is told in other ways (names of dimensions, "
+    "longitudes from 0 or from -180, rows turned) take the order of the first.",
     "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
     "infinite": "Infinite values are missing values.",
     "integers": "Integers become floating point numbers.",
     "level-units-assumed": "Pressure levels without units are Pa if one exceeds 1100, else hPa.",
     "negative-clipped": "Precipitation between -0.1 mm day-1 and 0 becomes 0.",
+    "outside-masked": "Cells of the target that a source does not cover are left out, as the "
+    "experiment asks.",
     "overlap-dropped": "Times that two files hold with the same values are taken from the first.",
     "periods-differ": "Of variables that cover different times, the common times are kept.",
     "regridded": "A variable on another grid is brought to that of the first one, bilinearly.",
@@ -89,13 +91,14 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
+    "cells-overlap": "Cells of a grid overlap by their bounds, so their areas are too large.",
     "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
     "gap": "Times are absent between the first and the last.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
-    "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values are "
-    "shown under its own name.",
+    "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values "
+    "are shown under its own name.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {
