@@ -17,6 +17,7 @@ from graphdown.data.reading.grid_winds import turned_to_north
 from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.horizontal import (
     bounds_named,
+    check_dataset,
     fields_in,
     horizontal_grid,
     on_first_grid,
@@ -197,6 +198,7 @@ def to_canonical(
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
+    check_dataset(ds, where)
     request = Request(tuple(variables), tuple(optional), units or {})
     pieces = [Piece(where, ds)]
     return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]

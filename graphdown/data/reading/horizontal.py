@@ -19,6 +19,21 @@ from meshes.grids.roles import ROLES, is_coordinate
 FILL = 1000.0  # degrees: a coordinate beyond is a fill value, not a place
 
 
+def check_dataset(ds: object, where: str) -> None:
+    """Refuse what is no dataset.
+
+    Raises:
+        DataError: it is an array or another object.
+    """
+    if not isinstance(ds, xr.Dataset):
+        name = getattr(ds, "name", None) or "tas"
+        raise refuse(
+            "no-dataset",
+            f"{where}: it is of type {type(ds).__name__}, not an xarray.Dataset; give one, as from "
+            f"field.to_dataset(name={name!r}) of an xarray.DataArray.",
+        )
+
+
 def with_positions(ds: xr.Dataset, where: str) -> xr.Dataset:
     """Dataset with latitudes and longitudes of its points as coordinates.
 

@@ -119,6 +119,7 @@ REFUSALS = {
     "missing-values": "Values of a source are missing.",
     "negative-precipitation": "Precipitation is clearly negative.",
     "no-common-time": "The variables of a source have no time in common.",
+    "no-dataset": "An array or another object is given in place of a dataset.",
     "no-file": "No file matches.",
     "no-permission": "A file may not be read.",
     "no-time": "A variable has no time.",
