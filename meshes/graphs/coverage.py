@@ -29,13 +29,11 @@ class Coverage:
         target: share of the area of the used target cells whose centres the source covers.
         margin: share of the margin around the target; 1 where there is none.
         margin_km: width of the margin.
-        distance_km: median distance of the used target points from the nearest source point.
     """
 
     target: float
     margin: float
     margin_km: float
-    distance_km: float
 
     def require(self, target: float = 0.999, margin: float = 0.999) -> None:
         """Refuse a source that covers less than these shares.
@@ -73,8 +71,12 @@ def coverage(source: Grid, target: Grid, margin_km: float) -> Coverage:
     share = float(np.sum(area * within) / area.sum())
     around = _margin_points(target, margin_km)
     margin = float(covers(source, around).mean()) if len(around) else 1.0
-    distance = float(np.median(_nearest(source, target.xyz[used])[0]))
-    return Coverage(share, margin, margin_km, distance)
+    return Coverage(share, margin, margin_km)
+
+
+def usual_distance_km(source: Grid, target: Grid) -> float:
+    """Return the median distance of the used target points from the nearest used source point."""
+    return float(np.median(_nearest(source, target.xyz[target.mask])[0]))
 
 
 def meets(source: Grid, target: Grid) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 from graphdown.data.reading.rules import Notes, refuse
 from meshes import Coverage, Grid, coverage
 from meshes.graphs.cell_search import overlap_share
-from meshes.graphs.coverage import describe_extent
+from meshes.graphs.coverage import describe_extent, usual_distance_km
 
 LEAST = 0.99  # share of the target's area: a source that covers less is refused
 WHOLE = 0.999
@@ -29,7 +29,7 @@ def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: 
         raise refuse(
             "outside",
             f"{where}: it ({describe_extent(source)}) covers {percent(found.target)} of the target "
-            f"({describe_extent(target)}{_apart(found, source)}); {_cure(source, target)}.",
+            f"({describe_extent(target)}{_apart(source, target)}); {_cure(source, target)}.",
         )
     if min(found.target, found.margin) < WHOLE:
         notes.add("margin", where, f"it {covered(found)}")
@@ -56,11 +56,12 @@ def percent(share: float) -> str:
     return f"{np.floor(1000 * share) / 10:g} %"
 
 
-def _apart(found: Coverage, source: Grid) -> str:
+def _apart(source: Grid, target: Grid) -> str:
     """Words for a target far from the points of a source, such as a few scattered cells."""
-    if found.distance_km < FAR * source.spacing_km:
+    distance = usual_distance_km(source, target)
+    if distance < FAR * source.spacing_km:
         return ""
-    return f", half of it more than {found.distance_km:.0f} km from the points of the source"
+    return f", half of it more than {distance:.0f} km from the points of the source"
 
 
 def _cure(source: Grid, target: Grid) -> str:
