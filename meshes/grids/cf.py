@@ -13,7 +13,7 @@ from meshes.grids.roles import ROLES, has_role, is_coordinate
 
 _CUBE_FACES = 6
 # Bounds of the cells at a pole may reach past it, in degrees; larger numbers are no latitudes.
-_PAST_POLE = 120.0
+_PAST_POLE = 180.0
 
 Pair = tuple[Hashable, Hashable]
 

@@ -23,13 +23,11 @@ def restored(ds: xr.Dataset) -> xr.Dataset:
         fill = _fill(variable)
         if fill is None or not _missing(ds, name).any():
             continue
-        values = np.where(np.isnan(variable.values), fill, variable.values)
-        if variable.dims == (name,):
-            if not _even(values):
-                continue
-        elif not _alone(ds, name):
-            continue
-        ds = ds.assign_coords({name: (variable.dims, values, variable.attrs)})
+        is_axis = variable.dims == (name,)
+        places = np.isnan(variable.values) if is_axis else _alone(ds, name)
+        values = np.where(places, fill, variable.values)
+        if places.any() and (_even(values) or not is_axis):
+            ds = ds.assign_coords({name: (variable.dims, values, variable.attrs)})
     return ds
 
 
@@ -57,12 +55,14 @@ def _even(axis: np.ndarray) -> bool:
     return bool(np.all(step * np.sign(usual) > 0) and np.abs(step).max() < 3.0 * abs(usual))
 
 
-def _alone(ds: xr.Dataset, name: Hashable) -> bool:
-    """Whether no other coordinate on the same points is missing where a coordinate is."""
+def _alone(ds: xr.Dataset, name: Hashable) -> np.ndarray:
+    """Where a coordinate is missing and all others on the same points are there."""
     missing, dims = _missing(ds, name), ds.variables[name].dims
     others = [n for n in ds.variables if n != name and ds.variables[n].dims == dims]
     others = [n for n in others if any(is_coordinate(ds[n], role) for role in ROLES)]
-    return bool(others) and not any((missing & np.isnan(ds[n].values)).any() for n in others)
+    for other in others:
+        missing &= ~np.isnan(ds[other].values)
+    return missing & bool(others)
 
 
 def steady(ds: xr.Dataset) -> xr.Dataset:

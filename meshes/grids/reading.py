@@ -185,7 +185,7 @@ def _from_cells(
     """
     shape = tuple(found.coords.sizes[d] for d in found.dims)
     xyz = lonlat_to_xyz(lon, lat)
-    corners, coords = _polygon_bounds(found, lon, usable)
+    corners, coords = _polygon_bounds(found, lon, lat, usable)
     area = None if corners is None else polygon_area(corners)
     if corners is None and len(shape) == 2 and usable.all():
         corners = cells.curvilinear_corners(xyz.reshape(*shape, 3))
@@ -225,7 +225,7 @@ def _stored_twice(xyz: np.ndarray, lat: np.ndarray, usable: np.ndarray) -> np.nd
 
 
 def _polygon_bounds(
-    found: Horizontal, lon: np.ndarray, usable: np.ndarray
+    found: Horizontal, lon: np.ndarray, lat: np.ndarray, usable: np.ndarray
 ) -> tuple[np.ndarray | None, xr.Dataset]:
     """Return the corners [N, V, 3] in the file and its coordinates, crossed vertices in order.
 
@@ -244,11 +244,11 @@ def _polygon_bounds(
     if not (np.isfinite(lat_bounds).all() and np.abs(lat_bounds).max() < 90.0 + BOUNDS_SLACK):
         return None, found.coords
     stored = lonlat_to_xyz(lon_bounds, lat_bounds)
-    corners = in_order(stored)
+    corners = in_order(stored, lonlat_to_xyz(lon, lat))
     area = polygon_area(corners)
     if not (area[usable] > 0).all():
         return None, found.coords
-    crossed = area > (1.0 + AREA_SLACK) * np.abs(polygon_area(stored))
+    crossed = np.abs(area - np.abs(polygon_area(stored))) > AREA_SLACK * area
     return corners, _with_vertices(found, corners, lon) if crossed.any() else found.coords
 
 
