@@ -11,6 +11,7 @@ from meshes.geometry import cells
 from meshes.geometry.sphere import normalise, xyz_to_lonlat
 from meshes.grids.axes import axes_grid, gaussian_grid, regular_grid
 from meshes.grids.base import LAT_ATTRS, LON_ATTRS, GridData
+from meshes.grids.healpix import ring_centres
 from meshes.grids.icosahedral import icon_grid
 from meshes.grids.points import points_grid
 from meshes.grids.reading import grid_from_dataset
@@ -266,9 +267,8 @@ def _cubed_sphere(side: int) -> GridData:
 def _healpix(nside: int) -> GridData:
     if nside < 1:
         raise ValueError(f"HEALPix needs nside of at least 1, got {nside}.")
-    mapping = {"grid_mapping_name": "healpix", "healpix_nside": nside, "healpix_order": "ring"}
-    cell = np.arange(12 * nside**2)
-    return grid_from_dataset(xr.Dataset(coords={"cell": cell, "crs": ((), np.int32(0), mapping)}))
+    lon, lat = ring_centres(nside)
+    return points_grid(lon, lat, np.full(len(lon), 4 * np.pi / len(lon)))
 
 
 _FORM_MAKERS: dict[str, Callable[..., GridData]] = {

@@ -109,7 +109,7 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     Raises:
         ValueError: attributes or number of pixels that do not belong to HEALPix.
     """
-    attrs = mapping_of(ds)
+    attrs = _mapping(ds)
     if attrs is None or any(is_coordinate(ds[n], "latitude") for n in ds.variables):
         return ds
     nside, nested = _nside(attrs), _nested(attrs)
@@ -129,17 +129,12 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     )
 
 
-def mapping_of(ds: xr.Dataset) -> dict | None:
+def _mapping(ds: xr.Dataset) -> dict | None:
     """Return the attributes of a HEALPix grid mapping, None without one."""
     for variable in ds.variables.values():
         if "healpix" in (variable.attrs.get("grid_mapping_name"), variable.attrs.get("grid_name")):
             return variable.attrs
     return None
-
-
-def pixel_area(attrs: dict) -> float:
-    """Return the area (steradian) that all pixels have in common."""
-    return float(np.pi / (3 * _nside(attrs) ** 2))
 
 
 def _nside(attrs: dict) -> int:

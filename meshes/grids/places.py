@@ -33,8 +33,8 @@ def restored(ds: xr.Dataset) -> xr.Dataset:
 
 def _fill(variable: xr.Variable) -> float | None:
     """Return the fill value that became missing when a floating point variable was decoded."""
-    fill = variable.encoding.get("_FillValue")
-    if variable.dtype.kind != "f" or fill is None or not np.isfinite(fill):
+    fill = variable.encoding.get("_FillValue", variable.encoding.get("missing_value"))
+    if variable.dtype.kind != "f" or fill is None or np.size(fill) != 1 or not np.isfinite(fill):
         return None
     scale = float(variable.encoding.get("scale_factor", 1.0))
     return float(fill) * scale + float(variable.encoding.get("add_offset", 0.0))
@@ -49,6 +49,8 @@ def _missing(ds: xr.Dataset, name: Hashable) -> np.ndarray:
 
 def _even(axis: np.ndarray) -> bool:
     """Whether an axis runs in one direction with steps that are about equal."""
+    if len(axis) < 2:
+        return True
     step = np.diff(axis)
     step = (step + 180.0) % 360.0 - 180.0 if np.abs(step).max() > 180.0 else step
     usual = float(np.median(step))

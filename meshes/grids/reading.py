@@ -11,7 +11,6 @@ from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, polygon_area, wrap_longitude
 from meshes.geometry.triangulation import merge_coincident, voronoi_cells
 from meshes.geometry.vertex_order import AREA_SLACK, in_order
-from meshes.grids import healpix
 from meshes.grids.axes import axes_grid
 from meshes.grids.base import GridData, transposed
 from meshes.grids.cf import Horizontal, find_horizontal, horizontal_pairs
@@ -41,9 +40,6 @@ def grid_from_dataset(ds: xr.Dataset, mask: xr.DataArray | np.ndarray | None = N
         grid = _from_fields(ds, found)
     else:
         grid = _from_list(found)
-    pixels = healpix.mapping_of(found.coords)
-    if pixels is not None and len(grid.shape) == 1:
-        grid = replace(grid, area=np.where(grid.mask, healpix.pixel_area(pixels), 0.0))
     mask = scrip_mask(ds) if mask is None else mask
     return grid if mask is None else replace(grid, mask=grid.mask & _flat_mask(mask, grid))
 

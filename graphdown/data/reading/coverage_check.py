@@ -71,8 +71,8 @@ def _cure(source: Grid, target: Grid) -> str:
             "swapped: exchange their names"
         )
     return (
-        "choose a source around the target, or, in an experiment, cut the target with "
-        "'data.target.cut' or leave the cells outside out with 'data.target.outside: mask'"
+        "in an experiment, cut the target with 'data.target.cut', or leave the cells outside out "
+        "with 'data.target.outside: mask'; else choose a source around the target"
     )
 
 

@@ -54,4 +54,6 @@ def _netcdf_members(group: Any) -> tuple[list[str], Mapping[str, Any]]:
 
 
 def _zarr_members(group: Any) -> tuple[list[str], Mapping[str, Any]]:
-    return sorted(group.array_keys()), dict(group.groups())
+    arrays = dict(sorted(group.arrays()))
+    fields = [name for name, array in arrays.items() if array.ndim > 1]
+    return fields or list(arrays), dict(group.groups())
