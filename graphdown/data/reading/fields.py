@@ -173,10 +173,13 @@ class OpenFiles:
             DataError: see `graphdown.data.reading.rules.REFUSALS`.
         """
         try:
-            return self._reader.selecting(select or {}).read()
+            found = self._reader.selecting(select or {}).read()
         except BaseException:
             self.close()
             raise
+        if not self._reader.keep_open:
+            self.close()
+        return found
 
     def close(self) -> None:
         """Close the files, as often as it is called; they are opened again if values are read."""

@@ -22,7 +22,10 @@ def random_grid(kind, seed):
     if kind == "regular":
         return Grid.regular(*rng.choice([5.0, 10.0, 7.5, 2.5], 2))
     if kind == "healpix":
-        return Grid.named(f"HEALPix-{rng.integers(2, 9)}")
+        nside = int(rng.integers(2, 9))
+        attrs = {"grid_mapping_name": "healpix", "healpix_nside": nside, "healpix_order": "ring"}
+        tas = ("cell", np.zeros(12 * nside**2))
+        return Grid.from_dataset(xr.Dataset({"tas": tas, "crs": ((), 0, attrs)}))
     xyz = icosphere(2).xyz + rng.normal(0.0, 0.02, (162, 3))  # hexagons and pentagons
     return Grid.from_points(*xyz_to_lonlat(xyz))
 
