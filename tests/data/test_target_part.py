@@ -112,7 +112,7 @@ def cut_experiment(tmp_path, cut, **target):
 
 
 def test_source_that_covers_too_little_names_both_cures(tmp_path):
-    with pytest.raises(DataError, match=r"'data.target.cut', or .*'data.target.outside: mask'"):
+    with pytest.raises(DataError, match=r"'data.target.cut'.*'data.target.outside: mask'"):
         load_data(cut_experiment(tmp_path, {}))
 
 

@@ -29,7 +29,9 @@ def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: 
         raise refuse(
             "outside",
             f"{where}: it ({describe_extent(source)}) covers {percent(found.target)} of the target "
-            f"({describe_extent(target)}{_apart(source, target)}); {_cure(source, target)}.",
+            f"({describe_extent(target)}{_apart(source, target)}), which an experiment can cut "
+            "('data.target.cut') or use where the source is ('data.target.outside: mask'); "
+            f"{_cure(source, target)}.",
         )
     if min(found.target, found.margin) < WHOLE:
         notes.add("margin", where, f"it {covered(found)}")
@@ -70,10 +72,7 @@ def _cure(source: Grid, target: Grid) -> str:
             "with latitude and longitude exchanged it would cover the target, so they may be "
             "swapped: exchange their names"
         )
-    return (
-        "in an experiment, cut the target with 'data.target.cut', or leave the cells outside out "
-        "with 'data.target.outside: mask'; else choose a source around the target"
-    )
+    return "choose a source around the target"
 
 
 def _covers_if_swapped(source: Grid, target: Grid) -> bool:

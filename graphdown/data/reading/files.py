@@ -174,7 +174,7 @@ def _with_texts(ds: xr.Dataset, path: str, names: Sequence[str]) -> xr.Dataset:
     """
     import netCDF4
 
-    with netCDF4.Dataset(path, memory=Path(path).read_bytes()) as copy:
+    with netCDF4.Dataset("copy", memory=Path(path).read_bytes()) as copy:
         others = [name for name in copy.variables if name not in names]
         store = xr.backends.NetCDF4DataStore(copy)
         texts = _quietly(store, drop_variables=others).load()
