@@ -20,7 +20,7 @@ from results_table import markdown_table, page_head, write_results
 
 import meshes
 from meshes.geometry.sphere import normalise, tangent_frame
-from meshes.graphs.coverage import in_cells
+from meshes.graphs.cell_search import in_cells
 
 SAMPLES = 100_000
 HEAD = (

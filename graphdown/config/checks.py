@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
+from graphdown.config.regions import region_named
 from graphdown.config.registered_names import REGISTRY_RULES
 from graphdown.errors import ExperimentError
 from graphdown.variables.catalogue import describe
@@ -93,6 +94,22 @@ def _target_files(experiment: Experiment) -> Iterator[str]:
             yield (
                 f"the source {source.name!r} has 'target_files', but there is no 'data.target', "
                 "which says how to read them; give that, with files of its own."
+            )
+
+
+def _cut(experiment: Experiment) -> Iterator[str]:
+    cut = {} if experiment.data.target is None else experiment.data.target.cut
+    if isinstance(cut, str):
+        try:
+            region_named(cut)
+        except ValueError as error:
+            yield f"'data.target.cut': {str(error).rstrip('.')}; correct the name."
+    if isinstance(cut, tuple):
+        west, south, east, north = cut
+        if not (west < east <= west + 360 and -90 <= south < north <= 90):
+            yield (
+                f"'data.target.cut' is {list(cut)}, no box [west, south, east, north] in degrees; "
+                "let west be less than east and south than north."
             )
 
 
@@ -287,6 +304,7 @@ RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _one_origin_of_a_source,
     _views,
     _target_files,
+    _cut,
     _upscaling,
     _periods,
     _names_of_targets,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graphdown.config.regions import Box
 from graphdown.config.synthetic import WorldSpec
 from meshes import RandomGrids
 
@@ -35,7 +36,13 @@ class Target:
             the maximum and the minimum.
         select: index along each dimension besides time and space, as in {member: 0}.
         accumulated: variables that are accumulated from 00 UTC of each day.
-        cut: range [first, end) of indices along a dimension, to use a part of the grid.
+        cut: the part of the grid to use: ranges [first, end) of indices by dimension, as in
+            {rlon: [0, 28]}; or a box [west, south, east, north] in degrees; or the name of a
+            region of PRUDENCE ("alps", "iberian-peninsula", ...) or of a grid ("EUR-44"). Of the
+            smallest part of the rows and columns around a box or region, cells whose centres lie
+            outside are left out.
+        outside: what becomes of cells that a source does not cover: "refuse" refuses sources
+            that leave out more than 1 % of the area, "mask" leaves those cells out.
         statics: orog (m) and sftlf (1) of the target, where the files lack them.
     """
 
@@ -45,7 +52,8 @@ class Target:
     daily: Daily | None = None
     select: dict[str, int] = field(default_factory=dict)
     accumulated: tuple[str, ...] = ()
-    cut: dict[str, tuple[int, int]] = field(default_factory=dict)
+    cut: dict[str, tuple[int, int]] | Box | str = field(default_factory=dict)
+    outside: Literal["refuse", "mask"] = "refuse"
     statics: dict[Literal["orog", "sftlf"], Static] = field(default_factory=dict)
 
 

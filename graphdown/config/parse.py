@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,6 +12,8 @@ from graphdown.errors import ExperimentError
 from graphdown.ranges import bounds_of, demand
 
 Kind = TypeVar("Kind")
+# What pydantic adds to the place of a value that may be of several types.
+_VARIANT = re.compile(r"(dict|tuple|list)\[|(str|int|float)$")
 Places = Sequence[str | int]  # keys and indices that lead to a value
 
 
@@ -32,7 +35,16 @@ def parse_as(kind: type[Kind], raw: Mapping[str, Any], where: str) -> Kind:
     try:
         return reader(parsed=raw).parsed  # type: ignore[attr-defined]
     except ValidationError as error:
-        raise ExperimentError(f"{where}: {_sentence(dict(error.errors()[0]), kind)}") from None
+        raise ExperimentError(f"{where}: {_sentence(_telling(error.errors()), kind)}") from None
+
+
+def _telling(errors: Sequence[Any]) -> dict[str, Any]:
+    """The first error; of a value that fits none of several types, that of the nearest type."""
+    first = dict(errors[0])
+    if any(_VARIANT.match(str(place)) for place in first["loc"]):
+        first = dict(max(errors, key=lambda error: len(error["loc"])))
+    first["loc"] = tuple(p for p in first["loc"] if not _VARIANT.match(str(p)))
+    return first
 
 
 def _sentence(error: Mapping[str, Any], kind: type) -> str:

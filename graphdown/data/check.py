@@ -12,7 +12,7 @@ import xarray as xr
 from graphdown.data.holders import read
 from graphdown.data.pairing import unpaired
 from graphdown.data.reading.cleaning import Sample, check_size
-from graphdown.data.reading.coverage_check import check_cover, covered
+from graphdown.data.reading.coverage_check import check_cover, covered, note_overlap
 from graphdown.data.reading.fields import Request, read_files, some_times
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import names_in
@@ -221,7 +221,10 @@ class _Check:
     def _grid(self, opened: _Opened) -> Grid | None:
         grid = self._attempt(opened.grid)
         if grid is not None:
-            self.grids[opened.understood.where] = GridFound.of(grid)
+            where, notes = opened.understood.where, Notes()
+            self.grids[where] = GridFound.of(grid)
+            note_overlap(grid, where, notes)
+            self.remarks += [str(note) for note in notes.listed()]
         return grid
 
     def _attempt(self, action: Callable[[], T]) -> T | None:

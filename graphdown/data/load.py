@@ -13,7 +13,7 @@ from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, within
-from graphdown.data.reading.coverage_check import check_cover
+from graphdown.data.reading.coverage_check import check_cover, note_overlap
 from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
 from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
@@ -26,8 +26,10 @@ from graphdown.data.reading.missing import (
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import TARGET, on_grid, same_points
 from graphdown.data.sample_store import Disk, Stored, files_seen
+from graphdown.data.target_part import covered_part, cut_to
 from graphdown.data.time_windows import check_step, folded, windowed
 from graphdown.errors import DataError
+from graphdown.runtime.hashing import array_digest
 from graphdown.variables.catalogue import canonical_units
 from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coarsen, coverage
@@ -261,16 +263,25 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
 
 def _from_files(target: Target, request: LoadRequest, holder: Holder) -> ExperimentData:
     data = request.data
-    fine, understood = _target(target, request, holder)
+    read = _sources_first(target, request, holder)
+    grids = [
+        horizontal_grid(ds, [n for n in request.predictors if n in ds], f"the source {name!r}")
+        for name, (ds, _) in read.items()
+    ]
+    for _, of_source in read.values():
+        request = request.knowing(of_source)
+    fine, understood = _target(target, request, holder, sources=grids)
     request = request.knowing(understood)
     statics = _statics(target, horizontal_grid(fine, request.targets, TARGET))
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
-        periods = PERIODS if source in data.sources else request.unseen_periods
+        periods = _periods_of(source, request)
         group = loaded.sources if source in data.sources else loaded.unseen
         truth, of_truth = fine, understood
         if source.target_files:
-            truth, of_truth = _target_of_source(target, source, periods, request, holder, fine)
+            truth, of_truth = _target_of_source(
+                target, source, periods, request, holder, fine, grids
+            )
             loaded.fines[source.name] = truth
             loaded.understood[f"the target of {source.name}"] = of_truth
         if source.upscale is not None:
@@ -285,11 +296,30 @@ def _from_files(target: Target, request: LoadRequest, holder: Holder) -> Experim
                 fields = holder.hold(source_store(source.name), where, fields, rules, origin).ds
             group[source.name] = fields
             continue
-        fields, of_source = _source(source, periods, request, holder)
+        known = read.get(source.name)
+        fields, of_source = known or _source(source, periods, request, holder)
         request = request.knowing(of_source)
         notes = _coverage_notes(truth, source, fields, periods, request)
         group[source.name], loaded.understood[source.name] = fields, _with_notes(of_source, notes)
     return loaded
+
+
+def _periods_of(source: Source, request: LoadRequest) -> Sequence[str]:
+    return PERIODS if source in request.data.sources else request.unseen_periods
+
+
+def _sources_first(
+    target: Target, request: LoadRequest, holder: Holder
+) -> dict[str, tuple[xr.Dataset, Understanding]]:
+    """Sources in files by name, if the target's cells depend on their grids."""
+    if target.outside != "mask":
+        return {}
+    read = {}
+    for source in (*request.data.sources, *request.data.unseen):
+        if source.files:
+            of_source = _source(source, _periods_of(source, request), request, holder)
+            request, read[source.name] = request.knowing(of_source[1]), of_source
+    return read
 
 
 def _upscaling(factor: int) -> Rules:
@@ -380,17 +410,18 @@ def _target_of_source(
     request: LoadRequest,
     holder: Holder,
     fine: xr.Dataset,
+    grids: Sequence[Grid],
 ) -> tuple[xr.Dataset, Understanding]:
     """Target that belongs to one source alone, on the grid of `fine`."""
     what = f"the target of the source {source.name!r}"
     of_source = replace(target, files=source.target_files)
     store = target_store(source.name)
-    found, understood = _target(of_source, request, holder, what, what, store, periods)
-    grids = [horizontal_grid(ds, request.targets, what) for ds in (found, fine)]
-    if not same_points(*grids):
+    found, understood = _target(of_source, request, holder, what, what, store, periods, grids)
+    own, other = (horizontal_grid(ds, request.targets, what) for ds in (found, fine))
+    if not same_points(own, other):
         raise DataError(
-            f"{what} is on another grid, of {grids[0].size} points, than 'data.target', of "
-            f"{grids[1].size}; give files of the same regional model and domain."
+            f"{what} is on another grid, of {own.size} points, than 'data.target', of "
+            f"{other.size}; give files of the same regional model and domain."
         )
     return found, understood
 
@@ -403,21 +434,19 @@ def _target(
     where: str = "'data.target'",
     store: str = TARGET_STORE,
     periods: Sequence[str] = PERIODS,
+    sources: Sequence[Grid] = (),
 ) -> tuple[xr.Dataset, Understanding]:
     names = list(request.targets)
     if any(source.upscale for source in (*request.data.sources, *request.data.unseen)):
         names += [name for name in request.predictors if name not in names]
     opened, understood = _open(where, target, names, request)
-    fine = opened
-    for dim, (low, high) in target.cut.items():
-        if dim not in fine.dims or not 0 <= low < high <= fine.sizes[dim]:
-            sizes = ", ".join(f"{d} of {n}" for d, n in fine.sizes.items())
-            raise DataError(
-                f"'data.target.cut' asks for [{low}, {high}) of {dim!r}, but the dimensions are "
-                f"{sizes}; choose first and end within them."
-            )
-        fine = fine.isel({dim: slice(low, high)})
     notes = Notes()
+    fine = cut_to(opened, target.cut, names, where)
+    if sources:
+        fine, left = covered_part(fine, sources, names, where)
+        if left:
+            text = f"{left} cells that a source does not cover are left out"
+            notes.add("outside-masked", what, text)
     time = request.time
     part = _in_periods(fine, periods, request, what, where, time.target_seconds)
     part = folded(part, time, request.targets, where, notes)
@@ -425,6 +454,8 @@ def _target(
     names = list(dict.fromkeys((*names, *targets)))
     rules = ValueRules(targets, every=True, ground=False, where=where)
     origin = _origin(target, understood, names, periods, request)
+    if sources:
+        origin["covered by"] = array_digest([grid.xyz[grid.mask] for grid in sources])
     with opened:
         values = holder.hold(store, what, part, rules, origin)
     note_empty_days(part["time"], values.kept, what, notes)
@@ -474,6 +505,7 @@ def _coverage_notes(
     target = horizontal_grid(fine, request.targets, TARGET)
     found = coverage(grid, target, request.margin_km)
     check_cover(found, grid, target, where, notes)
+    note_overlap(grid, where, notes)
     bounds = [getattr(request.periods, p) for p in periods]
     ours, theirs = unpaired(fields, within(fine, bounds), request.time.step_hours)
     if ours or theirs:

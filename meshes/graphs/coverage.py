@@ -6,19 +6,19 @@ import numpy as np
 
 from meshes.geometry.icosahedron import MAX_LEVEL, nominal_spacing_km
 from meshes.geometry.neighbours import nearest_points
-from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, in_cap
+from meshes.geometry.sphere import EARTH_RADIUS_KM, angle_to_chord, chord_to_angle, in_cap
+from meshes.graphs.cell_search import in_cells
 from meshes.graphs.mesh import build_mesh
 from meshes.grids.grid import Grid
-from meshes.grids.outline import outline
 from meshes.remapping.sites import Sites
 
 # Spacing of the samples of the margin, as a share of its width.
 SAMPLE = 0.25
-NEAREST_CELLS = 4
-CELLS_AROUND = 5.0
 QUICK_SAMPLE = 50
-# Points this far outside a cell, as a share of its size, count as inside.
-EDGE_SLACK = 0.002
+# Positions between cells are covered up to this many sizes of the nearest cell from its centre.
+REACH = 2.0
+# No cell covers positions farther than this from its centre: no model is as coarse.
+FARTHEST_KM = 1000.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,13 @@ def coverage(source: Grid, target: Grid, margin_km: float) -> Coverage:
     area = target.area[used]
     share = float(np.sum(area * within) / area.sum())
     around = _margin_points(target, margin_km)
-    return Coverage(share, float(covers(source, around).mean()) if len(around) else 1.0, margin_km)
+    margin = float(covers(source, around).mean()) if len(around) else 1.0
+    return Coverage(share, margin, margin_km)
+
+
+def usual_distance_km(source: Grid, target: Grid) -> float:
+    """Return the median distance of the used target points from the nearest used source point."""
+    return float(np.median(_nearest(source, target.xyz[target.mask])[0]))
 
 
 def meets(source: Grid, target: Grid) -> bool:
@@ -105,50 +111,33 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
     """Which unit vectors [N, 3] lie in a grid's used cells or among its used points.
 
     A position is among the points if it lies in a triangle of them that belongs to the region of
-    their triangulation, which leaves out holes and bridges.
+    their triangulation, which leaves out holes and bridges, and within two sizes of the nearest
+    cell. A position farther than 1000 km from all points is not covered, however large the cells.
     """
     covered = in_cells(grid, xyz)
-    rest = np.flatnonzero(~covered)
+    distance, size = _nearest(grid, xyz)
+    rest = np.flatnonzero(~covered & (distance <= REACH * size))
     if rest.size:
         sites = Sites.of(grid)
         triangle = sites.locate(xyz[rest])
         if triangle is not None and sites.triangulation is not None:
             covered[rest] = sites.triangulation.inside[triangle]
-    return covered
+    return covered & (distance <= FARTHEST_KM)
 
 
-def in_cells(grid: Grid, xyz: np.ndarray) -> np.ndarray:
-    """Which unit vectors [N, 3] lie in the cell of one of the nearest used points."""
+def _nearest(grid: Grid, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance [N] in km of unit vectors from the nearest used point, and its size."""
     used = np.flatnonzero(grid.mask)
     if not used.size:
         raise ValueError("The grid has no used point: its mask is False everywhere.")
-    near = _nearest_cells(grid, used, xyz)
-    candidates, slot = np.unique(near, return_inverse=True)
-    corners = outline(grid, 1, candidates)[slot.reshape(near.shape)]
-    return np.any(_encloses(corners, xyz[:, None, :]), axis=1)
-
-
-def _nearest_cells(grid: Grid, used: np.ndarray, xyz: np.ndarray) -> np.ndarray:
-    """Return the used points [N, k] nearest to unit vectors [N, 3]."""
-    k = min(NEAREST_CELLS, used.size)
-    reach = CELLS_AROUND * grid.spacing_km / EARTH_RADIUS_KM
+    reach = FARTHEST_KM / EARTH_RADIUS_KM
     close = used[in_cap(grid.xyz[used], xyz, reach)]
-    if k <= close.size < used.size:
-        chord, index = nearest_points(grid.xyz[close], xyz, k)
-        if chord.max() < angle_to_chord(reach):
-            return close[index]
-    return used[nearest_points(grid.xyz[used], xyz, k)[1]]
-
-
-def _encloses(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Whether convex cells [..., V, 3], counter-clockwise, hold unit vectors [..., 3]."""
-    following = np.roll(corners, -1, axis=-2)
-    edge = np.cross(corners, following)
-    length = np.linalg.norm(corners - following, axis=-1)
-    size = length.max(axis=-1, keepdims=True)
-    beyond = np.sum(edge * point[..., None, :], axis=-1)
-    within = np.all(beyond >= -EDGE_SLACK * size * length - 1e-14, axis=-1)
-    return np.logical_and(within, size[..., 0] > 0)
+    chord, index = nearest_points(grid.xyz[close if close.size else used], xyz)
+    if close.size < used.size and chord.max() > angle_to_chord(reach):
+        close = used
+        chord, index = nearest_points(grid.xyz[used], xyz)
+    size = np.sqrt(grid.area[close[index[:, 0]]]) * EARTH_RADIUS_KM
+    return chord_to_angle(chord[:, 0]) * EARTH_RADIUS_KM, size
 
 
 def _percent(share: float) -> str:

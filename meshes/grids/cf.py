@@ -8,10 +8,12 @@ import numpy as np
 import xarray as xr
 
 from meshes.grids.conventions import bounds_name, bounds_names, cell_bounds
-from meshes.grids.degrees import checked, in_degrees
+from meshes.grids.degrees import checked, degrees_per_unit, in_degrees
 from meshes.grids.roles import ROLES, has_role, is_coordinate
 
 _CUBE_FACES = 6
+# Bounds of the cells at a pole may reach past it, in degrees; larger numbers are no latitudes.
+_PAST_POLE = 180.0
 
 Pair = tuple[Hashable, Hashable]
 
@@ -112,6 +114,9 @@ def _pairs(ds: xr.Dataset) -> list[Pair]:
 def _belong(ds: xr.Dataset, lat: Hashable, lon: Hashable) -> bool:
     if ds[lat].ndim > 1 or ds[lon].ndim > 1 or ds[lat].dims == ds[lon].dims:
         return ds[lat].dims == ds[lon].dims
+    dims = {*ds[lat].dims, *ds[lon].dims}
+    if any(dims <= set(variable.dims) for variable in ds.data_vars.values()):
+        return True
     suffix = [re.sub(r"\D", "", str(name)) for name in (lat, lon)]
     return suffix[0] == suffix[1]
 
@@ -171,6 +176,8 @@ def _describing(ds: xr.Dataset, pair: Pair, dims: set[Hashable], users: list[str
         values = cell_bounds(ds, name, variable.dims)
         if values is None:
             continue
+        if name == pair[0]:
+            values = _up_to_the_poles(values, degrees_per_unit(variable, str(name)))
         variables[name] = variable.copy(deep=False)
         variables[name].attrs = {**variable.attrs, "bounds": str(bounds)}
         bounds_dims = (*variable.dims, _vertex_dim(ds, bounds, values))
@@ -179,6 +186,13 @@ def _describing(ds: xr.Dataset, pair: Pair, dims: set[Hashable], users: list[str
     if mapping is not None:
         variables[mapping] = ds[mapping].variable
     return xr.Dataset(coords=variables)
+
+
+def _up_to_the_poles(bounds: np.ndarray, degrees: float) -> np.ndarray:
+    """Return bounds of latitudes without the parts of cells that reach past a pole."""
+    pole = 90.0 / degrees
+    past = (np.abs(bounds) > pole) & (np.abs(bounds) <= _PAST_POLE / degrees)
+    return np.where(past, np.copysign(pole, bounds), bounds)
 
 
 def _vertex_dim(ds: xr.Dataset, bounds: Hashable | None, values: np.ndarray) -> Hashable:

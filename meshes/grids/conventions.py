@@ -6,7 +6,8 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from meshes.grids import healpix, projections, ugrid
+from meshes.grids import healpix, places, projections, ugrid
+from meshes.grids.roles import POSITION_NAMES, standard_name
 
 _SCRIP = {"grid_center_lat": "grid_corner_lat", "grid_center_lon": "grid_corner_lon"}
 _BOUNDS_FORMS = ("{}_bnds", "{}_bounds", "{}_vertices", "{}_b", "bounds_{}", "bnds_{}")
@@ -15,10 +16,15 @@ _BOUNDS_FORMS = ("{}_bnds", "{}_bounds", "{}_vertices", "{}_b", "bounds_{}", "bn
 def to_cf(ds: xr.Dataset) -> xr.Dataset:
     """Return the dataset with its grid described as in CF, unchanged if no convention is known.
 
-    Understood are SCRIP, UGRID, HEALPix given by its grid mapping, and rotated and projected axes
-    without two-dimensional coordinates.
+    Understood are SCRIP, UGRID, HEALPix given by its grid mapping, rotated and projected axes
+    without two-dimensional coordinates, and coordinates that are stored again for each time. A
+    coordinate that a fill value hides is restored where it is a place.
+
+    Raises:
+        ValueError: a convention is told by attributes that are incomplete or wrong.
     """
-    ds = _scrip(ds.copy(deep=False))
+    ds = places.restored(_named(_scrip(ds.copy(deep=False))))
+    ds = places.steady(ds)
     ds = ugrid.with_coordinates(ds)
     ds = healpix.with_coordinates(ds)
     return projections.with_coordinates(ds)
@@ -36,6 +42,15 @@ def _scrip(ds: xr.Dataset) -> xr.Dataset:
         ds[centre].attrs["standard_name"] = role
         if corner in ds.variables:
             ds[centre].attrs["bounds"] = corner
+    return ds
+
+
+def _named(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with standard names of positions without blanks and capitals."""
+    for variable in ds.variables.values():
+        named = standard_name(variable)
+        if named in POSITION_NAMES:
+            variable.attrs["standard_name"] = named
     return ds
 
 

@@ -1,6 +1,8 @@
 """Map projections: coordinates from projected axes, and projections found from coordinates."""
 
+import json
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -8,13 +10,19 @@ import xarray as xr
 
 from meshes.geometry.sphere import wrap_longitude, xyz_to_lonlat
 from meshes.grids.base import LAT_ATTRS, LON_ATTRS
-from meshes.grids.roles import is_coordinate
+from meshes.grids.roles import is_coordinate, standard_name
 from meshes.grids.rotated import GRID_MAPPING_NAME, matrix_of_attrs, rotated_points
 
 WGS84_ECCENTRICITY = 0.0818191908426
 # A projection fits if the projected points lie this close, in cells, to an evenly spaced lattice.
 TOLERANCE = 2e-3
 _SAMPLE = 24
+_AXES = {
+    "Y": ("projection_y_coordinate", "grid_latitude"),
+    "X": ("projection_x_coordinate", "grid_longitude"),
+}
+_AXIS_NAMES = {"Y": ("y", "yc", "rlat"), "X": ("x", "xc", "rlon")}
+_METRES = {"m": 1.0, "meters": 1.0, "metres": 1.0, "meter": 1.0, "metre": 1.0, "km": 1e3}
 
 
 def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
@@ -30,39 +38,54 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     known = any(is_coordinate(ds[n], "latitude") for n in ds.variables)
     if known or len(mappings) != 1 or y is None or x is None:
         return ds
-    lon, lat = _inverse(mappings[0].attrs, ds[x], ds[y])
+    lon, lat = _positions(mappings[0].attrs, ds[x], ds[y])
     return ds.assign_coords(lat=((y, x), lat, LAT_ATTRS), lon=((y, x), lon, LON_ATTRS))
 
 
 def _axis(ds: xr.Dataset, axis: str) -> Hashable | None:
-    names = {
-        "Y": ("projection_y_coordinate", "grid_latitude"),
-        "X": ("projection_x_coordinate", "grid_longitude"),
-    }[axis]
-    found = [n for n in ds.dims if n in ds.variables and _is_axis(ds[n], names, axis)]
+    there = [n for n in ds.dims if n in ds.variables]
+    found = [n for n in there if _is_axis(ds[n], axis)]
+    found = found or [n for n in there if str(n).lower() in _AXIS_NAMES[axis]]
     return found[0] if len(found) == 1 else None
 
 
-def _is_axis(da: xr.DataArray, names: tuple[str, ...], axis: str) -> bool:
-    standard_name = da.attrs.get("standard_name")
-    return standard_name in names or (standard_name is None and da.attrs.get("axis") == axis)
+def _is_axis(da: xr.DataArray, axis: str) -> bool:
+    named = standard_name(da.variable)
+    return named in _AXES[axis] or (named is None and da.attrs.get("axis") == axis)
 
 
-def _inverse(attrs: dict, x: xr.DataArray, y: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(attrs: dict, x: xr.DataArray, y: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Return longitude and latitude [ny, nx] in degrees of two axes of a grid mapping."""
-    if attrs["grid_mapping_name"] == GRID_MAPPING_NAME:
-        points = rotated_points(x.values.astype(np.float64), y.values.astype(np.float64))
-        return xyz_to_lonlat(points @ matrix_of_attrs(attrs).T)
-    factor = {"m": 1.0, "meters": 1.0, "metres": 1.0, "meter": 1.0, "metre": 1.0, "km": 1e3}
-    units = str(x.attrs.get("units", "m"))
-    if units not in factor:
-        raise ValueError(
-            f"The projected axis {x.name!r} has units {units!r}, not m or km; convert it, or add "
-            "2-D latitude and longitude."
-        )
-    scaled = (axis.values.astype(np.float64) * factor[units] for axis in (x, y))
-    lon, lat = _transformer(attrs)(*np.meshgrid(*scaled), inverse=True)
-    return wrap_longitude(lon), np.asarray(lat)
+    factor = 1.0
+    if attrs["grid_mapping_name"] != GRID_MAPPING_NAME:
+        units = str(x.attrs.get("units", "m")).strip()
+        if units not in _METRES:
+            raise ValueError(
+                f"The projected axis {x.name!r} has units {units!r}, not m or km; convert it, or "
+                "add 2-D latitude and longitude."
+            )
+        factor = _METRES[units]
+    axes = (np.asarray(axis.values, np.float64) * factor for axis in (x, y))
+    return _inverse(json.dumps(attrs, default=_plain), *(axis.tobytes() for axis in axes))
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+@lru_cache(maxsize=8)
+def _inverse(attrs: str, x: bytes, y: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return longitude and latitude [ny, nx]; the files of a series ask for the same ones."""
+    mapping = json.loads(attrs)
+    axes = [np.frombuffer(axis, np.float64) for axis in (x, y)]
+    if mapping["grid_mapping_name"] == GRID_MAPPING_NAME:
+        lon, lat = xyz_to_lonlat(rotated_points(*axes) @ matrix_of_attrs(mapping).T)
+    else:
+        lon, lat = _transformer(mapping)(*np.meshgrid(*axes), inverse=True)
+        lon, lat = wrap_longitude(lon), np.asarray(lat)
+    lon.setflags(write=False)
+    lat.setflags(write=False)
+    return lon, lat
 
 
 def _transformer(attrs: dict) -> Callable[..., tuple[Any, Any]]:
@@ -70,7 +93,7 @@ def _transformer(attrs: dict) -> Callable[..., tuple[Any, Any]]:
 
     try:
         return pyproj.Proj(pyproj.CRS.from_cf(attrs))
-    except (pyproj.exceptions.CRSError, KeyError) as error:
+    except (pyproj.exceptions.ProjError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"The grid mapping {attrs.get('grid_mapping_name')!r} cannot be read ({error}); "
             "correct its attributes, or add 2-D latitude and longitude."

@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from meshes.geometry import cells
 from meshes.geometry.sphere import lonlat_to_xyz, polygon_area, wrap_longitude
 from meshes.geometry.triangulation import merge_coincident, voronoi_cells
+from meshes.geometry.vertex_order import AREA_SLACK, in_order
 from meshes.grids.axes import axes_grid
 from meshes.grids.base import GridData, transposed
 from meshes.grids.cf import Horizontal, find_horizontal, horizontal_pairs
@@ -180,7 +181,7 @@ def _from_cells(
     """
     shape = tuple(found.coords.sizes[d] for d in found.dims)
     xyz = lonlat_to_xyz(lon, lat)
-    corners = _polygon_bounds(found, lon, usable)
+    corners, coords = _polygon_bounds(found, lon, lat, usable)
     area = None if corners is None else polygon_area(corners)
     if corners is None and len(shape) == 2 and usable.all():
         corners = cells.curvilinear_corners(xyz.reshape(*shape, 3))
@@ -201,7 +202,7 @@ def _from_cells(
         dims=found.dims,
         kind=kind,
         corners=cells.corners_to_lonlat(corners, lon),
-        coords=found.coords,
+        coords=coords,
     )
 
 
@@ -219,22 +220,46 @@ def _stored_twice(xyz: np.ndarray, lat: np.ndarray, usable: np.ndarray) -> np.nd
     return repeated
 
 
-def _polygon_bounds(found: Horizontal, lon: np.ndarray, usable: np.ndarray) -> np.ndarray | None:
-    """Return the corners [N, V, 3] in the file, None if it has none that enclose usable cells."""
+def _polygon_bounds(
+    found: Horizontal, lon: np.ndarray, lat: np.ndarray, usable: np.ndarray
+) -> tuple[np.ndarray | None, xr.Dataset]:
+    """Return the corners [N, V, 3] in the file and its coordinates, crossed vertices in order.
+
+    The corners are None if the file has none that enclose usable cells.
+    """
     arrays = []
     for name, da in zip(found.names, (found.lat, found.lon), strict=True):
         bounds = _bounds(found, name)
         if bounds is None:
-            return None
+            return None, found.coords
         order = [da.dims.index(d) for d in found.dims]
         arrays.append(np.transpose(bounds, (*order, bounds.ndim - 1)).reshape(len(lon), -1))
     lat_bounds, lon_bounds = (np.where(usable[:, None], array, 0.0) for array in arrays)
     if lat_bounds.shape != lon_bounds.shape or lat_bounds.shape[1] < 3:
-        return None
+        return None, found.coords
     if not (np.isfinite(lat_bounds).all() and np.abs(lat_bounds).max() < 90.0 + BOUNDS_SLACK):
-        return None
-    corners = cells.counter_clockwise(lonlat_to_xyz(lon_bounds, lat_bounds))
-    return corners if (polygon_area(corners)[usable] > 0).all() else None
+        return None, found.coords
+    stored = lonlat_to_xyz(lon_bounds, lat_bounds)
+    corners = in_order(stored, lonlat_to_xyz(lon, lat))
+    area = polygon_area(corners)
+    if not (area[usable] > 0).all():
+        return None, found.coords
+    crossed = np.abs(area - np.abs(polygon_area(stored))) > AREA_SLACK * area
+    return corners, _with_vertices(found, corners, lon) if crossed.any() else found.coords
+
+
+def _with_vertices(found: Horizontal, corners: np.ndarray, lon: np.ndarray) -> xr.Dataset:
+    """Return the coordinates with corners [N, V, 3] as bounds, instead of those in the file."""
+    in_degrees = cells.corners_to_lonlat(corners, lon)
+    shape = tuple(found.coords.sizes[d] for d in found.dims)
+    coords = found.coords.copy()
+    for name, column in zip(found.names, (1, 0), strict=True):
+        variable = coords.variables[name]
+        bounds = bounds_label(variable)
+        values = in_degrees[..., column].reshape(*shape, -1) / degrees_per_unit(variable, str(name))
+        dims = (*found.dims, coords.variables[bounds].dims[-1])
+        coords = coords.assign_coords({bounds: (dims, values, coords.variables[bounds].attrs)})
+    return coords
 
 
 def _from_crossing_axes(found: Horizontal) -> GridData | None:
@@ -292,11 +317,20 @@ def _with_mapping(
     names = [n for n, v in coords.variables.items() if "grid_mapping_name" in v.attrs]
     for name in names:
         attrs = coords[name].attrs
-        if attrs["grid_mapping_name"] == GRID_MAPPING_NAME:
-            matrix = matrix_of_attrs(attrs)
-            if np.abs(matrix - fitted).max() < 0.1 * step:
-                return coords, matrix
+        matrix = _rotation(attrs)
+        if matrix is not None and np.abs(matrix - fitted).max() < 0.1 * step:
+            return coords, matrix
     attrs = fitted_attrs(fitted)
     name = names[0] if names else "rotated_pole"
     mapping = xr.Variable((), np.int32(0), attrs)
     return coords.assign_coords({name: mapping}), matrix_of_attrs(attrs)
+
+
+def _rotation(attrs: dict) -> np.ndarray | None:
+    """Return the rotation of a grid mapping, None if it is another one or incomplete."""
+    if attrs["grid_mapping_name"] != GRID_MAPPING_NAME:
+        return None
+    try:
+        return matrix_of_attrs(attrs)
+    except ValueError:
+        return None

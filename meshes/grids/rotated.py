@@ -105,12 +105,22 @@ def fitted_attrs(matrix: np.ndarray) -> dict:
 
 
 def matrix_of_attrs(attrs: dict) -> np.ndarray:
-    """Return the rotation [3, 3] of a CF rotated-pole grid mapping's attributes."""
-    return rotated_pole_matrix(
-        float(attrs["grid_north_pole_longitude"]),
-        float(attrs["grid_north_pole_latitude"]),
-        float(attrs.get("north_pole_grid_longitude", 0.0)),
-    )
+    """Return the rotation [3, 3] of a CF rotated-pole grid mapping's attributes.
+
+    Raises:
+        ValueError: the pole's longitude or latitude is absent or no number.
+    """
+    try:
+        return rotated_pole_matrix(
+            float(attrs["grid_north_pole_longitude"]),
+            float(attrs["grid_north_pole_latitude"]),
+            float(attrs.get("north_pole_grid_longitude", 0.0)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The rotated grid mapping lacks a pole ({error}); give it grid_north_pole_longitude "
+            "and grid_north_pole_latitude in degrees, or add 2-D latitude and longitude."
+        ) from None
 
 
 def _axis_attrs(role: str, axis: str) -> dict:

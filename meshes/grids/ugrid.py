@@ -26,10 +26,11 @@ def with_coordinates(ds: xr.Dataset) -> xr.Dataset:
     if not topology:
         return ds
     attrs = topology[0].attrs
+    topologies = {n for n, v in ds.variables.items() if v is topology[0]}
     location = _location(ds, attrs)
     needless = {n for p in _LOCATIONS if p != location for n in _coordinates(attrs, p)}
     connections = {str(v) for k, v in attrs.items() if str(k).endswith("_connectivity")}
-    kept = ds.drop_vars([n for n in needless | connections if n in ds.variables])
+    kept = ds.drop_vars([n for n in needless | connections | topologies if n in ds.variables])
     if location == "face" and "face_node_connectivity" in attrs:
         return _with_faces(ds, kept, attrs)
     for name in _coordinates(attrs, location):

@@ -9,7 +9,7 @@ import xarray as xr
 
 from meshes import Grid, bilinear, build_graph, coarsen, conservative, coverage, grids_in
 from meshes.geometry.sphere import EARTH_RADIUS_KM, normalise, tangent_frame
-from meshes.graphs.coverage import in_cells
+from meshes.graphs.cell_search import in_cells
 
 FOLDER = os.environ.get("GRAPHDOWN_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="GRAPHDOWN_DATA names no folder of real data")

@@ -1,13 +1,16 @@
-"""Whether a source lies around the target."""
+"""Whether a source lies around the target, and whether its cells overlap."""
 
 import numpy as np
 
 from graphdown.data.reading.rules import Notes, refuse
 from meshes import Coverage, Grid, coverage
-from meshes.graphs.coverage import describe_extent
+from meshes.graphs.cell_search import overlap_share
+from meshes.graphs.coverage import describe_extent, usual_distance_km
 
 LEAST = 0.99  # share of the target's area: a source that covers less is refused
 WHOLE = 0.999
+OVERLAP = 0.05  # share of the cells' rims that may lie in other cells
+FAR = 3.0  # sizes of a source's cells
 
 
 def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: Notes) -> None:
@@ -26,10 +29,20 @@ def check_cover(found: Coverage, source: Grid, target: Grid, where: str, notes: 
         raise refuse(
             "outside",
             f"{where}: it ({describe_extent(source)}) covers {percent(found.target)} of the target "
-            f"({describe_extent(target)}); {_cure(source, target)}.",
+            f"({describe_extent(target)}{_apart(source, target)}), which an experiment can cut "
+            "('data.target.cut') or use where the source is ('data.target.outside: mask'); "
+            f"{_cure(source, target)}.",
         )
     if min(found.target, found.margin) < WHOLE:
         notes.add("margin", where, f"it {covered(found)}")
+
+
+def note_overlap(grid: Grid, where: str, notes: Notes) -> None:
+    """Note cells that overlap others, by their bounds."""
+    share = overlap_share(grid)
+    if share > OVERLAP:
+        text = f"{percent(share)} of the rims of its cells lie in other cells; check the bounds"
+        notes.add("cells-overlap", where, text)
 
 
 def covered(found: Coverage) -> str:
@@ -43,6 +56,14 @@ def covered(found: Coverage) -> str:
 def percent(share: float) -> str:
     """Share in per cent with one decimal; one below 1 never reads as 100."""
     return f"{np.floor(1000 * share) / 10:g} %"
+
+
+def _apart(source: Grid, target: Grid) -> str:
+    """Words for a target far from the points of a source, such as a few scattered cells."""
+    distance = usual_distance_km(source, target)
+    if distance < FAR * source.spacing_km:
+        return ""
+    return f", half of it more than {distance:.0f} km from the points of the source"
 
 
 def _cure(source: Grid, target: Grid) -> str:

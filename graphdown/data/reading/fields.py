@@ -16,17 +16,20 @@ from graphdown.data.reading.file_summary import Understanding, VariableUnderstoo
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.fill_codes import codes_in
 from graphdown.data.reading.grid_winds import turned_to_north
+from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.horizontal import (
     bounds_named,
-    check_same_grid,
+    check_dataset,
+    fields_in,
     horizontal_grid,
-    horizontal_of,
     on_first_grid,
     on_time_and_space,
+    with_positions,
     without_hidden_cells,
 )
 from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
+from graphdown.data.reading.point_order import horizontal_of, on_one_grid
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
 from graphdown.data.reading.standard_names import with_tidy_names
@@ -41,6 +44,7 @@ from graphdown.data.reading.time_decoding import (
 )
 from graphdown.data.reading.units import conversion
 from graphdown.data.reading.vertical import with_hybrid_levels
+from graphdown.data.reading.wrf_times import with_wrf_times
 from graphdown.data.reading.zarr_chunks import check_chunks
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
@@ -52,8 +56,6 @@ STATIC = names_of_kind("static")
 LOOK, SECOND_LOOK = 3, 30  # times of a file; at most as many of a series of files
 FEW_FILES = 16  # that may stay open
 CHUNK_BYTES, CHUNK_TIMES = 8 * 2**20, 512
-_USUAL = ("lat", "lon", "latitude", "longitude", "nav_lat", "nav_lon", "XLAT", "XLONG")
-POSITIONS = (*_USUAL, "XLAT_M", "XLONG_M", "latCell", "lonCell", "clat", "clon")
 
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 
@@ -178,10 +180,13 @@ class OpenFiles:
             DataError: see `graphdown.data.reading.rules.REFUSALS`.
         """
         try:
-            return self._reader.selecting(select or {}).read()
+            found = self._reader.selecting(select or {}).read()
         except BaseException:
             self.close()
             raise
+        if not self._reader.keep_open:
+            self.close()
+        return found
 
     def close(self) -> None:
         """Close the files, as often as it is called; they are opened again if values are read."""
@@ -205,6 +210,7 @@ def to_canonical(
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
     """
+    check_dataset(ds, where)
     request = Request(tuple(variables), tuple(optional), units or {}, known_units=known_units or {})
     pieces = [Piece(where, ds)]
     return _Reader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
@@ -290,9 +296,9 @@ class _Reader:
 
     def _prepared(self, piece: Piece) -> Piece:
         tidy = with_hybrid_levels(with_tidy_names(piece.ds))
-        ds = renamed(_positioned(tidy), self.request.rename)
+        ds = with_positions(renamed(tidy, self.request.rename), piece.where)
         ds = without_hidden_cells(ds, piece.where, self.notes)
-        return replace(piece, ds=with_time(ds, piece.where, self.notes))
+        return replace(piece, ds=with_time(with_wrf_times(ds), piece.where, self.notes))
 
     def _check_rename(self, there: set[str]) -> None:
         import difflib
@@ -310,19 +316,29 @@ class _Reader:
         names: dict[str, None] = {}
         for one in self.series:
             names |= dict.fromkeys(recognised(one.ds, one.where))
+        if names:
+            return tuple(names)
+        for one in self.series:
+            names |= dict.fromkeys(fields_in(one.ds))
         if not names:
+            hint = group_hint(self.paths[0]) if self.paths else ""
+            cure = hint or "name them, as in 'rename: {name in the file: tas}'"
             raise refuse(
                 "variable-absent",
                 f"{self.where}: no variable is recognised (there are: {self._names_present()}); "
-                "name them, as in 'rename: {name in the file: tas}'.",
+                f"{cure}.",
             )
+        text = f"{', '.join(names)}: graphdown knows no variable of that name; rename it to use it"
+        self.notes.add("unknown-variable", self.where, text)
         return tuple(names)
 
     def _absent(self, name: str) -> DataError:
+        hint = group_hint(self.paths[0]) if self.paths else ""
+        cure = hint or "correct the name or add it under 'rename'"
         return refuse(
             "variable-absent",
             f"{self.where}: the variable {name!r} is absent (there are: {self._names_present()}); "
-            "correct the name or add it under 'rename'.",
+            f"{cure}.",
         )
 
     def _names_present(self) -> str:
@@ -416,8 +432,9 @@ class _Reader:
         return sample
 
     def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
-        check_same_grid([(part.series.where, part.field) for part in parts], name)
-        joined, dropped = join_times([(p.series.places, p.field) for p in parts], name, self.notes)
+        fields = on_one_grid([(p.series.where, p.field) for p in parts], name, self.notes)
+        places = [part.series.places for part in parts]
+        joined, dropped = join_times(list(zip(places, fields, strict=True)), name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:
             variable = describe(name)
             method = variable.reduction if variable.is_extreme else self.request.daily
@@ -512,16 +529,6 @@ def _sampled_of(parts: Sequence[_Part]) -> int:
     looked_at = sum(p.sample.times for p in parts)
     there = sum(p.field.sizes.get("time", 0) for p in parts)
     return 0 if looked_at >= there else looked_at
-
-
-def _positioned(ds: xr.Dataset) -> xr.Dataset:
-    """Dataset with its latitudes and longitudes as coordinates."""
-    found = [
-        name
-        for name, v in ds.data_vars.items()
-        if name in POSITIONS or v.attrs.get("standard_name") in ("latitude", "longitude")
-    ]
-    return ds.set_coords(found)
 
 
 def _without_bounds(ds: xr.Dataset) -> xr.Dataset:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.netcdf_classic import STARTS, expected_size
 from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.zarr_chunks import open_store
@@ -32,6 +33,7 @@ REFERENCES = (
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+LARGEST_COPY = 256 * 2**20  # bytes of a file that may be copied to memory
 # Errors that readers raise for broken files, or for attributes of a wrong type.
 BROKEN = (
     OSError,
@@ -109,7 +111,8 @@ def open_pieces(files: Sequence[str]) -> Iterator[Piece]:
         for piece in _open(path):
             if not piece.ds.data_vars:
                 piece.close()
-                raise refuse("empty", f"{path}: there is no variable in it; check the file.")
+                hint = group_hint(path) or "there is no variable in it; check the file"
+                raise refuse("empty", f"{path}: {hint}.")
             yield piece
 
 
@@ -145,7 +148,11 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
         _check_whole(path)
     try:
         store = xr.backends.NetCDF4DataStore.open(path)
-        return Piece(path, _quietly(store), store.close)
+        texts = [name for name, variable in store.ds.variables.items() if variable.dtype is str]
+        if not texts or os.path.getsize(path) > LARGEST_COPY:
+            return Piece(path, _quietly(store), store.close)
+        ds = _with_texts(_quietly(store, drop_variables=texts), path, texts)
+        return Piece(path, ds, store.close)
     except BROKEN as error:
         if start.startswith(NETCDF_STARTS):
             raise unreadable(path, error) from None
@@ -157,6 +164,23 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
             f"{path}: this is neither netCDF nor zarr nor GRIB (it starts with {start!r}); give "
             f"{asked}.",
         ) from None
+
+
+def _with_texts(ds: xr.Dataset, path: str, names: Sequence[str]) -> xr.Dataset:
+    """Dataset with its texts of any length, read from a copy of the file in memory.
+
+    netCDF-C crashes where such texts are read from a file that is opened twice, as in a notebook,
+    and closed after that.
+    """
+    import netCDF4
+
+    with netCDF4.Dataset("copy", memory=Path(path).read_bytes()) as copy:
+        others = [name for name in copy.variables if name not in names]
+        store = xr.backends.NetCDF4DataStore(copy)
+        texts = _quietly(store, drop_variables=others).load()
+        listed = {n for v in copy.variables.values() for n in getattr(v, "coordinates", "").split()}
+    ds = ds.assign(texts.variables)
+    return ds.set_coords([name for name in names if name in listed])
 
 
 def _check_whole(path: str) -> None:
@@ -218,12 +242,17 @@ def _open_grib(path: str) -> list[xr.Dataset]:
     return [flat_in_time(part) for part in parts]
 
 
-def _quietly(store: xr.backends.NetCDF4DataStore) -> xr.Dataset:
+def _quietly(store: xr.backends.NetCDF4DataStore, drop_variables: Sequence[str] = ()) -> xr.Dataset:
     """Open without decoding times and without warnings about fill values stated twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = xr.open_dataset(
-            store, chunks=None, cache=False, decode_times=False, decode_timedelta=False
+            store,
+            chunks=None,
+            cache=False,
+            decode_times=False,
+            decode_timedelta=False,
+            drop_variables=list(drop_variables),
         )
     return _checked(ds)
 

@@ -6,16 +6,59 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.grib import LEAD, START
+from graphdown.data.reading.point_order import horizontal_of, in_order_of, same_grid
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
 from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, bilinear
 from meshes.geometry.sphere import east_and_north
-from meshes.grids.cf import Horizontal, find_horizontal
-from meshes.grids.conventions import bounds_label
+from meshes.grids.cf import horizontal_pairs
+from meshes.grids.conventions import bounds_label, bounds_names, to_cf
+from meshes.grids.roles import ROLES, is_coordinate
 
 FILL = 1000.0  # degrees: a coordinate beyond is a fill value, not a place
-CLOSE = 1e-3  # degrees
+
+
+def check_dataset(ds: object, where: str) -> None:
+    """Refuse what is no dataset.
+
+    Raises:
+        DataError: it is an array or another object.
+    """
+    if not isinstance(ds, xr.Dataset):
+        name = getattr(ds, "name", None) or "tas"
+        raise refuse(
+            "no-dataset",
+            f"{where}: it is of type {type(ds).__name__}, not an xarray.Dataset; give one, as from "
+            f"field.to_dataset(name={name!r}) of an xarray.DataArray.",
+        )
+
+
+def with_positions(ds: xr.Dataset, where: str) -> xr.Dataset:
+    """Dataset with latitudes and longitudes of its points as coordinates.
+
+    They are found as `meshes.Grid.from_dataset` finds them: by CF, by a mesh topology, a grid
+    mapping and projected axes, or by HEALPix.
+
+    Raises:
+        DataError: the attributes that tell the grid are incomplete.
+    """
+    try:
+        ds = to_cf(ds)
+    except ValueError as error:
+        raise refuse("grid-unknown", f"{where}: {error}") from None
+    found = [n for n in ds.data_vars if any(is_coordinate(ds[n], role) for role in ROLES)]
+    return ds.set_coords(found)
+
+
+def fields_in(ds: xr.Dataset) -> list[str]:
+    """Names of the variables that hold numbers on a horizontal grid, whatever they are called."""
+    try:
+        pairs = horizontal_pairs(ds)
+    except ValueError:
+        return []
+    users = [name for names in pairs.values() for name in names]
+    return [name for name in users if ds[name].dtype.kind in "fiu"]
 
 
 def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
@@ -31,13 +74,12 @@ def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset
         return ds
     hidden = [_hidden(ds[name].values) for name in (lat, lon)]
     _check_swapped(ds, lat, lon, hidden, where)
+    if ds[lat].dims != ds[lon].dims:
+        return ds  # axes have no hidden values: `find_horizontal` refuses them
     if not any(h.any() for h in hidden) or any(h.all() for h in hidden):
         return ds
-    count = int(np.count_nonzero(hidden[0] | hidden[1] if ds[lat].dims == ds[lon].dims else hidden))
+    count = int(np.count_nonzero(hidden[0] | hidden[1]))
     notes.add("hidden-cells", where, f"{count} cells without a position are left out")
-    if ds[lat].ndim == 1 and ds[lat].dims != ds[lon].dims:
-        pairs = zip((lat, lon), hidden, strict=True)
-        return ds.isel({ds[n].dims[0]: np.flatnonzero(~h) for n, h in pairs})
     keep = np.flatnonzero(~(hidden[0] | hidden[1]).ravel())
     if ds[lat].ndim == 1:
         return ds.isel({ds[lat].dims[0]: keep})
@@ -49,12 +91,9 @@ def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset
 
 
 def _coordinate(ds: xr.Dataset, role: str) -> Hashable | None:
-    import cf_xarray  # noqa: F401
-
-    named = ds.cf.coordinates.get(role, [])
-    short = {"latitude": "lat", "longitude": "lon"}[role]
-    names = [*named, *(n for n in (short, role, f"nav_{short}") if n in ds.variables)]
-    names = [n for n in names if ds[n].ndim in (1, 2) and ds[n].dtype.kind in "fiu"]
+    skip = bounds_names(ds)
+    names = [n for n in ds.variables if n not in skip and is_coordinate(ds[n], role)]
+    names = [n for n in names if ds[n].ndim in (1, 2)]
     # Two-dimensional coordinates give the cells' positions; axes beside them are the model's.
     return max(names, key=lambda n: ds[n].ndim, default=None)
 
@@ -76,19 +115,6 @@ def _check_swapped(
             f"{where}: the latitude {lat!r} reaches {np.abs(lats).max():g} while the longitude "
             f"{lon!r} stays within 90; they are swapped, so exchange their names.",
         )
-
-
-def horizontal_of(field: xr.DataArray, where: str) -> Horizontal:
-    """Latitude, longitude and the horizontal dimensions of a field.
-
-    Raises:
-        DataError: it has none, or several.
-    """
-    try:
-        return find_horizontal(field.rename("field").to_dataset())
-    except ValueError as error:
-        reason = str(error).replace("'field'", repr(field.name))
-        raise refuse("grid-unknown", f"{where}: {reason}") from None
 
 
 def on_time_and_space(
@@ -130,38 +156,6 @@ def on_time_and_space(
     return field.drop_vars([c for c in field.coords if c not in keep])
 
 
-def check_same_grid(parts: Sequence[tuple[str, xr.DataArray]], name: str) -> None:
-    """Refuse parts of one variable on different grids.
-
-    Raises:
-        DataError: two parts differ in dimensions, size or position.
-    """
-    first_where, first = parts[0]
-    for where, field in parts[1:]:
-        if not same_grid(first, field):
-            sizes = [
-                " x ".join(str(n) for d, n in f.sizes.items() if d != "time")
-                for f in (first, field)
-            ]
-            raise refuse(
-                "grids-differ",
-                f"{first_where} ({sizes[0]}) and {where} ({sizes[1]}) hold {name!r} on different "
-                "grids; give files of one grid.",
-            )
-
-
-def same_grid(a: xr.DataArray, b: xr.DataArray) -> bool:
-    """Whether two fields have the same points in the same order."""
-    sizes = [{d: n for d, n in f.sizes.items() if d != "time"} for f in (a, b)]
-    if sizes[0] != sizes[1]:
-        return False
-    left, right = (horizontal_of(f, "a field") for f in (a, b))
-    return all(
-        x.dims == y.dims and np.allclose(x.values, y.values, atol=CLOSE)
-        for x, y in ((left.lat, right.lat), (left.lon, right.lon))
-    )
-
-
 def on_first_grid(
     fields: Mapping[str, xr.DataArray], interpolate: bool, where: str, notes: Notes
 ) -> dict[str, xr.DataArray]:
@@ -185,6 +179,11 @@ def on_first_grid(
             # The points agree up to rounding; one set of coordinates keeps the dataset whole.
             coords = {c: v for c, v in first.coords.items() if "time" not in v.dims}
             out[name] = field.assign_coords(coords)
+            continue
+        reordered = in_order_of(first, field)
+        if reordered is not None:
+            out[name] = reordered
+            notes.add("grid-reordered", where, f"its points take the order of {names[0]!r}", name)
             continue
         dims = [tuple(str(d) for d in f.dims if d != "time") for f in (first, field)]
         if not interpolate:

@@ -68,11 +68,15 @@ _STEPS = {
     "or that stand apart from its other values, are missing values.",
     "forecast-shortest-lead": "Of several forecasts for one time the shortest is kept.",
     "geopotential": "A geopotential is divided by 9.80665 m s-2 to a height.",
+    "grid-reordered": "Fields on one grid that is told in other ways (names of dimensions, "
+    "longitudes from 0 or from -180, rows turned) take the order of the first.",
     "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
     "infinite": "Infinite values are missing values.",
     "integers": "Integers become floating point numbers.",
     "level-units-assumed": "Pressure levels without units are Pa if one exceeds 1100, else hPa.",
     "negative-clipped": "Precipitation between -0.1 mm day-1 and 0 becomes 0.",
+    "outside-masked": "Cells of the target that a source does not cover are left out, as the "
+    "experiment asks.",
     "overlap-dropped": "Times that two files hold with the same values are taken from the first.",
     "periods-differ": "Of variables that cover different times, the common times are kept.",
     "regridded": "A variable on another grid is brought to that of the first one, bilinearly.",
@@ -87,6 +91,7 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
+    "cells-overlap": "Cells of a grid overlap by their bounds, so their areas are too large.",
     "chunks-absent": "Chunks that a zarr store does not hold read as its fill value, a number or "
     "a missing value.",
     "gap": "Times are absent between the first and the last.",
@@ -95,6 +100,8 @@ NOTICES = {
     "the target is outside it; the network extrapolates there.",
     "units-doubtful": "The greatest value is far less, or the mean far from usual, so units may be "
     "wrong.",
+    "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values "
+    "are shown under its own name.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {
@@ -115,6 +122,7 @@ REFUSALS = {
     "missing-values": "Values of a source are missing.",
     "negative-precipitation": "Precipitation is clearly negative.",
     "no-common-time": "The variables of a source have no time in common.",
+    "no-dataset": "An array or another object is given in place of a dataset.",
     "no-file": "No file matches.",
     "no-permission": "A file may not be read.",
     "no-time": "A variable has no time.",

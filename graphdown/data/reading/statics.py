@@ -9,7 +9,12 @@ import xarray as xr
 
 from graphdown.data.reading.fields import STATIC, Request, read_files, to_canonical
 from graphdown.data.reading.files import open_pieces
-from graphdown.data.reading.horizontal import attrs_elsewhere, grid_of_dataset, horizontal_grid
+from graphdown.data.reading.horizontal import (
+    attrs_elsewhere,
+    check_dataset,
+    grid_of_dataset,
+    horizontal_grid,
+)
 from graphdown.data.reading.rules import Notes, log_notes, refuse
 from graphdown.data.reading.stations import read_stations, with_station_names
 from graphdown.data.terrain import Ground
@@ -121,6 +126,7 @@ def on_grid(field: xr.DataArray, grid: Grid, where: str) -> xr.DataArray:
 def _grid_and_statics(target: xr.Dataset | Grid, names: Sequence[str]) -> tuple[Grid, xr.Dataset]:
     if isinstance(target, Grid):
         return target, xr.Dataset()
+    check_dataset(target, TARGET)
     ds = with_station_names(target)
     statics = _canonical(ds, names, TARGET)
     present = [str(name) for name in statics.data_vars]

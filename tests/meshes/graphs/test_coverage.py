@@ -5,7 +5,7 @@ import pytest
 
 from meshes import Grid, build_graph, coverage
 from meshes.geometry.sphere import lonlat_to_xyz
-from meshes.graphs.coverage import covers
+from meshes.graphs.coverage import covers, usual_distance_km
 
 TARGET = Grid.rotated(-162.0, 39.25, np.arange(-5.0, 5.1, 0.5), np.arange(-5.0, 5.1, 0.5))
 GLOBAL = ["T63", "HEALPix-16", "R2B3", "C24", "O32", "f19"]
@@ -89,3 +89,23 @@ def test_stations_may_be_a_target():
     assert (found.target, found.margin) == (1.0, 1.0)
     one = Grid.from_points([11.0], [48.0], [1e-4])
     build_graph(Grid.named("T63"), one).validate()
+
+
+def test_cells_scattered_over_the_globe_cover_no_region():
+    """Their hull is the globe, but the region lies a thousand kilometres from their points."""
+    fine = Grid.regular(0.75, 0.75)
+    cells = np.random.default_rng(0).choice(fine.size, 30, replace=False)
+    scattered = fine.select(np.sort(cells))
+    target = Grid.named("EUR-44")
+    assert coverage(scattered, target, 0.0).target < 0.02
+    assert usual_distance_km(scattered, target) > 1000.0
+    points = Grid.from_points(scattered.lon, scattered.lat)
+    assert coverage(points, target, 0.0).target < 0.5
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_second_cell_of_a_grid_still_covers_a_region(step):
+    grid = Grid.regular(2.0, 2.0)
+    rows, columns = np.divmod(np.arange(grid.size), 180)
+    thinned = grid.select((rows % step == 0) & (columns % step == 0))
+    assert coverage(thinned, Grid.named("EUR-44"), 200.0).target > 0.999

@@ -203,8 +203,10 @@ def test_moving_coordinates_are_refused_but_a_single_moment_is_not():
     dims = ("Time", "south_north", "west_east")
     ds = xr.Dataset({"XLAT": (dims, lat), "XLONG": (dims, lon), "T2": (dims, lat)})
     assert Grid.from_dataset(ds).dims == dims[1:]
+    assert Grid.from_dataset(xr.concat([ds, ds], "Time")).dims == dims[1:]
+    moved = ds.assign(XLAT=ds.XLAT + 0.1)
     with pytest.raises(ValueError, match="more than two dimensions"):
-        Grid.from_dataset(xr.concat([ds, ds], "Time"))
+        Grid.from_dataset(xr.concat([ds, moved], "Time"))
 
 
 def test_missing_or_impossible_coordinates_are_refused():
