@@ -19,7 +19,6 @@ from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import STATIC, to_canonical
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
-from graphdown.data.reading.time_decoding import check_not_sub_daily
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
@@ -238,10 +237,7 @@ class Emulator:
         """Predictors in canonical units with those of the steps beside each step, not read yet."""
         optional = ["orog", *self.optional_predictors]
         ds = to_canonical(coarse, self.needed, units, where, optional, notes)
-        if self.time.is_daily:
-            check_not_sub_daily(ds, where)
-        else:
-            check_step(ds, self.time.seconds, where)
+        check_step(ds, self.time.seconds, where)
         return windowed(ds, self.time)
 
     def _noise(self, members: int, seed: int) -> EnsembleNoise:

@@ -10,7 +10,9 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, Sample, check_dry, check_range
-from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.daily_values import daily, without_spans
+from graphdown.data.reading.dates import calendar_of, step_name, step_of
+from graphdown.data.reading.deaccumulate import Rate, as_rate, without_forecast
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
 from graphdown.data.reading.grid_winds import turned_to_north
@@ -27,15 +29,8 @@ from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
-from graphdown.data.reading.time_decoding import (
-    calendar_of,
-    daily,
-    gaps_of,
-    note_gaps,
-    step_name,
-    step_of,
-    with_time,
-)
+from graphdown.data.reading.time_decoding import with_times
+from graphdown.data.reading.time_gaps import gaps_of, note_gaps
 from graphdown.data.reading.units import conversion
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
@@ -224,6 +219,7 @@ class _Part:
     cleaning: Cleaning
     original_units: str | None
     sample: Sample
+    was_amount: bool
 
 
 class _Reader:
@@ -246,7 +242,7 @@ class _Reader:
         prepared = []
         for piece in pieces:  # one after the other: not all files can stay open
             there |= {str(name) for name in piece.ds.variables}
-            prepared.append(self._prepared(piece))
+            prepared += self._prepared(piece)
         self._check_rename(there)
         self.series = series_of(prepared)
 
@@ -269,7 +265,8 @@ class _Reader:
                 raise self._absent(name)
         if not fields:
             return xr.Dataset(), self._understanding(xr.Dataset(), [])
-        fields = merge_variables(fields, self.where, self.notes)
+        exploring = not (self.request.variables or self.request.optional)
+        fields = merge_variables(fields, self.where, self.notes, any_step=exploring)
         fields = turned_to_north(fields, self.where, self.notes)
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
@@ -279,10 +276,10 @@ class _Reader:
             out = out.transpose("time", ...)
         return out, self._understanding(out, understood)
 
-    def _prepared(self, piece: Piece) -> Piece:
+    def _prepared(self, piece: Piece) -> list[Piece]:
         ds = renamed(_positioned(piece.ds), self.request.rename)
         ds = without_hidden_cells(ds, piece.where, self.notes)
-        return replace(piece, ds=with_time(ds, piece.where, self.notes))
+        return [replace(piece, ds=part) for part in with_times(ds, piece.where, self.notes)]
 
     def _check_rename(self, there: set[str]) -> None:
         import difflib
@@ -320,11 +317,12 @@ class _Reader:
 
     def _parts(self, name: str) -> list[_Part]:
         stated = name in self.request.rename.values()
-        parts = []
-        for one in self.series:
-            choice = choose(one.ds, name, one.where, self.notes, stated)
-            if choice is not None:
-                parts.append(self._part(name, one, choice))
+        choices = [
+            (one, choice)
+            for one in self.series
+            if (choice := choose(one.ds, name, one.where, self.notes, stated)) is not None
+        ]
+        parts = [self._part(name, *found) for found in _on_one_axis(choices, name)]
         return parts[:1] if name in STATIC else parts
 
     def _part(self, name: str, series: Series, choice: Choice) -> _Part:
@@ -348,14 +346,24 @@ class _Reader:
         sound = repaired(lazy, series.ds.attrs, where, self.notes)
         stated = self.request.units.get(name) or sound.attrs.get("units")
         original = None if stated is None else str(stated)
-        running = name in self.request.accumulated
-        rate, units = as_rate(sound, original, running, where, self.notes)
-        cleaning = Cleaning(name, conversion(name, units, where))
+        rate = self._rate(sound, original, series)
+        cleaning = Cleaning(name, conversion(name, rate.units, where))
         # Chunks are read whole; the file itself gives single times.
-        looked_at = raw if rate is lazy else rate
+        looked_at = raw if rate.field is lazy else rate.field
         sample = self._look(cleaning, looked_at, series)
-        lazily = cleaning.lazily(without_forecast(rate, where, self.notes))
-        return _Part(series, choice, lazily, cleaning, original, sample)
+        lazily = cleaning.lazily(without_forecast(rate.field, where, self.notes))
+        return _Part(series, choice, lazily, cleaning, original, sample, rate.was_amount)
+
+    def _rate(self, raw: xr.DataArray, units: str | None, series: Series) -> Rate:
+        """Field that is no amount any more; files that were looked into for that are closed."""
+        running = str(raw.name) in self.request.accumulated
+        try:
+            rate = as_rate(raw, units, running, series.where, self.notes)
+        except (OSError, RuntimeError, EOFError) as error:
+            raise unreadable(series.where, error) from None
+        if rate.was_amount and not self.keep_open:
+            close_pieces(series.pieces)
+        return rate
 
     def _look(self, cleaning: Cleaning, raw: xr.DataArray, series: Series) -> Sample:
         """Statistics of the values at a few times, checked."""
@@ -392,7 +400,9 @@ class _Reader:
         if self.request.daily is not None and "time" in joined.dims:
             variable = describe(name)
             method = variable.reduction if variable.is_extreme else self.request.daily
-            joined = daily(joined, method, parts[0].series.where, self.notes)
+            was_amount = any(part.was_amount for part in parts)
+            joined = daily(joined, method, parts[0].series.where, self.notes, was_amount)
+        joined = without_spans(joined)
         return joined, self._variable(name, parts, joined, dropped)
 
     def _variable(
@@ -475,6 +485,28 @@ class _Reader:
             notes=self.notes.listed(),
             attrs=dict(self.series[0].ds.attrs),
         )
+
+
+def _on_one_axis(
+    choices: Sequence[tuple[Series, Choice]], name: str
+) -> Sequence[tuple[Series, Choice]]:
+    """Choices of a variable from series, of which those of one file differ in their time axis.
+
+    Raises:
+        DataError: a file has several such variables, none of them of that very name.
+    """
+    for one, choice in choices:
+        rivals = [c for s, c in choices if s is not one and s.places == one.places]
+        names = sorted({choice.file_name, *(c.file_name for c in rivals)})
+        if len(names) > 1 and name not in names:
+            raise refuse(
+                "variable-ambiguous",
+                f"{one.where}: {name!r} could be {' or '.join(repr(n) for n in names)}; choose, as "
+                f"in 'rename: {{{names[0]}: {name}}}'.",
+            )
+        if len(names) > 1:
+            return [found for found in choices if found[1].file_name == name]
+    return choices
 
 
 def _positioned(ds: xr.Dataset) -> xr.Dataset:

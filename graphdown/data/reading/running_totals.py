@@ -1,0 +1,241 @@
+"""Running totals: recognised by how they run, and differenced.
+
+At a place a running total rises and falls only where it starts again, at all places at once. A
+total of each interval falls somewhere at nearly every step.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from graphdown.data.reading.dates import DAY, second_of_day, seconds_of
+from graphdown.data.reading.rules import refuse
+
+ROUNDING = 1e-3  # of the largest total: packing makes totals fall so far
+RESET = 0.1  # share of wet places that fall where totals start again
+MANY = 8  # steps, or wet places, from which a pattern is no chance
+WINDOWS, WINDOW_TIMES, LEAST_TIMES = 3, 100, 24
+WINDOW_BYTES = 64 * 2**20
+FEW = 0.01  # share of places where noise may make a total fall that surely continues
+# Whether a total continues the one before, beside 0 and 1.
+EXPECTED, BY_VALUES = 0.5, -1.0
+WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How totals change from one time to the next [step].
+
+    Attributes:
+        wet: number of places with a total before the step.
+        fallen: share of these whose total falls.
+        rises: whether a total rises anywhere.
+        zero: whether every total is zero afterwards.
+        clock: seconds since 00 UTC of the time after the step.
+        follows: whether the step before is the one before in the file.
+        places: number of places.
+    """
+
+    wet: np.ndarray
+    fallen: np.ndarray
+    rises: np.ndarray
+    zero: np.ndarray
+    clock: np.ndarray
+    follows: np.ndarray
+    places: int
+
+
+@dataclass(frozen=True)
+class Resets:
+    """Where totals start again.
+
+    Attributes:
+        clock: seconds since 00 UTC of the first times of totals that start at fixed hours.
+        starts_at_zero: whether the first value of a total is a zero over no time.
+    """
+
+    clock: frozenset[int] = field(default_factory=frozenset)
+    starts_at_zero: bool = False
+
+
+def looked_at(values: xr.DataArray) -> Steps:
+    """Changes in up to three windows of a field [time, ...], at most some 100 times in all."""
+    times = values.sizes["time"]
+    bytes_of_one = 4 * max(1, values.size // max(1, times))
+    count = int(np.clip(WINDOW_BYTES // bytes_of_one, LEAST_TIMES, WINDOW_TIMES))
+    if times <= count:
+        return _steps(values)
+    length = count // WINDOWS
+    begins = np.linspace(0, times - length, WINDOWS).astype(int)
+    parts = [_steps(values.isel(time=slice(b, b + length))) for b in begins]
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("wet", "fallen", "rises", "zero", "clock", "follows")
+    }
+    return Steps(**joined, places=parts[0].places)
+
+
+def _steps(values: xr.DataArray) -> Steps:
+    totals = values.transpose("time", ...).values.reshape(values.sizes["time"], -1)
+    wet, fallen, rises, zero = changes(totals[:-1], totals[1:])
+    clock = second_of_day(values["time"])[1:]
+    follows = np.arange(len(clock)) > 0
+    return Steps(wet, fallen, rises, zero, clock, follows, totals.shape[1])
+
+
+def changes(
+    before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wet places, share of them that falls, any rise, and zeros everywhere [time].
+
+    Args:
+        before, after: totals [time, place] one step apart; missing values are left out.
+    """
+    there = np.isfinite(before) & np.isfinite(after)
+    largest = np.where(there, before, 0.0).max(axis=1, initial=0.0)[:, None]
+    noise = ROUNDING * largest
+    with np.errstate(invalid="ignore"):
+        wet = there & (before > noise)
+        fallen = wet & (after < before - noise)
+        rises = (there & (after > before + noise)).any(axis=1)
+        zero = there.any(axis=1) & ~(there & (after != 0)).any(axis=1)
+    number = wet.sum(axis=1)
+    return number, fallen.sum(axis=1) / np.maximum(number, 1), rises, zero
+
+
+def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
+    """Whether totals run up, None if the steps do not show it.
+
+    Args:
+        steps: of non-negative totals.
+        precipitation: False for radiation, which rises and falls with the sun everywhere at once.
+    """
+    told = steps.wet > 0
+    falls = told & (steps.fallen > 0)
+    quiet = float((~falls[told]).mean()) if told.any() else 0.0
+    again = falls[1:] & falls[:-1] & steps.follows[1:]
+    together = again.sum() / max(1, falls.sum())
+    rising = told & ~falls & steps.rises
+    if not told.any() or quiet < 0.3 or together >= 0.35:
+        return False
+    if not rising.any():
+        return False
+    enough = 0.4 if precipitation else 0.85
+    sure = told.sum() >= MANY and rising.sum() > 1 and quiet >= enough and together <= 0.25
+    return True if sure else None
+
+
+def resets_of(steps: Steps) -> Resets:
+    """Where running totals start again, as far as the steps show it."""
+    told = steps.wet > 0
+    again = told & (steps.fallen >= RESET)
+    clock = {
+        int(second)
+        for second in np.unique(steps.clock[again])
+        if again[steps.clock == second].sum() > 1
+        and np.array_equal(again[steps.clock == second], told[steps.clock == second])
+    }
+    at_zero = again.sum() > 1 and steps.places >= WIDE and bool(steps.zero[again].all())
+    return Resets(frozenset(clock), at_zero)
+
+
+@dataclass(frozen=True)
+class Differencing:
+    """Rates from running totals, block by block.
+
+    Attributes:
+        name: CF/CMIP name.
+        where: for messages.
+        non_negative: whether totals can only rise.
+        starts_at_zero: whether the first value of a total is a zero over no time.
+    """
+
+    name: str
+    where: str
+    non_negative: bool
+    starts_at_zero: bool = False
+
+    def lazily(
+        self, totals: xr.DataArray, seconds: np.ndarray, continues: np.ndarray
+    ) -> xr.DataArray:
+        """Rates [time, ...] in units of the total per second.
+
+        Args:
+            totals: [time, ...].
+            seconds: what each value covers since the time before [time].
+            continues: 1 where a total continues the one before, 0 where it starts again, EXPECTED
+                where it does unless many places say otherwise, BY_VALUES elsewhere [time].
+        """
+        space = [d for d in totals.dims if d != "time"]
+        if totals.chunks is not None:
+            totals = totals.chunk(dict.fromkeys(space, -1))
+        along = [xr.DataArray(a, dims="time") for a in (seconds, continues)]
+        if totals.chunks is not None:
+            along = [a.chunk(time=totals.variable.chunksizes["time"]) for a in along]
+        out = xr.apply_ufunc(
+            self.block,
+            totals,
+            totals.shift(time=1),
+            *along,
+            input_core_dims=[space, space, [], []],
+            output_core_dims=[space],
+            dask="parallelized",
+            output_dtypes=[np.float64 if totals.dtype.itemsize > 4 else np.float32],
+            keep_attrs=True,
+        )
+        return out.transpose(*totals.dims).assign_attrs(totals.attrs).rename(totals.name)
+
+    def block(
+        self, after: np.ndarray, before: np.ndarray, seconds: np.ndarray, continues: np.ndarray
+    ) -> np.ndarray:
+        """Rates of an array, see `lazily`.
+
+        Raises:
+            DataError: totals fall in few places, where none starts again.
+        """
+        flat = after.reshape(len(after), -1)
+        earlier = before.reshape(len(after), -1)
+        wet, fallen, _, zero = changes(earlier, flat)
+        goes_on = self._goes_on(wet, fallen, continues)
+        if self.starts_at_zero:
+            flat = np.where((zero & ~goes_on)[:, None], np.nan, flat)
+        rates = flat - np.where(goes_on[:, None], earlier, 0.0)
+        if self.non_negative:
+            rates = np.where(goes_on[:, None] & (rates < 0), 0.0, rates)
+        out = rates / seconds[:, None]
+        kind = np.float64 if after.dtype.itemsize > 4 else np.float32
+        return out.reshape(after.shape).astype(kind)
+
+    def _goes_on(self, wet: np.ndarray, fallen: np.ndarray, continues: np.ndarray) -> np.ndarray:
+        known = (continues == 0) | (continues == 1)
+        if not self.non_negative:
+            return continues == 1
+        few = np.where(known, (continues == 1) & (fallen > FEW), (fallen > 0) & (fallen < RESET))
+        if few.any():
+            share = 100 * fallen[few].max()
+            raise refuse(
+                "running-total-falls",
+                f"{self.where}: {self.name!r} holds running totals, but at some time they fall at "
+                f"{share:.2g} % of the wet places and not at all of them; give totals that start "
+                "again everywhere at once, or rates.",
+            )
+        expected = (continues == EXPECTED) & (wet < MANY)
+        return np.where(known, continues == 1, (fallen < RESET) & ~expected)
+
+
+def starts_again(time: xr.DataArray, resets: Resets, at_midnight: bool) -> np.ndarray:
+    """Whether a running total is expected to start again before a time [time].
+
+    Args:
+        time: sorted times.
+        resets: found in the values.
+        at_midnight: whether it does so at 00 UTC where the values do not say when.
+    """
+    clock = second_of_day(time)
+    if resets.clock or not at_midnight:
+        return np.isin(clock, list(resets.clock))
+    steps = np.diff(seconds_of(time))
+    since = np.where(clock == 0, DAY, clock)
+    usual = np.median(steps) if steps.size else DAY
+    return since <= np.concatenate([[usual], steps])
