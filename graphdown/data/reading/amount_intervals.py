@@ -5,6 +5,7 @@ import xarray as xr
 
 from graphdown.data.reading.dates import DAY, second_of_day, seconds_of
 
+FIRST = 3  # steps that show at which one times begin
 REGULAR = 0.8  # share of steps that are the usual one
 
 
@@ -21,6 +22,14 @@ def usual_step(time: xr.DataArray) -> float | None:
         return None
     values, counts = np.unique(steps, return_counts=True)
     return float(values[counts.argmax()]) if counts.max() >= REGULAR * steps.size else None
+
+
+def first_step(time: xr.DataArray) -> float | None:
+    """Step in seconds at the beginning of sorted times, None if the first few differ."""
+    usual, steps = usual_step(time), np.diff(np.unique(seconds_of(time)))[:FIRST]
+    if usual is not None or steps.size < FIRST or np.ptp(steps) > 0:
+        return usual
+    return float(steps[0])
 
 
 def after_gaps(time: xr.DataArray) -> np.ndarray:

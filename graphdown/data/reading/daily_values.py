@@ -56,14 +56,16 @@ def daily(
     if method == "sum":
         _check_sum(field, where, was_amount)
         method = "mean" if was_amount else "sum"
-    rows = _tiles(field, days) if method == "mean" and _has_spans(field) else []
-    rows = rows or _counted(field, days)
+    tiled = _tiles(field) if method == "mean" and _has_spans(field) else []
+    rows = tiled if tiled or (was_amount and method == "mean") else _counted(field, days)
     if not rows:
         raise _incomplete(field, where)
     out = _reduced(field, rows, method)
     left = len(unique) - len(rows)
     usual = int(np.median([len(r) for r in rows]))
-    text = f"daily {method} of {usual} values" + (f"; {left} incomplete days left out" * (left > 0))
+    text = f"daily {method} of {usual} values"
+    text += ", which cover times across midnight" * (_has_spans(field) and rows is not tiled)
+    text += f"; {left} incomplete days left out" * (left > 0)
     notes.add("daily", where, text, str(field.name))
     return out
 
@@ -156,10 +158,10 @@ def _counted(field: xr.DataArray, days: np.ndarray) -> list[np.ndarray]:
         return []
     begins = np.flatnonzero(np.concatenate([[True], days[1:] != days[:-1]]))
     rows = np.split(np.arange(len(days)), begins[1:])
-    return [r for r in rows if len(r) == number]
+    return [r for r in rows if len(r) == number and np.ptp(np.diff(seconds[r])) < SLACK]
 
 
-def _tiles(field: xr.DataArray, days: np.ndarray) -> list[np.ndarray]:
+def _tiles(field: xr.DataArray) -> list[np.ndarray]:
     """Rows of the times of each day whose intervals fill it without overlap."""
     from_midnight = _from_first_midnight(field)
     begin, end = (np.round(from_midnight + field[n].values) for n in (BEGIN, END))

@@ -9,11 +9,19 @@ import xarray as xr
 from graphdown.data.reading.amount_intervals import (
     after_gaps,
     begins_days,
+    first_step,
     seconds_before,
     usual_step,
 )
 from graphdown.data.reading.cleaning import CODES, HUGE
-from graphdown.data.reading.dates import DAY, second_of_day, seconds_of, shifted
+from graphdown.data.reading.dates import (
+    DAY,
+    is_date,
+    second_of_day,
+    seconds_between,
+    seconds_of,
+    shifted,
+)
 from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.identify import method_of
 from graphdown.data.reading.rules import Notes, refuse
@@ -21,16 +29,21 @@ from graphdown.data.reading.running_totals import (
     BY_VALUES,
     EXPECTED,
     Differencing,
+    Resets,
     Steps,
     is_running,
     looked_at,
     resets_of,
+    seconds_since_start,
     starts_again,
 )
 from graphdown.data.reading.time_bounds import BEGIN, END, SLACK, in_middle, with_span
+from graphdown.data.reading.time_dimensions import is_since
 from graphdown.data.reading.units import amount_refusal, is_amount
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe
+
+LONGEST_FORECAST = 400 * DAY
 
 
 @dataclass(frozen=True)
@@ -153,7 +166,7 @@ class _Amounts:
         seconds, late = seconds_before(field["time"]), after_gaps(field["time"])
         resets = resets_of(self.steps)
         again = starts_again(field["time"], resets, stated)
-        seconds[0] = self._since_start(again[0], stated)
+        seconds[0] = self._since_start(resets, stated)
         self._note_unknown(int(late.sum()) + int(np.isnan(seconds[0])))
         keep = np.flatnonzero((np.nan_to_num(seconds) > 0) & ~late)
         if not keep.size:
@@ -167,25 +180,22 @@ class _Amounts:
         rates = differencing.lazily(field, np.where(seconds > 0, seconds, 1.0), continues)
         return _spanning(rates.isel(time=keep), -seconds[keep], np.zeros(len(keep)))
 
-    def _since_start(self, again: bool, stated: bool) -> float:
+    def _since_start(self, resets: Resets, stated: bool) -> float:
         """Seconds that the first running total covers, 0 for none, not a number if unknown."""
         first = self.field.isel(time=0).values
         if not (first[np.isfinite(first)] != 0).any():
             return 0.0
-        if not again:
-            return np.nan
-        clock = float(second_of_day(self.field["time"][:1])[0])
-        usual = usual_step(self.field["time"])
-        return clock or DAY if stated or usual is None else usual
+        start = _start_of_forecast(self.field)
+        return start or seconds_since_start(self.field["time"], resets, stated)
 
     def _since_time_before(self) -> xr.DataArray:
         """Rates of amounts since the time before."""
         field, time = self.field, self.field["time"]
         if not self._says_sum() or time.size < 2:
             raise self._refusal()
-        seconds, late, usual = seconds_before(time), after_gaps(time), usual_step(time)
-        seconds[0] = np.nan if usual is None else usual
-        self._note_unknown(int(late.sum()) + int(usual is None))
+        seconds, late = seconds_before(time), after_gaps(time)
+        seconds[0] = first_step(time) or np.nan
+        self._note_unknown(int(late.sum()) + int(np.isnan(seconds[0])))
         keep = np.flatnonzero((np.nan_to_num(seconds) > 0) & ~late)
         field, seconds = field.isel(time=keep), seconds[keep]
         rates = self._divided(field, seconds)
@@ -268,6 +278,20 @@ class _Amounts:
     def _refusal(self) -> DataError:
         step = usual_step(self.field["time"])
         return amount_refusal(str(self.field.name), self.units, self.where, step)
+
+
+def _start_of_forecast(field: xr.DataArray) -> float | None:
+    """Seconds from a netCDF file's single reference time to its first time, None without one."""
+    if START not in field.coords or field[START].ndim:
+        return None
+    start = field[START].variable
+    if not is_date(start.values) and is_since(str(start.attrs.get("units", ""))):
+        start = xr.coders.CFDatetimeCoder(time_unit="us").decode(start)
+    first = field["time"].values[:1]
+    if not is_date(start.values) or first.dtype.kind != start.dtype.kind:
+        return None
+    seconds = float(seconds_between(start.values.reshape(1), first)[0])
+    return seconds if 0 < seconds < LONGEST_FORECAST else None
 
 
 def _continued(

@@ -32,7 +32,7 @@ class Steps:
         fallen: share of these whose total falls.
         rises: whether a total rises anywhere.
         zero: whether every total is zero afterwards.
-        clock: seconds since 00 UTC of the time after the step.
+        clock: seconds since 00 UTC of the time before the step.
         follows: whether the step before is the one before in the file.
         places: number of places.
     """
@@ -51,11 +51,13 @@ class Resets:
     """Where totals start again.
 
     Attributes:
-        clock: seconds since 00 UTC of the first times of totals that start at fixed hours.
+        clock: seconds since 00 UTC at which totals start again every day.
+        only_there: whether they never do at another hour.
         starts_at_zero: whether the first value of a total is a zero over no time.
     """
 
     clock: frozenset[int] = field(default_factory=frozenset)
+    only_there: bool = False
     starts_at_zero: bool = False
 
 
@@ -79,7 +81,7 @@ def looked_at(values: xr.DataArray) -> Steps:
 def _steps(values: xr.DataArray) -> Steps:
     totals = values.transpose("time", ...).values.reshape(values.sizes["time"], -1)
     wet, fallen, rises, zero = changes(totals[:-1], totals[1:])
-    clock = second_of_day(values["time"])[1:]
+    clock = second_of_day(values["time"])[:-1]
     follows = np.arange(len(clock)) > 0
     return Steps(wet, fallen, rises, zero, clock, follows, totals.shape[1])
 
@@ -136,8 +138,9 @@ def resets_of(steps: Steps) -> Resets:
         if again[steps.clock == second].sum() > 1
         and np.array_equal(again[steps.clock == second], told[steps.clock == second])
     }
+    only_there = bool(np.isin(steps.clock[again], list(clock)).all())
     at_zero = again.sum() > 1 and steps.places >= WIDE and bool(steps.zero[again].all())
-    return Resets(frozenset(clock), at_zero)
+    return Resets(frozenset(clock), only_there and bool(clock), at_zero)
 
 
 @dataclass(frozen=True)
@@ -225,17 +228,22 @@ class Differencing:
 
 
 def starts_again(time: xr.DataArray, resets: Resets, at_midnight: bool) -> np.ndarray:
-    """Whether a running total is expected to start again before a time [time].
+    """Whether a running total is expected to start again between a time and the one before.
 
     Args:
         time: sorted times.
         resets: found in the values.
         at_midnight: whether it does so at 00 UTC where the values do not say when.
     """
-    clock = second_of_day(time)
-    if resets.clock or not at_midnight:
-        return np.isin(clock, list(resets.clock))
+    clock = resets.clock or (frozenset({0}) if at_midnight else frozenset())
+    since = second_of_day(time) - np.asarray(sorted(clock), np.float64)[:, None]
+    since = np.where(since <= 0, since + DAY, since).min(axis=0, initial=np.inf)
     steps = np.diff(seconds_of(time))
-    since = np.where(clock == 0, DAY, clock)
-    usual = np.median(steps) if steps.size else DAY
-    return since <= np.concatenate([[usual], steps])
+    return since <= np.concatenate([[np.inf], steps])
+
+
+def seconds_since_start(time: xr.DataArray, resets: Resets, at_midnight: bool) -> float:
+    """Seconds that the first of running totals covers, not a number if unknown."""
+    clock = resets.clock if resets.only_there else frozenset({0}) if at_midnight else frozenset()
+    since = float(second_of_day(time[:1])[0]) - np.asarray(sorted(clock), np.float64)
+    return float(np.where(since <= 0, since + DAY, since).min(initial=np.inf)) if clock else np.nan
