@@ -21,8 +21,9 @@ from graphdown.data.reading.dates import (
     seconds_between,
     seconds_of,
     shifted,
+    step_of,
 )
-from graphdown.data.reading.grib import LEAD, START
+from graphdown.data.reading.grib import LEAD, START, STATISTICS
 from graphdown.data.reading.identify import method_of
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.running_totals import (
@@ -79,10 +80,10 @@ def as_rate(
     if units is None or "time" not in field.dims:
         return Rate(field, units)
     if not running and not is_amount(units, describe(str(field.name)).name):
-        return Rate(field, units)
+        return Rate(_over_steps(field), units)
     amounts = _Amounts(_without_codes(field), units, where, notes)
     if BEGIN in field.coords:
-        rates = amounts.over_known_intervals()
+        rates = amounts.over_known_intervals(running)
     else:
         amounts = replace(amounts, field=_sorted_by_time(amounts.field))
         rates = amounts.from_running(stated=True) if running else amounts.by_steps()
@@ -105,6 +106,22 @@ def without_forecast(field: xr.DataArray, where: str, notes: Notes) -> xr.DataAr
         text = f"{dropped} times of longer forecasts are left out"
         notes.add("forecast-shortest-lead", where, text, str(field.name))
     return kept
+
+
+def _over_steps(field: xr.DataArray) -> xr.DataArray:
+    """Field of sub-daily statistics by GRIB's step type, which end at their times, as intervals."""
+    step = step_of(field["time"])
+    if BEGIN in field.coords or field.attrs.get("GRIB_stepType") not in STATISTICS:
+        return field
+    seconds = seconds_before(field["time"])
+    seconds[0] = first_step(field["time"]) or 0.0
+    if step is None or not 0 < step < DAY or not _in_order(field["time"]):
+        return field
+    return _spanning(field, -seconds, np.zeros(len(seconds)))
+
+
+def _in_order(time: xr.DataArray) -> bool:
+    return bool((np.diff(seconds_of(time)) > 0).all())
 
 
 def _without_codes(field: xr.DataArray) -> xr.DataArray:
@@ -136,15 +153,19 @@ class _Amounts:
         """Changes of the amounts in a few windows."""
         return looked_at(self.field)
 
-    def over_known_intervals(self) -> xr.DataArray:
-        """Rates of amounts whose intervals the file states."""
+    def over_known_intervals(self, running: bool) -> xr.DataArray:
+        """Rates of amounts whose intervals the file states.
+
+        Args:
+            running: whether the user says that they are running totals all the same.
+        """
         field = _sorted_by_interval(self.field)
         times = seconds_of(field["time"])
         begin, end = (times + field[n].values for n in (BEGIN, END))
         since, continues = _continued(field, begin, end)
         if not continues.any():
-            if LEAD not in field.coords and self._surely_runs():
-                return replace(self, field=_at_ends(field)).from_running(stated=False)
+            if running or (LEAD not in field.coords and self._surely_runs()):
+                return replace(self, field=_at_ends(field)).from_running(running)
             field = self._without_overlap(field)
             return self._divided(field, (field[END] - field[BEGIN]).values)
         begin = np.where(continues, since, begin)

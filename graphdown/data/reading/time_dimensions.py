@@ -43,10 +43,12 @@ def _rank(name: Hashable, variable: xr.Variable) -> tuple[bool, ...] | None:
     """Order among candidates for the times of a dimension, None for a variable that is none."""
     if variable.ndim > 1 and not _are_characters(variable):
         return None
-    if FORECAST.search(f"{name} {_standard_name(variable)}".lower()) or LIMITS.search(str(name)):
-        return None
     own = variable.dims == (name,)
     marked = _standard_name(variable) == "time" or variable.attrs.get("axis") == "T"
+    if LIMITS.search(str(name)) or FORECAST.search(_standard_name(variable)):
+        return None
+    if FORECAST.search(str(name).lower()) and not marked:
+        return None
     named = str(name).lower() in NAMES
     dated = is_since(str(variable.attrs.get("units", ""))) or variable.dtype.kind == "M"
     if not (marked or named or (own and (dated or variable.dtype.kind == "O"))):
