@@ -34,7 +34,8 @@ class Target:
         daily: statistic that aggregates sub-daily values to days; tasmax and tasmin are always
             the maximum and the minimum.
         select: index along each dimension besides time and space, as in {member: 0}.
-        accumulated: variables that are accumulated from 00 UTC of each day.
+        accumulated: variables that are running totals, where too few times show it by
+            themselves; from 00 UTC of each day if the values do not say since when.
         cut: range [first, end) of indices along a dimension, to use a part of the grid.
         statics: orog (m) and sftlf (1) of the target, where the files lack them.
     """

@@ -11,6 +11,7 @@ from graphdown.data.reading.amount_intervals import ends_days
 from graphdown.data.reading.dates import (
     DAY,
     days_of,
+    is_date,
     second_of_day,
     seconds_between,
     seconds_of,
@@ -28,6 +29,8 @@ from meshes.grids.conventions import bounds_label
 OVER_INTERVALS = ("mean", "sum", "maximum", "minimum")
 _TIMES = r"(s|sec|seconds?|min|minutes?|h|hr|hours?|d|days?|months?|years?)"
 PER_TIME = re.compile(rf"\b{_TIMES}(\*\*|\^)?-1\b|(/|\bper)\s*{_TIMES}\b|\bW\b|[Ww]att")
+USUAL_MEANS = (5, *range(28, 32), 360, 365, 366)  # days of which there are means
+ALIKE = 1.4  # ratio of the steps of months, dekads and pentads
 LONGER, SHORTER = 1.5 * DAY, 0.75 * DAY  # no steps of daily values
 
 
@@ -81,8 +84,8 @@ def check_daily(ds: xr.Dataset, where: str) -> None:
     Raises:
         DataError: values are of longer or shorter steps than days.
     """
-    step = _shortest(ds)
-    if step is not None and step > LONGER:
+    step = _covered(ds["time"], ds)
+    if step > LONGER:
         raise refuse(
             "not-daily",
             f"{where}: the values are {step_name(step)}, but daily ones are needed; give daily "
@@ -98,13 +101,22 @@ def check_daily(ds: xr.Dataset, where: str) -> None:
         )
 
 
-def _shortest(ds: xr.Dataset) -> float | None:
-    """Interval that values cover by their bounds, else the usual step; None for a single time."""
-    bounds = bounds_label(ds["time"].variable)
-    if bounds in ds.variables and ds[bounds].ndim == 2:
+def _covered(time: xr.DataArray, ds: xr.Dataset) -> float:
+    """Seconds that values cover: by their bounds, else the step that most times are apart.
+
+    Chosen days, such as the first and the tenth, are days all the same.
+    """
+    bounds = bounds_label(time.variable)
+    if bounds in ds.variables and ds[bounds].ndim == 2 and is_date(ds[bounds].values):
         ends = ds[bounds].transpose("time", ...).values
         return float(np.median(np.abs(seconds_between(ends[:, 0], ends[:, -1]))))
-    return step_of(ds["time"])
+    steps = np.diff(np.unique(seconds_of(time)))
+    if not steps.size:
+        return DAY
+    shortest = float(steps.min())
+    alike = (steps <= ALIKE * shortest).mean() >= 0.5
+    usual = steps.size > 1 or round(shortest / DAY) in USUAL_MEANS
+    return shortest if alike and usual else DAY
 
 
 def _has_spans(field: xr.DataArray) -> bool:

@@ -61,7 +61,8 @@ class Request:
         daily: how sub-daily values become daily ones ("mean", "max", "min", "sum"); tasmax and
             tasmin always become maximum and minimum. None leaves times as they are.
         select: index to take of a dimension beside time and space, as in {"member": 0}.
-        accumulated: variables whose totals run up from 00 UTC.
+        accumulated: variables that are running totals, where too few times show it by
+            themselves; from 00 UTC if the values do not say since when.
         interpolate: whether variables on another grid than the first are interpolated to it.
     """
 

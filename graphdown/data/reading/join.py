@@ -99,8 +99,8 @@ def _differing(here: str, there: str, name: str, times: xr.CFTimeIndex, count: i
     if here == there:
         return refuse(
             "duplicate-differs",
-            f"{here}: {len(times)} of {count} times of {name!r} that are there twice have other "
-            f"values the second time ({span}); drop one of the two.",
+            f"{here}: {len(times)} of {count} times of {name!r} are there twice with different "
+            f"values ({span}); drop one of the two.",
         )
     return refuse(
         "overlap-differs",

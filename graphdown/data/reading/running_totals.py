@@ -20,6 +20,9 @@ WINDOW_BYTES = 64 * 2**20
 FEW = 0.01  # share of places where noise may make a total fall that surely continues
 # Whether a total continues the one before, beside 0 and 1.
 EXPECTED, BY_VALUES = 0.5, -1.0
+# Shares of steps without a fall, and of falls that follow a fall, that tell totals apart.
+MOST, MOST_WIDE, HALF, FEW_QUIET = 0.85, 0.65, 0.4, 0.3
+OFTEN_TOGETHER, RARELY_TOGETHER = 0.35, 0.25
 WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
 
 
@@ -115,16 +118,17 @@ def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
     """
     told = steps.wet > 0
     falls = told & (steps.fallen > 0)
-    quiet = float((~falls[told]).mean()) if told.any() else 0.0
-    again = falls[1:] & falls[:-1] & steps.follows[1:]
-    together = again.sum() / max(1, falls.sum())
     rising = told & ~falls & steps.rises
-    if not told.any() or quiet < 0.3 or together >= 0.35:
-        return False
     if not rising.any():
         return False
-    enough = 0.4 if precipitation else 0.85
-    sure = told.sum() >= MANY and rising.sum() > 1 and quiet >= enough and together <= 0.25
+    quiet = float((~falls[told]).mean())
+    together = float((falls[1:] & falls[:-1] & steps.follows[1:]).sum() / max(1, falls.sum()))
+    wide = precipitation and np.median(steps.wet[told]) >= MANY
+    mostly = quiet >= (MOST_WIDE if wide else MOST)
+    if not mostly and (quiet < FEW_QUIET or together >= OFTEN_TOGETHER):
+        return False
+    in_buckets = precipitation and quiet >= HALF and together <= RARELY_TOGETHER
+    sure = (mostly or in_buckets) and told.sum() >= MANY and rising.sum() > 1
     return True if sure else None
 
 

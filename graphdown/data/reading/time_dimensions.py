@@ -51,10 +51,12 @@ def _rank(name: Hashable, variable: xr.Variable) -> tuple[bool, ...] | None:
         return None
     named = str(name).lower() in NAMES
     dated = is_since(str(variable.attrs.get("units", ""))) or variable.dtype.kind == "M"
-    if not (marked or named or (own and (dated or variable.dtype.kind == "O"))):
+    if not (marked or named or own):
         return None
     text = variable.dtype.kind in "SUO" and not is_date(variable.values)
     dated = dated or (variable.dtype.kind == "O" and not text)
+    if not (marked or named or dated):
+        return None
     return not (dated or text), not own, not marked, not text
 
 

@@ -118,6 +118,11 @@ def test_a_single_month_is_known_by_its_bounds():
         check_daily(ds, "here")
 
 
+@pytest.mark.parametrize("days", [[0, 10], [35, 3, 4], [0, 4, 19, 39]])
+def test_chosen_days_are_daily(days):
+    check_daily(make(days=40).isel(time=sorted(days)), "here")
+
+
 @pytest.mark.parametrize("hour", [0, 12, 23])
 @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day", "proleptic_gregorian"])
 def test_daily_files_are_daily_with_any_stamp_calendar_and_gap(hour, calendar):

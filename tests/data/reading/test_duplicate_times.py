@@ -25,9 +25,7 @@ def test_one_time_of_ten_that_differs_is_named():
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.integers(1, 12), st.integers(0, 11), st.integers(0, 4), st.integers(0, 7), st.booleans()
-)
+@given(st.integers(1, 12), st.integers(0, 11), st.integers(0, 4), st.integers(0, 7), st.booleans())
 def test_a_difference_anywhere_is_found(chunk, day, row, column, missing):
     once = make(days=12)
     second = once.tas.values.copy()

@@ -363,7 +363,7 @@ REFUSED = [
     (
         a_day_twice_unlike,
         "duplicate-differs",
-        "1 of 1 times of 'tas' that are there twice have other values.*2000-01-04.; drop",
+        "1 of 1 times of 'tas' are there twice with different.*2000-01-04.; drop",
     ),
     (
         historical_and_scenario_overlap,
