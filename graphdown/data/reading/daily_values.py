@@ -31,6 +31,7 @@ _TIMES = r"(s|sec|seconds?|min|minutes?|h|hr|hours?|d|days?|months?|years?)"
 PER_TIME = re.compile(rf"\b{_TIMES}(\*\*|\^)?-1\b|(/|\bper)\s*{_TIMES}\b|\bW\b|[Ww]att")
 USUAL_MEANS = (5, *range(28, 32), 360, 365, 366)  # days of which there are means
 ALIKE = 1.4  # ratio of the steps of months, dekads and pentads
+MINUTE = 60.0
 LONGER, SHORTER = 1.5 * DAY, 0.75 * DAY  # no steps of daily values
 
 
@@ -176,7 +177,9 @@ def _counted(field: xr.DataArray, days: np.ndarray) -> list[np.ndarray]:
 def _tiles(field: xr.DataArray) -> list[np.ndarray]:
     """Rows of the times of each day whose intervals fill it without overlap."""
     from_midnight = _from_first_midnight(field)
-    begin, end = (np.round(from_midnight + field[n].values) for n in (BEGIN, END))
+    # An interval may end a second before the next begins.
+    ends = ((from_midnight + field[n].values) / MINUTE for n in (BEGIN, END))
+    begin, end = (np.round(end) * MINUTE for end in ends)
     shortest = np.lexsort([end, begin])[::-1]
     at = {begin[i]: i for i in shortest}  # the shortest interval from each beginning
     rows = []

@@ -13,6 +13,7 @@ from graphdown.data.reading.dates import DAY, second_of_day, seconds_of
 from graphdown.data.reading.rules import refuse
 
 ROUNDING = 1e-3  # of the largest total: packing makes totals fall so far
+LEAST_RISE = 1e-6  # of the largest total: what counts as rain at all
 RESET = 0.1  # share of wet places that fall where totals start again
 MANY = 8  # steps, or wet places, from which a pattern is no chance
 WINDOWS, WINDOW_TIMES, LEAST_TIMES = 3, 100, 24
@@ -22,7 +23,7 @@ FEW = 0.01  # share of places where noise may make a total fall that surely cont
 EXPECTED, BY_VALUES = 0.5, -1.0
 # Shares of steps without a fall, and of falls that follow a fall, that tell totals apart.
 MOST, MOST_WIDE, HALF, FEW_QUIET = 0.85, 0.65, 0.4, 0.3
-OFTEN_TOGETHER, RARELY_TOGETHER = 0.35, 0.25
+OFTEN_TOGETHER, OFTEN_TOGETHER_OF_MANY, RARELY_TOGETHER = 0.35, 0.15, 0.1
 WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
 
 
@@ -38,6 +39,7 @@ class Steps:
         clock: seconds since 00 UTC of the time before the step.
         follows: whether the step before is the one before in the file.
         places: number of places.
+        alike: whether all values are one and the same.
     """
 
     wet: np.ndarray
@@ -47,6 +49,7 @@ class Steps:
     clock: np.ndarray
     follows: np.ndarray
     places: int
+    alike: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def looked_at(values: xr.DataArray) -> Steps:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("wet", "fallen", "rises", "zero", "clock", "follows")
     }
-    return Steps(**joined, places=parts[0].places)
+    alike = all(part.alike for part in parts)
+    return Steps(**joined, places=parts[0].places, alike=alike)
 
 
 def _steps(values: xr.DataArray) -> Steps:
@@ -86,7 +90,9 @@ def _steps(values: xr.DataArray) -> Steps:
     wet, fallen, rises, zero = changes(totals[:-1], totals[1:])
     clock = second_of_day(values["time"])[:-1]
     follows = np.arange(len(clock)) > 0
-    return Steps(wet, fallen, rises, zero, clock, follows, totals.shape[1])
+    there = totals[np.isfinite(totals)]
+    alike = bool(there.size and there.min() == there.max())
+    return Steps(wet, fallen, rises, zero, clock, follows, totals.shape[1], alike)
 
 
 def changes(
@@ -103,7 +109,7 @@ def changes(
     with np.errstate(invalid="ignore"):
         wet = there & (before > noise)
         fallen = wet & (after < before - noise)
-        rises = (there & (after > before + noise)).any(axis=1)
+        rises = (there & (after > before + LEAST_RISE * largest)).any(axis=1)
         zero = there.any(axis=1) & ~(there & (after != 0)).any(axis=1)
     number = wet.sum(axis=1)
     return number, fallen.sum(axis=1) / np.maximum(number, 1), rises, zero
@@ -119,17 +125,19 @@ def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
     told = steps.wet > 0
     falls = told & (steps.fallen > 0)
     rising = told & ~falls & steps.rises
-    if not rising.any():
+    if not told.any() or steps.alike or (falls.any() and not rising.any()):
         return False
     quiet = float((~falls[told]).mean())
     together = float((falls[1:] & falls[:-1] & steps.follows[1:]).sum() / max(1, falls.sum()))
-    wide = precipitation and np.median(steps.wet[told]) >= MANY
-    mostly = quiet >= (MOST_WIDE if wide else MOST)
-    if not mostly and (quiet < FEW_QUIET or together >= OFTEN_TOGETHER):
+    wide = bool(np.median(steps.wet[told]) >= MANY)
+    many = falls.sum() >= 2 * MANY
+    mostly = quiet >= (MOST_WIDE if wide and precipitation else MOST)
+    often = OFTEN_TOGETHER_OF_MANY if many else OFTEN_TOGETHER
+    if not mostly and (quiet < FEW_QUIET or together >= often):
         return False
     in_buckets = precipitation and quiet >= HALF and together <= RARELY_TOGETHER
-    sure = (mostly or in_buckets) and told.sum() >= MANY and rising.sum() > 1
-    return True if sure else None
+    sure = told.sum() >= MANY and rising.sum() > 1
+    return True if sure and (mostly or (in_buckets and (wide or many))) else None
 
 
 def resets_of(steps: Steps) -> Resets:

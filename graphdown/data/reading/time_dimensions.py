@@ -53,7 +53,7 @@ def _rank(name: Hashable, variable: xr.Variable) -> tuple[bool, ...] | None:
     dated = is_since(str(variable.attrs.get("units", ""))) or variable.dtype.kind == "M"
     if not (marked or named or own):
         return None
-    text = variable.dtype.kind in "SUO" and not is_date(variable.values)
+    text = variable.dtype.kind in "SUOT" and not is_date(variable.values)
     dated = dated or (variable.dtype.kind == "O" and not text)
     if not (marked or named or dated):
         return None

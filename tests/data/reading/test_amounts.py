@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.data import to_canonical
+from graphdown.data.reading.deaccumulate import as_rate
 from graphdown.data.reading.fields import Request, read_files
 from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError
@@ -211,24 +212,76 @@ def test_bounds_of_intervals_do_not_hide_a_running_total():
     np.testing.assert_allclose(field, 24 * hourly_rain(0)[-field.sizes["time"] :], atol=1e-4)
 
 
-def write_grib(path, ranges, kind="accum"):
-    """Write totals of rain in m over ranges of hours of one forecast, of value 1 mm an hour."""
+def write_grib(path, ranges, rain):
+    """Write totals of hourly rain in mm over ranges of hours of one forecast."""
     eccodes = pytest.importorskip("eccodes")
     with open(path, "wb") as file:
         for begin, end in ranges:
             handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
             keys = {"Ni": 8, "Nj": 5, "dataDate": 20200601, "dataTime": 0}
-            keys |= {"productDefinitionTemplateNumber": 8, "shortName": "tp", "stepType": kind}
+            keys |= {"latitudeOfFirstGridPointInDegrees": 44.0, "jDirectionIncrementInDegrees": 2.0}
+            keys |= {"latitudeOfLastGridPointInDegrees": 36.0, "iDirectionIncrementInDegrees": 2.0}
+            keys |= {"longitudeOfFirstGridPointInDegrees": 0}
+            keys |= {"longitudeOfLastGridPointInDegrees": 14}
+            keys |= {"productDefinitionTemplateNumber": 8, "shortName": "tp", "stepType": "accum"}
             keys |= {"stepRange": f"{begin}-{end}", "bitsPerValue": 24}
             for key, value in keys.items():
                 eccodes.codes_set(handle, key, value)
-            eccodes.codes_set_values(handle, np.full(40, float(end - begin)))
+            eccodes.codes_set_values(handle, rain[begin:end].sum(axis=0)[::-1].ravel())
             eccodes.codes_write(handle, file)
             eccodes.codes_release(handle)
 
 
 def test_grib_messages_of_different_ranges_for_one_time_are_refused(tmp_path):
-    write_grib(tmp_path / "a.grib", [(0, 3), (0, 6), (3, 6)])
+    write_grib(tmp_path / "a.grib", [(0, 3), (0, 6), (3, 6)], hourly_rain(0))
     with pytest.raises(DataError, match="different hours .0-6 and 3-6.; keep one") as caught:
         read(tmp_path / "a.grib")
     assert caught.value.rule == "interval-ambiguous"
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(("interval", "from the start", "buckets")))
+def test_grib_step_ranges_decide(tmp_path_factory, seed, total):
+    """A forecast of four days, totals over ranges of steps as the messages state."""
+    pytest.importorskip("cfgrib")
+    random, rain = np.random.default_rng(seed), hourly_rain(seed)
+    end = steps(random, "changing")
+    begin = begins(random, total, end)
+    path = tmp_path_factory.mktemp("grib") / "a.grib"
+    write_grib(path, zip(begin.tolist(), end.tolist(), strict=True), rain)
+    ds, _ = read(path, daily="mean")
+    truth = [day for day in daily_rain(rain).values()]
+    np.testing.assert_allclose(ds.pr.values[:, ::-1], truth, rtol=1e-3, atol=0.05)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from((12, 24)), st.booleans())
+def test_forecasts_in_files_of_their_own_are_one_series(tmp_path_factory, seed, hours, zeroth):
+    rain, folder = hourly_rain(seed), tmp_path_factory.mktemp("forecasts")
+    for start in range(0, HOURS, hours):
+        end = np.arange(start + (not zeroth or start > 0), start + hours + 1)
+        records = Records(np.full_like(end, start), end, end)
+        records.dataset(rain).to_netcdf(folder / f"{start:02d}.nc")
+    ds, _ = read(folder / "*.nc", daily="mean")
+    check_days(ds, rain, least=HOURS // 24)
+
+
+@pytest.mark.parametrize("places", [1, 3, 40])
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.0, 1.0))
+def test_amounts_of_one_station_or_alike_everywhere_do_not_run_up(places, seed, alike):
+    """Daily totals at few places, or rising and falling together at many, stay what they are."""
+    random = np.random.default_rng(seed)
+    weather = random.gamma(0.5, 8.0, (300, 1)) * (random.random((300, 1)) < 0.7)
+    own = random.gamma(2.0, 0.5, (300, places)) * alike + 1 - alike
+    end = np.arange(24, 24 * 301, 24)
+    ds = xr.Dataset(
+        {"pr": (("time", "place"), weather * own, {"units": "mm", "cell_methods": "time: sum"})},
+        {"time": ("time", end, {"units": "hours since 2001-01-01"})},
+    )
+    ds = xr.decode_cf(ds).assign_coords(
+        lat=("place", np.linspace(40, 50, places), {"units": "degrees_north"}),
+        lon=("place", np.linspace(0, 10, places), {"units": "degrees_east"}),
+    )
+    rate = as_rate(ds.pr, "mm", running=False, where="here", notes=Notes())
+    np.testing.assert_allclose(rate.field * 86400, ds.pr)
