@@ -203,11 +203,14 @@ class _Amounts:
 
     def _since_start(self, resets: Resets, stated: bool) -> float:
         """Seconds that the first running total covers, 0 for none, not a number if unknown."""
-        first = self.field.isel(time=0).values
-        if not (first[np.isfinite(first)] != 0).any():
-            return 0.0
+        time = self.field["time"]
         start = _start_of_forecast(self.field)
-        return start or seconds_since_start(self.field["time"], resets, stated)
+        since = start or seconds_since_start(time, resets, stated)
+        first = self.field.isel(time=0).values
+        zero = not (first[np.isfinite(first)] != 0).any()
+        # A zero everywhere is more likely the start itself than a long time without rain.
+        short = since <= (first_step(time) or 0.0) and not resets.starts_at_zero
+        return 0.0 if zero and not short else since
 
     def _since_time_before(self) -> xr.DataArray:
         """Rates of amounts since the time before."""
@@ -249,10 +252,11 @@ class _Amounts:
         Raises:
             DataError: they do not show it.
         """
-        if not self._non_negative:
-            return False
         steps, name = self.steps, self.field.name
-        found = is_running(steps, describe(str(name)).is_precipitation)
+        if self._non_negative:
+            found = is_running(steps, describe(str(name)).is_precipitation)
+        else:
+            found = None if self.field.attrs.get("GRIB_stepType") == "accum" else False
         if found is None and max((steps.wet > 0).sum(), steps.wet.max()) > 2:
             raise refuse(
                 "amount-unclear",

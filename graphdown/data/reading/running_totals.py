@@ -23,7 +23,7 @@ FEW = 0.01  # share of places where noise may make a total fall that surely cont
 EXPECTED, BY_VALUES = 0.5, -1.0
 # Shares of steps without a fall, and of falls that follow a fall, that tell totals apart.
 MOST, MOST_WIDE, HALF, FEW_QUIET = 0.85, 0.65, 0.4, 0.3
-OFTEN_TOGETHER, OFTEN_TOGETHER_OF_MANY, RARELY_TOGETHER = 0.35, 0.15, 0.1
+OFTEN_TOGETHER, OFTEN_TOGETHER_WIDE, RARELY_TOGETHER = 0.35, 0.45, 0.1
 WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
 
 
@@ -130,14 +130,17 @@ def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
     quiet = float((~falls[told]).mean())
     together = float((falls[1:] & falls[:-1] & steps.follows[1:]).sum() / max(1, falls.sum()))
     wide = bool(np.median(steps.wet[told]) >= MANY)
-    many = falls.sum() >= 2 * MANY
     mostly = quiet >= (MOST_WIDE if wide and precipitation else MOST)
-    often = OFTEN_TOGETHER_OF_MANY if many else OFTEN_TOGETHER
-    if not mostly and (quiet < FEW_QUIET or together >= often):
-        return False
-    in_buckets = precipitation and quiet >= HALF and together <= RARELY_TOGETHER
-    sure = told.sum() >= MANY and rising.sum() > 1
-    return True if sure and (mostly or (in_buckets and (wide or many))) else None
+    if told.sum() >= MANY and rising.sum() > 1:
+        if mostly:
+            return True
+        many = falls.sum() >= 2 * MANY
+        if precipitation and quiet >= HALF and together <= RARELY_TOGETHER and (wide or many):
+            return True
+        if many and not wide:
+            return False
+    often = OFTEN_TOGETHER_WIDE if wide and precipitation else OFTEN_TOGETHER
+    return False if not mostly and (quiet < FEW_QUIET or together >= often) else None
 
 
 def resets_of(steps: Steps) -> Resets:
