@@ -23,7 +23,8 @@ FEW = 0.01  # share of places where noise may make a total fall that surely cont
 EXPECTED, BY_VALUES = 0.5, -1.0
 # Shares of steps without a fall, and of falls that follow a fall, that tell totals apart.
 MOST, MOST_WIDE, HALF, FEW_QUIET = 0.85, 0.65, 0.4, 0.3
-OFTEN_TOGETHER, OFTEN_TOGETHER_WIDE, RARELY_TOGETHER = 0.35, 0.45, 0.1
+OFTEN_TOGETHER, RARELY_TOGETHER = 0.35, 0.1
+MANY_DRY, FEW_DRY = 0.15, 0.03  # shares of totals that stay the same
 WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
 
 
@@ -36,6 +37,7 @@ class Steps:
         fallen: share of these whose total falls.
         rises: whether a total rises anywhere.
         zero: whether every total is zero afterwards.
+        same: share of the wet places whose total stays the same.
         clock: seconds since 00 UTC of the time before the step.
         follows: whether the step before is the one before in the file.
         places: number of places.
@@ -46,6 +48,7 @@ class Steps:
     fallen: np.ndarray
     rises: np.ndarray
     zero: np.ndarray
+    same: np.ndarray
     clock: np.ndarray
     follows: np.ndarray
     places: int
@@ -79,7 +82,7 @@ def looked_at(values: xr.DataArray) -> Steps:
     parts = [_steps(values.isel(time=slice(b, b + length))) for b in begins]
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("wet", "fallen", "rises", "zero", "clock", "follows")
+        for name in ("wet", "fallen", "rises", "zero", "same", "clock", "follows")
     }
     alike = all(part.alike for part in parts)
     return Steps(**joined, places=parts[0].places, alike=alike)
@@ -87,18 +90,16 @@ def looked_at(values: xr.DataArray) -> Steps:
 
 def _steps(values: xr.DataArray) -> Steps:
     totals = values.transpose("time", ...).values.reshape(values.sizes["time"], -1)
-    wet, fallen, rises, zero = changes(totals[:-1], totals[1:])
+    wet, fallen, rises, zero, same = changes(totals[:-1], totals[1:])
     clock = second_of_day(values["time"])[:-1]
     follows = np.arange(len(clock)) > 0
     there = totals[np.isfinite(totals)]
     alike = bool(there.size and there.min() == there.max())
-    return Steps(wet, fallen, rises, zero, clock, follows, totals.shape[1], alike)
+    return Steps(wet, fallen, rises, zero, same, clock, follows, totals.shape[1], alike)
 
 
-def changes(
-    before: np.ndarray, after: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Wet places, share of them that falls, any rise, and zeros everywhere [time].
+def changes(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Wet places, share of them that falls, any rise, zeros everywhere, share unchanged [time].
 
     Args:
         before, after: totals [time, place] one step apart; missing values are left out.
@@ -111,8 +112,10 @@ def changes(
         fallen = wet & (after < before - noise)
         rises = (there & (after > before + LEAST_RISE * largest)).any(axis=1)
         zero = there.any(axis=1) & ~(there & (after != 0)).any(axis=1)
+        same = wet & (np.abs(after - before) <= LEAST_RISE * largest)
     number = wet.sum(axis=1)
-    return number, fallen.sum(axis=1) / np.maximum(number, 1), rises, zero
+    falling, staying = (part.sum(axis=1) / np.maximum(number, 1) for part in (fallen, same))
+    return number, falling, rises, zero, staying
 
 
 def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
@@ -139,8 +142,19 @@ def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
             return True
         if many and not wide:
             return False
-    often = OFTEN_TOGETHER_WIDE if wide and precipitation else OFTEN_TOGETHER
-    return False if not mostly and (quiet < FEW_QUIET or together >= often) else None
+        if precipitation and quiet >= HALF and wide and many:
+            return _by_dry_places(float(steps.same[told & ~falls].mean()))
+    return False if not mostly and (quiet < FEW_QUIET or together >= OFTEN_TOGETHER) else None
+
+
+def _by_dry_places(same: float) -> bool | None:
+    """Whether totals run up, as the share of them that stays exactly the same shows it.
+
+    A running total stays where it is dry; a total of an interval is hardly ever the one before.
+    """
+    if same >= MANY_DRY:
+        return True
+    return False if same < FEW_DRY else None
 
 
 def resets_of(steps: Steps) -> Resets:
@@ -214,7 +228,7 @@ class Differencing:
         """
         flat = after.reshape(len(after), -1)
         earlier = before.reshape(len(after), -1)
-        wet, fallen, _, zero = changes(earlier, flat)
+        wet, fallen, _, zero, _ = changes(earlier, flat)
         goes_on = self._goes_on(wet, fallen, continues)
         if self.starts_at_zero:
             flat = np.where((zero & ~goes_on)[:, None], np.nan, flat)
