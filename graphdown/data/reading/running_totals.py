@@ -22,7 +22,7 @@ FEW = 0.01  # share of places where noise may make a total fall that surely cont
 # Whether a total continues the one before, beside 0 and 1.
 EXPECTED, BY_VALUES = 0.5, -1.0
 # Shares of steps without a fall, and of falls that follow a fall, that tell totals apart.
-MOST, MOST_WIDE, HALF, FEW_QUIET = 0.85, 0.65, 0.4, 0.3
+MOST, MOST_WIDE, HALF = 0.85, 0.65, 0.4
 OFTEN_TOGETHER, RARELY_TOGETHER = 0.35, 0.1
 MANY_DRY, FEW_DRY = 0.15, 0.03  # shares of totals that stay the same
 WIDE = 400  # places of which some are wet in nearly every hour of a rainy day
@@ -144,7 +144,10 @@ def is_running(steps: Steps, precipitation: bool = True) -> bool | None:
             return False
         if precipitation and quiet >= HALF and wide and many:
             return _by_dry_places(float(steps.same[told & ~falls].mean()))
-    return False if not mostly and (quiet < FEW_QUIET or together >= OFTEN_TOGETHER) else None
+    stays = told & ~falls & (steps.wet >= MANY)
+    dry = precipitation and stays.sum() > 2 and steps.same[stays].mean() >= MANY_DRY
+    often = quiet < HALF or together >= OFTEN_TOGETHER
+    return False if often and not (mostly or dry) else None
 
 
 def _by_dry_places(same: float) -> bool | None:
