@@ -101,8 +101,10 @@ def test_running_totals_without_bounds_are_recognised(tmp_path_factory, seed, ki
     Records(begin, end, end).dataset(rain).to_netcdf(path)
     try:
         ds, understood = read(path, daily="mean")
+        ds.load()
     except DataError as error:
-        assert error.rule in ("amount-unclear", "amount") and len(end) < HOURS / 2
+        unclear = error.rule in ("amount-unclear", "amount") and len(end) <= HOURS / 2
+        assert unclear or (error.rule == "running-total-falls" and total == "random")
         return
     assert "accumulation-differenced" in rules(understood)
     check_days(ds, rain, least=HOURS // 24 - 1)
