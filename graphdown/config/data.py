@@ -35,7 +35,8 @@ class Target:
         daily: statistic that aggregates sub-daily values to days; tasmax and tasmin are always
             the maximum and the minimum.
         select: index along each dimension besides time and space, as in {member: 0}.
-        accumulated: variables that are accumulated from 00 UTC of each day.
+        accumulated: variables that are running totals, where too few times show it by
+            themselves; from 00 UTC of each day if the values do not say since when.
         cut: the part of the grid to use: ranges [first, end) of indices by dimension, as in
             {rlon: [0, 28]}; or a box [west, south, east, north] in degrees; or the name of a
             region of PRUDENCE ("alps", "iberian-peninsula", ...) or of a grid ("EUR-44"). Of the

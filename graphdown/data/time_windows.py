@@ -11,14 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from graphdown.data.reading.daily_values import check_daily
+from graphdown.data.reading.dates import days_of, seconds_of, step_name, step_of
 from graphdown.data.reading.rules import Notes, refuse
-from graphdown.data.reading.time_decoding import (
-    check_daily,
-    days_of,
-    seconds_of,
-    step_name,
-    step_of,
-)
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import lagged, part
 from graphdown.variables.time_steps import DAY_HOURS, HOUR_SECONDS, TimeSpec, offset_of

@@ -24,7 +24,8 @@ class FileOptions:
         daily: how sub-daily values become daily ones, as in --daily mean; tasmax and tasmin always
             become maximum and minimum.
         select: index, from 0, to take of a dimension beside time and space, as in --select member=0
-        accumulated: variables whose totals run up from 00 UTC of each day, as in --accumulated pr
+        accumulated: variables that are running totals, where the file does not show it, as in
+            --accumulated pr
     """
 
     units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = ()

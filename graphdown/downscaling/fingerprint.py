@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from graphdown.cf.provenance import versions
-from graphdown.data.reading.time_decoding import calendar_of, days_of, seconds_of
+from graphdown.data.reading.dates import calendar_of, days_of, seconds_of
 from graphdown.data.sample_store import files_seen
 from graphdown.downscaling.driving_inputs import DrivingInputs
 from graphdown.emulator.emulator import Emulator

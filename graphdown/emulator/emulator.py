@@ -19,7 +19,6 @@ from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import STATIC, to_canonical
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
-from graphdown.data.reading.time_decoding import check_not_sub_daily
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
@@ -251,10 +250,7 @@ class Emulator:
         optional = ["orog", *self.optional_predictors]
         known = self.normaliser.known_units
         ds = to_canonical(coarse, self.needed, units, where, optional, notes, known)
-        if self.time.is_daily:
-            check_not_sub_daily(ds, where)
-        else:
-            check_step(ds, self.time.seconds, where)
+        check_step(ds, self.time.seconds, where)
         return windowed(ds, self.time)
 
     def _noise(self, members: int, seed: int) -> EnsembleNoise:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.normalise import Normaliser
-from graphdown.data.reading.time_decoding import days_of
+from graphdown.data.reading.dates import days_of
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe
 

@@ -205,6 +205,12 @@ def broken(ds, name, **index):
     return ds.assign({name: values})
 
 
+def every(ds, step):
+    """Return the dataset with its times a step apart."""
+    time = xr.date_range("2001-01-01", periods=ds.sizes["time"], freq=step)
+    return ds.assign_coords(time=time)
+
+
 WRONG = {
     "absent": (lambda ds: ds.drop_vars("pr"), "'pr' is absent .*correct the name"),
     "no units": (
@@ -230,6 +236,9 @@ WRONG = {
     ),
     "no day": (lambda ds: ds.isel(time=slice(0)), "there is no time in it; check the file"),
     "no coordinates": (lambda ds: ds.drop_vars(["lat", "lon"]), "latitude"),
+    "monthly": (lambda ds: every(ds, "MS"), "the values are monthly, but daily ones are needed"),
+    "five-day means": (lambda ds: every(ds, "5D"), "the values are 5-daily, but daily ones"),
+    "hourly": (lambda ds: every(ds, "h"), "the values are hourly, but daily ones are needed"),
 }
 
 

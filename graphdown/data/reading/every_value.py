@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, extremes
+from graphdown.data.reading.dates import days_of
 from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.series import ORIGIN
-from graphdown.data.reading.time_decoding import days_of
 from graphdown.data.reading.units import meant_units
 from graphdown.variables.catalogue import describe
 

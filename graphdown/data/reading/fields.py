@@ -10,7 +10,9 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, Sample, check_range, check_size
-from graphdown.data.reading.deaccumulate import as_rate, without_forecast
+from graphdown.data.reading.daily_values import daily, without_spans
+from graphdown.data.reading.dates import calendar_of, step_name, step_of
+from graphdown.data.reading.deaccumulate import Rate, as_rate, without_forecast
 from graphdown.data.reading.every_value import checked_lazily
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.files import Piece, close_pieces, find_paths, open_pieces, unreadable
@@ -33,18 +35,10 @@ from graphdown.data.reading.point_order import horizontal_of, on_one_grid
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
 from graphdown.data.reading.standard_names import with_tidy_names
-from graphdown.data.reading.time_decoding import (
-    calendar_of,
-    daily,
-    gaps_of,
-    note_gaps,
-    step_name,
-    step_of,
-    with_time,
-)
+from graphdown.data.reading.time_decoding import with_times
+from graphdown.data.reading.time_gaps import gaps_of, note_gaps
 from graphdown.data.reading.units import conversion
 from graphdown.data.reading.vertical import with_hybrid_levels
-from graphdown.data.reading.wrf_times import with_wrf_times
 from graphdown.data.reading.zarr_chunks import check_chunks
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe, names_of_kind
@@ -72,7 +66,8 @@ class Request:
         daily: how sub-daily values become daily ones ("mean", "max", "min", "sum"); tasmax and
             tasmin always become maximum and minimum. None leaves times as they are.
         select: index to take of a dimension beside time and space, as in {"member": 0}.
-        accumulated: variables whose totals run up from 00 UTC.
+        accumulated: variables that are running totals, where too few times show it by
+            themselves; from 00 UTC if the values do not say since when.
         interpolate: whether variables on another grid than the first are interpolated to it.
         known_units: canonical units of variables that the catalogue lacks, such as those of a
             training; by default those of the first file.
@@ -239,6 +234,7 @@ class _Part:
     cleaning: Cleaning
     original_units: str | None
     sample: Sample
+    was_amount: bool
 
 
 class _Reader:
@@ -261,7 +257,7 @@ class _Reader:
         prepared = []
         for piece in pieces:  # one after the other: not all files can stay open
             there |= {str(name) for name in piece.ds.variables}
-            prepared.append(self._prepared(piece))
+            prepared += self._prepared(piece)
         self._check_rename(there)
         self.series = series_of(prepared)
 
@@ -284,7 +280,8 @@ class _Reader:
                 raise self._absent(name)
         if not fields:
             return xr.Dataset(), self._understanding(xr.Dataset(), [])
-        fields = merge_variables(fields, self.where, self.notes)
+        exploring = not (self.request.variables or self.request.optional)
+        fields = merge_variables(fields, self.where, self.notes, any_step=exploring)
         fields = turned_to_north(fields, self.where, self.notes)
         fields = on_first_grid(fields, self.request.interpolate, self.where, self.notes)
         out = self._with_described(xr.Dataset(fields))
@@ -294,11 +291,11 @@ class _Reader:
             out = out.transpose("time", ...)
         return out, self._understanding(out, understood)
 
-    def _prepared(self, piece: Piece) -> Piece:
+    def _prepared(self, piece: Piece) -> list[Piece]:
         tidy = with_hybrid_levels(with_tidy_names(piece.ds))
         ds = with_positions(renamed(tidy, self.request.rename), piece.where)
         ds = without_hidden_cells(ds, piece.where, self.notes)
-        return replace(piece, ds=with_time(with_wrf_times(ds), piece.where, self.notes))
+        return [replace(piece, ds=part) for part in with_times(ds, piece.where, self.notes)]
 
     def _check_rename(self, there: set[str]) -> None:
         import difflib
@@ -346,13 +343,16 @@ class _Reader:
 
     def _parts(self, name: str) -> list[_Part]:
         stated = name in self.request.rename.values()
+        choices = [
+            (one, choice)
+            for one in self.series
+            if (choice := choose(one.ds, name, one.where, self.notes, stated)) is not None
+        ]
         parts: list[_Part] = []
-        for one in self.series:
-            choice = choose(one.ds, name, one.where, self.notes, stated)
-            if choice is not None:
-                known = parts[0].cleaning.conversion.canonical if parts else None
-                known = self.request.known_units.get(name, known)
-                parts.append(self._part(name, one, choice, known))
+        for one, choice in _on_one_axis(choices, name):
+            known = parts[0].cleaning.conversion.canonical if parts else None
+            known = self.request.known_units.get(name, known)
+            parts.append(self._part(name, one, choice, known))
         return parts[:1] if name in STATIC else parts
 
     def _part(self, name: str, series: Series, choice: Choice, known: str | None) -> _Part:
@@ -376,17 +376,28 @@ class _Reader:
         sound = repaired(lazy, series.ds.attrs, where, self.notes)
         stated = self.request.units.get(name) or sound.attrs.get("units")
         original = None if stated is None else str(stated)
-        running = name in self.request.accumulated
-        rate, units = as_rate(sound, original, running, where, self.notes)
-        cleaning = Cleaning(name, conversion(name, units, where, known))
+        rate = self._rate(sound, original, series)
+        cleaning = Cleaning(name, conversion(name, rate.units, where, known))
         for piece in series.pieces if self.from_disk else ():
             stored = piece.ds.variables[choice.file_name]
             check_chunks(stored, name, cleaning.conversion, piece.where, self.notes)
         # Chunks are read whole; the file itself gives single times.
-        looked_at = raw if rate is lazy else rate
+        looked_at = raw if rate.field is lazy else rate.field
         cleaning, sample = self._look(cleaning, looked_at, series)
-        lazily = checked_lazily(cleaning, without_forecast(rate, where, self.notes), series.places)
-        return _Part(series, choice, lazily, cleaning, original, sample)
+        single = without_forecast(rate.field, where, self.notes)
+        lazily = checked_lazily(cleaning, single, series.places)
+        return _Part(series, choice, lazily, cleaning, original, sample, rate.was_amount)
+
+    def _rate(self, raw: xr.DataArray, units: str | None, series: Series) -> Rate:
+        """Field that is no amount any more; files that were looked into for that are closed."""
+        running = str(raw.name) in self.request.accumulated
+        try:
+            rate = as_rate(raw, units, running, series.where, self.notes)
+        except (OSError, RuntimeError, EOFError) as error:
+            raise unreadable(series.where, error) from None
+        if rate.was_amount and not self.keep_open:
+            close_pieces(series.pieces)
+        return rate
 
     def _look(
         self, cleaning: Cleaning, raw: xr.DataArray, series: Series
@@ -438,7 +449,9 @@ class _Reader:
         if self.request.daily is not None and "time" in joined.dims:
             variable = describe(name)
             method = variable.reduction if variable.is_extreme else self.request.daily
-            joined = daily(joined, method, parts[0].series.where, self.notes)
+            was_amount = any(part.was_amount for part in parts)
+            joined = daily(joined, method, parts[0].series.where, self.notes, was_amount)
+        joined = without_spans(joined)
         return joined, self._variable(name, parts, joined, dropped)
 
     def _variable(
@@ -529,6 +542,28 @@ def _sampled_of(parts: Sequence[_Part]) -> int:
     looked_at = sum(p.sample.times for p in parts)
     there = sum(p.field.sizes.get("time", 0) for p in parts)
     return 0 if looked_at >= there else looked_at
+
+
+def _on_one_axis(
+    choices: Sequence[tuple[Series, Choice]], name: str
+) -> Sequence[tuple[Series, Choice]]:
+    """Choices of a variable from series, of which those of one file differ in their time axis.
+
+    Raises:
+        DataError: a file has several such variables, none of them of that very name.
+    """
+    for one, choice in choices:
+        rivals = [c for s, c in choices if s is not one and s.places == one.places]
+        names = sorted({choice.file_name, *(c.file_name for c in rivals)})
+        if len(names) > 1 and name not in names:
+            raise refuse(
+                "variable-ambiguous",
+                f"{one.where}: {name!r} could be {' or '.join(repr(n) for n in names)}; choose, as "
+                f"in 'rename: {{{names[0]}: {name}}}'.",
+            )
+        if len(names) > 1:
+            return [found for found in choices if found[1].file_name == name]
+    return choices
 
 
 def _without_bounds(ds: xr.Dataset) -> xr.Dataset:

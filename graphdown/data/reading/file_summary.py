@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphdown.data.reading.rules import Note
-from graphdown.data.reading.time_decoding import Gap
+from graphdown.data.reading.time_gaps import Gap
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,15 @@ class Understanding:
         period = f", {self.times} times, {self.first} to {self.last}" if self.times else ""
         kind = f" ({self.step}, calendar {self.calendar})" if self.times else ""
         lines = [f"{self.where}: {_count(len(self.files), 'file')}{period}{kind}"]
-        lines += [f"  {_variable_line(v)}" for v in self.variables]
+        lines += [f"  {_variable_line(v)}{self._axis(v)}" for v in self.variables]
         lines += [f"  * {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def _axis(self, variable: VariableUnderstood) -> str:
+        """Words for the times of a variable that has others than the rest."""
+        if variable.step in ("", self.step):
+            return ""
+        return f", {_count(variable.times, 'time')} ({variable.step})"
 
 
 def _variable_line(v: VariableUnderstood) -> str:

@@ -221,7 +221,7 @@ def _open_grib(path: str) -> list[xr.Dataset]:
             "grib-engine",
             f"{path}: reading GRIB needs cfgrib; install it with: pip install 'graphdown[grib]'",
         ) from None
-    from graphdown.data.reading.grib import flat_in_time
+    from graphdown.data.reading.grib import flat_in_time, with_step_ranges
 
     try:
         with warnings.catch_warnings():
@@ -239,7 +239,7 @@ def _open_grib(path: str) -> list[xr.Dataset]:
         raise unreadable(path, e) from None
     if not parts:
         raise refuse("unreadable", f"{path}: there is no GRIB message in it; fetch it again.")
-    return [flat_in_time(part) for part in parts]
+    return with_step_ranges([flat_in_time(part) for part in parts], path)
 
 
 def _quietly(store: xr.backends.NetCDF4DataStore, drop_variables: Sequence[str] = ()) -> xr.Dataset:

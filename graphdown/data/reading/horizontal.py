@@ -9,6 +9,7 @@ from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.point_order import horizontal_of, in_order_of, same_grid
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
+from graphdown.data.reading.time_bounds import BEGIN, END
 from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, bilinear
 from meshes.geometry.sphere import east_and_north
@@ -152,7 +153,7 @@ def on_time_and_space(
                 f"{where}: {field.name!r} has the dimension {dim!r} with {field.sizes[dim]} "
                 f"entries beside time and space; choose one, as in 'select: {{{dim}: 0}}'.",
             )
-    keep = {*space.coords.variables, "time", START, LEAD, ORIGIN}
+    keep = {*space.coords.variables, "time", START, LEAD, ORIGIN, BEGIN, END}
     return field.drop_vars([c for c in field.coords if c not in keep])
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from graphdown.data.reading.dates import DAY, calendar_of, days_of, step_name, step_of
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.series import ORIGIN
-from graphdown.data.reading.time_decoding import calendar_of, days_of
 from graphdown.errors import DataError
 
-COMPARED = 3
 TOLERANCE = 1e-5
+LEAST, RATIO = 0.75 * DAY, 1.5  # sub-daily variables may have several steps
 
 
 def join_times(
@@ -19,8 +19,7 @@ def join_times(
 ) -> tuple[xr.DataArray, int]:
     """Join parts from several files to one field [time, ...], its times sorted and unique.
 
-    Times that occur twice are kept once if the values are the same; the first, the middle and the
-    last of those times are compared.
+    Times that occur twice are kept once if the values are the same at all of them.
 
     Args:
         parts: (places, field), canonical and on one grid; the coordinate ORIGIN of the field is
@@ -75,11 +74,10 @@ def _unique(
     second = np.flatnonzero(times[1:] == times[:-1]) + 1
     if not second.size:
         return field, 0
-    chosen = np.unique([second[0], second[len(second) // 2], second[-1]])
-    for position in chosen[:COMPARED]:
-        here, there = places[position - 1], places[position]
-        if not _same(field, position - 1, position):
-            raise _differing(here, there, name, times[second], len(second))
+    differing = second[_differ(field, second)]
+    if differing.size:
+        here, there = places[differing[0] - 1], places[differing[0]]
+        raise _differing(here, there, name, times[differing], len(second))
     here, there = places[second[0] - 1], places[second[0]]
     rule = "duplicate-dropped" if here == there else "overlap-dropped"
     text = f"{len(second)} times ({_span(times[second])}) are there twice"
@@ -87,10 +85,13 @@ def _unique(
     return field.isel(time=np.setdiff1d(np.arange(len(times)), second)), len(second)
 
 
-def _same(field: xr.DataArray, first: int, second: int) -> bool:
-    a, b = (field.isel(time=int(p)).values.astype(np.float64) for p in (first, second))
-    scale = np.nanmax(np.abs(a), initial=0.0)
-    return bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True))
+def _differ(field: xr.DataArray, second: np.ndarray) -> np.ndarray:
+    """Whether the values at these times differ from those at the times before [len(second)]."""
+    space = [d for d in field.dims if d != "time"]
+    a, b = (field.variable.isel(time=rows) for rows in (second - 1, second))
+    scale = abs(a).max(space)
+    near = abs(a - b) <= TOLERANCE * (scale + abs(b))
+    return (~(near | (a.isnull() & b.isnull()))).any(space).values
 
 
 def _differing(here: str, there: str, name: str, times: xr.CFTimeIndex, count: int) -> DataError:
@@ -98,8 +99,8 @@ def _differing(here: str, there: str, name: str, times: xr.CFTimeIndex, count: i
     if here == there:
         return refuse(
             "duplicate-differs",
-            f"{here}: {count} times of {name!r} are there twice with different values ({span}); "
-            "drop one of the two.",
+            f"{here}: {len(times)} of {count} times of {name!r} are there twice with different "
+            f"values ({span}); drop one of the two.",
         )
     return refuse(
         "overlap-differs",
@@ -114,16 +115,24 @@ def _span(times: xr.CFTimeIndex) -> str:
 
 
 def merge_variables(
-    fields: Mapping[str, xr.DataArray], where: str, notes: Notes
+    fields: Mapping[str, xr.DataArray], where: str, notes: Notes, any_step: bool = False
 ) -> dict[str, xr.DataArray]:
     """Fields on the times common to all; those without time are unchanged.
 
     Equal times match; else times of one date do where no field has two on a date, and the first
     field's stamps are taken.
 
+    Args:
+        fields: by name.
+        where: for messages.
+        notes: collects what was left out or aligned.
+        any_step: whether fields of another step than the first field's are left out instead of
+            refused.
+
     Raises:
-        DataError: calendars differ, or no time is common to all.
+        DataError: calendars or steps differ, or no time is common to all.
     """
+    fields = _of_one_step(fields, where, notes, any_step)
     timed = {name: field for name, field in fields.items() if "time" in field.dims}
     if len(timed) < 2:
         return dict(fields)
@@ -157,6 +166,30 @@ def merge_variables(
     if any(not _same_times(chosen[names[0]], field) for field in chosen.values()):
         notes.add("stamp-aligned", where, f"matched by date, stamps of {names[0]!r} taken")
     return {**fields, **{n: f.assign_coords(time=stamps) for n, f in chosen.items()}}
+
+
+def _of_one_step(
+    fields: Mapping[str, xr.DataArray], where: str, notes: Notes, any_step: bool
+) -> Mapping[str, xr.DataArray]:
+    """Fields of the first field's step, and those of a single time or none."""
+    found = {n: step_of(f["time"]) for n, f in fields.items() if "time" in f.dims}
+    steps = {name: step for name, step in found.items() if step}
+    if not steps or max(steps.values()) < LEAST:
+        return fields
+    first, step = next(iter(steps.items()))
+    others = [n for n, s in steps.items() if not step / RATIO < s < step * RATIO]
+    if not others:
+        return fields
+    kinds = ", ".join(f"{name!r} is {step_name(steps[name])}" for name in (first, *others))
+    if any_step:
+        notes.add("steps-differ", where, f"the variables have different steps: {kinds}")
+        return {name: field for name, field in fields.items() if name not in others}
+    raise refuse(
+        "steps-not-common",
+        f"{where}: the variables have different steps ({kinds}); add 'daily: mean' beside the "
+        "files (--daily mean on the command line) if all are daily or shorter, or give files of "
+        "one step.",
+    )
 
 
 def _same_times(a: xr.DataArray, b: xr.DataArray) -> bool:

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
+from graphdown.data.reading.dates import days_of
 from graphdown.data.reading.horizontal import grid_of
 from graphdown.data.reading.rules import Notes, refuse
-from graphdown.data.reading.time_decoding import days_of
 from graphdown.variables.catalogue import split_level
 from graphdown.variables.names import variable_of
 from meshes import Grid

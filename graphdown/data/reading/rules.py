@@ -51,12 +51,15 @@ def register_repair(name: str, sentence: str) -> Callable[[RepairFunction], Repa
 
 
 _STEPS = {
-    "accumulation-differenced": "A total that runs up from a forecast's start or from 00 UTC is "
-    "differenced and divided by the interval.",
-    "amount-divided": "An amount per interval (cell method 'sum', or an amount by its standard "
-    "name) is divided by the interval.",
+    "accumulation-differenced": "A total that runs up, from wherever it starts, is differenced and "
+    "divided by the interval.",
+    "amount-divided": "An amount per interval (by time bounds, GRIB's step range, the cell method "
+    "'sum' or its standard name) is divided by the interval.",
+    "amount-of-unknown-time": "An amount after a gap, or the first of running totals, is left out "
+    "if nothing says how much time it covers.",
     "below-ground-filled": "A point that is missing on a pressure level takes the nearest point "
     "that is there at that time, if at least half of the points are.",
+    "calendar-name": "A calendar by another name, such as 360, is read as the one of CF.",
     "daily": "Sub-daily values become one value a day, as the experiment asks; days with fewer "
     "values than usual are left out.",
     "duplicate-dropped": "A time that a file holds twice with the same values is kept once.",
@@ -72,18 +75,23 @@ _STEPS = {
     "longitudes from 0 or from -180, rows turned) take the order of the first.",
     "hidden-cells": "Cells whose latitude or longitude is a fill value are left out.",
     "infinite": "Infinite values are missing values.",
+    "instant-left-out": "The state at a run's start, whose time bounds have no length, is left "
+    "out.",
     "integers": "Integers become floating point numbers.",
     "level-units-assumed": "Pressure levels without units are Pa if one exceeds 1100, else hPa.",
     "negative-clipped": "Precipitation between -0.1 mm day-1 and 0 becomes 0.",
     "outside-masked": "Cells of the target that a source does not cover are left out, as the "
     "experiment asks.",
     "overlap-dropped": "Times that two files hold with the same values are taken from the first.",
+    "overlapping-totals": "Of totals that overlap, those that follow one another from 00 UTC are "
+    "kept.",
     "periods-differ": "Of variables that cover different times, the common times are kept.",
     "regridded": "A variable on another grid is brought to that of the first one, bilinearly.",
     "steps-incomplete": "A coarse step that lacks some of its sub-steps is left out.",
     "stamp-aligned": "Daily variables are matched by date and take the first one's time stamps.",
     "stamp-to-middle": "A time stamp at the end of its interval moves to the middle.",
     "time-from-yyyymmdd": "Times written as the number yyyymmdd are read as dates.",
+    "time-units-spelling": "Time units in capital letters, such as 'Days Since', are read.",
     "time-sorted": "Times that are not in order are sorted.",
     "wind-turned": "Wind components along the grid's axes, by their standard names, are turned to "
     "east and north.",
@@ -91,11 +99,13 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
+    "bounds-outside": "Time bounds that do not contain their time are ignored.",
     "cells-overlap": "Cells of a grid overlap by their bounds, so their areas are too large.",
     "chunks-absent": "Chunks that a zarr store does not hold read as its fill value, a number or "
     "a missing value.",
     "gap": "Times are absent between the first and the last.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
+    "steps-differ": "Variables that are looked at together have different steps.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
     "units-doubtful": "The greatest value is far less, or the mean far from usual, so units may be "
@@ -107,16 +117,19 @@ NOTICES = {
 REFUSALS = {
     "all-missing": "A variable has no value at all in the times looked at.",
     "amount": "An amount of precipitation does not say over which interval.",
+    "amount-unclear": "An amount may be a total of each step or a running total.",
     "calendars-differ": "Files or variables of one source have different calendars.",
     "cell-methods": "The cell methods contradict the variable's name.",
     "chunk-missing": "A zarr store lacks chunks that cannot be the fill value all over.",
     "coordinates-swapped": "The latitude holds longitudes.",
+    "days-incomplete": "No day has all of its sub-daily values.",
     "duplicate-differs": "A file holds a time twice with different values.",
     "empty": "A file holds no variable or no time.",
     "extra-dimension": "A dimension beside time and the horizontal ones has several entries.",
     "grib-engine": "GRIB files need cfgrib.",
     "grid-unknown": "No single horizontal grid is found.",
     "grids-differ": "Files of one variable, or variables of the target, are on different grids.",
+    "interval-ambiguous": "GRIB messages for one time cover different intervals.",
     "level-absent": "A pressure level is not in the file.",
     "level-kind": "The levels are no pressure levels.",
     "missing-values": "Values of a source are missing.",
@@ -132,9 +145,13 @@ REFUSALS = {
     "outside": "The source covers less than 99 % of the target.",
     "overlap-differs": "Two files hold the same times with different values.",
     "rename-absent": "A name to rename is in no file.",
+    "running-total-falls": "A running total falls in few places, where none starts again.",
     "selection": "A selection names a dimension or index that is not there.",
+    "steps-not-common": "Variables that are needed together have different steps.",
     "sub-daily": "Daily values are needed, there are several a day.",
     "step-differs": "The time between values is not what the experiment states.",
+    "sum-of-rates": "A daily sum of values that are no amounts is asked for.",
+    "time-absent": "A time dimension has no variable with its times.",
     "time-undecodable": "Times cannot be turned into dates.",
     "time-units-missing": "Times carry no units and are no yyyymmdd.",
     "units-missing": "A variable has no units.",

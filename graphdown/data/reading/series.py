@@ -14,8 +14,8 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from graphdown.data.reading.dates import calendar_of
 from graphdown.data.reading.files import Piece
-from graphdown.data.reading.time_decoding import calendar_of
 
 ORIGIN = "_origin"
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.unit_spellings import is_read, linear_function
+from graphdown.errors import DataError
 from graphdown.variables.catalogue import canonical_units, describe
 
 GRAVITY = 9.80665  # m s-2, between geopotentials and heights
@@ -70,13 +71,32 @@ def conversion(name: str, units: str | None, where: str, known: str | None = Non
             f"as in 'units: {{{name}: {example}}}' or '--units {name}=\"{example}\"'.",
         )
     if is_amount(units, name):
-        raise refuse(
-            "amount",
-            f"{where}: the units {units!r} of {name!r} are an amount, not a rate, and nothing says "
-            f"over which interval; state them with it, as in 'units: {{{name}: "
-            f"{units} day-1}}' for daily totals.",
-        )
+        raise amount_refusal(name, units, where)
     return _linear(units, canonical or units, name, where)
+
+
+def amount_refusal(name: str, units: str, where: str, step: float | None = None) -> DataError:
+    """Error for an amount of unknown interval, with the advice for the step of its file.
+
+    Args:
+        name: CF/CMIP name.
+        units: of the amount.
+        where: for messages.
+        step: seconds between times, None if unknown.
+    """
+    daily = "daily", "day-1"
+    kind, each = {None: daily, 86400.0: daily, 3600.0: ("hourly", "h-1")}.get(step, ("", ""))
+    advice = (
+        f"state them with it, as in 'units: {{{name}: {units} {each}}}' for {kind} totals"
+        if kind
+        else "if each is the total since the time before, give it the cell method 'time: sum', as "
+        f"with ncatted -a cell_methods,{name},o,c,'time: sum'"
+    )
+    return refuse(
+        "amount",
+        f"{where}: the units {units!r} of {name!r} are an amount, not a rate, and nothing says "
+        f"over which interval; {advice}.",
+    )
 
 
 def convert_units(field: xr.DataArray, units: str | None, where: str) -> xr.DataArray:
