@@ -16,7 +16,11 @@ from graphdown.data.pairing import pair, select_period, unpaired, within
 from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
 from graphdown.data.reading.file_summary import Understanding
-from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
+from graphdown.data.reading.horizontal import (
+    attrs_elsewhere,
+    grid_with_masks,
+    horizontal_grid,
+)
 from graphdown.data.reading.missing import (
     complete_values,
     note_empty_days,
@@ -235,7 +239,7 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
     spec = experiment.pretrain
     if spec is None or spec.region is None:
         names = experiment.targets or [str(name) for name in data.fine]
-        return horizontal_grid(data.fine, names, TARGET)
+        return grid_with_masks(data.fine, names, TARGET)[0]
     west, south, east, north = spec.region
     columns, rows = max(round(east - west), 1), max(round(north - south), 1)
     return Grid.regular((east - west) / columns, (north - south) / rows, spec.region)
@@ -244,7 +248,7 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
 def _from_files(target: Target, request: LoadRequest, holder: Holder) -> ExperimentData:
     data = request.data
     fine, understood = _target(target, request, holder)
-    statics = _statics(target, horizontal_grid(fine, request.targets, TARGET))
+    statics = _statics(target, grid_with_masks(fine, request.targets, TARGET)[0])
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
         periods = PERIODS if source in data.sources else request.unseen_periods
@@ -365,7 +369,7 @@ def _target_of_source(
     of_source = replace(target, files=source.target_files)
     store = target_store(source.name)
     found, understood = _target(of_source, request, holder, what, what, store, periods)
-    grids = [horizontal_grid(ds, request.targets, what) for ds in (found, fine)]
+    grids = [grid_with_masks(ds, request.targets, what)[0] for ds in (found, fine)]
     if not same_points(*grids):
         raise DataError(
             f"{what} is on another grid, of {grids[0].size} points, than 'data.target', of "
@@ -449,7 +453,7 @@ def _coverage_notes(
     where, notes = f"the source {source.name!r}", Notes()
     names = [name for name in request.predictors if name in fields]
     grid = horizontal_grid(fields, names, where)
-    target = horizontal_grid(fine, request.targets, TARGET)
+    target = grid_with_masks(fine, request.targets, TARGET)[0]
     found = coverage(grid, target, request.margin_km)
     check_cover(found, grid, target, where, notes)
     bounds = [getattr(request.periods, p) for p in periods]

@@ -93,7 +93,8 @@ def as_attribute(fingerprint: Mapping[str, str]) -> dict[str, str]:
 def _target(emulator: Emulator) -> str:
     target, statics = emulator.domain.target, emulator.domain.statics
     fields = [target.values(statics[name]) for name in sorted(map(str, statics.data_vars))]
-    return array_digest([target.lon, target.lat, target.mask, *fields])[:DIGITS]
+    masks = [target.mask, emulator.domain.present(emulator.targets)]
+    return array_digest([target.lon, target.lat, *masks, *fields])[:DIGITS]
 
 
 def _files(paths: Sequence[str]) -> list[list[object]]:

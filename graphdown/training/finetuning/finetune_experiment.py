@@ -170,7 +170,8 @@ def pretrained(experiment: Experiment) -> Emulator | None:
 def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
     """The target domain with which an emulator is fine-tuned.
 
-    On the target grid that it was trained on, it keeps its static fields and EOFs.
+    On the target grid that it was trained on, it keeps its static fields and EOFs, and has values
+    where it had some before or the data have some.
 
     Args:
         emulator: the one to start from.
@@ -180,7 +181,7 @@ def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
         ExperimentError: the emulator belongs to another target grid, or knows other static fields.
     """
     if _same_points(emulator.domain.target, domain.target):
-        return emulator.domain
+        return _with_masks_of(emulator.domain, domain, emulator.targets)
     if emulator.model.binding:
         raise ExperimentError(
             f"The network to fine-tune is bound to its target grid of "
@@ -196,6 +197,17 @@ def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
             "fields."
         )
     return domain
+
+
+def _with_masks_of(
+    before: TargetDomain, data: TargetDomain, variables: Sequence[str]
+) -> TargetDomain:
+    """A domain that has values of each variable where it or another one on its grid has some."""
+    present = before.present(variables) | data.present(variables)
+    masks = dict(zip(variables, present.T, strict=True))
+    return TargetDomain(
+        before.target, before.statics, before.spec, before.eofs, before.ground, masks
+    )
 
 
 def _same_points(a: Grid, b: Grid) -> bool:
