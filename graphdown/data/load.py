@@ -12,7 +12,7 @@ from graphdown.config.data import DataSpec, Periods, Source, Target
 from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
-from graphdown.data.pairing import pair, select_period, unpaired, within
+from graphdown.data.pairing import pair, select_period, unpaired, with_times_of, within
 from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
 from graphdown.data.reading.file_summary import Understanding
@@ -136,10 +136,11 @@ class ExperimentData:
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Paired days (coarse, fine) of a source in "train", "validation" or "test".
 
-        A source with random grids is upscaled to its number `grid`, or to the first one that
-        training leaves out.
+        Both have the source's time stamps. A source with random grids is upscaled to its number
+        `grid`, or to the first one that training leaves out.
         """
         coarse, fine = self.fields(experiment, source, period)
+        fine = with_times_of(coarse, fine)
         bank = self.banks.get(source)
         if bank is None:
             return coarse, fine
