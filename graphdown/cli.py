@@ -139,7 +139,7 @@ def finetune(
 def evaluate(
     run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
     *,
-    truth: Annotated[Path | None, arg(metavar="FILE")] = None,
+    truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
 ) -> None:
     """Score a run beside the baselines and write the report.
 
@@ -149,15 +149,16 @@ def evaluate(
     members of an ensemble, along a dimension `realization`, are scored together.
 
     Args:
-        run: the run's folder, or a downscaled file in .nc or .zarr.
-        truth: the file to compare a downscaled one with, on the same grid.
+        run: the run's folder, or a downscaled file.
+        truth: files or globs to compare a downscaled one with, as they come from the archive: in
+            any units and calendar, on the same grid or one that has its points.
     """
     from graphdown.comparison import evaluate_run
     from graphdown.evaluation.score_files import evaluate_files
     from graphdown.runtime.compilation_cache import keep_compiled
 
-    if truth is not None:
-        print(evaluate_files(run, truth))
+    if truth:
+        print(evaluate_files(str(run), truth))
         return
     keep_compiled()
     _show(*evaluate_run(run))
