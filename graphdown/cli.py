@@ -259,6 +259,9 @@ def check(
 
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
+    if not files and file_options != NO_OPTIONS:
+        option = file_options.words()[0]
+        raise GraphdownError(f"{option} is for FILE...; an experiment has such keys for its files.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
     report = run_check(files, target, experiment, file_options.request())
     print(report.to_json() if json else report.to_text())

@@ -16,6 +16,7 @@ from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.files import names_in
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
+from graphdown.data.setting_notices import setting_notices
 from graphdown.errors import DataError, GraphdownError
 from meshes import Coverage, GraphSpec, Grid, coverage
 
@@ -215,6 +216,8 @@ class _Check:
         self.margin_km = experiment.graph.margin_km
         data = load_data(experiment)
         self.understood += data.understood.values()
+        notices = setting_notices(experiment, "orog" in data.statics)
+        self.remarks += [str(note) for note in notices]
         target = region_of(experiment, data)
         self.grids["the target"] = GridFound.of(target)
         for name, fields in data.coarse.items():

@@ -142,6 +142,11 @@ class StudyRun:
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
             fitted = fit_baselines(experiment, _of_sources(data, experiment), strategy.steps)
+            for name, reason in fitted.left_out.items():
+                raise ExperimentError(
+                    f"The strategy {self.task.strategy!r} needs the baseline {name!r}, which "
+                    f"cannot be used here: {reason}."
+                )
             return lambda source: list(fitted.methods(source).values())
         from graphdown.training import finetune_experiment, train
 

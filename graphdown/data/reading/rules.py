@@ -87,11 +87,13 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
+    "baselines-left-out": "A baseline lacks what it needs and is not scored.",
     "chunks-absent": "Chunks that a zarr store does not hold read as missing values.",
     "gap": "Times are absent between the first and the last.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "
     "the target is outside it; the network extrapolates there.",
+    "periods-overlap": "Days of validation or test are also days of training, or of each other.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {

@@ -21,6 +21,7 @@ from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.channels import predictor_transforms
 from graphdown.runtime.atomic import atomic_folder
+from graphdown.training.finetuning.kept_settings import check_settings, settings_of
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from graphdown.training.pretraining.artifact import refuse_pretraining
@@ -41,7 +42,8 @@ def finetune_experiment(
 
     Args:
         run: the run's folder.
-        data: what to fine-tune on: an experiment, whose data, periods and training are taken; or
+        data: what to fine-tune on: an experiment, whose data, periods and training are taken, and
+            whose other settings are the run's or left out; or
             a source, or the name of one that the run's own experiment knows, seen or unseen, with
             that experiment's target and periods. Then training has a quarter of the run's steps
             and a fifth of its learning rate, and stops after 5 of 20 validations without
@@ -51,7 +53,8 @@ def finetune_experiment(
         options: of `graphdown.config.training.FinetuneOptions`.
 
     Raises:
-        ExperimentError: an option is wrong, or the run knows no such source.
+        ExperimentError: an option is wrong, the run knows no such source, or the experiment has
+            settings that the run has otherwise.
         GraphdownError: the folder holds no run, or a pretraining.
     """
     refuse_pretraining(run)
@@ -60,16 +63,10 @@ def finetune_experiment(
     emulator = load(run)
     if options.get("replay"):
         base, options["replayed"] = with_replayed(base, _experiment_of(Path(run)))
-    raw = experiment_to_dict(base)
-    raw["name"] = f"{emulator.name}, fine-tuned"
-    raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
-    raw["model"] = dataclasses.asdict(emulator.model)
-    raw["graph"] = dataclasses.asdict(emulator.domain.spec)
-    raw["optional_predictors"] = list(emulator.optional_predictors)
-    raw["predictor_transforms"] = emulator.normaliser.predictor_transforms
-    raw["time"] = dataclasses.asdict(emulator.time)
-    raw["standardise"] = emulator.normaliser.standardise
-    raw["standardised_variables"] = emulator.normaliser.standardised
+    of_run = settings_of(emulator)
+    if isinstance(data, Experiment):
+        check_settings(data, of_run, str(run))
+    raw = {**experiment_to_dict(base), **of_run, "name": f"{emulator.name}, fine-tuned"}
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
     return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")

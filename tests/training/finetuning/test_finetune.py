@@ -354,6 +354,30 @@ def test_an_experiment_gives_data_periods_and_training(run, other, tmp_path):
     assert made.finetune.trainable == "norm"
 
 
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"predictors": ("tas", "pr")}, "'predictors'"),
+        ({"targets": ("pr",)}, "'targets'"),
+        ({"standardise": "per-source"}, "'standardise'"),
+        ({"predictor_transforms": {"pr": "cube-root"}}, "'predictor_transforms'"),
+        ({"finetune": FinetuneSpec(run="runs/other")}, "the section 'finetune'"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(changes, key, run, other, tmp_path):
+    given = replace(make_experiment(tmp_path / "unused", other), **changes)
+    with pytest.raises(ExperimentError, match=key):
+        finetune_experiment(run, given, tmp_path / "tuned")
+
+
+def test_a_part_of_a_section_that_would_be_ignored_is_named(run, other, tmp_path):
+    given = make_experiment(tmp_path / "unused", other, {"channels": 16})
+    with pytest.raises(ExperimentError, match=r"another 'model.channels'.*leave it out"):
+        finetune_experiment(run, given, tmp_path / "tuned")
+    order = replace(make_experiment(tmp_path / "unused", other), targets=("pr", "tas"))
+    assert finetune_experiment(run, order, tmp_path / "tuned").targets == ("tas", "pr")
+
+
 @pytest.mark.slow
 def test_one_call_fine_tunes(run, other, tmp_path):
     given = make_experiment(tmp_path / "unused", other, steps=3, validate_every=3)
