@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from graphdown.config.packaged import packaged_config
 from graphdown.config.renamed_keys import check_options
 from graphdown.config.training import FinetuneOptions
-from graphdown.downscaling.file_options import FileOptions
+from graphdown.downscaling.file_options import FileOptions, TargetOptions
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
@@ -21,6 +21,7 @@ from graphdown.runtime.signals import Interrupted, stopped_at_once
 
 DEMO = packaged_config("demo")
 NO_OPTIONS = FileOptions()
+NO_TARGET_OPTIONS = TargetOptions()
 FINETUNE_DEFAULTS = FinetuneOptions()
 Overrides = Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")]
 
@@ -236,6 +237,7 @@ def check(
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
     file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
+    target_options: Annotated[TargetOptions, arg(name="")] = NO_TARGET_OPTIONS,
     json: bool = False,
 ) -> None:
     """Report what files contain and what would be refused, and why.
@@ -250,7 +252,8 @@ def check(
             has the share of it, and of the margin around it, that the source covers, and the days
             in common.
         experiment: an experiment file, all of whose files are checked.
-        file_options: properties that the files, those of --target included, lack.
+        file_options: properties that the source's files lack.
+        target_options: properties that the files of --target lack.
         json: print JSON instead of text.
     """
     import logging
@@ -262,8 +265,12 @@ def check(
     if not files and file_options != NO_OPTIONS:
         option = file_options.words()[0]
         raise GraphdownError(f"{option} is for FILE...; an experiment has such keys for its files.")
+    if not target and target_options != NO_TARGET_OPTIONS:
+        option = target_options.options.words()[0].replace("--", "--target-")
+        raise GraphdownError(f"{option} is for the files of --target; name them, or drop it.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
-    report = run_check(files, target, experiment, file_options.request())
+    stated = file_options.request(), target_options.options.request()
+    report = run_check(files, target, experiment, *stated)
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)

@@ -13,7 +13,6 @@ from graphdown.data.pairing import unpaired
 from graphdown.data.reading.coverage_check import check_cover, covered
 from graphdown.data.reading.fields import Request, read_files, some_times
 from graphdown.data.reading.file_summary import Understanding
-from graphdown.data.reading.files import names_in
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
 from graphdown.data.setting_notices import setting_notices
@@ -104,6 +103,7 @@ def check(
     target: Sequence[str] | None = None,
     experiment: str | Path | None = None,
     stated: Request | None = None,
+    target_stated: Request | None = None,
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
 
@@ -116,10 +116,12 @@ def check(
         target: paths or globs of the target; without any, `files` are compared with the target of
             the experiment.
         experiment: an experiment file.
-        stated: the variables of `files` and `target`, by default all that are recognised, and the
-            user's statements about them. A name to rename needs to be in only one of the two.
+        stated: the variables of `files`, by default all that are recognised, and the user's
+            statements about them.
+        target_stated: the same of `target`.
     """
-    return _Check(stated or Request(())).report(files, target or (), experiment)
+    requests = stated or Request(()), target_stated or Request(())
+    return _Check(*requests).report(files, target or (), experiment)
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,8 @@ class _Opened:
 class _Check:
     """Collects findings one after another; an error becomes a problem of the report."""
 
-    def __init__(self, stated: Request) -> None:
-        self.stated = stated
+    def __init__(self, stated: Request, target_stated: Request) -> None:
+        self.stated, self.target_stated = stated, target_stated
         self.understood: list[Understanding] = []
         self.problems: list[str] = []
         self.remarks: list[str] = []
@@ -154,8 +156,8 @@ class _Check:
     def report(
         self, files: Sequence[str], target: Sequence[str], experiment: str | Path | None
     ) -> Report:
-        source = self._opened(files, target)
-        aim = self._opened(target, files)
+        source = self._opened(files, self.stated)
+        aim = self._opened(target, self.target_stated)
         if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
             self._attempt(lambda: self._compare_days(source, aim))
         found = [None if opened is None else self._grid(opened) for opened in (source, aim)]
@@ -190,22 +192,13 @@ class _Check:
             self.problems.append(str(error))
             return None
 
-    def _opened(self, files: Sequence[str], others: Sequence[str]) -> _Opened | None:
+    def _opened(self, files: Sequence[str], request: Request) -> _Opened | None:
         if not files:
             return None
-        opened = self._attempt(lambda: _Opened(*read_files(files, self._request(files, others))))
+        opened = self._attempt(lambda: _Opened(*read_files(files, request)))
         if opened is not None:
             self.understood.append(opened.understood)
         return opened
-
-    def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:
-        """User's statements, without the names to rename that only the other files have."""
-        rename = self.stated.rename
-        if not rename or not others:
-            return self.stated
-        elsewhere = names_in(others) - names_in(files)
-        mine = {old: new for old, new in rename.items() if old not in elsewhere}
-        return dataclasses.replace(self.stated, rename=mine)
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
