@@ -56,7 +56,9 @@ def train(
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
-    SIGINT and SIGTERM end it after the current step with a checkpoint, and status 130 or 143.
+    SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the current step with a checkpoint, and status
+    130, 143, 138 and 140. The same command resumes it, wherever its folder and its files are then;
+    --set training.steps=N with a larger N trains longer.
 
     Args:
         experiment: the experiment file.
@@ -141,6 +143,7 @@ def evaluate(
     run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
     *,
     truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
     """Score a run beside the baselines and write the report.
 
@@ -153,16 +156,28 @@ def evaluate(
         run: the run's folder, or a downscaled file.
         truth: files or globs to compare a downscaled one with, as they come from the archive: in
             any units and calendar, on the same grid or one that has its points.
+        overrides: key.sub=value, over the run's experiment, for files that have moved since, as in
+            data.sources.0.files=[new/place/*.nc], and for what is scored, as in periods.test.
     """
-    from graphdown.comparison import evaluate_run
+    from graphdown.comparison import evaluate_run, scored_experiment
+    from graphdown.data.load import load_data
+    from graphdown.data.sample_store import store_folder
     from graphdown.evaluation.score_files import evaluate_files
     from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.training.run.evaluated_inputs import check_learned_from
 
+    if truth and overrides:
+        raise GraphdownError("--set is for a run, --truth for a file; give one of them.")
     if truth:
         print(evaluate_files(str(run), truth))
         return
     keep_compiled()
-    _show(*evaluate_run(run))
+    data = None
+    experiment = scored_experiment(run, overrides) if overrides else None
+    if experiment is not None:
+        data = load_data(experiment, store_folder(experiment, run))
+        check_learned_from(run, experiment, data)
+    _show(*evaluate_run(run, data, overrides))
 
 
 def transfer(
@@ -378,7 +393,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors that the user can mend are one sentence, with status 2.
 
-    SIGINT ends it with status 130, SIGTERM with 143.
+    A signal ends it with status 128 and its number, as SIGINT with 130 and SIGTERM with 143.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not words or words[0] in ("-h", "--help"):

@@ -1,7 +1,7 @@
 """Scores of a trained run beside the baselines on its test period, and the report."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,7 @@ import xarray as xr
 
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import load_stored_experiment
+from graphdown.config.learned_settings import first_difference, learned_settings
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
@@ -19,7 +20,7 @@ from graphdown.data.setting_notices import setting_notices, unusable_baselines
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
-from graphdown.errors import GraphdownError
+from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
@@ -37,7 +38,7 @@ Predict = Callable[[xr.Dataset], xr.Dataset]
 
 
 def evaluate_run(
-    run: str | Path, data: ExperimentData | None = None
+    run: str | Path, data: ExperimentData | None = None, overrides: Sequence[str] = ()
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
@@ -49,19 +50,19 @@ def evaluate_run(
     Args:
         run: the run's folder; `scores.csv` and `report/index.html` are written there.
         data: the experiment's fields, if they are loaded already.
+        overrides: "key.sub=value" strings over the run's experiment, as for files that have moved.
 
     Returns:
         The tidy table of scores, and the path of the report.
 
     Raises:
-        GraphdownError: the folder holds no finished run.
+        GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
     from graphdown.evaluation import score_cases, write_report
 
     run = Path(run)
-    stored = run / "experiment.yaml"
     # Read first: the emulator may need the experiment's extensions.
-    experiment = load_stored_experiment(stored) if stored.is_file() else None
+    experiment = scored_experiment(run, overrides)
     emulator = load(run)
     if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
@@ -85,6 +86,31 @@ def evaluate_run(
         lead=GNN,
     )
     return scores, page
+
+
+def scored_experiment(run: Path, overrides: Sequence[str] = ()) -> Experiment | None:
+    """Experiment of a run to score it by, None if its folder has none.
+
+    Args:
+        run: the folder.
+        overrides: of places of files, and of what is scored: other settings would be ignored.
+
+    Raises:
+        ExperimentError: an override is wrong, or of a setting that the run learned with.
+    """
+    stored = run / "experiment.yaml"
+    if not stored.is_file():
+        return None
+    experiment = load_stored_experiment(stored, overrides)
+    if overrides:
+        begun = load_stored_experiment(stored)
+        differing = first_difference(learned_settings(begun), learned_settings(experiment))
+        if differing is not None:
+            raise ExperimentError(
+                f"--set gives another {differing!r} than the run {str(run)!r} has learned with; "
+                "set places of files and what is scored, such as 'periods.test'."
+            )
+    return experiment
 
 
 def make_cases(

@@ -37,6 +37,7 @@ from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET_STORE = "target"
+NOT_STORED = ("files", "target_files", "statics")  # places of files, and what no store holds
 
 
 class Timed(Protocol):
@@ -289,7 +290,7 @@ def _origin(
     request: LoadRequest,
 ) -> dict[str, Any]:
     return {
-        "asked": asdict(asked),
+        "asked": {key: v for key, v in asdict(asked).items() if key not in NOT_STORED},
         "files": files_seen(understood.files),
         "names": list(names),
         "periods": {period: getattr(request.periods, period) for period in periods},

@@ -33,6 +33,7 @@ from graphdown.training.run.input_checksums import (
     Checksums,
     checksum_of_days,
     checksum_of_grid,
+    checksum_of_source,
 )
 from graphdown.training.samples import Samples, lay_out
 from graphdown.training.validation_error import Validation, validation_samples
@@ -194,7 +195,7 @@ def _checksums(
     grid = domain.target
     return {
         "the target's grid, orog and sftlf": checksum_of_grid(grid, data.statics.values()),
-        **{f"the source {source.name!r}": checksum_of_days(source) for source in days},
+        **{checksum_of_source(source.name): checksum_of_days(source) for source in days},
         "the days of validation": array_digest(
             part for samples in validation for part in (samples.source, samples.fine)
         ),

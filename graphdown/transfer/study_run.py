@@ -110,8 +110,7 @@ class StudyRun:
             scores = ds.load()
         if scores.attrs["definition"] != self.definition:
             raise ExperimentError(
-                f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
-                "delete that folder."
+                f"{str(self.folder)!r} holds scores of another study; choose another 'output'."
             )
         stored = {str(name) for name in scores["source"].values}
         return scores.sel(source=sources) if set(sources) <= stored else None
