@@ -123,17 +123,20 @@ def finetune(
     Args:
         run: the run's folder, which stays as it is.
         data: name of a source that the run's experiment lists, seen or unseen, or an experiment
-            file, whose data, periods and training are taken.
+            file, whose data, periods and training are taken; what the run has otherwise is refused.
         options: which parameters train, and how far they may move.
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
     from graphdown.config.experiment_file import load_experiment
+    from graphdown.config.yaml_files import read_yaml
     from graphdown.training import finetune_experiment
     from graphdown.training import train as run_training
 
-    new_data = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
-    experiment = finetune_experiment(run, new_data, output, overrides, **asdict(options))
+    is_file = Path(data).suffix in (".yaml", ".yml")
+    new_data = load_experiment(data) if is_file else data
+    stated = read_yaml(data) if is_file else None
+    experiment = finetune_experiment(run, new_data, output, overrides, stated, **asdict(options))
     run_training(experiment)
     folder = experiment.output
     print(f"The emulator is in {folder}; score it with: graphdown evaluate {folder}")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from graphdown.comparison import GNN, make_cases
@@ -10,7 +11,7 @@ from graphdown.data.reading.horizontal import grid_with_masks
 from graphdown.emulator.storage import load
 from graphdown.errors import DataError
 from graphdown.evaluation.cases import score_cases
-from graphdown.training import train
+from graphdown.training import finetune_experiment, prepare_training, train
 
 from .conftest import COARSE, FINE, make_data, make_experiment, source, truth
 
@@ -79,3 +80,31 @@ def test_all_methods_are_scored_on_the_same_values(run):
     assert used.max()["pr"] == days * (LAND & ~OUTSIDE).sum()
     lacking = scores[scores["measure"] == "lacking"]
     assert (lacking["value"] == 0).all()
+
+
+def test_stamps_and_calendar_of_the_source_do_not_matter(run):
+    """A source at 12 UTC without leap days beside a target at 00 UTC is scored like another."""
+    _, experiment, data, emulator = run
+    noon = source(COARSE)
+    noon = noon.assign_coords(time=noon.time + np.timedelta64(12, "h"))
+    noon = noon.convert_calendar("noleap", use_cftime=True)
+    chosen = replace(experiment, baselines=("bilinear", "ridge"))
+    tables = [
+        score_cases(make_cases(chosen, fields, emulator))
+        for fields in (data, make_data(data.fine, a=noon))
+    ]
+    ours, theirs = (t.set_index(["method", "variable", "measure"])["value"] for t in tables)
+    # The season enters the network by the calendar.
+    pd.testing.assert_series_equal(ours["ridge"], theirs["ridge"], rtol=1e-4)
+    pd.testing.assert_series_equal(ours["bilinear"], theirs["bilinear"], rtol=1e-4)
+    assert float(ours[GNN]["tas"]["rmse"]) == pytest.approx(float(theirs[GNN]["tas"]["rmse"]), 0.1)
+
+
+def test_fine_tuning_adds_the_points_of_its_data(run, tmp_path):
+    folder, _, _, emulator = run
+    whole = make_data()
+    made = finetune_experiment(folder, make_experiment(tmp_path / "unused", whole), tmp_path / "b")
+    domain = prepare_training(made, whole).domain
+    np.testing.assert_array_equal(emulator.domain.present(["pr"])[:, 0], LAND & ~OUTSIDE)
+    for present in domain.present(["tas", "pr"]).T:
+        np.testing.assert_array_equal(present, ~OUTSIDE)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def finetune_experiment(
     data: Experiment | Source | str,
     output: str | Path = "",
     overrides: Sequence[str] = (),
+    stated: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Experiment:
     """Make the experiment that fine-tunes the emulator of a run.
@@ -50,6 +51,8 @@ def finetune_experiment(
             improvement.
         output: folder of the new run; by default one beside the run.
         overrides: "key.sub=value" strings, values in YAML, over all of that.
+        stated: the keys of the file that an experiment was read from; of one that was not, those
+            that are not at their defaults.
         options: of `graphdown.config.training.FinetuneOptions`.
 
     Raises:
@@ -65,7 +68,7 @@ def finetune_experiment(
         base, options["replayed"] = with_replayed(base, _experiment_of(Path(run)))
     of_run = settings_of(emulator)
     if isinstance(data, Experiment):
-        check_settings(data, of_run, str(run))
+        check_settings(data, of_run, str(run), stated)
     raw = {**experiment_to_dict(base), **of_run, "name": f"{emulator.name}, fine-tuned"}
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)

@@ -28,42 +28,48 @@ def settings_of(emulator: Emulator) -> dict[str, Any]:
     }
 
 
-def check_settings(experiment: Experiment, kept: Mapping[str, Any], run: str) -> None:
+def check_settings(
+    experiment: Experiment, kept: Mapping[str, Any], run: str, stated: Mapping[str, Any] | None
+) -> None:
     """Refuse settings of the data to fine-tune on that would be ignored.
-
-    Those that an experiment leaves at their defaults are the run's.
 
     Args:
         experiment: names the data.
         kept: of `settings_of` the run.
         run: its folder, for the message.
+        stated: the keys of the experiment's file; None counts those that are not at their defaults.
 
     Raises:
-        ExperimentError: a setting is neither the run's nor the default.
+        ExperimentError: a setting is stated and not the run's.
     """
-    stated = experiment_to_dict(experiment)
+    every = experiment_to_dict(experiment)
+    default: Mapping[str, Any] = {}
+    if stated is None:
+        bare = Experiment("", "", (), (), experiment.data, experiment.periods)
+        stated, default = every, experiment_to_dict(bare)
     for key in STARTS:
-        if stated[key] is not None:
+        if every[key] is not None:
             raise ExperimentError(
                 f"The experiment {experiment.name!r} has the section {key!r}, which a fine-tuning "
                 f"of {run!r} does not use; leave it out."
             )
-    default = experiment_to_dict(Experiment("", "", (), (), experiment.data, experiment.periods))
-    ignored = ((key, _differing(stated[key], kept[key], default[key], key)) for key in kept)
-    for key, found in ((key, next(names, None)) for key, names in ignored):
-        if found is not None:
+    for key in (key for key in kept if key in stated):
+        ignored = next(_differing(stated[key], kept[key], default.get(key), key), None)
+        if ignored is not None:
             advice = "make it the same" if key in ("predictors", "targets") else "leave it out"
             raise ExperimentError(
-                f"The experiment {experiment.name!r} has another {found!r} than the run {run!r}, "
+                f"The experiment {experiment.name!r} has another {ignored!r} than the run {run!r}, "
                 f"whose own a fine-tuning keeps; {advice}."
             )
 
 
 def _differing(stated: Any, kept: Any, default: Any, key: str) -> Iterator[str]:
     """Yield the keys whose values are neither those that are kept nor the defaults."""
-    if isinstance(default, dict) and default:
+    if isinstance(stated, Mapping):
+        inner = default if isinstance(default, Mapping) else {}
         for name, value in stated.items():
-            yield from _differing(value, kept.get(name), default.get(name), f"{key}.{name}")
+            there = kept.get(name) if isinstance(kept, Mapping) else None
+            yield from _differing(value, there, inner.get(name), f"{key}.{name}")
     elif stated != default and _comparable(stated) != _comparable(kept):
         yield key
 
