@@ -153,7 +153,9 @@ class StudyRun:
             run = str(self.start.folder) if self.start else strategy.run
             assert run is not None
             options = {**asdict(strategy.finetune), "years": self.task.years}
-            experiment = finetune_experiment(run, experiment, self.folder, **options)
+            # What all strategies share is for those that start from nothing.
+            stated = strategy.set
+            experiment = finetune_experiment(run, experiment, self.folder, (), stated, **options)
         emulator = train(experiment, _of_sources(data, experiment))
         whole = self.study.experiment_of(self.task.strategy)
         return lambda source: [downscaling(whole, data, emulator, source)]
