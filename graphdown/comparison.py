@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import load_stored_experiment
-from graphdown.config.learned_settings import first_difference, learned_settings
+from graphdown.config.learned_settings import (
+    continued_settings,
+    first_difference,
+    learned_settings,
+)
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
@@ -104,13 +108,21 @@ def scored_experiment(run: Path, overrides: Sequence[str] = ()) -> Experiment | 
     experiment = load_stored_experiment(stored, overrides)
     if overrides:
         begun = load_stored_experiment(stored)
-        differing = first_difference(learned_settings(begun), learned_settings(experiment))
+        pairs = zip(*(_not_scored(one) for one in (begun, experiment)), strict=True)
+        differing = next(filter(None, (first_difference(*pair) for pair in pairs)), None)
         if differing is not None:
             raise ExperimentError(
-                f"--set gives another {differing!r} than the run {str(run)!r} has learned with; "
-                "set places of files and what is scored, such as 'periods.test'."
+                f"--set gives another {differing!r} than the run {str(run)!r} was trained with, "
+                "which scoring does not change; set places of files, and what is scored, such as "
+                "'periods.test'."
             )
     return experiment
+
+
+def _not_scored(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of an experiment that scoring does not depend on, or only by what was learned."""
+    further = {f"training.{key}": v for key, v in continued_settings(experiment).items()}
+    return learned_settings(experiment), {**further, "output": experiment.output}
 
 
 def make_cases(

@@ -5,12 +5,15 @@ from contextlib import closing
 
 import xarray as xr
 
+from graphdown.baselines.gridded_fields import field_names
 from graphdown.data.reading.fields import STATIC, OpenFiles, Request
-from graphdown.data.reading.files import close_pieces, open_pieces
-from graphdown.data.reading.identify import recognised
+from graphdown.data.reading.files import Piece, close_pieces, open_pieces
+from graphdown.data.reading.identify import choose, recognised
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.errors import DataError
 from graphdown.evaluation.ensemble import member_dim
+
+BOUNDS = ("_bnds", "_bounds")
 
 
 def read_scored(prediction: Sequence[str], truth: Sequence[str]) -> tuple[xr.Dataset, xr.Dataset]:
@@ -39,14 +42,16 @@ def _names(files: Sequence[str]) -> list[str]:
     """Names of the variables with times: those that are known, and others by their own names."""
     pieces = list(open_pieces(files, Notes()))
     close_pieces(pieces)
-    known = [name for piece in pieces for name in recognised(piece.ds, piece.where)]
-    others = [
-        str(name)
-        for piece in pieces
-        for name, field in piece.ds.data_vars.items()
-        if "time" in field.dims and field.ndim > 2 and field.dtype.kind == "f"
-    ]
-    return [name for name in dict.fromkeys([*known, *others]) if name not in STATIC]
+    names = [name for piece in pieces for name in _names_in(piece)]
+    return [name for name in dict.fromkeys(names) if name not in STATIC]
+
+
+def _names_in(piece: Piece) -> list[str]:
+    known = recognised(piece.ds, piece.where)
+    choices = (choose(piece.ds, name, piece.where, Notes()) for name in known)
+    taken = {choice.file_name for choice in choices if choice is not None}
+    others = [name for name in field_names(piece.ds) if not name.endswith(BOUNDS)]
+    return [*known, *(name for name in others if name not in taken)]
 
 
 def _read(files: Sequence[str], names: Sequence[str]) -> xr.Dataset:

@@ -128,6 +128,27 @@ def test_a_variable_a_file_and_part_of_the_domain(tmp_path):
     assert rmse(said) == pytest.approx(expected, rel=2e-3)
 
 
+def test_variables_beyond_the_catalogue_and_other_names_are_scored_once(tmp_path):
+    """Points with a variable of the user's own, and the temperature as t2m."""
+    rng = np.random.default_rng(0)
+    lat, lon = 40 + 3 * rng.random(12), 5 + 3 * rng.random(12)
+    degrees = {"lat": "degrees_north", "lon": "degrees_east"}
+    coords = {
+        "time": xr.date_range("2001-01-01", periods=DAYS),
+        **{k: ("cell", v, {"units": degrees[k]}) for k, v in (("lat", lat), ("lon", lon))},
+    }
+    for name in ("made", "true"):
+        fields = {
+            "t2m": (("time", "cell"), 280 + rng.normal(size=(DAYS, 12)), {"units": "K"}),
+            "leafarea": (("time", "cell"), rng.random((DAYS, 12)), {"units": "1"}),
+        }
+        ds = xr.Dataset(fields, coords).assign(time_bnds=(("time", "b"), np.zeros((DAYS, 2))))
+        ds.to_netcdf(tmp_path / f"{name}.nc")
+    made, true = read_scored([str(tmp_path / "made.nc")], [str(tmp_path / "true.nc")])
+    assert set(made.data_vars) == set(true.data_vars) == {"tas", "leafarea"}
+    assert "leafarea" in evaluate_files(str(tmp_path / "made.nc"), [str(tmp_path / "true.nc")])
+
+
 def test_other_grids_and_variables_are_refused_in_one_sentence(tmp_path):
     made = canonical(fields(1))
     made.to_netcdf(tmp_path / "made.nc")

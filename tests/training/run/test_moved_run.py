@@ -84,11 +84,12 @@ def test_a_run_is_scored_with_its_files_in_another_place(run, tmp_path, capsys):
     main([*command, "periods.test=[2001-03-20, 2001-03-31]"])
     scores = pd.read_csv(tmp_path / "run" / "scores.csv")
     assert set(scores.loc[scores["measure"] == "used", "value"]) == {12 * FINE.size}
-    for change, part in (("seed=3", "'seed'"), ("model.rounds=2", "'model.rounds'")):
+    for change in ("seed=3", "model.rounds=2", "training.steps=99", "output=elsewhere"):
         with pytest.raises(SystemExit) as left:
             main([*command, change])
         assert left.value.code == 2
-        assert f"another {part} than the run" in capsys.readouterr().err
+        key = change.split("=")[0]
+        assert f"another {key!r} than the run" in capsys.readouterr().err
     other = source(COARSE)
     other["tas"][10, 0, 0] += 1.0
     other.to_netcdf(tmp_path / "archive" / "warmer.nc")
