@@ -129,6 +129,13 @@ def test_strategies_are_compared_on_the_same_values_where_all_can_learn(data, tm
     assert "Values that all strategies and the truth have: a 3,024 of tas, 1,995 of pr" in page
 
 
+def test_a_baseline_that_cannot_be_used_is_refused_before_anything_runs(tmp_path):
+    seasonal = {"scaled delta": {"baseline": "scaled delta"}, **TINY["strategies"]}
+    with pytest.raises(ExperimentError, match=r"scaled delta.*no day of training lies in MAM"):
+        study(tmp_path / "none", strategies=seasonal)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_strategy_with_fewer_values_is_marked():
     rows = [("a", "s", "tas", "used", 10.0), ("b", "s", "tas", "used", 8.0)]
     columns = ["strategy", "source", "variable", "measure", "value"]

@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphdown.cli import main
 from graphdown.config.experiment_file import load_experiment
-from graphdown.config.learned_settings import first_difference, learned_settings
+from graphdown.config.learned_settings import CONTINUED, first_difference, learned_settings
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError
 from graphdown.training import train
 
-from ..conftest import COARSE, FINE, make_experiment, orography, source, truth
+from ..conftest import COARSE, FINE, make_data, make_experiment, orography, source, truth
 
 STEPS = 6
+EXPERIMENT = make_experiment("unused", make_data())
 
 
 def written(experiment, folder):
@@ -125,3 +128,20 @@ def test_what_training_depends_on(change, key, data):
     settings = learned_settings(experiment), learned_settings(change(experiment))
     found = first_difference(*settings)
     assert found == key if key != "periods" else str(found).startswith("periods.train")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["name", "output"]), st.text("abc/ ", min_size=1)),
+    st.text("abc/", min_size=1),
+    st.dictionaries(st.sampled_from(CONTINUED), st.integers(1, 99)),
+    st.integers(0, 9),
+    st.integers(1, 9),
+)
+def test_only_what_is_learned_tells_runs_apart(texts, folder, training, seed, rounds):
+    experiment = EXPERIMENT
+    moved = with_training(replace(written(experiment, Path(folder)), **texts), **training)
+    asked = replace(moved, seed=seed, model=replace(moved.model, rounds=rounds))
+    found = first_difference(learned_settings(experiment), learned_settings(asked))
+    same = (seed, rounds) == (experiment.seed, experiment.model.rounds)
+    assert (found is None) == same
