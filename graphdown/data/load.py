@@ -18,6 +18,7 @@ from graphdown.data.reading.fields import Request, field_values, open_fields, re
 from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.horizontal import (
     attrs_elsewhere,
+    grid_of_dataset,
     grid_with_masks,
     horizontal_grid,
 )
@@ -512,7 +513,7 @@ def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
 
     Rows and columns that do not fill a block are left out.
     """
-    grid = horizontal_grid(fine, [str(name) for name in fine.data_vars], "the target")
+    grid = grid_of_dataset(fine, [str(name) for name in fine.data_vars], TARGET)
     try:
         coarse_grid = coarsen(grid, factor)
     except ValueError as error:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from graphdown.comparison import GNN, make_cases
+from graphdown.data.load import upscaled
 from graphdown.data.reading.horizontal import grid_with_masks
 from graphdown.emulator.storage import load
 from graphdown.errors import DataError
@@ -108,3 +109,13 @@ def test_fine_tuning_adds_the_points_of_its_data(run, tmp_path):
     np.testing.assert_array_equal(emulator.domain.present(["pr"])[:, 0], LAND & ~OUTSIDE)
     for present in domain.present(["tas", "pr"]).T:
         np.testing.assert_array_equal(present, ~OUTSIDE)
+
+
+def test_blocks_of_a_target_with_other_points_for_each_variable():
+    """Sources of the perfect framework: a block has the mean of the values that it has."""
+    ds = fine().isel(time=slice(3))
+    apart = ds.assign(pr=ds.pr.where(FINE.dataarray(LAND)), tas=ds.tas.where(FINE.dataarray(~LAND)))
+    means = upscaled(apart, 3)
+    block = np.nanmean(apart.tas.values[:, :3, -3:].astype(float), axis=(1, 2))
+    np.testing.assert_allclose(means.tas.values[:, 0, -1], block, rtol=1e-6)
+    assert means.tas.isel(lon=0).isnull().all() and means.pr.isel(lon=-1).isnull().all()
