@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from graphdown.config.packaged import packaged_config
 from graphdown.config.renamed_keys import check_options
 from graphdown.config.training import FinetuneOptions
-from graphdown.downscaling.file_options import FileOptions
+from graphdown.downscaling.file_options import FileOptions, TargetOptions
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.errors import GraphdownError
 from graphdown.runtime.console import notices_shown
@@ -21,6 +21,7 @@ from graphdown.runtime.signals import Interrupted, stopped_at_once
 
 DEMO = packaged_config("demo")
 NO_OPTIONS = FileOptions()
+NO_TARGET_OPTIONS = TargetOptions()
 FINETUNE_DEFAULTS = FinetuneOptions()
 Overrides = Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE...")]
 
@@ -55,7 +56,9 @@ def train(
 
     Several processes, as of `srun graphdown train ...`, train one emulator together.
 
-    SIGINT and SIGTERM end it after the current step with a checkpoint, and status 130 or 143.
+    SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 end it after the current step with a checkpoint, and status
+    130, 143, 138 and 140. The same command resumes it, wherever its folder and its files are then;
+    --set training.steps=N with a larger N trains longer.
 
     Args:
         experiment: the experiment file.
@@ -120,17 +123,20 @@ def finetune(
     Args:
         run: the run's folder, which stays as it is.
         data: name of a source that the run's experiment lists, seen or unseen, or an experiment
-            file, whose data, periods and training are taken.
+            file, whose data, periods and training are taken; what the run has otherwise is refused.
         options: which parameters train, and how far they may move.
         output: the new run's folder; empty takes one beside the run, named after data and options.
         overrides: key.sub=value, over the resulting experiment, as in training.steps=200.
     """
     from graphdown.config.experiment_file import load_experiment
+    from graphdown.config.yaml_files import read_yaml
     from graphdown.training import finetune_experiment
     from graphdown.training import train as run_training
 
-    new_data = load_experiment(data) if Path(data).suffix in (".yaml", ".yml") else data
-    experiment = finetune_experiment(run, new_data, output, overrides, **asdict(options))
+    is_file = Path(data).suffix in (".yaml", ".yml")
+    new_data = load_experiment(data) if is_file else data
+    stated = read_yaml(data) if is_file else None
+    experiment = finetune_experiment(run, new_data, output, overrides, stated, **asdict(options))
     run_training(experiment)
     folder = experiment.output
     print(f"The emulator is in {folder}; score it with: graphdown evaluate {folder}")
@@ -139,7 +145,8 @@ def finetune(
 def evaluate(
     run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
     *,
-    truth: Annotated[Path | None, arg(metavar="FILE")] = None,
+    truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    overrides: Overrides = (),
 ) -> None:
     """Score a run beside the baselines and write the report.
 
@@ -149,18 +156,31 @@ def evaluate(
     members of an ensemble, along a dimension `realization`, are scored together.
 
     Args:
-        run: the run's folder, or a downscaled file in .nc or .zarr.
-        truth: the file to compare a downscaled one with, on the same grid.
+        run: the run's folder, or a downscaled file.
+        truth: files or globs to compare a downscaled one with, as they come from the archive: in
+            any units and calendar, on the same grid or one that has its points.
+        overrides: key.sub=value, over the run's experiment, for files that have moved since, as in
+            data.sources.0.files=[new/place/*.nc], and for what is scored, as in periods.test.
     """
-    from graphdown.comparison import evaluate_run
+    from graphdown.comparison import evaluate_run, scored_experiment
+    from graphdown.data.load import load_data
+    from graphdown.data.sample_store import store_folder
     from graphdown.evaluation.score_files import evaluate_files
     from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.training.run.evaluated_inputs import check_learned_from
 
-    if truth is not None:
-        print(evaluate_files(run, truth))
+    if truth and overrides:
+        raise GraphdownError("--set is for a run, --truth for a file; give one of them.")
+    if truth:
+        print(evaluate_files(str(run), truth))
         return
     keep_compiled()
-    _show(*evaluate_run(run))
+    data = None
+    experiment = scored_experiment(run, overrides) if overrides else None
+    if experiment is not None:
+        data = load_data(experiment, store_folder(experiment, run))
+        check_learned_from(run, experiment, data)
+    _show(*evaluate_run(run, data, overrides))
 
 
 def transfer(
@@ -235,6 +255,7 @@ def check(
     target: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
     file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
+    target_options: Annotated[TargetOptions, arg(name="")] = NO_TARGET_OPTIONS,
     full: bool = False,
     json: bool = False,
 ) -> None:
@@ -250,7 +271,8 @@ def check(
             has the share of it, and of the margin around it, that the source covers, and the days
             in common.
         experiment: an experiment file, all of whose files are checked.
-        file_options: properties that the files, those of --target included, lack.
+        file_options: properties that the source's files lack.
+        target_options: properties that the files of --target lack.
         full: read all values; without, ranges, minima and maxima are those of a few times, whose
             number the report has.
         json: print JSON instead of text.
@@ -261,8 +283,15 @@ def check(
 
     if not files and experiment is None:
         raise GraphdownError("Nothing to check; name files, or an experiment with --experiment.")
+    if not files and file_options != NO_OPTIONS:
+        option = file_options.words()[0]
+        raise GraphdownError(f"{option} is for FILE...; an experiment has such keys for its files.")
+    if not target and target_options != NO_TARGET_OPTIONS:
+        option = target_options.options.words()[0].replace("--", "--target-")
+        raise GraphdownError(f"{option} is for the files of --target; name them, or drop it.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
-    report = run_check(files, target, experiment, file_options.request(), full)
+    stated = file_options.request(), target_options.options.request()
+    report = run_check(files, target, experiment, *stated, full)
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)
@@ -369,7 +398,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors that the user can mend are one sentence, with status 2.
 
-    SIGINT ends it with status 130, SIGTERM with 143.
+    A signal ends it with status 128 and its number, as SIGINT with 130 and SIGTERM with 143.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not words or words[0] in ("-h", "--help"):

@@ -1,23 +1,32 @@
 """Scores of a trained run beside the baselines on its test period, and the report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import load_stored_experiment
+from graphdown.config.learned_settings import (
+    continued_settings,
+    first_difference,
+    learned_settings,
+)
 from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
+from graphdown.data.setting_notices import setting_notices, unusable_baselines
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
-from graphdown.errors import GraphdownError
+from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
-from graphdown.variables.names import variable_of, variables_of
+from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
 if TYPE_CHECKING:
@@ -27,12 +36,13 @@ if TYPE_CHECKING:
     from graphdown.evaluation import Case
 
 GNN = "graphdown"
+log = logging.getLogger(__name__)
 
 Predict = Callable[[xr.Dataset], xr.Dataset]
 
 
 def evaluate_run(
-    run: str | Path, data: ExperimentData | None = None
+    run: str | Path, data: ExperimentData | None = None, overrides: Sequence[str] = ()
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
@@ -44,26 +54,29 @@ def evaluate_run(
     Args:
         run: the run's folder; `scores.csv` and `report/index.html` are written there.
         data: the experiment's fields, if they are loaded already.
+        overrides: "key.sub=value" strings over the run's experiment, as for files that have moved.
 
     Returns:
         The tidy table of scores, and the path of the report.
 
     Raises:
-        GraphdownError: the folder holds no finished run.
+        GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
     from graphdown.evaluation import score_cases, write_report
 
     run = Path(run)
-    stored = run / "experiment.yaml"
     # Read first: the emulator may need the experiment's extensions.
-    experiment = load_stored_experiment(stored) if stored.is_file() else None
+    experiment = scored_experiment(run, overrides)
     emulator = load(run)
     if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
     known = emulator.normaliser.known_units
     data = data or load_data(experiment, store_folder(experiment, run), known)
-    cases = make_cases(experiment, data, emulator)
-    scores = score_cases(cases)
+    log_notes(setting_notices(experiment, "orog" in data.statics))
+    fitted = fit_baselines(experiment, data)
+    with one_sentence_of(run):
+        cases = make_cases(experiment, data, emulator, fitted)
+        scores = score_cases(cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
@@ -74,34 +87,82 @@ def evaluate_run(
         scores,
         statics=data.statics if data.statics.data_vars else None,
         training=metrics if metrics.exists() else None,
-        notes=_notes(experiment, data),
+        notes=_notes(experiment, data, fitted),
         lead=GNN,
     )
     return scores, page
 
 
-def make_cases(experiment: Experiment, data: ExperimentData, emulator: Emulator) -> list["Case"]:
-    """Return a case for each source: the predictions of every method for its test period."""
+def scored_experiment(run: Path, overrides: Sequence[str] = ()) -> Experiment | None:
+    """Experiment of a run to score it by, None if its folder has none.
+
+    Args:
+        run: the folder.
+        overrides: of places of files, and of what is scored: other settings would be ignored.
+
+    Raises:
+        ExperimentError: an override is wrong, or of a setting that the run learned with.
+    """
+    stored = run / "experiment.yaml"
+    if not stored.is_file():
+        return None
+    experiment = load_stored_experiment(stored, overrides)
+    if overrides:
+        begun = load_stored_experiment(stored)
+        pairs = zip(*(_not_scored(one) for one in (begun, experiment)), strict=True)
+        differing = next(filter(None, (first_difference(*pair) for pair in pairs)), None)
+        if differing is not None:
+            raise ExperimentError(
+                f"--set gives another {differing!r} than the run {str(run)!r} was trained with, "
+                "which scoring does not change; set places of files, and what is scored, such as "
+                "'periods.test'."
+            )
+    return experiment
+
+
+def _not_scored(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of an experiment that scoring does not depend on, or only by what was learned."""
+    further = {f"training.{key}": v for key, v in continued_settings(experiment).items()}
+    return learned_settings(experiment), {**further, "output": experiment.output}
+
+
+def make_cases(
+    experiment: Experiment,
+    data: ExperimentData,
+    emulator: Emulator,
+    fitted: "FittedBaselines | None" = None,
+) -> list["Case"]:
+    """Return a case for each source: the predictions of every method for its test period.
+
+    Args:
+        experiment: names sources and periods.
+        data: its fields.
+        emulator: the trained network.
+        fitted: the baselines; fitted here by default. Those that fail are left out of it.
+    """
     from graphdown.evaluation import Case
 
-    fitted = fit_baselines(experiment, data)
+    fitted = fitted or fit_baselines(experiment, data)
     names = list(experiment.targets)
     cases = []
     for name in [*data.sources, *data.unseen]:
-        methods = fitted.methods(name) | {GNN: downscaling(experiment, data, emulator, name)}
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
+        network = downscaling(experiment, data, emulator, name)
+        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)[names]}
+        for method, predict in fitted.methods(name).items():
+            with fitted.left_out_if_failing(method):
+                made = predict(coarse)[names], predict(past_coarse)[names]
+                now[method], past[method] = made
+        now, past = ({**fields, GNN: fields.pop(GNN)} for fields in (now, past))
         cases.append(
             Case(
                 name=name,
                 seen=name in data.sources,
                 coarse=coarse,
                 truth=unfolded(truth, experiment.time, names),
-                predictions={m: predict(coarse)[names] for m, predict in methods.items()},
-                reference=(
-                    {m: predict(past_coarse)[names] for m, predict in methods.items()},
-                    unfolded(past_truth, experiment.time, names),
-                ),
+                predictions=now,
+                reference=(past, unfolded(past_truth, experiment.time, names)),
             )
         )
     return cases
@@ -147,11 +208,22 @@ class FittedBaselines:
         free: those fitted to all training sources together, by name.
         bound: those fitted to one source, by training source, then by name.
         time: the steps of their predictions; sub-steps are interpolated between them.
+        left_out: why baselines of the experiment are not among them, by name.
     """
 
     free: dict[str, "Baseline"]
     bound: dict[str, dict[str, "Baseline"]]
     time: TimeSpec
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def left_out_if_failing(self, name: str) -> Iterator[None]:
+        """Leave a method out, with a warning, if it refuses what it is given."""
+        try:
+            yield
+        except ValueError as error:
+            self.left_out[name] = " ".join(str(error).split()).rstrip(".")
+            log.warning("The baseline %r is left out: %s.", name, self.left_out[name])
 
     def methods(self, source: str) -> dict[str, Predict]:
         """Return the methods that can be applied to a source, by their names in tables."""
@@ -164,43 +236,62 @@ class FittedBaselines:
         free: dict[str, Predict] = {name: method.predict for name, method in self.free.items()}
         if source in self.bound:
             return free | {name: m.predict for name, m in self.bound[source].items()}
-        names = next(iter(self.bound.values()))
+        names = list(dict.fromkeys(n for methods in self.bound.values() for n in methods))
         return free | {
             f"{name}, fit on {origin}": methods[name].predict
             for name in names
             for origin, methods in self.bound.items()
+            if name in methods
         }
 
 
 def fit_baselines(
     experiment: Experiment, data: ExperimentData, steps: int | None = None
 ) -> FittedBaselines:
-    """Return the baselines, fitted to the training sources; `steps` is for those with networks."""
+    """Return the baselines, fitted to the training sources; `steps` is for those with networks.
+
+    Those that lack what they need, or fail, are left out.
+    """
     from graphdown.baselines import make_baselines
 
-    names = list(experiment.targets)
-    targets_are_predictors = set(variables_of(names)) <= set(variables_of(experiment.predictors))
-    options = data.statics, experiment.seed, steps, targets_are_predictors
-
-    def pair(source: str, period: str) -> tuple[xr.Dataset, xr.Dataset]:
-        coarse, fine = data.pair(experiment, source, period)
-        return coarse, fine[names]
-
-    def fitted(bound: bool, sources: Sequence[str]) -> dict[str, "Baseline"]:
-        pairs = [pair(source, "train") for source in sources]
-        later = [pair(source, "validation") for source in sources]
-        return {
-            method.name: method.fit(pairs, data.statics, validation=later)
-            for method in make_baselines(experiment.baselines, *options)
-            if method.source_bound == bound
-        }
-
-    sources = list(data.sources)
-    bound = {name: fitted(True, [name]) for name in sources}
-    return FittedBaselines(fitted(False, sources), bound, experiment.time)
+    left_out = unusable_baselines(experiment, "orog" in data.statics)
+    fitted = FittedBaselines({}, {name: {} for name in data.sources}, experiment.time, left_out)
+    usable = [name for name in experiment.baselines if name not in left_out]
+    for is_bound, sources in [(False, list(data.sources)), *((True, [n]) for n in data.sources)]:
+        methods = make_baselines(usable, data.statics, experiment.seed, steps)
+        group = fitted.bound[sources[0]] if is_bound else fitted.free
+        of_group = [method for method in methods if method.source_bound == is_bound]
+        pairs, later = (
+            [_learned(experiment, data, source, period) for source in sources if of_group]
+            for period in ("train", "validation")
+        )
+        for method in of_group:
+            with fitted.left_out_if_failing(method.name):
+                group[method.name] = method.fit(pairs, data.statics, validation=later)
+    return fitted
 
 
-def _notes(experiment: Experiment, data: ExperimentData) -> list[str]:
+def _learned(
+    experiment: Experiment, data: ExperimentData, source: str, period: str
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Paired days of a source in a period, with the targets alone."""
+    coarse, fine = data.pair(experiment, source, period)
+    return coarse, fine[list(experiment.targets)]
+
+
+@contextmanager
+def one_sentence_of(run: Path) -> Iterator[None]:
+    """Turn an error in scoring a run into one sentence."""
+    try:
+        yield
+    except GraphdownError:
+        raise
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise GraphdownError(f"{str(run)!r} cannot be scored: {reason}") from error
+
+
+def _notes(experiment: Experiment, data: ExperimentData, fitted: FittedBaselines) -> list[str]:
     periods = experiment.periods
     notes = [
         f"Trained on {' to '.join(periods.train)}, stopped and tuned on "
@@ -213,4 +304,9 @@ def _notes(experiment: Experiment, data: ExperimentData) -> list[str]:
             f"It never saw {', '.join(data.unseen)}. There, methods bound to a source grid are "
             "those fitted on each training source, predictors interpolated to its grid."
         )
+    notices = setting_notices(experiment, "orog" in data.statics)
+    notes += [f"{n.where}: {n.text}." for n in notices if n.rule == "periods-overlap"]
+    for reason in dict.fromkeys(fitted.left_out.values()):
+        names = ", ".join(name for name, own in fitted.left_out.items() if own == reason)
+        notes.append(f"Not scored: {names}; {reason}.")
     return notes

@@ -25,12 +25,15 @@ class Baseline(ABC):
             method is left out.
         needs_target_predictor: whether it starts from the predictor of each target's name; it is
             left out where a target is no predictor.
+        by_season: whether it learns each season by itself, so that it is left out where days to
+            predict lie in a season without training days.
     """
 
     name: ClassVar[str]
     source_bound: ClassVar[bool] = False
     needs_height: ClassVar[bool] = False
     needs_target_predictor: ClassVar[bool] = False
+    by_season: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._target: Predictands | None = None

@@ -45,13 +45,38 @@ def make_baselines(
         GraphdownError: an unknown name.
     """
     height = statics is not None and "orog" in statics
-    chosen = [
-        method
-        for method in (BASELINES[name] for name in names)
-        if (height or not method.needs_height)
-        and (targets_are_predictors or not method.needs_target_predictor)
-    ]
-    return [_unfitted(method, seed, steps) for method in chosen]
+    without = unusable(names, height, () if targets_are_predictors else ("a target",))
+    return [_unfitted(BASELINES[name], seed, steps) for name in names if name not in without]
+
+
+def unusable(
+    names: Sequence[str],
+    height: bool,
+    no_predictors: Sequence[str] = (),
+    seasons: Sequence[str] = (),
+) -> dict[str, str]:
+    """Return why some methods cannot be used, by their names.
+
+    Args:
+        names: of `BASELINES`.
+        height: whether the target's height is known.
+        no_predictors: targets that are no predictors.
+        seasons: those that days to predict lie in and days of training do not.
+
+    Raises:
+        GraphdownError: an unknown name.
+    """
+    reasons = {}
+    for name in names:
+        method = BASELINES[name]
+        if method.needs_target_predictor and no_predictors:
+            absent = ", ".join(no_predictors)
+            reasons[name] = f"each target must be a predictor too, and these are none: {absent}"
+        elif method.needs_height and not height:
+            reasons[name] = "the target's height 'orog' is not known"
+        elif method.by_season and seasons:
+            reasons[name] = f"no day of training lies in {', '.join(seasons)}"
+    return reasons
 
 
 def _unfitted(method: type[Baseline], seed: int, steps: int | None) -> Baseline:

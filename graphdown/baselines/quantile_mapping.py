@@ -32,6 +32,7 @@ class QuantileMapping(CorrectedBilinear):
     """
 
     name = "quantile mapping"
+    by_season = True
 
     def _learn_correction(
         self,

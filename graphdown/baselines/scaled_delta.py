@@ -32,6 +32,7 @@ class ScaledDelta(CorrectedBilinear):
     """
 
     name = "scaled delta"
+    by_season = True
 
     def _learn_correction(
         self,

@@ -30,17 +30,18 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     return parse_experiment(with_extensions_beside(raw, path), str(path))
 
 
-def load_stored_experiment(path: str | Path) -> Experiment:
+def load_stored_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read an experiment from a run's folder, where `write_experiment` wrote it.
 
     Args:
         path: the file. Its `extensions` start at the working directory, not at its folder, whose
             code is never run.
+        overrides: as for `load_experiment`.
 
     Raises:
         ExperimentError: the file, a key or a value is wrong, or an extension lies in the folder.
     """
-    raw = expand(read_yaml(path), str(path))
+    raw = expand(apply_overrides(read_yaml(path), overrides), str(path))
     refuse_inside(_extensions(raw), Path(path).parent, str(path))
     return parse_experiment(raw, str(path))
 

@@ -88,18 +88,31 @@ def _override_value(override: str, text: str) -> Any:
 
 
 def set_key(raw: dict[str, Any], key: str, value: Any, what: str) -> None:
-    """Put a value under "key.sub" into nested dicts.
+    """Put a value under "key.sub" into nested dicts and lists, whose items are called by number.
 
     Raises:
-        ExperimentError: the key goes into a plain value; the message begins with `what`.
+        ExperimentError: the key goes into a plain value, or beyond the end of a list; the message
+            begins with `what`.
     """
     *parents, last = key.split(".")
     node: Any = raw
     for parent in parents:
-        node = node.setdefault(parent, {}) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
+        if isinstance(node, dict):
+            node = node.setdefault(parent, {})
+        else:
+            node = node[_place(node, parent, what)]
+        if not isinstance(node, dict | list):
             raise ExperimentError(f"{what} goes into {parent!r}, a plain value.")
-    node[last] = value
+    node[last if isinstance(node, dict) else _place(node, last, what)] = value
+
+
+def _place(items: list[Any], key: str, what: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise ExperimentError(
+            f"{what} names the item {key!r} of a list of {len(items)}; count from 0, as in "
+            "data.sources.0.files."
+        )
+    return int(key)
 
 
 def expand(value: Any, where: str, keys: tuple[str, ...] = ()) -> Any:

@@ -15,10 +15,10 @@ from graphdown.data.reading.cleaning import Sample, check_size
 from graphdown.data.reading.coverage_check import check_cover, covered, note_overlap
 from graphdown.data.reading.fields import Request, read_files, some_times
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
-from graphdown.data.reading.files import names_in
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
 from graphdown.data.reading.units import Conversion
+from graphdown.data.setting_notices import setting_notices
 from graphdown.errors import DataError, GraphdownError
 from graphdown.runtime.parts import parts_of
 from meshes import Coverage, GraphSpec, Grid, coverage
@@ -107,6 +107,7 @@ def check(
     target: Sequence[str] | None = None,
     experiment: str | Path | None = None,
     stated: Request | None = None,
+    target_stated: Request | None = None,
     full: bool = False,
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
@@ -120,11 +121,13 @@ def check(
         target: paths or globs of the target; without any, `files` are compared with the target of
             the experiment.
         experiment: an experiment file.
-        stated: the variables of `files` and `target`, by default all that are recognised, and the
-            user's statements about them. A name to rename needs to be in only one of the two.
+        stated: the variables of `files`, by default all that are recognised, and the user's
+            statements about them.
+        target_stated: the same of `target`.
         full: read all values, so that ranges, minima, maxima and missing shares are of all times.
     """
-    return _Check(stated or Request(()), full).report(files, target or (), experiment)
+    requests = stated or Request(()), target_stated or Request(())
+    return _Check(*requests, full).report(files, target or (), experiment)
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,8 @@ def _of_sample(variable: VariableUnderstood, sample: Sample | None) -> VariableU
 class _Check:
     """Collects findings one after another; an error becomes a problem of the report."""
 
-    def __init__(self, stated: Request, full: bool) -> None:
-        self.stated, self.full = stated, full
+    def __init__(self, stated: Request, target_stated: Request, full: bool) -> None:
+        self.stated, self.target_stated, self.full = stated, target_stated, full
         self.understood: list[Understanding] = []
         self.problems: list[str] = []
         self.remarks: list[str] = []
@@ -195,8 +198,8 @@ class _Check:
     def report(
         self, files: Sequence[str], target: Sequence[str], experiment: str | Path | None
     ) -> Report:
-        source = self._opened(files, target)
-        aim = self._opened(target, files)
+        source = self._opened(files, self.stated)
+        aim = self._opened(target, self.target_stated)
         if source is not None and aim is not None and "time" in source.ds and "time" in aim.ds:
             self._attempt(lambda: self._compare_days(source, aim))
         found = [None if opened is None else self._grid(opened) for opened in (source, aim)]
@@ -235,10 +238,10 @@ class _Check:
                 self.problems.append(str(error))
             return None
 
-    def _opened(self, files: Sequence[str], others: Sequence[str]) -> _Opened | None:
+    def _opened(self, files: Sequence[str], request: Request) -> _Opened | None:
         if not files:
             return None
-        opened = self._attempt(lambda: _Opened(*read_files(files, self._request(files, others))))
+        opened = self._attempt(lambda: _Opened(*read_files(files, request)))
         if opened is None:
             return None
         ds, understood = opened.ds, opened.understood
@@ -246,15 +249,6 @@ class _Check:
             understood = self._attempt(lambda: of_all_values(ds, understood)) or understood
         self.understood.append(understood)
         return opened
-
-    def _request(self, files: Sequence[str], others: Sequence[str]) -> Request:
-        """User's statements, without the names to rename that only the other files have."""
-        rename = self.stated.rename
-        if not rename or not others:
-            return self.stated
-        elsewhere = names_in(others) - names_in(files)
-        mine = {old: new for old, new in rename.items() if old not in elsewhere}
-        return dataclasses.replace(self.stated, rename=mine)
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
@@ -265,6 +259,8 @@ class _Check:
         self.margin_km = experiment.graph.margin_km
         data = load_data(experiment)
         self.understood += data.understood.values()
+        notices = setting_notices(experiment, "orog" in data.statics)
+        self.remarks += [str(note) for note in notices]
         target = region_of(experiment, data)
         self.grids["the target"] = GridFound.of(target)
         for name, fields in data.coarse.items():

@@ -12,11 +12,16 @@ from graphdown.config.data import DataSpec, Periods, Source, Target
 from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
-from graphdown.data.pairing import pair, select_period, unpaired, within
+from graphdown.data.pairing import pair, select_period, unpaired, with_times_of, within
 from graphdown.data.reading.coverage_check import check_cover, note_overlap
 from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
 from graphdown.data.reading.file_summary import Understanding
-from graphdown.data.reading.horizontal import attrs_elsewhere, horizontal_grid
+from graphdown.data.reading.horizontal import (
+    attrs_elsewhere,
+    grid_of_dataset,
+    grid_with_masks,
+    horizontal_grid,
+)
 from graphdown.data.reading.missing import (
     complete_values,
     note_empty_days,
@@ -36,6 +41,7 @@ from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET_STORE = "target"
+NOT_STORED = ("files", "target_files", "statics")  # places of files, and what no store holds
 
 
 class Timed(Protocol):
@@ -145,10 +151,11 @@ class ExperimentData:
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Paired days (coarse, fine) of a source in "train", "validation" or "test".
 
-        A source with random grids is upscaled to its number `grid`, or to the first one that
-        training leaves out.
+        Both have the source's time stamps. A source with random grids is upscaled to its number
+        `grid`, or to the first one that training leaves out.
         """
         coarse, fine = self.fields(experiment, source, period)
+        fine = with_times_of(coarse, fine)
         bank = self.banks.get(source)
         if bank is None:
             return coarse, fine
@@ -255,7 +262,7 @@ def region_of(experiment: Experiment, data: ExperimentData) -> Grid:
     spec = experiment.pretrain
     if spec is None or spec.region is None:
         names = experiment.targets or [str(name) for name in data.fine]
-        return horizontal_grid(data.fine, names, TARGET)
+        return grid_with_masks(data.fine, names, TARGET)[0]
     west, south, east, north = spec.region
     columns, rows = max(round(east - west), 1), max(round(north - south), 1)
     return Grid.regular((east - west) / columns, (north - south) / rows, spec.region)
@@ -272,7 +279,7 @@ def _from_files(target: Target, request: LoadRequest, holder: Holder) -> Experim
         request = request.knowing(of_source)
     fine, understood = _target(target, request, holder, sources=grids)
     request = request.knowing(understood)
-    statics = _statics(target, horizontal_grid(fine, request.targets, TARGET))
+    statics = _statics(target, grid_with_masks(fine, request.targets, TARGET)[0])
     loaded = ExperimentData(fine, statics, {}, {}, {"target": understood})
     for source in (*data.sources, *data.unseen):
         periods = _periods_of(source, request)
@@ -334,7 +341,7 @@ def _origin(
     request: LoadRequest,
 ) -> dict[str, Any]:
     return {
-        "asked": asdict(asked),
+        "asked": {key: v for key, v in asdict(asked).items() if key not in NOT_STORED},
         "files": files_seen(understood.files),
         "names": list(names),
         "periods": {period: getattr(request.periods, period) for period in periods},
@@ -417,7 +424,7 @@ def _target_of_source(
     of_source = replace(target, files=source.target_files)
     store = target_store(source.name)
     found, understood = _target(of_source, request, holder, what, what, store, periods, grids)
-    own, other = (horizontal_grid(ds, request.targets, what) for ds in (found, fine))
+    own, other = (grid_with_masks(ds, request.targets, what)[0] for ds in (found, fine))
     if not same_points(own, other):
         raise DataError(
             f"{what} is on another grid, of {own.size} points, than 'data.target', of "
@@ -502,7 +509,7 @@ def _coverage_notes(
     where, notes = f"the source {source.name!r}", Notes()
     names = [name for name in request.predictors if name in fields]
     grid = horizontal_grid(fields, names, where)
-    target = horizontal_grid(fine, request.targets, TARGET)
+    target = grid_with_masks(fine, request.targets, TARGET)[0]
     found = coverage(grid, target, request.margin_km)
     check_cover(found, grid, target, where, notes)
     note_overlap(grid, where, notes)
@@ -565,7 +572,7 @@ def upscaled(fine: xr.Dataset, factor: int) -> xr.Dataset:
 
     Rows and columns that do not fill a block are left out.
     """
-    grid = horizontal_grid(fine, [str(name) for name in fine.data_vars], "the target")
+    grid = grid_of_dataset(fine, [str(name) for name in fine.data_vars], TARGET)
     try:
         coarse_grid = coarsen(grid, factor)
     except ValueError as error:

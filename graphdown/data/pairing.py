@@ -66,6 +66,13 @@ def pair(
     return coarse.isel(time=left), fine.isel(time=right)
 
 
+def with_times_of(coarse: xr.Dataset, fine: xr.Dataset) -> xr.Dataset:
+    """Fine fields of paired days with the time stamps of the coarse ones, bounds included."""
+    bare = fine.drop_vars([n for n, v in fine.coords.items() if "time" in v.dims])
+    timed = {n: v.variable for n, v in coarse.coords.items() if v.dims[:1] == ("time",)}
+    return bare.assign_coords(timed)
+
+
 def _steps(ds: xr.Dataset, what: str, hours: int) -> np.ndarray:
     steps = step_labels(ds["time"], hours)
     unique, counts = np.unique(steps, return_counts=True)

@@ -330,8 +330,8 @@ def _open_array(path: Path) -> Any:
 
 
 def files_seen(paths: Sequence[str]) -> list[list[Any]]:
-    """Each path with its size in bytes and the time of the last change in it."""
-    return [[os.path.abspath(path), *_seen(Path(path))] for path in paths]
+    """Name of each file, its size in bytes and the time of the last change, wherever it lies."""
+    return [[os.path.basename(os.path.abspath(path)), *_seen(Path(path))] for path in paths]
 
 
 def _seen(path: Path) -> tuple[int, int]:

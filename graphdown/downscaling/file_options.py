@@ -61,15 +61,48 @@ class FileOptions:
 
     def words(self) -> list[str]:
         """The options as words of the command line."""
+        options = {f"--{key}": values for key, values in self.given.items()}
+        return [word for option, values in options.items() for word in (option, *values)]
+
+    @property
+    def given(self) -> dict[str, tuple[str, ...]]:
+        """Values of the options that are given, by their names."""
         daily = () if self.daily is None else (self.daily,)
         options = {
-            "--units": self.units,
-            "--rename": self.rename,
-            "--daily": daily,
-            "--select": self.select,
-            "--accumulated": self.accumulated,
+            "units": self.units,
+            "rename": self.rename,
+            "daily": daily,
+            "select": self.select,
+            "accumulated": self.accumulated,
         }
-        return [word for option, values in options.items() if values for word in (option, *values)]
+        return {key: values for key, values in options.items() if values}
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """Metadata that the target's files lack, as `FileOptions` has those of the source's.
+
+    Attributes:
+        target_units, target_rename, target_daily, target_select, target_accumulated: the target's,
+            in the form of --units, --rename, --daily, --select and --accumulated
+    """
+
+    target_units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = ()
+    target_rename: Annotated[tuple[str, ...], arg(metavar="NAME=NAME...")] = ()
+    target_daily: Daily | None = None
+    target_select: Annotated[tuple[str, ...], arg(metavar="DIMENSION=INDEX...")] = ()
+    target_accumulated: Annotated[tuple[str, ...], arg(metavar="NAME...")] = ()
+
+    @property
+    def options(self) -> FileOptions:
+        """The same as options on files."""
+        return FileOptions(
+            self.target_units,
+            self.target_rename,
+            self.target_daily,
+            self.target_select,
+            self.target_accumulated,
+        )
 
 
 def _pairs(option: str, texts: Sequence[str], example: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def fingerprint_of(
         options: words of the command line that change values.
     """
     paths = [driving.paths(number) for number in range(len(driving.members))]
-    files = {names: _files(names) for names in paths}
+    files = {names: files_seen(names) for names in paths}
     inputs = [
         [member.label, files[names], member.select]
         for member, names in zip(driving.members, paths, strict=True)
@@ -59,7 +58,7 @@ def fingerprint_of(
         "target": _target(emulator),
         "inputs": _digest(json.dumps(inputs)),
         "times": f"{calendar_of(time)} {times}",
-        "historical": _digest(json.dumps(_files(historical))),
+        "historical": _digest(json.dumps(files_seen(historical))),
         "options": " ".join(options),
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
@@ -93,11 +92,8 @@ def as_attribute(fingerprint: Mapping[str, str]) -> dict[str, str]:
 def _target(emulator: Emulator) -> str:
     target, statics = emulator.domain.target, emulator.domain.statics
     fields = [target.values(statics[name]) for name in sorted(map(str, statics.data_vars))]
-    return array_digest([target.lon, target.lat, target.mask, *fields])[:DIGITS]
-
-
-def _files(paths: Sequence[str]) -> list[list[object]]:
-    return [[os.path.basename(path), size, changed] for path, size, changed in files_seen(paths)]
+    masks = [target.mask, emulator.domain.present(emulator.targets)]
+    return array_digest([target.lon, target.lat, *masks, *fields])[:DIGITS]
 
 
 def _digest(text: str) -> str:

@@ -86,6 +86,8 @@ class DownscaleRequest:
             raise GraphdownError("No input is given; name the files after the run's folder.")
         if self.statics and not self.target:
             raise GraphdownError("--statics belongs to another target; name that with --target.")
+        if self.seed and not self.members:
+            raise GraphdownError("--seed is that of --members; give their number, or drop it.")
         if self.output.suffix == ".nc" and (self.part is not None or self.merge):
             raise GraphdownError(
                 "Shards are made of zarr outputs only; name one that ends in .zarr."

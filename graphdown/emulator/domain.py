@@ -1,6 +1,7 @@
 """The target domain of a network: target grid, mesh and terrain, for any source grid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,10 @@ from graphdown.model import GraphArrays, SourceArrays, source_arrays
 from graphdown.model.arrays import with_target
 from graphdown.model.edge_tables import on_device
 from graphdown.model.optimal_interpolation import Patterns
+from graphdown.variables.names import variable_of
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
+
+NO_MASKS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class TargetDomain:
@@ -25,6 +29,8 @@ class TargetDomain:
         eofs: of the training fields, if the network corrects their estimate.
         ground: height and land around a target that does not have them itself, such as a list of
             stations.
+        masks: points [Nt] at which a variable has values, by its name; by default those that the
+            grid's mask leaves.
     """
 
     def __init__(
@@ -34,14 +40,22 @@ class TargetDomain:
         spec: GraphSpec,
         eofs: EOFs | None = None,
         ground: Ground | None = None,
+        masks: Mapping[str, np.ndarray] = NO_MASKS,
     ) -> None:
         self.target = target
         self.eofs = eofs
         self.statics = statics
         self.spec = spec
         self.ground = ground
+        differing = {n: m & target.mask for n, m in masks.items() if (m != target.mask).any()}
+        self.masks: Mapping[str, np.ndarray] = differing
         self.terrain = TerrainFeatures(Ground(target, statics), ground)
         self.static_names = static_names(statics)
+
+    def present(self, variables: Sequence[str]) -> np.ndarray:
+        """Whether a point has values of a variable [Nt, variable]."""
+        masks = [self.masks.get(name, self.target.mask) for name in variables]
+        return np.stack(masks, axis=-1)
 
     def graph(self, source: Grid) -> DownscalingGraph:
         """Graph from a source grid to the target.
@@ -117,3 +131,12 @@ class TargetDomain:
             height = bilinear(source, self.target).apply(values)
         graph = self.graph(source)
         return graph, self.terrain.for_source(graph.source_spacing_km, height)
+
+
+def by_variable(masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Masks [Nt] by variable: where any of its sub-steps has values."""
+    merged: dict[str, np.ndarray] = {}
+    for name, mask in masks.items():
+        variable = variable_of(name)
+        merged[variable] = merged.get(variable, mask) | mask
+    return merged

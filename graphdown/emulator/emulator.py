@@ -237,7 +237,7 @@ class Emulator:
             output_time=self.times_made(time),
             noise=noise,
             watch=RangeWatch(self.normaliser, refuse_beyond),
-            mask=self.domain.target.mask,
+            mask=self.domain.present(self.targets),
             members=members,
             steps=self.time,
             makes_means=self.makes_means,
@@ -356,13 +356,13 @@ class Emulator:
         """Target values as a CF dataset on the target grid.
 
         Args:
-            values: [time, Nt, T], or of members [time, member, Nt, T]; what they are at masked
-                points does not matter.
+            values: [time, Nt, T], or of members [time, member, Nt, T]; what they are at points
+                without values of a target does not matter.
             time: the coordinate `time` and its bounds, if any, see `graphdown.cf.time_axis`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
         """
         target = self.domain.target
-        values = np.where(target.mask[:, None], values, np.float32(np.nan))
+        values = np.where(self.domain.present(self.targets), values, np.float32(np.nan))
         ensemble = values.ndim == 4
         dims = ("time", REALIZATION) if ensemble else ("time",)
         steps = self.time.of_means if self.makes_means else self.time

@@ -60,7 +60,7 @@ class Inference:
         steps: in time, of which the network takes and makes what; those of days by default.
         makes_means: as for `Emulator`.
         watch: compares predictors and outputs with their ranges.
-        mask: of the target [Nt], True where outputs count.
+        mask: of the targets [Nt, T], True where outputs count.
     """
 
     network: Downscaler
@@ -97,7 +97,7 @@ class Inference:
         made = self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
         days = batch[-1]
         of_day = np.repeat(days, len(made) // len(days))
-        self.watch.watch_outputs(made[..., self.mask, :], self.time.time.isel(time=of_day))
+        self.watch.watch_outputs(made, self.mask, self.time.time.isel(time=of_day))
         return made
 
     def _fields(self, values: np.ndarray, season: np.ndarray, days: np.ndarray) -> np.ndarray:

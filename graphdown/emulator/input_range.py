@@ -64,15 +64,17 @@ class RangeWatch:
                 "(refuse_beyond) out."
             )
 
-    def watch_outputs(self, values: np.ndarray, time: xr.DataArray) -> None:
-        """Compare outputs [times, ..., T] with the ranges of the catalogue.
+    def watch_outputs(self, values: np.ndarray, mask: np.ndarray, time: xr.DataArray) -> None:
+        """Compare outputs with the ranges of the catalogue.
 
         Args:
-            values: masked points are NaN.
+            values: [times, ..., Nt, T].
+            mask: [Nt, T], True where they count.
             time: of the outputs.
         """
         axes = tuple(range(1, values.ndim - 1))
-        high, low = np.fmax.reduce(values, axis=axes), np.fmin.reduce(values, axis=axes)
+        high = np.fmax.reduce(values, axis=axes, where=mask, initial=-np.inf)
+        low = np.fmin.reduce(values, axis=axes, where=mask, initial=np.inf)
         for t, name in enumerate(self.normaliser.targets):
             least, greatest = describe(name).plausible
             outside = np.fmax(high[:, t] - greatest, least - low[:, t])

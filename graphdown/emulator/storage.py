@@ -2,7 +2,7 @@
 
 emulator.json    what the parameters belong to, their hash and the versions that wrote them
 parameters.npz   the network's parameters, and EOFs if there are any
-target.nc        target grid, mask and static fields
+target.nc        target grid, mask, those of variables that have another one, and static fields
 fields.nc        grid of the fields that EOFs belong to
 ground.nc        height and land around a target that does not have them itself
 """
@@ -39,6 +39,7 @@ FORMAT = 1
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
 MASK = "target_mask"
+MASK_OF = f"{MASK}_"  # and the name of a variable that has a mask of its own
 NOT_HASHED = ("format", "extensions", "sha256", "versions")
 LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
 
@@ -48,7 +49,7 @@ def save(emulator: Emulator, folder: Path) -> None:
     domain = emulator.domain
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / PARAMETERS, **emulator.arrays)  # type: ignore[arg-type]
-    _write_grid(folder / TARGET, domain.target, domain.statics)
+    _write_grid(folder / TARGET, domain.target, domain.statics.assign(_masks(domain)))
     if domain.eofs is not None:
         _write_grid(folder / FIELDS, domain.eofs.grid, xr.Dataset())
     if domain.ground is not None:
@@ -89,11 +90,19 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         time = TimeSpec.from_dict(schema["time"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
         check_names((*normaliser.predictors, *normaliser.targets))
-    target, statics = _read_grid(folder / TARGET)
+    target, fields = _read_grid(folder / TARGET)
+    masks = {n: f for n, f in fields.data_vars.items() if str(n).startswith(MASK_OF)}
     arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
     params = {k: v for k, v in arrays.items() if not k.startswith(EOFS_PREFIX)}
     ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
-    domain = TargetDomain(target, statics, spec, _eofs(folder, arrays), ground)
+    domain = TargetDomain(
+        target,
+        fields.drop_vars(list(masks)),
+        spec,
+        _eofs(folder, arrays),
+        ground,
+        {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
+    )
     return Emulator(name, model, normaliser, domain, params, time)
 
 
@@ -187,6 +196,14 @@ def _eofs(folder: Path, arrays: Mapping[str, np.ndarray]) -> EOFs | None:
         if name.startswith(EOFS_PREFIX)
     }
     return EOFs(_read_grid(folder / FIELDS)[0], **stored) if stored else None
+
+
+def _masks(domain: TargetDomain) -> dict[str, xr.DataArray]:
+    """Masks of the variables that have their own, by their names in the file."""
+    return {
+        MASK_OF + name: domain.target.dataarray(mask.astype(np.int8), MASK_OF + name)
+        for name, mask in domain.masks.items()
+    }
 
 
 def _write_grid(path: Path, grid: Grid, statics: xr.Dataset) -> None:

@@ -1,9 +1,9 @@
 """Bring a prediction and the truth onto the same variables, days and cells."""
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
+from graphdown.data.reading.dates import days_of
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
 from meshes.grids.grid import Grid
@@ -31,42 +31,62 @@ def common_variables(prediction: xr.Dataset, truth: xr.Dataset) -> list[str]:
     return names
 
 
-def common_times(prediction: xr.Dataset, truth: xr.Dataset) -> pd.Index:
-    """Return the times that both datasets hold, in ascending order.
+def paired_times(prediction: xr.Dataset, truth: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the times that both datasets hold, in ascending order.
+
+    Daily values are matched by date, whatever the hour of their stamps and the calendar; several
+    a day by date and time of the day.
 
     Raises:
-        ValueError: no common time, a time that occurs twice, or different calendars.
+        ValueError: no common time, a time that occurs twice, or one side is daily alone.
     """
-    indexes = {"prediction": _time_index(prediction, "prediction")}
-    indexes["truth"] = _time_index(truth, "truth")
-    kinds = {type(index).__name__ for index in indexes.values()}
-    if len(kinds) > 1:
+    sides = {"prediction": prediction, "truth": truth}
+    dates = {side: _dates(ds, side) for side, ds in sides.items()}
+    single = [side for side, days in dates.items() if len(np.unique(days)) == len(days)]
+    labels = dates
+    if not single:
+        labels = {side: np.char.add(dates[side], _clock(ds)) for side, ds in sides.items()}
+    elif len(single) == 1:
+        side = next(side for side in sides if side not in single)
         raise ValueError(
-            "Prediction and truth have times of different calendars; convert one of them with "
-            "xarray's convert_calendar."
+            f"The {side} has several times a day and the {single[0]} one; average it to days first."
         )
-    common = indexes["truth"].intersection(indexes["prediction"]).sort_values()
-    if common.empty:
-        spans = ", the ".join(f"{k} runs from {i[0]} to {i[-1]}" for k, i in indexes.items())
+    common, left, right = np.intersect1d(labels["prediction"], labels["truth"], return_indices=True)
+    if not common.size:
+        spans = ", the ".join(f"{k} runs from {min(i)} to {max(i)}" for k, i in labels.items())
         raise ValueError(
             f"Prediction and truth have no time in common: the {spans}; choose the same days "
-            "(and the same hour of the day)."
+            "(and the same hours of the day)."
         )
-    return common
+    return left, right
 
 
-def _time_index(ds: xr.Dataset, side: str) -> pd.Index:
+def at_times(ds: xr.Dataset, places: np.ndarray) -> xr.Dataset:
+    """Dataset at some of its times, by their indices; itself where these are all, in order."""
+    if np.array_equal(places, np.arange(ds.sizes["time"])):
+        return ds
+    return ds.isel(time=places)
+
+
+def _dates(ds: xr.Dataset, side: str) -> np.ndarray:
     if "time" not in ds.indexes or ds.sizes["time"] == 0:
         raise ValueError(f"The {side} has no time coordinate, or an empty one.")
     index = ds.indexes["time"]
     if index.has_duplicates:
         twice = index[index.duplicated()][0]
         raise ValueError(f"The {side} holds the time {twice} twice; drop the duplicates.")
-    return index
+    return days_of(ds["time"])
+
+
+def _clock(ds: xr.Dataset) -> np.ndarray:
+    """Time of the day of each time, as text [time]."""
+    clock = ds["time"].dt
+    parts = zip(clock.hour.values, clock.minute.values, clock.second.values, strict=True)
+    return np.asarray([f" {hour:02d}:{minute:02d}:{second:02d}" for hour, minute, second in parts])
 
 
 def make_pairs(prediction: xr.Dataset, truth: xr.Dataset, grid: Grid) -> dict[str, Pair]:
-    """Return the pair of every common variable, on the common days and the grid's used cells.
+    """Return the pair of every common variable, at the common times and the grid's used cells.
 
     Args:
         prediction, truth: canonical datasets on the same grid.
@@ -76,18 +96,23 @@ def make_pairs(prediction: xr.Dataset, truth: xr.Dataset, grid: Grid) -> dict[st
         ValueError: nothing in common, another grid, or other units than the canonical ones.
     """
     names = common_variables(prediction, truth)
-    times = common_times(prediction, truth)
-    days = Days.from_index(times)
-    sides = (prediction.sel(time=times), truth.sel(time=times))
+    places = paired_times(prediction, truth)
+    sides = [at_times(ds, i) for ds, i in zip((prediction, truth), places, strict=True)]
+    days = Days.from_index(sides[1].indexes["time"])
     pairs = {}
     for name in names:
-        y, x = (_values(side[name], grid) for side in sides)
+        y, x = (cell_values(side[name], grid) for side in sides)
         pairs[name] = Pair.of(name, y, x, grid.area[grid.mask], days)
         _check_units(prediction[name], truth[name], pairs[name])
     return pairs
 
 
-def _values(da: xr.DataArray, grid: Grid) -> np.ndarray:
+def cell_values(da: xr.DataArray, grid: Grid) -> np.ndarray:
+    """Return the values [T, N] of a field at the used cells of a grid.
+
+    Raises:
+        ValueError: a further dimension, or another grid.
+    """
     extra = set(da.dims) - {"time", *grid.dims}
     if extra:
         raise ValueError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation.align import common_times, make_pairs
+from graphdown.evaluation.align import make_pairs, paired_times
 from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.reduce import area_mean, divide
 from graphdown.evaluation.signal import change
@@ -92,7 +92,7 @@ def bootstrap(
 
 
 def _blocks(prediction: xr.Dataset, truth: xr.Dataset, draws: int, seed: int) -> Blocks:
-    times = xr.DataArray(common_times(prediction, truth), dims="time")
+    times = truth["time"].isel(time=paired_times(prediction, truth)[1])
     return Blocks.drawn(times.dt.year.values, times.dt.month.values, draws, seed)
 
 

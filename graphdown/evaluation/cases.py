@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from graphdown.evaluation.compared import Compared
 from graphdown.evaluation.evaluate import evaluate
 from graphdown.evaluation.measures import MEASURES
 
@@ -52,14 +53,28 @@ class Case:
                 )
 
     @cached_property
-    def evaluations(self) -> dict[str, xr.Dataset]:
-        """The result of `evaluate` by method, computed once."""
-        return {m: evaluate(p, self.truth, self._reference(m)) for m, p in self.predictions.items()}
+    def compared(self) -> Compared:
+        """Predictions and truth at the values that all of them have."""
+        return Compared.of(self.predictions, self.truth)
 
-    def _reference(self, method: str) -> tuple[xr.Dataset, xr.Dataset] | None:
+    @cached_property
+    def evaluations(self) -> dict[str, xr.Dataset]:
+        """The result of `evaluate` by method on the values that all have, computed once."""
+        compared, before = self.compared, self._before()
+        results = {}
+        for method, prediction in compared.predictions.items():
+            reference = None if before is None else (before.predictions[method], before.truth)
+            scores = evaluate(prediction, compared.truth, reference)
+            lacking = [compared.lacking[method][v] for v in scores["variable"].values]
+            results[method] = scores.assign(lacking=scores["lacking"].copy(data=lacking))
+        return results
+
+    def _before(self) -> Compared | None:
+        """The same of the historical period, None without one."""
         if self.reference is None:
             return None
-        return self.reference[0][method], self.reference[1]
+        predictions, truth = self.reference
+        return Compared.of({m: predictions[m] for m in self.predictions}, truth)
 
 
 def score_cases(cases: Iterable[Case]) -> "pd.DataFrame":

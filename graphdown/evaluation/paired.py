@@ -26,6 +26,7 @@ class Pair:
         area: cell areas [N].
         days: the calendar of the T days.
         missing: number of values on used cells that are missing in either.
+        lacking: number of the truth's values among them, which the prediction lacks.
         grid: whose used cells the N cells are; None where it does not matter.
         others: the pairs of all variables, by name.
         historical: the pair of a historical period, if there is one.
@@ -37,6 +38,7 @@ class Pair:
     area: np.ndarray
     days: Days
     missing: int
+    lacking: int = 0
     grid: Grid | None = None
     others: Mapping[str, "Pair"] = field(default_factory=dict, repr=False)
     historical: "Pair | None" = None
@@ -46,11 +48,13 @@ class Pair:
         cls, name: str, prediction: np.ndarray, truth: np.ndarray, area: np.ndarray, days: Days
     ) -> "Pair":
         """Return the pair with the values left out on both sides that either side lacks."""
-        missing = ~(np.isfinite(prediction) & np.isfinite(truth))
+        known = np.isfinite(truth)
+        missing = ~(np.isfinite(prediction) & known)
+        lacking = int((missing & known).sum())
         if missing.any():
             prediction = np.where(missing, np.nan, prediction)
             truth = np.where(missing, np.nan, truth)
-        return cls(name, prediction, truth, area, days, int(missing.sum()))
+        return cls(name, prediction, truth, area, days, int(missing.sum()), lacking)
 
     @property
     def used(self) -> int:

@@ -270,7 +270,7 @@ PROTOCOL = (
         "count",
         "1",
         None,
-        "values that y and x both have",
+        "values that x and all methods have",
         lambda pair: pair.used,
     ),
     Measure(
@@ -279,8 +279,17 @@ PROTOCOL = (
         "count",
         "1",
         None,
-        "values that y or x lacks; left out of both",
+        "values that x or any method lacks; left out of all",
         lambda pair: pair.missing,
+    ),
+    Measure(
+        "lacking",
+        "values lacking",
+        "count",
+        "1",
+        None,
+        "values of x that y lacks",
+        lambda pair: pair.lacking,
     ),
 )
 

@@ -1,41 +1,46 @@
-"""Score a downscaled file against another one, for the terminal."""
+"""Score downscaled files against others, for the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
 
-from graphdown.data.reading.files import BROKEN
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble, member_dim
+from graphdown.evaluation.one_grid import on_one_grid
+from graphdown.evaluation.scored_fields import read_scored
 from graphdown.evaluation.table import format_table, format_value
 
 SHOWN = ("crps", "energy_score", "spread_skill")
 
 
-def evaluate_files(prediction: Path, truth: Path) -> str:
+def evaluate_files(prediction: str, truth: Sequence[str]) -> str:
     """Return the scores of a downscaled file as text.
 
     An ensemble is scored as a whole, and by its mean and its first member.
 
     Args:
-        prediction, truth: files in .nc or .zarr of canonical fields on the same grid.
+        prediction: netCDF, zarr or GRIB file or glob.
+        truth: such files or globs, in any units and calendar, on the prediction's grid or on one
+            that has its points.
 
     Raises:
         GraphdownError: a file cannot be read, or the two do not match.
     """
-    predicted, true = _opened(prediction), _opened(truth)
+    predicted, true = on_one_grid(*read_scored([prediction], truth))
     dim = member_dim(predicted)
+    name = Path(prediction).name
     try:
         if dim is None:
-            return _table(prediction, true, {"prediction": predicted})
+            return _table(name, true, {"prediction": predicted})
         with xr.set_options(keep_attrs=True):
             single = {
                 "ensemble mean": predicted.mean(dim),
                 "first member": predicted.isel({dim: 0}),
             }
-        single = {name: ds.drop_vars(dim, errors="ignore") for name, ds in single.items()}
-        lines = _table(prediction, true, single)
+        single = {n: ds.drop_vars(dim, errors="ignore") for n, ds in single.items()}
+        lines = _table(name, true, single)
         return f"{lines}\n\n{format_ensemble(evaluate_ensemble(predicted, true))}"
     except ValueError as error:
         raise GraphdownError(" ".join(str(error).split())) from None
@@ -53,19 +58,7 @@ def format_ensemble(scores: xr.Dataset) -> str:
     return "\n\n".join(blocks)
 
 
-def _table(path: Path, truth: xr.Dataset, predictions: dict[str, xr.Dataset]) -> str:
-    case = Case(path.name, False, truth, truth, predictions)
+def _table(name: str, truth: xr.Dataset, predictions: dict[str, xr.Dataset]) -> str:
+    case = Case(name, False, truth, truth, predictions)
     table = format_table(score_cases([case]))
     return table.replace(" (never trained on)", "")
-
-
-def _opened(path: Path) -> xr.Dataset:
-    if not path.exists():
-        raise GraphdownError(f"{str(path)!r} does not exist; check the path.")
-    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
-    try:
-        with xr.open_dataset(path, engine=engine) as ds:
-            return ds.load()
-    except BROKEN as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise GraphdownError(f"{str(path)!r} is no netCDF or zarr output ({reason}).") from None

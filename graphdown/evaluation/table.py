@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "  "
+LACKING = "\N{DAGGER}"  # marks a method that lacks values of the truth
 LEAST_WITH_DECIMALS = 1e-3
 MEASURES_SHOWN = ("rmse", "bias", "p98_bias", "wasserstein1")
 
@@ -38,6 +39,31 @@ def case_title(scores: "pd.DataFrame") -> str:
     """Return the heading of a case from its rows: its name and whether it was trained on."""
     first = scores.iloc[0]
     return f"{first['case']} ({'trained on' if first['seen'] else 'never trained on'})"
+
+
+def method_labels(scores: "pd.DataFrame") -> dict[str, str]:
+    """Return the methods of one case with their labels, a mark after those that lack values."""
+    lacking = _lacking(scores)["method"].unique()
+    names = map(str, scores["method"].unique())
+    return {name: f"{name} {LACKING}" if name in lacking else name for name in names}
+
+
+def comparison_notes(scores: "pd.DataFrame") -> list[str]:
+    """Return how many values the methods of one case are compared on, and who lacks some."""
+    used = scores[scores["measure"] == "used"].groupby("variable", sort=False)["value"].max()
+    if used.empty:
+        return []
+    counts = ", ".join(f"{int(count):,} of {variable}" for variable, count in used.items())
+    notes = [f"Compared on the values that all methods and the truth have: {counts}."]
+    for method, rows in _lacking(scores).groupby("method", sort=False):
+        lacks = zip(rows["value"], rows["variable"], strict=True)
+        counts = ", ".join(f"{int(count):,} of {variable}" for count, variable in lacks)
+        notes.append(f"{LACKING} {method} lacks values that the truth has: {counts}.")
+    return notes
+
+
+def _lacking(scores: "pd.DataFrame") -> "pd.DataFrame":
+    return scores[(scores["measure"] == "lacking") & (scores["value"] > 0)]
 
 
 def shown_columns(scores: "pd.DataFrame", measures: Sequence[str]) -> list[tuple[str, str]]:
@@ -102,7 +128,7 @@ def plain_units(units: str) -> str:
 def _block(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
     columns = shown_columns(scores, measures)
     groups, labels = zip(*headings(scores, columns), strict=True)
-    texts = [["", *(str(m) for m in scores["method"].unique())]]
+    texts = [["", *method_labels(scores).values()]]
     for (variable, name), label in zip(columns, labels, strict=True):
         values = column(scores, variable, name)
         best = best_methods(values, name)
@@ -110,7 +136,8 @@ def _block(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
         texts.append([f"{label} ", *cells])
     padded = [_pad(text, left=n == 0) for n, text in enumerate(texts)]
     lines = [GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
-    return "\n".join([case_title(scores), _group_line(groups, padded), *lines])
+    notes = comparison_notes(scores)
+    return "\n".join([case_title(scores), _group_line(groups, padded), *lines, *notes])
 
 
 def _pad(texts: list[str], left: bool) -> list[str]:

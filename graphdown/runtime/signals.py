@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+# Batch systems send SIGTERM, or SIGUSR1 and SIGUSR2 as users ask for, before the time is up.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 GRACE_S = 20.0  # to clean up in; batch systems kill after 30
 _arrived: list[int] = []  # signals, in `stopped_at_once`
 
@@ -18,7 +19,7 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         signal: its number.
-        status: 128 more, as in shells: 130 for SIGINT, 143 for SIGTERM.
+        status: 128 more, as in shells: 130 for SIGINT, 143 for SIGTERM, 138 for SIGUSR1.
     """
 
     def __init__(self, number: int) -> None:
@@ -49,7 +50,7 @@ class Stop:
 
 @contextmanager
 def deferred_stop() -> Iterator[Stop]:
-    """Note SIGINT and SIGTERM meanwhile instead of stopping; a second one stops at once.
+    """Note the signals of STOPPING meanwhile instead of stopping; a second one stops at once.
 
     One that was lost before, see `stopped_at_once`, counts as noted. In a thread that is not the
     main one, which gets no signals, nothing is ever asked.
@@ -76,7 +77,7 @@ def deferred_stop() -> Iterator[Stop]:
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Raise `Interrupted` when SIGINT or SIGTERM arrives, so that temporary files are removed.
+    """Raise `Interrupted` when a signal of STOPPING arrives: temporary files are removed.
 
     Python drops exceptions in destructors and in callbacks of the interpreter, and prints a
     traceback; such a loss is silent here, and the next `deferred_stop` makes up for it. If a

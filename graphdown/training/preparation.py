@@ -9,9 +9,9 @@ from graphdown.config.experiment import Experiment
 from graphdown.data.kept_attributes import kept_attributes
 from graphdown.data.load import ExperimentData
 from graphdown.data.normalise import Climate, Normaliser
-from graphdown.data.reading.horizontal import horizontal_grid
+from graphdown.data.reading.horizontal import grid_with_masks
 from graphdown.data.source_adjustment import Adjustment
-from graphdown.emulator.domain import TargetDomain
+from graphdown.emulator.domain import TargetDomain, by_variable
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.model.heads import Readout
@@ -34,6 +34,7 @@ from graphdown.training.run.input_checksums import (
     Checksums,
     checksum_of_days,
     checksum_of_grid,
+    checksum_of_source,
 )
 from graphdown.training.samples import Samples, lay_out
 from graphdown.training.validation_error import Validation, validation_samples
@@ -114,11 +115,12 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
 
 def _domain(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> TargetDomain:
     """The target, with its EOFs if the network corrects their estimate."""
-    grid = horizontal_grid(data.fine, experiment.targets, "the target")
+    grid, masks = grid_with_masks(data.fine, experiment.targets, "the target")
     if start is not None:
-        return domain_for(start, TargetDomain(grid, data.statics, experiment.graph))
+        domain = TargetDomain(grid, data.statics, experiment.graph, masks=by_variable(masks))
+        return domain_for(start, domain)
     eofs = fit_experiment_eofs(experiment, data, grid) if experiment.model.eofs else None
-    return TargetDomain(grid, data.statics, experiment.graph, eofs)
+    return TargetDomain(grid, data.statics, experiment.graph, eofs, masks=by_variable(masks))
 
 
 def _climate_to_keep(start: Emulator | None, pretraining: Pretrained | None) -> Climate | None:
@@ -197,7 +199,7 @@ def _checksums(
     grid = domain.target
     return {
         "the target's grid, orog and sftlf": checksum_of_grid(grid, data.statics.values()),
-        **{f"the source {source.name!r}": checksum_of_days(source) for source in days},
+        **{checksum_of_source(source.name): checksum_of_days(source) for source in days},
         "the days of validation": array_digest(
             part for samples in validation for part in (samples.source, samples.fine)
         ),

@@ -10,7 +10,9 @@ from flax import nnx
 
 from graphdown.config.experiment import Experiment
 from graphdown.data.load import ExperimentData, load_data
+from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
+from graphdown.data.setting_notices import setting_notices
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.inference import scaling_of
 from graphdown.emulator.storage import load, save
@@ -63,6 +65,7 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
         with run_lock(Path(experiment.output)):
             return copy_emulator(experiment, open_run(experiment))
     data = data or load_for(experiment)
+    log_notes(setting_notices(experiment, "orog" in data.statics))
     keep_freed_memory()
     check_run(experiment, Path(experiment.output))
     with run_lock(Path(experiment.output)):

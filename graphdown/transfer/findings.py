@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.summary import variable_name
-from graphdown.evaluation.table import format_value, plain_units, value_with_units
+from graphdown.evaluation.table import LACKING, format_value, plain_units, value_with_units
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.plan import years_text
 from graphdown.transfer.select import (
@@ -67,6 +67,33 @@ def _best_adapted(outcome: Outcome, title: str) -> str:
 
 def _number(row: "pd.Series", column: str = "value") -> str:
     return value_with_units(row[column], plain_units(str(row["units"])))
+
+
+def compared_values(scores: "pd.DataFrame") -> list[str]:
+    """Return how many values the strategies are compared on, and which have fewer.
+
+    Args:
+        scores: see `graphdown.transfer.tables.score_table`.
+    """
+    used = scores[scores["measure"] == "used"] if len(scores) else scores
+    if used.empty:
+        return []
+    most = used.groupby(["source", "variable"], sort=False)["value"].transform("max")
+    whole = used[used["value"] == most].drop_duplicates(["source", "variable"])
+    parts = [
+        f"{source} {', '.join(f'{int(n):,} of {v}' for v, n in rows[['variable', 'value']].values)}"
+        for source, rows in whole.groupby("source", sort=False)
+    ]
+    fewer = used[used["value"] < most].drop_duplicates(["strategy", "source", "variable"])
+    return [
+        f"Values that all strategies and the truth have: {'; '.join(parts)}.",
+        *(
+            f"{LACKING} {strategy} on {source} is scored on {int(n):,} values of {variable} only."
+            for strategy, source, variable, n in fewer[
+                ["strategy", "source", "variable", "value"]
+            ].values
+        ),
+    ]
 
 
 def verdicts(unseen: "pd.DataFrame") -> list[str]:

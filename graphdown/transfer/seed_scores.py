@@ -90,6 +90,7 @@ class Scored:
         """Return the scores of one dataset for each seed, see `graphdown.transfer.study_run`."""
         first = runs[0]
         names = [str(n) for n in first if str(n).removesuffix(DRAWS) in MEASURES]
+        names = [n for n in names if all(n in run for run in runs)]
         dims = ("source", "variable", ...)
         variables = map(str, first["variable"].values)
         return cls(

@@ -13,6 +13,7 @@ from graphdown.config.experiment_file import parse_experiment, with_extensions_b
 from graphdown.config.parse import parse_as
 from graphdown.config.training import FinetuneOptions
 from graphdown.config.yaml_files import apply_overrides, read_yaml, set_key
+from graphdown.data.setting_notices import unusable_baselines
 from graphdown.errors import ExperimentError
 
 Shows = Literal["matrix", "curves", "bars"]
@@ -206,7 +207,13 @@ def _check_strategy(study: Study, name: str, where: str) -> None:
                 f"{place}.start' names {spec.start!r}, which is a baseline or has a start itself; "
                 "name one whose network learns from random weights or a 'run'."
             )
-    sources = [source.name for source in study.experiment_of(name).data.sources]
+    experiment = study.experiment_of(name)
+    # Whether the height is known is seen when the fields are loaded.
+    for baseline, reason in unusable_baselines(experiment, height=True).items():
+        raise ExperimentError(
+            f"{place}.baseline' is {baseline!r}, which cannot be used here: {reason}."
+        )
+    sources = [source.name for source in experiment.data.sources]
     for key, names in spec.beside.items():
         _check_names((key, *names), sources, f"{place}.beside'", "source of the experiment")
     if spec.beside and any(x is not None for x in exclusive):

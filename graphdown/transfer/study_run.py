@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from zlib import crc32
 
@@ -13,10 +15,13 @@ from graphdown.comparison import Predict, downscaling, fit_baselines
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import experiment_to_dict
 from graphdown.data.load import ExperimentData
+from graphdown.data.pairing import within
+from graphdown.data.reading.horizontal import ever_present
 from graphdown.data.time_windows import unfolded
 from graphdown.errors import ExperimentError
 from graphdown.evaluation import evaluate
 from graphdown.evaluation.bootstrap import bootstrap
+from graphdown.evaluation.compared import Compared
 from graphdown.evaluation.measures import MEASURES
 from graphdown.runtime.atomic import atomic_file
 from graphdown.training.periods import last_years
@@ -105,8 +110,7 @@ class StudyRun:
             scores = ds.load()
         if scores.attrs["definition"] != self.definition:
             raise ExperimentError(
-                f"{str(self.folder)!r} holds scores of another study; choose another 'output' or "
-                "delete that folder."
+                f"{str(self.folder)!r} holds scores of another study; choose another 'output'."
             )
         stored = {str(name) for name in scores["source"].values}
         return scores.sel(source=sources) if set(sources) <= stored else None
@@ -116,7 +120,9 @@ class StudyRun:
         started = time.monotonic()
         methods = self._learned(data)
         learned = time.monotonic() - started
-        parts = [self._scored(source, methods(source), data) for source in sources]
+        whole = self.study.experiment_of(self.task.strategy)
+        masks = learnable(data, whole)
+        parts = [self._scored(source, methods(source), data, masks) for source in sources]
         scores = xr.concat(parts, "source", join="exact", coords="minimal", compat="override")
         scores = scores.assign_coords(source=sources)
         scores.attrs = {
@@ -135,6 +141,11 @@ class StudyRun:
         strategy = self.study.strategies[self.task.strategy]
         if strategy.baseline is not None:
             fitted = fit_baselines(experiment, _of_sources(data, experiment), strategy.steps)
+            for name, reason in fitted.left_out.items():
+                raise ExperimentError(
+                    f"The strategy {self.task.strategy!r} needs the baseline {name!r}, which "
+                    f"cannot be used here: {reason}."
+                )
             return lambda source: list(fitted.methods(source).values())
         from graphdown.training import finetune_experiment, train
 
@@ -142,21 +153,33 @@ class StudyRun:
             run = str(self.start.folder) if self.start else strategy.run
             assert run is not None
             options = {**asdict(strategy.finetune), "years": self.task.years}
-            experiment = finetune_experiment(run, experiment, self.folder, **options)
+            # What all strategies share is for those that start from nothing.
+            stated = strategy.set
+            experiment = finetune_experiment(run, experiment, self.folder, (), stated, **options)
         emulator = train(experiment, _of_sources(data, experiment))
         whole = self.study.experiment_of(self.task.strategy)
         return lambda source: [downscaling(whole, data, emulator, source)]
 
-    def _scored(self, source: str, methods: list[Predict], data: ExperimentData) -> xr.Dataset:
-        """Return measures and resampled measures on a source, means over methods."""
+    def _scored(
+        self, source: str, methods: list[Predict], data: ExperimentData, masks: xr.Dataset
+    ) -> xr.Dataset:
+        """Return measures and resampled measures on a source, means over methods.
+
+        All are on the values that the methods and the truth have, where any strategy can learn.
+        """
         experiment = self.study.experiment_of(self.task.strategy)
-        names, steps = list(experiment.targets), experiment.time
-        coarse, truth = data.pair(experiment, source, "test")
-        past_coarse, past_truth = data.pair(experiment, source, "validation")
+
+        def compared(period: str) -> Compared:
+            coarse, truth = data.pair(experiment, source, period)
+            truth = unfolded(truth, experiment.time, list(experiment.targets)).where(masks)
+            predictions = {str(n): predict(coarse)[[*truth]] for n, predict in enumerate(methods)}
+            return Compared.of(predictions, truth)
+
+        now, past = compared("test"), compared("validation")
         parts = []
-        for predict in methods:
-            pair = predict(coarse)[names], unfolded(truth, steps, names)
-            reference = predict(past_coarse)[names], unfolded(past_truth, steps, names)
+        for method, prediction in now.predictions.items():
+            pair = prediction, now.truth
+            reference = past.predictions[method], past.truth
             measures = evaluate(*pair, reference)
             # Other sources have other weather: their draws are independent.
             seed = crc32(source.encode())
@@ -165,6 +188,17 @@ class StudyRun:
             draws = draws.rename({name: f"{name}{DRAWS}" for name in draws})
             parts.append(xr.merge([measures[kept], draws], compat="override", join="exact"))
         return _mean_over(parts)
+
+
+def learnable(data: ExperimentData, experiment: Experiment) -> xr.Dataset:
+    """Cells at which targets have values in the training period of every source, as booleans.
+
+    Elsewhere some strategies have no value, depending on what they learned from.
+    """
+    fines = {id(fine): fine for fine in (data.fines.get(n, data.fine) for n in data.sources)}
+    learned = [within(fine, [experiment.periods.train]) for fine in fines.values()]
+    masks = [xr.Dataset({n: ever_present(ds[n]) for n in experiment.targets}) for ds in learned]
+    return reduce(and_, masks)
 
 
 def _mean_over(parts: list[xr.Dataset]) -> xr.Dataset:

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from graphdown.cli import main
 from graphdown.data import Request
 from graphdown.data.check import check
 
@@ -131,15 +132,46 @@ def test_the_experiment_s_sources_and_files_beside_it_are_held_against_its_targe
     assert len(report.problems) == 1 and f"{other[0]}: it (lat" in report.problems[0]
 
 
-def test_a_name_to_rename_need_be_in_the_source_or_the_target_only(tmp_path):
+def test_statements_are_about_the_files_that_they_name(tmp_path):
     source, target = write(tmp_path / "a.nc", name="warmth"), write(tmp_path / "b.nc", name="heat")
-    stated = Request((), rename={"warmth": "tas", "heat": "tas"})
-    assert [u.variables[0].name for u in check(source, target, stated=stated).understood] == [
-        "tas",
-        "tas",
-    ]
+    stated = [Request((), rename={name: "tas"}) for name in ("warmth", "heat")]
+    found = check(source, target, None, *stated).understood
+    assert [u.variables[0].name for u in found] == ["tas", "tas"]
     problems = check(source, target, stated=Request((), rename={"warmt": "tas"})).problems
     assert "'warmt', which is not in the file; did you mean 'warmth'?" in problems[0]
+
+
+def test_units_of_the_source_are_not_put_on_the_target(tmp_path, capsys):
+    """A source in degC without units beside a right target in K, and the reverse."""
+    for name, offset, units in (("bare", -273.15, None), ("right", 0.0, "K")):
+        write(tmp_path / f"{name}.nc", units="K")
+        with xr.open_dataset(tmp_path / f"{name}.nc") as ds:
+            made = ds.load()
+        made["tas"] = made.tas + offset
+        made.tas.attrs = {} if units is None else {"units": units}
+        made.to_netcdf(tmp_path / f"{name}.nc")
+    bare, right = str(tmp_path / "bare.nc"), str(tmp_path / "right.nc")
+    main(["check", bare, "--units", "tas=degC", "--target", right])
+    main(["check", right, "--target", bare, "--target-units", "tas=degC"])
+    for wrong in (["--target-units", "tas=degC"], ["--units", "tas=degC"]):
+        order = [right, "--target", bare] if wrong[0] == "--units" else [bare, "--target", right]
+        with pytest.raises(SystemExit) as left:
+            main(["check", *order, *wrong])
+        assert left.value.code == 1
+    assert "tas" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["a.nc", "--target-units", "tas=K"], "--target-units is for the files of --target"),
+        (["--experiment", "e.yaml", "--daily", "mean"], "--daily is for FILE"),
+    ],
+)
+def test_options_on_files_that_are_not_there_are_refused(words, part, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["check", *words])
+    assert left.value.code == 2 and part in capsys.readouterr().err
 
 
 def test_a_target_of_fixed_fields_has_no_days_to_compare(tmp_path):

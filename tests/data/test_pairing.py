@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data.pairing import pair, select_period
+from graphdown.data.pairing import pair, select_period, with_times_of
 from graphdown.errors import DataError
 
 
@@ -19,6 +19,13 @@ def test_days_meet_whatever_the_hour_and_the_calendar():
     left, right = pair(coarse, fine)
     np.testing.assert_array_equal(left.tas, [0, 1, 2, 3])  # 29 February is left out
     np.testing.assert_array_equal(right.tas, [1, 2, 4, 5])
+
+
+def test_paired_fine_days_take_the_stamps_of_the_coarse_ones():
+    coarse, fine = pair(days("2000-02-27", 3, "noleap"), days("2000-02-26T12", 6))
+    stamped = with_times_of(coarse, fine)
+    assert stamped.indexes["time"].equals(coarse.indexes["time"])
+    np.testing.assert_array_equal(stamped.tas, fine.tas)
 
 
 def test_no_common_day_and_several_times_a_day_are_refused():

@@ -70,6 +70,21 @@ def test_only_common_days_are_compared(prediction, truth):
     xr.testing.assert_allclose(evaluate(shuffled, truth), whole)
 
 
+@pytest.mark.parametrize("calendar", ["noleap", "proleptic_gregorian"])
+def test_days_are_paired_by_date_whatever_the_stamp_and_the_calendar(prediction, truth, calendar):
+    other = prediction.assign_coords(time=prediction.time + np.timedelta64(12, "h"))
+    other = other.convert_calendar(calendar, use_cftime=calendar == "noleap")
+    xr.testing.assert_allclose(evaluate(other, truth), evaluate(prediction, truth))
+
+
+def test_times_of_the_day_are_paired_as_they_are(truth):
+    hours = truth.isel(time=slice(0, 8)).assign_coords(
+        time=pd.date_range("2001-01-01", periods=8, freq="6h")
+    )
+    later = hours.assign_coords(time=hours.time + np.timedelta64(6, "h"))
+    assert int(evaluate(later, hours).used[0]) == 7 * truth.lat.size * truth.lon.size
+
+
 def test_signal_is_scored_against_the_truth_own_change(prediction, truth):
     warmer = prediction.assign(
         tas=(prediction.tas + 3).assign_attrs(units="K"),
@@ -120,13 +135,13 @@ def test_other_calendars_and_unstructured_grids_are_scored():
     [
         (lambda ds: ds.rename(tas="t2m", pr="rain"), "share no variable"),
         (
-            lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(9, "h")),
+            lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(9999, "D")),
             "no time in common",
         ),
         (lambda ds: ds.assign(tas=ds.tas.assign_attrs(units="degC")), "'degC', expected 'K'"),
         (lambda ds: ds.isel(lat=slice(1, None)), "'lat'"),
         (lambda ds: xr.concat([ds, ds.isel(time=[0])], "time"), "twice"),
-        (lambda ds: ds.convert_calendar("noleap", use_cftime=True), "calendars"),
+        (lambda ds: ds.isel(time=[0, 1]).resample(time="6h").ffill(), "several times a day"),
         (lambda ds: ds.isel(time=0, drop=True), "no time coordinate"),
         (lambda ds: ds.expand_dims(member=2), "'member'"),
     ],

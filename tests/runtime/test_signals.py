@@ -14,7 +14,7 @@ from graphdown.runtime.signals import Interrupted, deferred_stop, stopped_at_onc
 @pytest.fixture(autouse=True)
 def heeded():
     """Signals are not ignored, as SIGINT is in what a shell starts in the background."""
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.getsignal(n) for n in signals.STOPPING}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
@@ -22,7 +22,15 @@ def heeded():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGUSR1, 128 + signal.SIGUSR1),
+        (signal.SIGUSR2, 128 + signal.SIGUSR2),
+    ],
+)
 def test_a_signal_is_noted_and_heeded_where_asked(number, status):
     done = []
     with pytest.raises(Interrupted) as raised, deferred_stop() as stop:
@@ -42,10 +50,10 @@ def test_a_second_signal_stops_at_once():
 
 
 def test_handlers_are_put_back():
-    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(n) for n in signals.STOPPING]
     with deferred_stop(), stopped_at_once():
         pass
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(n) for n in signals.STOPPING] == before
 
 
 class Destroyed:

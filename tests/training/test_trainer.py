@@ -196,10 +196,10 @@ def test_a_finished_run_is_not_touched(run, two_sources):
 def test_another_experiment_in_the_same_folder_is_refused(run, two_sources, data):
     folder, experiment = run
     before = files(folder)
-    longer = replace(experiment, training=replace(experiment.training, steps=30))
-    with pytest.raises(ExperimentError, match="another 'training.steps'; choose another folder"):
-        train(longer, two_sources)
-    with pytest.raises(ExperimentError, match="another 'seed'"):
+    faster = replace(experiment, training=replace(experiment.training, learning_rate=0.5))
+    with pytest.raises(ExperimentError, match="finished after .* 'training.learning_rate' changes"):
+        train(faster, two_sources)
+    with pytest.raises(ExperimentError, match="another 'seed'; choose another 'output'"):
         train(replace(experiment, seed=1), two_sources)
     with pytest.raises(ExperimentError, match="another 'data.sources'"):
         train(make_experiment(folder, data), data)

@@ -13,6 +13,7 @@ from graphdown.comparison import fit_baselines
 from graphdown.errors import ExperimentError
 from graphdown.training.parallel import DataParallel
 from graphdown.transfer import study as study_module
+from graphdown.transfer.findings import compared_values
 from graphdown.transfer.plan import Task
 from graphdown.transfer.spec import parse_study
 from graphdown.transfer.study import transfer
@@ -111,6 +112,36 @@ def test_scores_are_those_of_evaluate_and_of_each_fit_where_a_method_is_bound(ou
         expected = np.mean([float(m[measure].sel(variable="tas")) for m in made])
         where = {"strategy": "mean bias", "train": "a + b", "source": "c", "variable": "tas"}
         assert value(outcome.scores, measure=measure, **where) == pytest.approx(expected, rel=1e-6)
+
+
+def test_strategies_are_compared_on_the_same_values_where_all_can_learn(data, tmp_path):
+    fine = data.fine
+    late = xr.zeros_like(fine.pr, bool)
+    late[:60, 3, 3] = True  # a cell with rain in the test period alone
+    sea = xr.zeros_like(fine.pr, bool)
+    sea[:, :, 8:] = True
+    partial = dataclasses.replace(data, fine=fine.assign(pr=fine.pr.where(~late & ~sea)))
+    found = transfer(study(tmp_path, seeds=1), partial)
+    used = found.scores[(found.scores["measure"] == "used") & (found.scores["source"] == "c")]
+    values = used.groupby("variable")["value"].unique()
+    assert {v: list(n) for v, n in values.items()} == {"tas": [21 * 144], "pr": [21 * 95]}
+    page = found.page.read_text(encoding="utf-8")
+    assert "Values that all strategies and the truth have: a 3,024 of tas, 1,995 of pr" in page
+
+
+def test_a_baseline_that_cannot_be_used_is_refused_before_anything_runs(tmp_path):
+    seasonal = {"scaled delta": {"baseline": "scaled delta"}, **TINY["strategies"]}
+    with pytest.raises(ExperimentError, match=r"scaled delta.*no day of training lies in MAM"):
+        study(tmp_path / "none", strategies=seasonal)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_strategy_with_fewer_values_is_marked():
+    rows = [("a", "s", "tas", "used", 10.0), ("b", "s", "tas", "used", 8.0)]
+    columns = ["strategy", "source", "variable", "measure", "value"]
+    first, second = compared_values(pd.DataFrame(rows, columns=columns))
+    assert first == "Values that all strategies and the truth have: s 10 of tas."
+    assert second == "\N{DAGGER} b on s is scored on 8 values of tas only."
 
 
 def test_what_a_study_writes(outcome):

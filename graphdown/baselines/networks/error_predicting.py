@@ -124,6 +124,7 @@ class ErrorPredictingCNN(NetworkBaseline):
     """
 
     name = "error-predicting CNN"
+    needs_target_predictor = True
 
     def __init__(
         self, training: NetworkTraining = DEFAULT, seed: int = 0, filters: int = 16

@@ -67,7 +67,7 @@ def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str
     steps: tuple[xr.DataArray, ...] = ()
     if whereabouts.time is not None:
         number = xr.DataArray(np.arange(field.sizes["time"]), dims="time")
-        steps = (number.chunk(time=field.chunksizes["time"]) if field.chunks else number,)
+        steps = (number.chunk(time=field.variable.chunksizes["time"]) if field.chunks else number,)
 
     out = xr.apply_ufunc(
         _checked_block,

@@ -463,6 +463,8 @@ class _Reader:
         timed = "time" in joined.dims
         gaps = gaps_of(joined["time"]) if timed else []
         dates = [str(joined.indexes["time"][i])[:10] if timed else "" for i in (0, -1)]
+        looked_at = sum(p.sample.times for p in parts)
+        stored = sum(p.field.sizes.get("time", 0) for p in parts)
         return VariableUnderstood(
             name=name,
             file_names=tuple(dict.fromkeys(p.choice.file_name for p in parts)),
@@ -476,7 +478,8 @@ class _Reader:
             minimum=min(p.sample.minimum for p in parts),
             maximum=max(p.sample.maximum for p in parts),
             missing=float(np.mean([p.sample.missing for p in parts])),
-            sampled=_sampled_of(parts) if timed else 0,
+            sampled=looked_at if looked_at < stored else 0,
+            stored=stored,
             grid=" x ".join(f"{joined.sizes[d]} {d}" for d in space.dims),
             step=step_name(step_of(joined["time"])) if timed else "",
             calendar=calendar_of(joined["time"]) if timed else "",
@@ -535,13 +538,6 @@ class _Reader:
             notes=self.notes.listed(),
             attrs=dict(self.series[0].ds.attrs),
         )
-
-
-def _sampled_of(parts: Sequence[_Part]) -> int:
-    """Number of the sampled times of a variable, 0 if they are all."""
-    looked_at = sum(p.sample.times for p in parts)
-    there = sum(p.field.sizes.get("time", 0) for p in parts)
-    return 0 if looked_at >= there else looked_at
 
 
 def _on_one_axis(

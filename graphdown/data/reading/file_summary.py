@@ -24,7 +24,8 @@ class VariableUnderstood:
         factor, offset: canonical = original * factor + offset.
         minimum, maximum: in canonical units; None if there is no value.
         missing: share of the values that are missing.
-        sampled: number of times that these three are of, 0 if they are of all.
+        sampled: number of times in the files that these three are of, 0 if they are of all.
+        stored: number of times in the files.
         grid: kind and size of the horizontal grid.
         step: words such as daily; empty for a field without time.
         calendar: of its times; empty without time.
@@ -47,6 +48,7 @@ class VariableUnderstood:
     maximum: float | None
     missing: float
     sampled: int
+    stored: int
     grid: str
     step: str
     calendar: str
@@ -113,7 +115,7 @@ def _variable_line(v: VariableUnderstood) -> str:
     if v.minimum is not None and v.maximum is not None:
         values = f"{v.minimum:.4g} to {v.maximum:.4g}"
     missing = f", {100 * v.missing:.0f} % missing" if v.missing else ""
-    sampled = f" in {v.sampled} of {v.times} times" if v.sampled else ""
+    sampled = f" in {v.sampled} of {v.stored} times" if v.sampled else ""
     return f"{v.name}: {source}{level}, {units}, {values}{missing}{sampled}, {v.grid}"
 
 

@@ -82,17 +82,6 @@ def find_paths(files: Sequence[str]) -> list[str]:
     return paths
 
 
-def names_in(files: Sequence[str]) -> set[str]:
-    """Names of all variables in files, coordinates among them.
-
-    Raises:
-        DataError: see `open_pieces`.
-    """
-    pieces = list(open_pieces(files))
-    close_pieces(pieces)
-    return {str(name) for piece in pieces for name in piece.ds.variables}
-
-
 def close_pieces(pieces: Iterable[Piece]) -> None:
     """Close the files of pieces: HDF5 does not allow writing to a file that is open."""
     for piece in pieces:

@@ -301,6 +301,38 @@ def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where:
     Raises:
         DataError: as for `horizontal_grid`.
     """
+    grid, masks = _grid_and_masks(ds, there, where)
+    present = np.logical_and.reduce(masks)
+    if not present.any():
+        raise refuse("all-missing", f"{where}: no point has values of all variables; check them.")
+    return _masked(grid, ds, list(there), present)
+
+
+def grid_with_masks(
+    ds: xr.Dataset, variables: Sequence[str], where: str
+) -> tuple[Grid, dict[str, np.ndarray]]:
+    """Grid that variables share, and the points at which each has a value at any time.
+
+    Points at which no variable ever has a value are masked out; the variables' values are read.
+
+    Returns:
+        The grid, and a mask [N] for each variable.
+
+    Raises:
+        DataError: as for `horizontal_grid`, or a variable has no value at all.
+    """
+    grid, masks = _grid_and_masks(ds, {name: ever_present(ds[name]) for name in variables}, where)
+    for name, mask in zip(variables, masks, strict=True):
+        if not mask.any():
+            raise refuse("all-missing", f"{where}: {name!r} has no value; check it.")
+    grid = _masked(grid, ds, variables, np.logical_or.reduce(masks))
+    return grid, {name: mask.ravel() for name, mask in zip(variables, masks, strict=True)}
+
+
+def _grid_and_masks(
+    ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str
+) -> tuple[Grid, list[np.ndarray]]:
+    """Grid that variables share, without a mask, and `there` in the order of its dimensions."""
     variables = list(there)
     dims = {name: tuple(d for d in ds[name].dims if d != "time") for name in variables}
     first = variables[0]
@@ -312,11 +344,10 @@ def grid_where_present(ds: xr.Dataset, there: Mapping[str, xr.DataArray], where:
                 "bring them to one grid first.",
             )
     grid = grid_of_dataset(ds, variables, where)
-    present = np.ones(grid.shape, dtype=bool)
-    for one in there.values():
-        present &= one.transpose(*grid.dims).values
-    if not present.any():
-        raise refuse("all-missing", f"{where}: no point has values of all variables; check them.")
+    return grid, [one.transpose(*grid.dims).values for one in there.values()]
+
+
+def _masked(grid: Grid, ds: xr.Dataset, variables: Sequence[str], present: np.ndarray) -> Grid:
     if present.all():
         return grid
     return Grid.from_dataset(_with_bounds(ds, variables), mask=present)

@@ -99,6 +99,7 @@ _STEPS = {
 for _name, _sentence in _STEPS.items():
     REPAIRS.add(_name, Repair(_sentence))
 NOTICES = {
+    "baselines-left-out": "A baseline lacks what it needs and is not scored.",
     "bounds-outside": "Time bounds that do not contain their time are ignored.",
     "cells-overlap": "Cells of a grid overlap by their bounds, so their areas are too large.",
     "chunks-absent": "Chunks that a zarr store does not hold read as its fill value, a number or "
@@ -112,6 +113,7 @@ NOTICES = {
     "wrong.",
     "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values "
     "are shown under its own name.",
+    "periods-overlap": "Days of validation or test are also days of training, or of each other.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from graphdown.evaluation.align import common_times
 from graphdown.evaluation.reduce import area_mean
 from graphdown.evaluation.report.days_shown import date_text, days_to_show
 from graphdown.evaluation.report.summary import variable_name
@@ -14,8 +13,7 @@ from graphdown.reports.html import MapGroup, MapRow, Picture
 
 def day_maps(view: CaseView) -> list[MapRow]:
     """Return maps of chosen days: coarse input, prediction, truth and errors."""
-    case = view.case
-    truth = case.truth.sel(time=common_times(case.predictions[view.lead], case.truth))
+    truth = view.case.compared.truth
     means = {v: area_mean(view.grid.values(truth[v]), view.grid.area) for v in view.variables}
     rows = []
     for name, index, variables in days_to_show(means):
@@ -27,14 +25,10 @@ def day_maps(view: CaseView) -> list[MapRow]:
 
 
 def _groups(view: CaseView, variable: str, time: object) -> list[MapGroup]:
-    case, units = view.case, view.units[variable]
+    case, units = view.case.compared, view.units[variable]
     methods = [m for m in (view.lead, view.rival) if m is not None]
     truth = view.grid.values(case.truth[variable].sel(time=time))
-    fields = {
-        m: view.grid.values(case.predictions[m][variable].sel(time=time))
-        for m in methods
-        if time in case.predictions[m]["time"].values
-    }
+    fields = {m: view.grid.values(case.predictions[m][variable].sel(time=time)) for m in methods}
     scale = field_scale(variable, [truth, fields[view.lead]], units)
     pictures = [
         *_coarse_picture(view, variable, time, scale),

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure
-from graphdown.evaluation.table import column, format_value, headings, plain_units, shown_columns
+from graphdown.evaluation.table import (
+    column,
+    format_value,
+    headings,
+    method_labels,
+    plain_units,
+    shown_columns,
+)
 from graphdown.reports.html import HtmlTable, TableCell
 
 if TYPE_CHECKING:
@@ -22,8 +29,8 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> HtmlTable:
     values = {key: column(scores, *key) for key in columns}
     best = {key: best_methods(values[key], key[1]) for key in columns}
     rows = [
-        (method, [TableCell(format_value(values[k][method]), method in best[k]) for k in columns])
-        for method in map(str, scores["method"].unique())
+        (label, [TableCell(format_value(values[k][method]), method in best[k]) for k in columns])
+        for method, label in method_labels(scores).items()
     ]
     explained = [
         (label, MEASURES[name].definition) for label, (_, name) in zip(labels, columns, strict=True)

@@ -20,7 +20,7 @@ from graphdown.evaluation.report.signal_maps import signal_maps
 from graphdown.evaluation.report.summary import summarise
 from graphdown.evaluation.report.training_curves import training_charts
 from graphdown.evaluation.report.view import CaseView
-from graphdown.evaluation.table import MEASURES_SHOWN
+from graphdown.evaluation.table import MEASURES_SHOWN, comparison_notes
 from graphdown.reports.html import ChartRow, HtmlTable, MapRow, write_page
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class CaseSection:
     seen: bool
     period: str
     scores: HtmlTable
+    compared: list[str]
     all_scores: dict[str, HtmlTable]
     colours: dict[str, str]
     days: list[MapRow]
@@ -125,6 +126,7 @@ def _case_section(number: int, view: CaseView, scores: "pd.DataFrame") -> CaseSe
         seen=case.seen,
         period=f"{date_text(times[0])} to {date_text(times[-1])}, {len(times)} days",
         scores=score_table(rows, MEASURES_SHOWN),
+        compared=comparison_notes(rows),
         all_scores=all_scores(rows),
         colours=view.colours,
         days=day_maps(view),

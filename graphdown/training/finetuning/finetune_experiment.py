@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.model.channels import predictor_transforms
 from graphdown.runtime.atomic import atomic_folder
+from graphdown.training.finetuning.kept_settings import check_settings, settings_of
 from graphdown.training.finetuning.replay import with_replayed
 from graphdown.training.finetuning.warm_start import check_same, hashed
 from graphdown.training.pretraining.artifact import refuse_pretraining
@@ -35,23 +36,28 @@ def finetune_experiment(
     data: Experiment | Source | str,
     output: str | Path = "",
     overrides: Sequence[str] = (),
+    stated: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Experiment:
     """Make the experiment that fine-tunes the emulator of a run.
 
     Args:
         run: the run's folder.
-        data: what to fine-tune on: an experiment, whose data, periods and training are taken; or
+        data: what to fine-tune on: an experiment, whose data, periods and training are taken, and
+            whose other settings are the run's or left out; or
             a source, or the name of one that the run's own experiment knows, seen or unseen, with
             that experiment's target and periods. Then training has a quarter of the run's steps
             and a fifth of its learning rate, and stops after 5 of 20 validations without
             improvement.
         output: folder of the new run; by default one beside the run.
         overrides: "key.sub=value" strings, values in YAML, over all of that.
+        stated: the keys of the file that an experiment was read from; of one that was not, those
+            that are not at their defaults.
         options: of `graphdown.config.training.FinetuneOptions`.
 
     Raises:
-        ExperimentError: an option is wrong, or the run knows no such source.
+        ExperimentError: an option is wrong, the run knows no such source, or the experiment has
+            settings that the run has otherwise.
         GraphdownError: the folder holds no run, or a pretraining.
     """
     refuse_pretraining(run)
@@ -60,16 +66,10 @@ def finetune_experiment(
     emulator = load(run)
     if options.get("replay"):
         base, options["replayed"] = with_replayed(base, _experiment_of(Path(run)))
-    raw = experiment_to_dict(base)
-    raw["name"] = f"{emulator.name}, fine-tuned"
-    raw["predictors"], raw["targets"] = list(emulator.predictors), list(emulator.targets)
-    raw["model"] = dataclasses.asdict(emulator.model)
-    raw["graph"] = dataclasses.asdict(emulator.domain.spec)
-    raw["optional_predictors"] = list(emulator.optional_predictors)
-    raw["predictor_transforms"] = emulator.normaliser.predictor_transforms
-    raw["time"] = dataclasses.asdict(emulator.time)
-    raw["standardise"] = emulator.normaliser.standardise
-    raw["standardised_variables"] = emulator.normaliser.standardised
+    of_run = settings_of(emulator)
+    if isinstance(data, Experiment):
+        check_settings(data, of_run, str(run), stated)
+    raw = {**experiment_to_dict(base), **of_run, "name": f"{emulator.name}, fine-tuned"}
     raw["finetune"] = {"run": str(run), "sha256": emulator.sha256, **options}
     raw["output"] = str(output) or _beside(Path(run), base, options)
     return parse_experiment(apply_overrides(raw, overrides), "the fine-tuning")
@@ -170,7 +170,8 @@ def pretrained(experiment: Experiment) -> Emulator | None:
 def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
     """The target domain with which an emulator is fine-tuned.
 
-    On the target grid that it was trained on, it keeps its static fields and EOFs.
+    On the target grid that it was trained on, it keeps its static fields and EOFs, and has values
+    where it had some before or the data have some.
 
     Args:
         emulator: the one to start from.
@@ -180,7 +181,7 @@ def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
         ExperimentError: the emulator belongs to another target grid, or knows other static fields.
     """
     if _same_points(emulator.domain.target, domain.target):
-        return emulator.domain
+        return _with_masks_of(emulator.domain, domain, emulator.targets)
     if emulator.model.binding:
         raise ExperimentError(
             f"The network to fine-tune is bound to its target grid of "
@@ -196,6 +197,17 @@ def domain_for(emulator: Emulator, domain: TargetDomain) -> TargetDomain:
             "fields."
         )
     return domain
+
+
+def _with_masks_of(
+    before: TargetDomain, data: TargetDomain, variables: Sequence[str]
+) -> TargetDomain:
+    """A domain that has values of each variable where it or another one on its grid has some."""
+    present = before.present(variables) | data.present(variables)
+    masks = dict(zip(variables, present.T, strict=True))
+    return TargetDomain(
+        before.target, before.statics, before.spec, before.eofs, before.ground, masks
+    )
 
 
 def _same_points(a: Grid, b: Grid) -> bool:

@@ -46,6 +46,7 @@ from graphdown.training.pretraining.source_fields import (
     source_fields,
 )
 from graphdown.training.run.folder import check_run, open_run, put
+from graphdown.training.run.input_checksums import checksum_of_source
 from graphdown.training.run.lock import run_lock
 from graphdown.training.run.loop import finish
 from graphdown.training.run.trainee import EVERY, Trainee
@@ -181,7 +182,7 @@ class Pretrainer(Trainee):
         self.fields, self.constants = prepared.fields, prepared.constants
         self.normaliser = prepared.normaliser
         self.graphdef, self.params = prepared.graphdef, prepared.params
-        self.checksums = {f"the source {each.name!r}": each.checksum for each in self.fields}
+        self.checksums = {checksum_of_source(each.name): each.checksum for each in self.fields}
         self.optimiser = make_optimiser(experiment.training)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
 

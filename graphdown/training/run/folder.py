@@ -1,15 +1,19 @@
 """A run's folder: made for an experiment, or checked to hold it."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import (
     as_written,
-    experiment_to_dict,
     load_stored_experiment,
     write_experiment,
+)
+from graphdown.config.learned_settings import (
+    continued_settings,
+    first_difference,
+    learned_settings,
 )
 from graphdown.data.sample_store import FOLDER
 from graphdown.errors import ExperimentError
@@ -20,7 +24,9 @@ from graphdown.training.run.lock import LOCK
 
 EXPERIMENT = "experiment.yaml"
 BEFORE = (FOLDER, LOCK, f".{EXPERIMENT}.new")  # what a folder may hold before it is a run's
-CHANGEABLE = ("backend", "devices", "most_skipped")  # settings that a resumed run may change
+CHECKPOINTS = "checkpoints"
+
+log = logging.getLogger(__name__)
 
 
 def open_run(experiment: Experiment) -> Path:
@@ -37,7 +43,10 @@ def open_run(experiment: Experiment) -> Path:
 
 
 def check_run(experiment: Experiment, run: Path) -> None:
-    """Refuse a folder that holds anything but this experiment, or fields for a run to come."""
+    """Refuse a folder that holds anything but this experiment, or fields for a run to come.
+
+    A run may have moved, with its files or without, and go on for more steps or with other batches.
+    """
     stored = run / EXPERIMENT
     if not stored.exists():
         if run.exists() and any(path.name not in BEFORE for path in run.iterdir()):
@@ -47,8 +56,8 @@ def check_run(experiment: Experiment, run: Path) -> None:
             )
         return
     # Read as an experiment, so that options it was written without count as their defaults.
-    begun = experiment_to_dict(load_stored_experiment(stored))
-    differing = _first_difference(_trained(begun), _trained(experiment_to_dict(experiment)))
+    begun = load_stored_experiment(stored)
+    differing = first_difference(learned_settings(begun), learned_settings(experiment))
     if differing is not None and not as_written(stored):
         raise ExperimentError(
             f"{str(stored)!r} was changed since the run began, or is damaged ({differing!r} is not "
@@ -57,29 +66,35 @@ def check_run(experiment: Experiment, run: Path) -> None:
     if differing is not None:
         raise ExperimentError(
             f"'output' names {str(run)!r}, which holds a run with another {differing!r}; choose "
-            "another folder or delete that one."
+            "another 'output'."
         )
+    _check_continued(begun, experiment, run)
 
 
-def _trained(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Settings that training depends on.
+def _check_continued(begun: Experiment, experiment: Experiment, run: Path) -> None:
+    """Report settings with which a run goes on otherwise than it began.
 
-    A run may be scored beside other baselines later, and be resumed on other devices.
+    Raises:
+        ExperimentError: it is finished, and they would be ignored.
     """
-    training = {k: v for k, v in experiment["training"].items() if k not in CHANGEABLE}
-    rest = {key: value for key, value in experiment.items() if key != "baselines"}
-    return {**rest, "training": training}
-
-
-def _first_difference(a: Any, b: Any, key: str = "") -> str | None:
-    if isinstance(a, dict) and isinstance(b, dict):
-        for name in sorted(set(a) | set(b)):
-            inner = f"{key}.{name}" if key else str(name)
-            found = _first_difference(a.get(name), b.get(name), inner)
-            if found:
-                return found
-        return None
-    return None if a == b else key
+    before, now = continued_settings(begun), continued_settings(experiment)
+    changed = [f"training.{key}" for key in now if now[key] != before[key]]
+    folder = run / CHECKPOINTS
+    steps = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
+    if not changed or not steps:
+        return
+    if max(steps) >= experiment.training.steps:
+        raise ExperimentError(
+            f"'output' names {str(run)!r}, which holds a run that is finished after {max(steps)} "
+            f"steps, so that another {changed[0]!r} changes nothing; raise 'training.steps', or "
+            "choose another 'output'."
+        )
+    log.warning(
+        "The run %r resumes at step %d with other settings than it began with: %s.",
+        str(run),
+        max(steps),
+        ", ".join(changed),
+    )
 
 
 def put(folder: Path, save: Callable[[Path], None]) -> None:

@@ -26,6 +26,11 @@ def checksum_of_grid(grid: Grid, fields: Iterable[xr.DataArray]) -> str:
     return array_digest([grid.lon, grid.lat, grid.mask, *(field.values for field in fields)])
 
 
+def checksum_of_source(name: str) -> str:
+    """What the checksum of a source is called."""
+    return f"the source {name!r}"
+
+
 def checksum_of_days(days: PairedDays) -> str:
     """Checksum of the days, values, grid and height of a source, and of its targets."""
     grid = days.grid
@@ -50,15 +55,26 @@ def check_inputs(run: Path, checksums: Mapping[str, str]) -> None:
         ExperimentError: a field is another one now, or the note is damaged.
     """
     path = run / FILE
+    if path.exists():
+        compare_inputs(run, checksums)
+    elif is_first():
+        with explained_write_errors(path, "see that the folder can be written to"):
+            write_durably(
+                path, json.dumps({**checksums, CHECKSUM_OF_ALL: _sum(checksums)}, indent=1)
+            )
+
+
+def compare_inputs(run: Path, checksums: Mapping[str, str]) -> None:
+    """Compare checksums of some of the fields with those of the run's beginning, if it has a note.
+
+    Raises:
+        ExperimentError: a field is another one now, or the note is damaged.
+    """
+    path = run / FILE
+    if not path.exists():
+        return
     try:
         before = _read(path)
-    except FileNotFoundError:
-        if is_first():
-            with explained_write_errors(path, "see that the folder can be written to"):
-                write_durably(
-                    path, json.dumps({**checksums, CHECKSUM_OF_ALL: _sum(checksums)}, indent=1)
-                )
-        return
     except ValueError:
         raise ExperimentError(
             f"{str(path)!r}, which lists the fields that the run began with, is damaged; put it "

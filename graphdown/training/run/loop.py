@@ -21,6 +21,7 @@ from graphdown.runtime.signals import Interrupted, Stop, deferred_stop
 from graphdown.runtime.write_errors import explained_write_errors
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints, RunProgress
+from graphdown.training.run.folder import CHECKPOINTS
 from graphdown.training.run.input_checksums import check_inputs
 from graphdown.training.run.loss_log import LossLog
 from graphdown.training.run.metrics import MetricsLog, Row
@@ -45,7 +46,7 @@ def finish(trainee: Trainee) -> None:
         Interrupted: by a signal.
     """
     check_inputs(trainee.folder, trainee.checksums)
-    checkpoints = Checkpoints(trainee.folder / "checkpoints")
+    checkpoints = Checkpoints(trainee.folder / CHECKPOINTS)
     state, progress = initial_state(trainee.params, trainee.optimiser), RunProgress()
     try:
         restored = checkpoints.restore(state, trainee.experiment.training.validate_every)

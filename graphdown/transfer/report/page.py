@@ -7,7 +7,7 @@ import numpy as np
 from graphdown.evaluation.report.score_tables import definitions
 from graphdown.reports import html
 from graphdown.reports.html import HtmlTable
-from graphdown.transfer.findings import findings
+from graphdown.transfer.findings import compared_values, findings
 from graphdown.transfer.outcome import Outcome
 from graphdown.transfer.plan import years_text
 from graphdown.transfer.report.maps import signal_maps
@@ -34,6 +34,7 @@ def write_page(outcome: Outcome) -> None:
         "signals": signal_maps(outcome),
         "strategies": {name: _described(spec) for name, spec in study.strategies.items()},
         "all_cells": _all_cells(outcome),
+        "compared": compared_values(outcome.scores),
         "measures": definitions([*SHOWN, "mean_bias", "perkins"]),
         "sections": {
             **{block.identifier: block.title for block in blocks},

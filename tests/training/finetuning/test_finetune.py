@@ -10,8 +10,13 @@ import xarray as xr
 import yaml
 
 import graphdown
+from graphdown.cli import main
 from graphdown.config.data import Periods
-from graphdown.config.experiment_file import load_experiment, parse_experiment
+from graphdown.config.experiment_file import (
+    experiment_to_dict,
+    load_experiment,
+    parse_experiment,
+)
 from graphdown.config.training import FinetuneSpec
 from graphdown.data.load import ExperimentData
 from graphdown.emulator.storage import load
@@ -352,6 +357,42 @@ def test_an_experiment_gives_data_periods_and_training(run, other, tmp_path):
     assert made.training == given.training and made.data == given.data
     assert made.model == load(run).model and made.output == str(tmp_path / "tuned")
     assert made.finetune.trainable == "norm"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"predictors": ("tas", "pr")}, "'predictors'"),
+        ({"targets": ("pr",)}, "'targets'"),
+        ({"standardise": "per-source"}, "'standardise'"),
+        ({"predictor_transforms": {"pr": "cube-root"}}, "'predictor_transforms.pr'"),
+        ({"finetune": FinetuneSpec(run="runs/other")}, "the section 'finetune'"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(changes, key, run, other, tmp_path):
+    given = replace(make_experiment(tmp_path / "unused", other), **changes)
+    with pytest.raises(ExperimentError, match=key):
+        finetune_experiment(run, given, tmp_path / "tuned")
+
+
+def test_a_part_of_a_section_that_would_be_ignored_is_named(run, other, tmp_path):
+    given = make_experiment(tmp_path / "unused", other, {"channels": 16})
+    with pytest.raises(ExperimentError, match=r"another 'model.channels'.*leave it out"):
+        finetune_experiment(run, given, tmp_path / "tuned")
+    order = replace(make_experiment(tmp_path / "unused", other), targets=("pr", "tas"))
+    assert finetune_experiment(run, order, tmp_path / "tuned").targets == ("tas", "pr")
+
+
+def test_whatever_a_file_states_otherwise_is_refused(run, other, tmp_path, capsys):
+    """Defaults that are written out, too."""
+    raw = experiment_to_dict(make_experiment(tmp_path / "unused", other))
+    path = tmp_path / "new.yaml"
+    path.write_text(yaml.safe_dump({**raw, "model": {"target_embedding": 0}}), encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main(["finetune", str(run), "--data", str(path), "-o", str(tmp_path / "tuned")])
+    assert left.value.code == 2
+    assert "another 'model.target_embedding' than the run" in capsys.readouterr().err
+    assert not (tmp_path / "tuned").exists()
 
 
 @pytest.mark.slow

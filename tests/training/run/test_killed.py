@@ -37,6 +37,7 @@ STRIKES = [
     ("trainer", "Trainer", "batch", 4, signal.SIGKILL, -9),
     ("run.checkpoint", "Checkpoints", "save", 1, signal.SIGKILL, -9),
     ("trainer", "Trainer", "keep", 1, signal.SIGKILL, -9),
+    ("trainer", "Trainer", "batch", 9, signal.SIGUSR1, 128 + signal.SIGUSR1),
     ("trainer", "Trainer", "errors", 2, signal.SIGTERM, 143),
 ]
 

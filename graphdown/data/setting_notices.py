@@ -1,0 +1,71 @@
+"""Notices on the settings of an experiment, known before it is trained."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from graphdown.baselines.methods import unusable
+from graphdown.config.data import Periods
+from graphdown.config.experiment import Experiment
+from graphdown.data.reading.rules import Note
+
+SEASONS = ("DJF", "MAM", "JJA", "SON")
+
+
+def setting_notices(experiment: Experiment, height: bool) -> list[Note]:
+    """Notices on an experiment: baselines that are left out, and periods that overlap.
+
+    Args:
+        experiment: the experiment.
+        height: whether the target's height is known.
+    """
+    if experiment.pretrain is not None:
+        return list(_overlaps(experiment.periods, ["validation"]))
+    notices = []
+    reasons = unusable_baselines(experiment, height)
+    for reason in dict.fromkeys(reasons.values()):
+        names = ", ".join(name for name, own in reasons.items() if own == reason)
+        notices.append(_note("baselines-left-out", "baselines", f"left out: {names}; {reason}"))
+    tuned = experiment.finetune is not None and experiment.finetune.validation_share
+    others = ["test"] if tuned else ["validation", "test"]
+    return [*notices, *_overlaps(experiment.periods, others)]
+
+
+def unusable_baselines(experiment: Experiment, height: bool) -> dict[str, str]:
+    """Why some of an experiment's baselines cannot be used, by their names."""
+    no_predictors = [name for name in experiment.targets if name not in experiment.predictors]
+    periods = experiment.periods
+    scored = _seasons(periods.validation) | _seasons(periods.test)
+    absent = [name for name in SEASONS if name in scored - _seasons(periods.train)]
+    return unusable(experiment.baselines, height, no_predictors, absent)
+
+
+def _overlaps(periods: Periods, others: list[str]) -> Iterator[Note]:
+    """Periods that share days with that of training, or with each other."""
+    keys = ["train", *others]
+    for number, key in enumerate(keys):
+        for later in keys[number + 1 :]:
+            (a, b), (c, d) = (_ends(getattr(periods, name)) for name in (key, later))
+            first, last = max(a, c), min(b, d)
+            if first <= last:
+                text = (
+                    f"shares {first:%Y-%m-%d} to {last:%Y-%m-%d} with 'periods.{key}'; scores on "
+                    "days that are known from there are better than on others"
+                )
+                yield _note("periods-overlap", f"periods.{later}", text)
+
+
+def _seasons(period: tuple[str, str]) -> set[str]:
+    first, last = _ends(period)
+    months = pd.period_range(first, last, freq="M").month
+    return {SEASONS[month % 12 // 3] for month in months}
+
+
+def _ends(period: tuple[str, str]) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """First and last moment of a period."""
+    first, last = map(pd.Period, period)
+    return first.start_time, last.end_time
+
+
+def _note(rule: str, key: str, text: str) -> Note:
+    return Note(rule, repr(key), "", text)
