@@ -11,6 +11,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.dates import days_of
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe
+from graphdown.variables.names import variables_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class RangeWatch:
         axes = tuple(range(1, values.ndim - 1))
         high = np.fmax.reduce(values, axis=axes, where=mask, initial=-np.inf)
         low = np.fmin.reduce(values, axis=axes, where=mask, initial=np.inf)
-        for t, name in enumerate(self.normaliser.targets):
+        for t, name in enumerate(variables_of(self.normaliser.targets)):
             least, greatest = describe(name).plausible
             outside = np.fmax(high[:, t] - greatest, least - low[:, t])
             self._keep(self._impossible, name, np.nan_to_num(outside), 0.0, time)

@@ -21,7 +21,9 @@ def archive(tmp_path_factory):
     """Files of two sources, one with a masked corner, and of a target with a sea and a gap."""
     folder = tmp_path_factory.mktemp("archive")
     fine, coarse = truth(), {"a": source(COARSE), "b": source(OTHER)}
-    fine["tas"][:, :3], fine["tas"][9, 5, 5] = np.nan, np.nan
+    for name in ("tas", "pr"):
+        fine[name][:, :3] = np.nan
+    fine["tas"][9, 5, 5] = np.nan
     coarse["b"]["pr"][:, 0, 0] = np.nan
     for name, ds in {"fine": fine, **coarse}.items():
         ds.to_netcdf(folder / f"{name}.nc")
