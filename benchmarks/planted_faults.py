@@ -458,6 +458,8 @@ def outcome_of(kind: str, drawn: Drawn, paths: list[str]) -> tuple[str, str]:
     from graphdown.data.reading.rules import NOTICES
     from graphdown.errors import DataError
 
+    warning = {*NOTICES, "hidden-cells", "amount-of-unknown-time"}
+
     try:
         ds, understood = read_files(paths, Request((drawn.name,), **drawn.options))
         with contextlib.closing(ds):
@@ -466,7 +468,7 @@ def outcome_of(kind: str, drawn: Drawn, paths: list[str]) -> tuple[str, str]:
         return "refused", str(error)
     except Exception:
         return "broken", traceback.format_exc()
-    notes = [str(note) for note in understood.notes if note.rule in NOTICES]
+    notes = [str(note) for note in understood.notes if note.rule in warning]
     reason = difference(drawn, found)
     if not reason and kind != HONEST and not FAULTS[kind].curable:
         reason = "the first values that there are, which others contradict"

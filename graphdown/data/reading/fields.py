@@ -35,6 +35,7 @@ from graphdown.data.reading.point_order import horizontal_of, on_one_grid
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import ORIGIN, Series, series_of
 from graphdown.data.reading.standard_names import with_tidy_names
+from graphdown.data.reading.time_bounds import BEGIN
 from graphdown.data.reading.time_decoding import with_times
 from graphdown.data.reading.time_gaps import gaps_of, note_gaps
 from graphdown.data.reading.units import conversion
@@ -444,6 +445,8 @@ class _Reader:
 
     def _joined(self, name: str, parts: Sequence[_Part]) -> tuple[xr.DataArray, VariableUnderstood]:
         fields = on_one_grid([(p.series.where, p.field) for p in parts], name, self.notes)
+        if not all(BEGIN in field.coords for field in fields):
+            fields = [without_spans(field) for field in fields]
         places = [part.series.places for part in parts]
         joined, dropped = join_times(list(zip(places, fields, strict=True)), name, self.notes)
         if self.request.daily is not None and "time" in joined.dims:

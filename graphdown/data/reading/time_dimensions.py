@@ -14,6 +14,7 @@ NAMES = ("time", "valid_time", "t", "xtime", "times", "date", "time_counter", "d
 SINCE = re.compile(r"\bsince\b", re.IGNORECASE)
 YYYYMMDD = re.compile(r"\s*day as %Y%m%d(\.%f)?\s*")
 FORECAST = re.compile(r"forecast|reference|analysis_time|init")
+LEAD = re.compile(r"lead|step|forecast_(time|period|hour)")
 LIMITS = re.compile(r"bnds|bounds|climatology", re.IGNORECASE)
 
 
@@ -35,19 +36,23 @@ def by_time_axis(ds: xr.Dataset, where: str) -> list[xr.Dataset]:
 
 def _holders(ds: xr.Dataset, dim: Hashable) -> list[Hashable]:
     """Variables that may hold the times of a dimension, the most certain one first."""
-    ranks = {n: _rank(n, v) for n, v in ds.variables.items() if v.dims[:1] == (dim,)}
+    leads = any(LEAD.search(str(name).lower()) for name in ds.variables)
+    ranks = {n: _rank(n, v, leads) for n, v in ds.variables.items() if v.dims[:1] == (dim,)}
     return sorted((n for n, rank in ranks.items() if rank), key=lambda n: ranks[n] or ())
 
 
-def _rank(name: Hashable, variable: xr.Variable) -> tuple[bool, ...] | None:
-    """Order among candidates for the times of a dimension, None for a variable that is none."""
+def _rank(name: Hashable, variable: xr.Variable, leads: bool) -> tuple[bool, ...] | None:
+    """Order among candidates for the times of a dimension, None for a variable that is none.
+
+    The start of a forecast is no time of its values; without lead times it is that of an analysis.
+    """
     if variable.ndim > 1 and not _are_characters(variable):
         return None
     own = variable.dims == (name,)
     marked = _standard_name(variable) == "time" or variable.attrs.get("axis") == "T"
     if LIMITS.search(str(name)) or FORECAST.search(_standard_name(variable)):
         return None
-    if FORECAST.search(str(name).lower()) and not marked:
+    if FORECAST.search(str(name).lower()) and not marked and (leads or not own):
         return None
     named = str(name).lower() in NAMES
     dated = is_since(str(variable.attrs.get("units", ""))) or variable.dtype.kind == "M"

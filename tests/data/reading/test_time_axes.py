@@ -25,6 +25,7 @@ DAYS = {
     "text_Z.nc": ("2000-01-01", "2000-01-10"),
     "chartime.nc": ("2001-02-01", "2001-02-03"),
     "capital_Since.nc": ("1850-01-01", "1850-01-10"),
+    "jra55_ncl.nc": ("1914-01-30", "1914-02-08"),
 }
 
 
@@ -182,3 +183,30 @@ def test_bounds_that_do_not_contain_their_times_are_ignored():
     ds = ds.assign(time_bnds=(("time", "nv"), np.stack([ends + 40, ends + 41], -1)))
     out, rules = decoded(ds)
     assert rules == {"bounds-outside"} and str(out.time.values[0])[:10] == "2000-01-02"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_time_that_is_missing_in_a_store_is_refused(zarr_format, tmp_path):
+    ds = make("tas", days=6)
+    ds.encoding.clear()
+    numbers = np.arange(6.0)
+    numbers[2] = np.nan
+    attrs = {"units": "days since 1850-01-01", "calendar": "360_day"}
+    ds = ds.assign_coords(time=("time", numbers, attrs))
+    encoding = {"time": {"_FillValue": None}}
+    store = str(tmp_path / "a.zarr")
+    ds.to_zarr(store, zarr_format=zarr_format, consolidated=False, encoding=encoding)
+    with pytest.raises(DataError, match="some times are missing"):
+        read_files([store], Request(("tas",)))
+
+
+def test_a_file_with_bounds_is_joined_with_one_without(tmp_path):
+    first, second = (make("tas", days=4, start=f"2001-01-0{day}") for day in (1, 5))
+    days = np.arange(4.0)
+    first = first.assign_coords(time=("time", days, {"units": "days since 2001-01-01"}))
+    first["time_bnds"] = (("time", "bnds"), np.stack([days, days + 1.0], axis=-1))
+    first["time"].attrs["bounds"] = "time_bnds"
+    for name, ds in (("a", first), ("b", second)):
+        ds.to_netcdf(tmp_path / f"{name}.nc")
+    ds, _ = read_files([str(tmp_path / "*.nc")], Request(("tas",)))
+    assert ds.sizes["time"] == 8
