@@ -39,7 +39,11 @@ def open_store(path: str, **options: Any) -> xr.Dataset:
     """
     import zarr
 
-    undecoded = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False}
+    undecoded: dict[str, Any] = {
+        "mask_and_scale": False,
+        "decode_times": False,
+        "decode_timedelta": False,
+    }
     raw = xr.open_dataset(path, engine="zarr", **undecoded, **options)
     group = zarr.open_group(path, mode="r", use_consolidated=False)
     for name, variable in raw.variables.items():
