@@ -23,7 +23,17 @@ def normaliser() -> Any:
     from graphdown.data.normalise import Normaliser
 
     mean, std = ([by[name] for name in PREDICTORS] for by in (MEAN, SPREAD))
-    return Normaliser(PREDICTORS, TARGETS, (*mean, 0.8), (*std, 0.6), (0.0, 0.0), (1.0, 1.0))
+    ends = [tuple(m + n * s for m, s in zip(mean, std, strict=True)) for n in (-6, 6)]
+    return Normaliser(
+        PREDICTORS,
+        TARGETS,
+        (*mean, 0.8),
+        (*std, 0.6),
+        (0.0, 0.0),
+        (1.0, 1.0),
+        least=ends[0],
+        greatest=ends[1],
+    )
 
 
 def square(side: int) -> Grid:

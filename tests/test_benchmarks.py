@@ -52,6 +52,7 @@ SMALLEST = {
         f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL} graph.mesh_level=5"
     ),
     "temporal": "data/hourly.yaml --seeds 1 --methods bilinear conserved",
+    "value_checks": "--side 8 --repeats 1",
     "transfer": f"configs/transfer_ensemble.yaml --quick --set {STUDY} draws=5 '{BLOCKS}'",
 }
 HELPERS = {

@@ -20,6 +20,9 @@ _ALONG_AXES = re.compile(
     r"|\brelative to (?:the )?(?:model )?grid",
     re.IGNORECASE,
 )
+# WRF writes winds along its axes and says so nowhere; tools that turn them name the Earth.
+_WRF_DIMS = {"south_north", "west_east"}
+_TURNED = re.compile(r"earth|eastward|northward|rotated to", re.IGNORECASE)
 ALIGNED = 1e-3  # radian: axes that depart by less from east and north need no turn
 
 
@@ -28,7 +31,8 @@ def turned_to_north(
 ) -> dict[str, xr.DataArray]:
     """Turn winds along the grid's axes to east and north.
 
-    They are known by their standard names, or by their long names if they have none.
+    They are known by their standard names, by their long names if they have none, and as output of
+    WRF by their dimensions.
 
     Args:
         fields: canonical, by CF/CMIP name.
@@ -68,12 +72,16 @@ def _is_along_axes(name: str, field: xr.DataArray) -> bool:
     """Whether a field is a wind along the axes of its grid."""
     along = ALONG_GRID.get(_standard_name(name), ())
     standard_name = field.attrs.get("standard_name", "")
-    is_told = not standard_name and _ALONG_AXES.search(str(field.attrs.get("long_name", "")))
-    return bool(along) and (standard_name in along or bool(is_told))
+    if standard_name or not along:
+        return standard_name in along
+    told = _words(field)
+    of_wrf = set(map(str, field.dims)) >= _WRF_DIMS and not _TURNED.search(told)
+    return of_wrf or bool(_ALONG_AXES.search(told))
 
 
 def _words(field: xr.DataArray) -> str:
-    return str(field.attrs.get("standard_name") or field.attrs.get("long_name", ""))
+    named = (field.attrs.get(key) for key in ("standard_name", "long_name", "description"))
+    return next((str(words) for words in named if words), "")
 
 
 def _standard_name(name: str) -> str:

@@ -108,3 +108,22 @@ def test_a_component_along_the_axes_does_not_go_with_one_towards_north():
     ds = fields(ROTATED, along_axes(ROTATED), ("x_wind", "northward_wind"))
     with pytest.raises(DataError, match="only with the other component along them"):
         to_canonical(ds, ("uas", "vas"))
+
+
+def of_wrf(description):
+    """Winds as WRF writes them: no standard names, dimensions of its own."""
+    made = fields(ROTATED, along_axes(ROTATED), ("", ""), ("U10", "V10"))
+    for field in made.data_vars.values():
+        field.attrs = {"units": "m s-1", "description": description}
+    y, x = ROTATED.dims
+    return made.drop_vars([y, x], errors="ignore").rename({y: "south_north", x: "west_east"})
+
+
+def test_winds_of_wrf_are_along_its_axes_unless_they_were_turned():
+    out = to_canonical(of_wrf("U at 10 M"), ("uas", "vas"), notes=(notes := Notes()))
+    assert "wind-turned" in {note.rule for note in notes.listed()}
+    for name, expected in zip(("uas", "vas"), seen(ROTATED), strict=True):
+        np.testing.assert_allclose(out[name].values[2].ravel(), expected, atol=0.02)
+    turned = of_wrf("U rotated to earth coordinates")
+    out = to_canonical(turned, ("uas", "vas"))
+    np.testing.assert_array_equal(out.uas.values, turned.U10.values)
