@@ -28,13 +28,8 @@ def with_line(ds, grid, factor, attrs):
     return ds.assign(snowline=line, tas=tas)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run on a target in m and sources in km and cm, all made of the same weather."""
-    folder = tmp_path_factory.mktemp("units")
-    with_line(truth(), FINE, 1.0, LINE).to_netcdf(folder / "fine.nc")
-    with_line(source(COARSE), COARSE, 1e-3, {"units": "km"}).to_netcdf(folder / "a.nc")
-    with_line(source(OTHER), OTHER, 1e2, {"units": "cm"}).to_netcdf(folder / "b.nc")
+def asked(folder, sources="ab", **changes):
+    """An experiment on the files of a folder."""
     raw = {
         "name": "tiny",
         "output": str(folder / "run"),
@@ -42,7 +37,7 @@ def run(tmp_path_factory):
         "targets": ["tas", "snowline"],
         "data": {
             "target": {"files": [str(folder / "fine.nc")]},
-            "sources": [{"name": n, "files": [str(folder / f"{n}.nc")]} for n in "ab"],
+            "sources": [{"name": n, "files": [str(folder / f"{n}.nc")]} for n in sources],
         },
         "periods": {
             "train": ["2001-01-01", "2001-02-28"],
@@ -54,7 +49,17 @@ def run(tmp_path_factory):
         "training": {"steps": 2, "batch_size": 4, "validate_every": 2, "devices": 1},
         "baselines": ["bilinear"],
     }
-    experiment = parse_experiment(raw, "the test")
+    return parse_experiment(raw | changes, "the test")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on a target in m and sources in km and cm, all made of the same weather."""
+    folder = tmp_path_factory.mktemp("units")
+    with_line(truth(), FINE, 1.0, LINE).to_netcdf(folder / "fine.nc")
+    with_line(source(COARSE), COARSE, 1e-3, {"units": "km"}).to_netcdf(folder / "a.nc")
+    with_line(source(OTHER), OTHER, 1e2, {"units": "cm"}).to_netcdf(folder / "b.nc")
+    experiment = asked(folder)
     return folder, experiment, load_data(experiment), train(experiment)
 
 
@@ -102,3 +107,18 @@ def test_a_run_with_a_variable_of_its_own_is_evaluated(run):
     of_line = scores[scores["variable"] == "snowline"]
     assert {"graphdown", "bilinear"} <= set(of_line["method"])
     assert "m" in set(of_line["units"])
+
+
+def test_a_target_of_tiny_numbers_is_learned_like_one_of_large_ones(tmp_path):
+    made = []
+    for units, factor in (("m", 1.0), ("Gm", 1e-9)):
+        folder = tmp_path / units
+        folder.mkdir()
+        with_line(truth(), FINE, factor, {"units": units}).to_netcdf(folder / "fine.nc")
+        source(COARSE).to_netcdf(folder / "a.nc")
+        training = {"steps": 10, "batch_size": 4, "validate_every": 10, "devices": 1}
+        changes = {"predictors": ["tas"], "targets": ["snowline"], "baselines": ["ridge"]}
+        emulator = train(asked(folder, "a", training=training, **changes))
+        made.append(emulator.downscale(source(COARSE)).snowline / factor)
+    spread = float(made[0].std())
+    np.testing.assert_allclose(made[1], made[0], atol=1e-3 * spread)
