@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphdown.cli import main
 from graphdown.data import Request
 from graphdown.data.check import check
+
+from .files import make
 
 INNER, WIDE = ((0.0, 4.0), (40.0, 43.0)), ((-8.0, 12.0), (32.0, 51.0))
 
@@ -180,3 +184,23 @@ def test_a_target_of_fixed_fields_has_no_days_to_compare(tmp_path):
     orog.drop_vars("time").to_netcdf(tmp_path / "c.nc")
     report = check([str(tmp_path / "a.nc")], [str(tmp_path / "c.nc")])
     assert report.ok and not report.remarks and len(report.coverage) == 1
+
+
+RATES = {"mm day-1": 1.0, "kg m-2 s-1": 86400.0, "m day-1": 1000.0, "mm h-1": 24.0}
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(sorted(RATES)), st.sampled_from(sorted(RATES)))
+def test_units_are_put_on_the_files_that_they_name(tmp_path_factory, of_source, of_target):
+    folder = tmp_path_factory.mktemp("units")
+    for name, units, seed in (("source", of_source, 1), ("target", of_target, 2)):
+        ds = make("pr", seed=seed)
+        ds["pr"] = (ds.pr * 86400.0 / RATES[units]).drop_attrs()
+        ds.to_netcdf(folder / f"{name}.nc")
+    files = [str(folder / f"{name}.nc") for name in ("source", "target")]
+    stated = [Request((), units={"pr": units}) for units in (of_source, of_target)]
+    report = check(files[:1], files[1:], None, *stated, full=True)
+    assert report.ok, report.problems
+    for understood, seed in zip(report.understood, (1, 2), strict=True):
+        expected = 86400.0 * float(make("pr", seed=seed).pr.max())
+        assert understood.variables[0].maximum == pytest.approx(expected, rel=1e-5)
