@@ -454,7 +454,8 @@ def outcome_of(kind: str, drawn: Drawn, paths: list[str]) -> tuple[str, str]:
         "refused"; "right", the true values; "doubted", other values beside a sentence that warns;
         "silent", other values without one; or "broken", an exception of another kind.
     """
-    from graphdown.data.reading.fields import Request, read_files
+    from graphdown.data.reading.fields import read_files
+    from graphdown.data.reading.file_request import Request
     from graphdown.data.reading.rules import NOTICES
     from graphdown.errors import DataError
 

@@ -13,11 +13,13 @@ from graphdown.data.holders import read
 from graphdown.data.pairing import unpaired
 from graphdown.data.reading.cleaning import Sample, check_size
 from graphdown.data.reading.coverage_check import check_cover, covered, note_overlap
-from graphdown.data.reading.fields import Request, read_files, some_times
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.file_summary import Understanding, VariableUnderstood
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.rules import Notes
 from graphdown.data.reading.units import Conversion
+from graphdown.data.reading.value_samples import some_times
 from graphdown.data.setting_notices import setting_notices
 from graphdown.errors import DataError, GraphdownError
 from graphdown.runtime.parts import parts_of

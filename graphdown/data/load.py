@@ -14,7 +14,8 @@ from graphdown.data.grid_bank import GridBank, make_bank
 from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, with_times_of, within
 from graphdown.data.reading.coverage_check import check_cover, note_overlap
-from graphdown.data.reading.fields import Request, field_values, open_fields, read_files
+from graphdown.data.reading.fields import field_values, open_fields, read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.file_summary import Understanding
 from graphdown.data.reading.horizontal import (
     attrs_elsewhere,

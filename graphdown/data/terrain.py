@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from graphdown.data.reading.fields import STATIC
 from graphdown.errors import DataError
+from graphdown.variables.catalogue import STATIC
 from meshes import EARTH_RADIUS_KM, Grid
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import tangent_frame

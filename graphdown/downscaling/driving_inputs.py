@@ -6,7 +6,8 @@ import xarray as xr
 
 from graphdown.cf.time_axis import time_axis
 from graphdown.data.reading.ensemble_members import along_dimension, driving_members
-from graphdown.data.reading.fields import OpenFiles, Request
+from graphdown.data.reading.fields import OpenFiles
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import log_notes
 from graphdown.errors import DataError
 

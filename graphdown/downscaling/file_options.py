@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from graphdown.config.data import Daily
-from graphdown.data.reading.fields import Request
+from graphdown.data.reading.file_request import Request
 from graphdown.errors import GraphdownError
 
 NO_MEMBER: Mapping[str, int] = {}

@@ -16,7 +16,7 @@ from graphdown.cf.provenance import driving_attrs, versions
 from graphdown.cf.time_axis import time_axis
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.coverage_check import check_cover
-from graphdown.data.reading.fields import STATIC, to_canonical
+from graphdown.data.reading.fields import to_canonical
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
@@ -32,6 +32,7 @@ from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.heads import Readout
 from graphdown.model.parameters import with_values
 from graphdown.runtime.hashing import checkpoint_sha256
+from graphdown.variables.catalogue import STATIC
 from graphdown.variables.names import variables_of
 from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coverage

@@ -6,12 +6,14 @@ from contextlib import closing
 import xarray as xr
 
 from graphdown.baselines.gridded_fields import field_names
-from graphdown.data.reading.fields import STATIC, OpenFiles, Request
+from graphdown.data.reading.fields import OpenFiles
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.files import Piece, close_pieces, open_pieces
 from graphdown.data.reading.identify import choose, recognised
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.errors import DataError
 from graphdown.evaluation.ensemble import member_dim
+from graphdown.variables.catalogue import STATIC
 
 BOUNDS = ("_bnds", "_bounds")
 

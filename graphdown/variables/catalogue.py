@@ -589,3 +589,6 @@ def daily_methods(name: str) -> dict[str, str]:
     base = describe(name).extreme_of or variable_of(name)
     family = [v for v in _REGISTERED.values() if base in (v.name, v.extreme_of)]
     return {v.name: v.method for v in family} if len(family) > 1 else {}
+
+
+STATIC = names_of_kind("static")

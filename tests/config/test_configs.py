@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.config.experiment_file import load_experiment
 from graphdown.data import read_files
 from graphdown.data.load import load_data
-from graphdown.data.reading.fields import Request
+from graphdown.data.reading.file_request import Request
 from graphdown.transfer.spec import load_study
 from meshes import Grid
 

@@ -9,7 +9,7 @@ import xarray as xr
 from graphdown.config.experiment_file import parse_experiment
 from graphdown.data import holders, sample_store
 from graphdown.data.load import load_data, source_store
-from graphdown.data.reading import fields
+from graphdown.data.reading import value_samples
 from graphdown.data.sample_store import store_folder
 from graphdown.errors import DataError, GraphdownError
 from meshes import Grid
@@ -27,7 +27,7 @@ PERIODS = {
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Let parts hold a few days and shards others, so that one does not end with the other."""
-    monkeypatch.setattr(fields, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(value_samples, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(sample_store, "PART_BYTES", 2000)
     monkeypatch.setattr(sample_store, "SHARD_BYTES", 700)
 

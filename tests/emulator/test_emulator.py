@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 from flax import nnx
 
-from graphdown.data.reading.fields import Request, read_files
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.emulator.build_network import new_network
 from graphdown.emulator.emulator import Emulator
 from graphdown.errors import DataError, GraphdownError

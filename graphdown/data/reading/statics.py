@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from graphdown.data.reading.fields import STATIC, Request, read_files, to_canonical
+from graphdown.data.reading.fields import read_files, to_canonical
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.files import open_pieces
 from graphdown.data.reading.horizontal import (
     attrs_elsewhere,
@@ -19,6 +20,7 @@ from graphdown.data.reading.rules import Notes, log_notes, refuse
 from graphdown.data.reading.stations import read_stations, with_station_names
 from graphdown.data.terrain import Ground
 from graphdown.errors import GraphdownError
+from graphdown.variables.catalogue import STATIC
 from meshes import Grid, bilinear, conservative
 from meshes.graphs.coverage import covers
 from meshes.grids.station_lists import are_stations

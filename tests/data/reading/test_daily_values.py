@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.data.reading.daily_values import check_daily
-from graphdown.data.reading.fields import Request, read_files
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.errors import DataError
 
 from ..files import make

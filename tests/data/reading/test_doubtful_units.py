@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphdown.data.reading.fields import Request, read_files, to_canonical
+from graphdown.data.reading.fields import read_files, to_canonical
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError
 

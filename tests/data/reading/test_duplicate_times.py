@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.data import to_canonical
-from graphdown.data.reading.fields import Request, read_files
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import Notes
 from graphdown.errors import DataError
 

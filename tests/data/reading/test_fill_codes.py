@@ -8,7 +8,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphdown.data.reading.fields import Request, read_files, to_canonical
+from graphdown.data.reading.fields import read_files, to_canonical
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.fill_codes import CODES, codes_in
 from graphdown.data.reading.rules import Notes
 

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from graphdown.data.reading import rules
-from graphdown.data.reading.fields import Request, read_files
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import NOTICES, REFUSALS, REPAIRS
 from graphdown.errors import DataError
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.data.reading.cell_methods import implied_method, method_of
-from graphdown.data.reading.fields import Request, read_files, to_canonical
+from graphdown.data.reading.fields import read_files, to_canonical
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.identify import choose
 from graphdown.data.reading.rules import Notes
 from graphdown.data.reading.standard_names import with_tidy_names

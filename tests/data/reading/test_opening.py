@@ -10,8 +10,10 @@ import pytest
 import xarray as xr
 
 from graphdown.data import open_fields, to_canonical
-from graphdown.data.reading import fields
-from graphdown.data.reading.fields import CHUNK_BYTES, Request, read_files
+from graphdown.data.reading import value_samples
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
+from graphdown.data.reading.value_samples import CHUNK_BYTES
 from graphdown.errors import DataError
 
 from ..files import LAT, LON, levels, make
@@ -222,7 +224,7 @@ def test_chunks_hold_whole_multiples_of_the_file_s_own(tmp_path):
 
 
 def test_a_file_s_long_chunks_are_not_joined_over_space(tmp_path, monkeypatch):
-    monkeypatch.setattr(fields, "CHUNK_BYTES", 3 * 4 * 40 * 7)
+    monkeypatch.setattr(value_samples, "CHUNK_BYTES", 3 * 4 * 40 * 7)
     ds = make(days=100)
     ds.to_netcdf(tmp_path / "a.nc", encoding={"tas": {"chunksizes": (50, 2, 3)}})
     found = read(tmp_path, "tas")[0].tas

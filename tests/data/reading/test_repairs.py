@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from graphdown.data.reading.fields import Request, read_files, to_canonical
+from graphdown.data.reading.fields import read_files, to_canonical
+from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import REPAIRS, register_repair
 from graphdown.errors import DataError, GraphdownError
 from meshes import Grid

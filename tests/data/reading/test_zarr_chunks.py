@@ -10,7 +10,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphdown.data.reading.fields import Request, read_files
+from graphdown.data.reading.fields import read_files
+from graphdown.data.reading.file_request import Request
 from graphdown.errors import DataError
 
 from ..files import make
