@@ -154,7 +154,8 @@ def make_cases(
             with fitted.left_out_if_failing(method):
                 made = predict(coarse)[names], predict(past_coarse)[names]
                 now[method], past[method] = made
-        now, past = ({**fields, GNN: fields.pop(GNN)} for fields in (now, past))
+        for fields in (now, past):
+            fields[GNN] = fields.pop(GNN)  # the last row of tables
         cases.append(
             Case(
                 name=name,

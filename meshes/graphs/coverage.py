@@ -17,8 +17,8 @@ SAMPLE = 0.25
 QUICK_SAMPLE = 50
 # Positions between cells are covered up to this many sizes of the nearest cell from its centre.
 REACH = 2.0
-# No cell covers positions farther than this from its centre: no model is as coarse.
-FARTHEST_KM = 1000.0
+# No cell covers positions farther than this from its centre: cells of 1920 km reach as far.
+FARTHEST_KM = 1200.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
 
     A position is among the points if it lies in a triangle of them that belongs to the region of
     their triangulation, which leaves out holes and bridges, and within two sizes of the nearest
-    cell. A position farther than 1000 km from all points is not covered, however large the cells.
+    cell. A position farther than 1200 km from all points is not covered, however large the cells.
     """
     covered = in_cells(grid, xyz)
     distance, size = _nearest(grid, xyz)
