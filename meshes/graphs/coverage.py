@@ -17,8 +17,9 @@ SAMPLE = 0.25
 QUICK_SAMPLE = 50
 # Positions between cells are covered up to this many sizes of the nearest cell from its centre.
 REACH = 2.0
-# No cell covers positions farther than this from its centre: cells of 1920 km reach as far.
-FARTHEST_KM = 1200.0
+# Cells that are larger are no model's but those of scattered points, which cover no position that
+# is farther from them.
+LARGEST_KM, FARTHEST_KM = 2500.0, 1000.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
 
     A position is among the points if it lies in a triangle of them that belongs to the region of
     their triangulation, which leaves out holes and bridges, and within two sizes of the nearest
-    cell. A position farther than 1200 km from all points is not covered, however large the cells.
+    cell. A position in a cell of more than 2500 km, and farther than 1000 km from its
+    point, is not covered.
     """
     covered = in_cells(grid, xyz)
     distance, size = _nearest(grid, xyz)
@@ -122,7 +124,7 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
         triangle = sites.locate(xyz[rest])
         if triangle is not None and sites.triangulation is not None:
             covered[rest] = sites.triangulation.inside[triangle]
-    return covered & (distance <= FARTHEST_KM)
+    return covered & ((size <= LARGEST_KM) | (distance <= FARTHEST_KM))
 
 
 def _nearest(grid: Grid, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
