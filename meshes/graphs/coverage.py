@@ -19,7 +19,7 @@ QUICK_SAMPLE = 50
 REACH = 2.0
 # Cells that are larger are no model's but those of scattered points, which cover no position that
 # is farther from them.
-LARGEST_KM, FARTHEST_KM = 2500.0, 1000.0
+LARGEST_KM, FARTHEST_KM = 2000.0, 1000.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def covers(grid: Grid, xyz: np.ndarray) -> np.ndarray:
 
     A position is among the points if it lies in a triangle of them that belongs to the region of
     their triangulation, which leaves out holes and bridges, and within two sizes of the nearest
-    cell. A position in a cell of more than 2500 km, and farther than 1000 km from its
+    cell. A position in a cell of more than 2000 km, and farther than 1000 km from its
     point, is not covered.
     """
     covered = in_cells(grid, xyz)
