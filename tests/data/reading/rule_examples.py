@@ -74,13 +74,13 @@ class Example:
     lines: Callable[[Path], Lines]
 
 
-REPAIR_EXAMPLES = {
+REPAIR = {
     "accumulation-differenced": (
         "Hourly rain in mm that runs up from the first hour on, without time bounds.",
         lambda folder: saved(running(), folder, "pr"),
     ),
     "amount-divided": (
-        "Daily rain in mm, by its standard name an amount, without time bounds.",
+        "Rain of each day in mm, whose standard name is that of an amount, without time bounds.",
         built_by(malformed.rain_in_mm_by_standard_name),
     ),
     "amount-of-unknown-time": (
@@ -108,7 +108,7 @@ REPAIR_EXAMPLES = {
         lambda folder: paired(a_day_absent(), folder, "tas", "psl"),
     ),
     "extra-dimension-dropped": (
-        "Temperature with a height and a member, one of each.",
+        "Temperature with dimensions for height and member, one entry each.",
         built_by(malformed.length_one_dimensions),
     ),
     "fill-code": (
@@ -120,7 +120,7 @@ REPAIR_EXAMPLES = {
         forecasts,
     ),
     "geopotential": (
-        "A geopotential in m2 s-2, asked for as the height zg500.",
+        "A geopotential in m2 s-2, where the height zg500 is needed.",
         built_by(malformed.geopotential),
     ),
     "grid-reordered": (
@@ -166,7 +166,7 @@ REPAIR_EXAMPLES = {
         built_by(malformed.other_grids),
     ),
     "steps-incomplete": (
-        "A six-hourly target from 06 UTC on, of which an experiment learns whole days.",
+        "A six-hourly target from 06 UTC on, in an experiment whose steps are days.",
         sub_steps,
     ),
     "stamp-aligned": (
@@ -185,15 +185,15 @@ REPAIR_EXAMPLES = {
         "Times in 'Days Since 2000-01-01'.",
         lambda folder: saved(dated("Days Since 2000-01-01"), folder, "tas"),
     ),
-    "time-sorted": ("Days from the last to the first.", built_by(malformed.decreasing_time)),
+    "time-sorted": ("Ten days, the last one first.", built_by(malformed.decreasing_time)),
     "wind-turned": (
         "Both wind components along the axes of a rotated grid.",
         lambda folder: saved(wind("uas", "vas"), folder, "uas", "vas"),
     ),
 }
-NOTICE_EXAMPLES = {
+NOTICE = {
     "baselines-left-out": (
-        "Targets tas and pr, predictors tas and ua850.",
+        "An experiment with the targets tas and pr and the predictors tas and ua850.",
         lambda folder: settings_of(predictors=["tas", "ua850"]),
     ),
     "bounds-outside": (
@@ -214,11 +214,11 @@ NOTICE_EXAMPLES = {
         built_by(malformed.leap_day_absent),
     ),
     "steps-differ": (
-        "A file with daily temperature and six-hourly precipitation, all of it looked at.",
+        "A file that holds daily temperature and six-hourly precipitation.",
         lambda folder: copied("twotime.nc", folder),
     ),
     "margin": (
-        "A source that ends two degrees around the target.",
+        "A source that reaches two or three degrees beyond the target, not 400 km.",
         lambda folder: paired(around_the_target(), folder),
     ),
     "units-doubtful": (
@@ -226,11 +226,11 @@ NOTICE_EXAMPLES = {
         built_by(malformed.rain_a_hundred_times_too_small),
     ),
     "unknown-variable": (
-        "A file that holds chlorophyll alone.",
+        "A file whose only variable is 'chlorophyll'.",
         lambda folder: checked(make().rename(tas="chlorophyll"), folder),
     ),
     "periods-overlap": (
-        "Training in 1981 and 1982, test in 1982 and 1983.",
+        "An experiment that trains on 1981 and 1982 and tests from July 1982 on.",
         lambda folder: settings_of(periods=SHARED),
     ),
     "unpaired": (
@@ -238,17 +238,17 @@ NOTICE_EXAMPLES = {
         lambda folder: paired(loading.wide().drop_isel(time=[3]), folder),
     ),
 }
-REFUSAL_EXAMPLES = {
+REFUSAL = {
     "all-missing": (
         "Temperature that is missing everywhere.",
         built_by(malformed.nothing_but_missing),
     ),
     "amount": (
-        "Daily rain in m, without time bounds or cell methods.",
+        "Rain of each day in m, without time bounds or a cell method.",
         built_by(malformed.rain_in_metres),
     ),
     "amount-unclear": (
-        "Four hours of rain in mm, each with more than the one before.",
+        "Four hours of rain in mm, each value greater than the one before, without time bounds.",
         few_rising,
     ),
     "calendars-differ": (
@@ -275,11 +275,11 @@ REFUSAL_EXAMPLES = {
         "A file that holds one day twice, with different values.",
         built_by(malformed.a_day_twice_unlike),
     ),
-    "empty": ("A file with an attribute and nothing else.", built_by(malformed.no_variables)),
+    "empty": ("A file with a title and nothing else.", built_by(malformed.no_variables)),
     "extra-dimension": ("Temperature of three members.", built_by(malformed.three_members)),
     "grib-engine": ("A GRIB file, where cfgrib is not installed.", grib_without_cfgrib),
     "grid-unknown": (
-        "Temperature by 'lat' and 'lon' that have no values.",
+        "Temperature with dimensions 'lat' and 'lon', but without their values.",
         built_by(malformed.no_coordinates),
     ),
     "grids-differ": (
@@ -291,10 +291,13 @@ REFUSAL_EXAMPLES = {
         grib_of_two_ranges,
     ),
     "level-absent": (
-        "Levels of 1000 and 500 hPa, asked for ta850.",
+        "Temperature at 1000 and 500 hPa, where ta850 is needed.",
         built_by(malformed.level_not_there),
     ),
-    "level-kind": ("Hybrid levels, asked for ta850.", built_by(malformed.hybrid_levels)),
+    "level-kind": (
+        "Temperature on hybrid levels, where ta850 is needed.",
+        built_by(malformed.hybrid_levels),
+    ),
     "missing-values": (
         "A source whose pressure is missing at one point on one day.",
         missing_value,
@@ -308,14 +311,14 @@ REFUSAL_EXAMPLES = {
         built_by(malformed.no_common_days),
     ),
     "no-dataset": ("An xarray.DataArray where a dataset is needed.", array_given),
-    "no-file": ("A pattern that is no file's name.", built_by(malformed.no_match)),
-    "no-permission": ("A file of another user.", unreadable_by_permission),
+    "no-file": ("A pattern that fits no file.", built_by(malformed.no_match)),
+    "no-permission": ("A file of another user, who has not shared it.", unreadable_by_permission),
     "no-time": ("Temperature without a time.", built_by(malformed.variable_without_time)),
     "not-daily": (
         "A source of monthly means, in an experiment that downscales days.",
         lambda folder: paired(loading.monthly(), folder),
     ),
-    "not-numeric": ("Temperature that is 'cold'.", built_by(malformed.text_as_values)),
+    "not-numeric": ("Temperature as text, such as 'cold'.", built_by(malformed.text_as_values)),
     "out-of-range": (
         "Temperature in degC with the units K.",
         built_by(malformed.celsius_labelled_kelvin),
@@ -341,7 +344,7 @@ REFUSAL_EXAMPLES = {
         built_by(malformed.member_beyond),
     ),
     "steps-not-common": (
-        "Daily temperature and six-hourly precipitation, asked for together.",
+        "Daily temperature and six-hourly precipitation, where both are needed together.",
         lambda folder: copied("twotime.nc", folder, "tas", "pr"),
     ),
     "sub-daily": (
@@ -372,7 +375,7 @@ REFUSAL_EXAMPLES = {
         built_by(malformed.a_text_file),
     ),
     "variable-absent": (
-        "A file with pressure alone, asked for temperature.",
+        "A file that holds only pressure, where temperature is needed.",
         built_by(malformed.variable_absent),
     ),
     "variable-ambiguous": (
@@ -380,14 +383,11 @@ REFUSAL_EXAMPLES = {
         built_by(malformed.two_air_temperatures),
     ),
     "wind-alone": (
-        "The eastward component alone, along the axes of a rotated grid.",
+        "One wind component along the axes of a rotated grid, without the other.",
         lambda folder: saved(wind("uas"), folder, "uas"),
     ),
 }
-EXAMPLES = {
-    rule: Example(*parts)
-    for rule, parts in (REPAIR_EXAMPLES | NOTICE_EXAMPLES | REFUSAL_EXAMPLES).items()
-}
+EXAMPLES = {rule: Example(*parts) for rule, parts in (REPAIR | NOTICE | REFUSAL).items()}
 
 
 def sentence(rule: str, folder: Path) -> str:

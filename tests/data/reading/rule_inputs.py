@@ -72,7 +72,8 @@ def paired(coarse: xr.Dataset, folder: Path, *predictors: str, **source: object)
 def checked(ds: xr.Dataset, folder: Path) -> Lines:
     """Check a file with a dataset."""
     ds.to_netcdf(folder / "a.nc")
-    return check([str(folder / "a.nc")]).to_text().splitlines()
+    report = check([str(folder / "a.nc")])
+    return (*(str(note) for of in report.understood for note in of.notes), *report.remarks)
 
 
 def settings_of(**changes: object) -> Lines:
@@ -154,7 +155,7 @@ def below_ground() -> xr.Dataset:
 
 
 def around_the_target() -> xr.Dataset:
-    """Temperature on little more than the target."""
+    """Temperature on little more than the target of `loading.pair_of`."""
     return make(lon=np.arange(-10.0, 6.0, 2.0), lat=np.arange(36.0, 48.0, 2.0))
 
 
