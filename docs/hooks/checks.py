@@ -24,8 +24,8 @@ value is checked as it is read. There are three kinds of rules:
 - A [refusal](#refusals) ends the command. One sentence says which file is meant, what is wrong with
   it and what to do.
 
-`graphdown check` shows all of them before you train or downscale. Its status is 1 if anything would
-be refused:
+`graphdown check` shows all of them before you train or downscale, each refusal after the words
+"To mend:". Its status is 1 if anything would be refused:
 
 ```sh
 graphdown check tas_*.nc pr_*.nc
