@@ -116,7 +116,7 @@ REPAIR = {
         built_by(malformed.missing_code(-999.0)),
     ),
     "forecast-shortest-lead": (
-        "GRIB with two forecasts, a day apart, of 0, 12 and 24 hours each.",
+        "GRIB with two forecasts, a day apart, each for 0, 12 and 24 hours ahead.",
         forecasts,
     ),
     "geopotential": (
@@ -218,7 +218,7 @@ NOTICE = {
         lambda folder: copied("twotime.nc", folder),
     ),
     "margin": (
-        "A source that reaches two or three degrees beyond the target, not 400 km.",
+        "A source that reaches some degrees beyond the target, less than 400 km.",
         lambda folder: paired(around_the_target(), folder),
     ),
     "units-doubtful": (
@@ -248,7 +248,7 @@ REFUSAL = {
         built_by(malformed.rain_in_metres),
     ),
     "amount-unclear": (
-        "Four hours of rain in mm, each value greater than the one before, without time bounds.",
+        "Four hours of rain in mm, sums by their cell method, that never fall, without time bounds.",
         few_rising,
     ),
     "calendars-differ": (
@@ -324,7 +324,7 @@ REFUSAL = {
         built_by(malformed.celsius_labelled_kelvin),
     ),
     "outside": (
-        "A source that ends in the middle of the target.",
+        "A source that covers a third of the target.",
         lambda folder: paired(loading.half(), folder),
     ),
     "overlap-differs": (
