@@ -248,7 +248,7 @@ REFUSAL = {
         built_by(malformed.rain_in_metres),
     ),
     "amount-unclear": (
-        "Four hours of rain in mm, sums by their cell method and never falling, without time bounds.",
+        "Four hourly sums of rain in mm that never fall, without time bounds.",
         few_rising,
     ),
     "calendars-differ": (
