@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
+import yaml
 
 from graphdown.config.data import Source, Target
 from graphdown.config.experiment import Experiment
 from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
+from graphdown.data.reading.rules import NOTICES, REFUSALS, REPAIRS
 from graphdown.model.spec import ModelSpec
 from graphdown.transfer.spec import Block, Strategy, Study
 from meshes import GraphSpec, RandomGrids
@@ -27,14 +30,19 @@ EXPLAINED = {
 }
 
 
-@pytest.fixture(scope="module")
-def experiments():
-    """The module that makes the reference of experiments."""
-    path = ROOT / "docs" / "hooks" / "experiments.py"
-    spec = importlib.util.spec_from_file_location("experiments_hook", path)
+def hook(name):
+    """The module of docs/hooks that makes a page."""
+    path = ROOT / "docs" / "hooks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_hook", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    """The module that makes the reference of experiments."""
+    return hook("experiments")
 
 
 @pytest.mark.parametrize("kind", EXPLAINED, ids=lambda kind: kind.__name__)
@@ -55,6 +63,17 @@ def test_types_and_defaults_are_told_in_words(experiments):
     assert "| `sample_storage` | `memory`, `disk` | `memory` |" in text
 
 
+def test_every_rule_of_reading_has_its_section():
+    checks = hook("checks")
+    examples = yaml.safe_load(checks.STORED.read_text(encoding="utf-8"))
+    sections = "".join(checks.page(examples)).split("\n### ")[1:]
+    rules = (*REPAIRS, *NOTICES, *REFUSALS)
+    assert [section.partition("`")[2].partition("`")[0] for section in sections] == [*rules]
+    for rule, section in zip(rules, sections, strict=True):
+        assert examples[rule]["input"] in section
+        assert escape(examples[rule]["sentence"], quote=False) in section
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     site = tmp_path / "site"
@@ -66,6 +85,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
     pages = {str(path.relative_to(site)): path.read_text("utf-8") for path in site.rglob("*.html")}
     assert {"tutorial.html", "notebook.html", "reference/experiment.html"} <= set(pages)
+    assert "Refusals" in pages["reference/checks.html"]
     for name, text in pages.items():
         loaded = re.findall(r'<(?:script|img|link|iframe)[^>]+(?:src|href)="([^"]+)"', text)
         assert loaded and not [x for x in loaded if re.match(r"(https?:)?//", x)], name

@@ -8,6 +8,7 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.series import ORIGIN
 from meshes.geometry.sphere import lonlat_to_xyz
 from meshes.grids.cf import Horizontal, find_horizontal
 
@@ -22,8 +23,9 @@ def horizontal_of(field: xr.DataArray, where: str) -> Horizontal:
     Raises:
         DataError: it has none, or several.
     """
+    in_file = field.drop_vars(ORIGIN, errors="ignore")  # messages list the coordinates
     try:
-        return find_horizontal(field.rename("field").to_dataset())
+        return find_horizontal(in_file.rename("field").to_dataset())
     except ValueError as error:
         reason = str(error).replace("'field'", repr(field.name))
         raise refuse("grid-unknown", f"{where}: {reason}") from None

@@ -676,26 +676,6 @@ def test_a_chosen_member_is_that_member(tmp_path):
     np.testing.assert_array_equal(case.read()[0].tas, make(seed=2).tas)
 
 
-def test_every_rule_has_a_test_here_or_in_the_loading_tests():
-    loaded = {"below-ground-filled", "empty-days-dropped", "unpaired", "margin", "missing-values"}
-    loaded |= {"not-daily", "sub-daily", "outside"}  # test_load.py
-    loaded |= {"step-differs", "steps-incomplete"}  # test_time_windows.py
-    opened = {"accumulation-differenced", "forecast-shortest-lead"}  # test_opening.py
-    opened |= {"amount-of-unknown-time", "amount-unclear", "interval-ambiguous"}  # test_amounts.py
-    opened |= {"overlapping-totals", "running-total-falls"}
-    opened |= {"calendar-name", "time-units-spelling", "time-absent"}  # test_time_axes.py
-    opened |= {"instant-left-out", "bounds-outside", "steps-differ", "steps-not-common"}
-    opened |= {"days-incomplete", "sum-of-rates"}  # test_daily_values.py
-    opened |= {"wind-alone", "wind-turned"}  # test_grid_winds.py
-    opened |= {"grid-reordered", "unknown-variable", "cells-overlap"}  # test_grids_in_files.py
-    opened |= {"no-dataset"}  # test_grids_in_files.py
-    loaded |= {"outside-masked"}  # test_target_part.py
-    loaded |= {"baselines-left-out", "periods-overlap"}  # test_setting_notices.py
-    here = {r[1] for r in [*REFUSED, *REPAIRED]} | {rule for _, rule in MISSING.values() if rule}
-    here |= {"no-permission", "grib-engine"}
-    assert here | loaded | opened == {*REFUSALS, *REPAIRS, *NOTICES}
-
-
 def test_every_rule_is_applied_somewhere():
     folder = Path(rules.__file__).parents[1]
     code = "".join(p.read_text() for p in folder.rglob("*.py") if p.name != "rules.py")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import product
 from pathlib import Path
 
 import netCDF4
@@ -315,11 +316,11 @@ def test_grib_analyses_and_masks_are_understood():
     assert [v.name for v in understood.variables] == ["sftlf"]
 
 
-def write_grib(path, messages):
-    """Write (short name, level type, level, day, values [5, 8]) as GRIB."""
+def write_grib(path, messages, hours=(0,)):
+    """Write (short name, level type, level, day, values [5, 8]) as GRIB, forecast so many hours."""
     eccodes = pytest.importorskip("eccodes")
     with open(path, "wb") as file:
-        for name, kind, level, day, values in messages:
+        for (name, kind, level, day, values), hour in product(messages, hours):
             handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
             keys = {"Ni": 8, "Nj": 5, "dataDate": 20000100 + day, "dataTime": 0}
             keys |= {"latitudeOfFirstGridPointInDegrees": 44.0, "jDirectionIncrementInDegrees": 2.0}
@@ -329,6 +330,7 @@ def write_grib(path, messages):
                 "longitudeOfLastGridPointInDegrees": 14,
             }
             keys |= {"typeOfLevel": kind, "level": level, "shortName": name, "bitsPerValue": 24}
+            keys |= {"step": hour}
             for key, value in keys.items():
                 eccodes.codes_set(handle, key, value)
             eccodes.codes_set_values(handle, values.ravel())
