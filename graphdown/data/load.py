@@ -29,7 +29,7 @@ from graphdown.data.reading.missing import (
     note_filled,
     with_ground_filled,
 )
-from graphdown.data.reading.rules import Notes, log_notes
+from graphdown.data.reading.rules import Notes, are, counted, log_notes
 from graphdown.data.reading.statics import TARGET, on_grid, same_points
 from graphdown.data.sample_store import Disk, Stored, files_seen
 from graphdown.data.target_part import covered_part, cut_to
@@ -453,7 +453,7 @@ def _target(
     if sources:
         fine, left = covered_part(fine, sources, names, where)
         if left:
-            text = f"{left} cells that a source does not cover are left out"
+            text = f"{counted(left, 'cell')} that a source does not cover {are(left)} left out"
             notes.add("outside-masked", what, text)
     time = request.time
     part = _in_periods(fine, periods, request, what, where, time.target_seconds)

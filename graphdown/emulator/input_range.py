@@ -9,6 +9,7 @@ import xarray as xr
 
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.dates import days_of
+from graphdown.data.reading.rules import counted
 from graphdown.errors import DataError
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variables_of
@@ -90,7 +91,7 @@ class RangeWatch:
             logger.warning(
                 "The output %r is outside %g to %g %s on %s, the most by %.3g on %s; do not use it "
                 "there, and check the predictors.",
-                *(name, least, greatest, describe(name).units, _count(worst.days)),
+                *(name, least, greatest, describe(name).units, counted(worst.days, "time")),
                 *(worst.amount, worst.day),
             )
 
@@ -121,12 +122,8 @@ class RangeWatch:
 
     def _far_words(self) -> str:
         parts = [
-            f"{name!r} on {_count(worst.days)}, the most on {worst.day} "
+            f"{name!r} on {counted(worst.days, 'time')}, the most on {worst.day} "
             f"({worst.amount:.3g} standard deviations beyond)"
             for name, worst in self._far.items()
         ]
         return f"Predictors are far outside the range of the training: {'; '.join(parts)}"
-
-
-def _count(days: int) -> str:
-    return f"{days} time{'s' * (days != 1)}"

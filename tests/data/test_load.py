@@ -234,14 +234,14 @@ def test_a_day_without_a_predictor_is_left_out(tmp_path):
     coarse["psl"] = coarse.psl.where(coarse.time != coarse.time[4])
     coarse.psl.attrs["units"] = "Pa"
     data = load_data(pair_of(tmp_path, coarse, predictors=("tas", "psl")))
-    assert "1 days without values" in notes_of(data)["empty-days-dropped"]
+    assert "1 day without values" in notes_of(data)["empty-days-dropped"]
 
 
 def test_a_missing_value_of_the_surface_is_refused(tmp_path):
     coarse = wide("tas", "psl")
     coarse.psl[0, 4, 5] = np.nan
     ds = load_data(pair_of(tmp_path, coarse, predictors=("tas", "psl"))).sources["gcm"]
-    with pytest.raises(DataError, match="gcm: 1 values are missing, the first in 'psl'; fill"):
+    with pytest.raises(DataError, match="gcm: 1 value is missing, the first in 'psl'; fill"):
         source_arrays(ds, ("tas", "psl"), "gcm")
 
 

@@ -167,7 +167,7 @@ def test_a_stream_gives_the_bytes_of_the_whole(days_read):
 
 
 def test_a_stream_refuses_at_once_what_it_cannot_use(coarse):
-    with pytest.raises(DataError, match="1 values are missing, the first in 'pr'"):
+    with pytest.raises(DataError, match="1 value is missing, the first in 'pr'"):
         emulator().stream(broken(coarse, "pr", time=3, lat=2, lon=2))
 
 
@@ -228,7 +228,7 @@ WRONG = {
     ),
     "infinite": (
         lambda ds: ds.assign(tas=ds["tas"].where(ds["tas"] < ds["tas"].max(), np.inf)),
-        "1 values are missing, the first in 'tas'",
+        "1 value is missing, the first in 'tas'",
     ),
     "no time": (lambda ds: ds.isel(time=0, drop=True), "'tas' has no dimension 'time'"),
     "twice, differing": (

@@ -106,5 +106,5 @@ def test_missing_values_of_a_source_are_refused_and_those_of_the_target_kept(dat
     coarse = source(COARSE)
     coarse["pr"][5, 1, 1] = np.nan
     domain = make_trainer(data).domain
-    with pytest.raises(DataError, match="source 'a': 1 values are missing.*'pr'; fill or"):
+    with pytest.raises(DataError, match="source 'a': 1 value is missing.*'pr'; fill or"):
         make_samples("a", (coarse, fine), ("tas", "pr"), ("tas",), domain)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from graphdown.data.reading.fill_codes import HUGE, FillCodes
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, counted, refuse
 from graphdown.data.reading.units import Conversion, meant_units
 from graphdown.variables.catalogue import describe
 from graphdown.variables.variable import SHARE
@@ -57,7 +57,8 @@ class Cleaning:
             code = float(np.asarray(raw)[filled].flat[0])
             notes.add("fill-code", where, f"undeclared fill value {code:g} is missing", self.name)
         if infinite.any():
-            text = f"{int(infinite.sum())} infinite values in the times looked at are missing"
+            some = counted(int(infinite.sum()), "infinite value")
+            text = f"{some} in the times looked at, now missing"
             notes.add("infinite", where, text, self.name)
         if np.issubdtype(raw.dtype, np.integer):
             notes.add("integers", where, "integers become floating point numbers", self.name)

@@ -25,7 +25,7 @@ from graphdown.data.reading.dates import (
 )
 from graphdown.data.reading.fill_codes import CODES, HUGE
 from graphdown.data.reading.grib import LEAD, START, STATISTICS
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, are, counted, refuse
 from graphdown.data.reading.running_totals import (
     BY_VALUES,
     EXPECTED,
@@ -103,7 +103,7 @@ def without_forecast(field: xr.DataArray, where: str, notes: Notes) -> xr.DataAr
     kept = out.drop_duplicates("time", keep="first")
     dropped = out.sizes["time"] - kept.sizes["time"]
     if dropped:
-        text = f"{dropped} times of longer forecasts are left out"
+        text = f"{counted(dropped, 'time')} of longer forecasts {are(dropped)} left out"
         notes.add("forecast-shortest-lead", where, text, str(field.name))
     return kept
 
@@ -297,7 +297,8 @@ class _Amounts:
 
     def _note_unknown(self, count: int) -> None:
         if count:
-            text = f"{count} amounts at the beginning or after a gap, of unknown time, are left out"
+            some = counted(count, "amount")
+            text = f"{some} at the beginning or after a gap, of unknown time, {are(count)} left out"
             self.notes.add("amount-of-unknown-time", self.where, text, str(self.field.name))
 
     def _refusal(self) -> DataError:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from graphdown.data.reading.cleaning import Cleaning, extremes
 from graphdown.data.reading.dates import days_of
-from graphdown.data.reading.rules import refuse
+from graphdown.data.reading.rules import counted, refuse
 from graphdown.data.reading.series import ORIGIN
 from graphdown.data.reading.units import meant_units
 from graphdown.variables.catalogue import describe
@@ -49,7 +49,7 @@ class Whereabouts:
         step = int(steps.min())
         day = days_of(self.time.isel(time=slice(step, step + 1)))[0]
         more = len(np.unique(steps)) - 1
-        others = f" and {more} other time{'s' * (more != 1)} read with it" if more else ""
+        others = f" and {counted(more, 'other time')} read with it" if more else ""
         return f"{self.places[int(self.numbers[step])]} on {day}{others}"
 
 

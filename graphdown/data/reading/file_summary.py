@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from graphdown.data.reading.rules import Note
+from graphdown.data.reading.rules import Note, counted
 from graphdown.data.reading.time_gaps import Gap
 
 
@@ -92,7 +92,7 @@ class Understanding:
         """Lines for the user: the period, a line per variable, a line per note."""
         period = f", {self.times} times, {self.first} to {self.last}" if self.times else ""
         kind = f" ({self.step}, calendar {self.calendar})" if self.times else ""
-        lines = [f"{self.where}: {_count(len(self.files), 'file')}{period}{kind}"]
+        lines = [f"{self.where}: {counted(len(self.files), 'file')}{period}{kind}"]
         lines += [f"  {_variable_line(v)}{self._axis(v)}" for v in self.variables]
         lines += [f"  * {note}" for note in self.notes]
         return "\n".join(lines)
@@ -101,7 +101,7 @@ class Understanding:
         """Words for the times of a variable that has others than the rest."""
         if variable.step in ("", self.step):
             return ""
-        return f", {_count(variable.times, 'time')} ({variable.step})"
+        return f", {counted(variable.times, 'time')} ({variable.step})"
 
 
 def _variable_line(v: VariableUnderstood) -> str:
@@ -117,10 +117,6 @@ def _variable_line(v: VariableUnderstood) -> str:
     missing = f", {100 * v.missing:.0f} % missing" if v.missing else ""
     sampled = f" in {v.sampled} of {v.stored} times" if v.sampled else ""
     return f"{v.name}: {source}{level}, {units}, {values}{missing}{sampled}, {v.grid}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from graphdown.data.reading.grib import LEAD, START
 from graphdown.data.reading.point_order import horizontal_of, in_order_of, same_grid
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, are, counted, refuse
 from graphdown.data.reading.series import ORIGIN
 from graphdown.data.reading.time_bounds import BEGIN, END
 from graphdown.variables.winds import carried, wind_pairs
@@ -80,7 +80,9 @@ def without_hidden_cells(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset
     if not any(h.any() for h in hidden) or any(h.all() for h in hidden):
         return ds
     count = int(np.count_nonzero(hidden[0] | hidden[1]))
-    notes.add("hidden-cells", where, f"{count} cells without a position are left out")
+    notes.add(
+        "hidden-cells", where, f"{counted(count, 'cell')} without a position {are(count)} left out"
+    )
     keep = np.flatnonzero(~(hidden[0] | hidden[1]).ravel())
     if ds[lat].ndim == 1:
         return ds.isel({ds[lat].dims[0]: keep})

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.dates import DAY, calendar_of, days_of, step_name, step_of
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, are, counted, refuse
 from graphdown.data.reading.series import ORIGIN
 from graphdown.errors import DataError
 
@@ -80,7 +80,7 @@ def _unique(
         raise _differing(here, there, name, times[differing], len(second))
     here, there = places[second[0] - 1], places[second[0]]
     rule = "duplicate-dropped" if here == there else "overlap-dropped"
-    text = f"{len(second)} times ({_span(times[second])}) are there twice"
+    text = f"{counted(len(second), 'time')} ({_span(times[second])}) {are(len(second))} there twice"
     notes.add(rule, there, f"{text} with the same values", name)
     return field.isel(time=np.setdiff1d(np.arange(len(times)), second)), len(second)
 

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from graphdown.data.reading.dates import days_of
 from graphdown.data.reading.horizontal import grid_of
-from graphdown.data.reading.rules import Notes, refuse
+from graphdown.data.reading.rules import Notes, are, counted, refuse
 from graphdown.variables.catalogue import split_level
 from graphdown.variables.names import variable_of
 from meshes import Grid
@@ -39,7 +39,8 @@ def note_empty_days(time: xr.DataArray, kept: np.ndarray, where: str, notes: Not
     if not kept.any():
         raise refuse("all-missing", f"{where}: no day has values of all variables; check them.")
     dropped = days_of(time)[~kept]
-    text = f"{len(dropped)} days without values are left out, the first {dropped[0]}"
+    count = len(dropped)
+    text = f"{counted(count, 'day')} without values {are(count)} left out, the first {dropped[0]}"
     notes.add("empty-days-dropped", where, text)
 
 
@@ -72,7 +73,8 @@ def with_ground_filled(
 def note_filled(filled: Mapping[str, int], where: str, notes: Notes) -> None:
     """Note the values below ground that were filled, by variable."""
     for name, count in filled.items():
-        text = f"{count} values below ground take the nearest point's of the same time"
+        some = counted(count, "value")
+        text = f"{some} below ground, filled by the nearest point's of the same time"
         notes.add("below-ground-filled", where, text, name)
 
 
@@ -120,8 +122,8 @@ def check_complete(
     if count:
         raise refuse(
             "missing-values",
-            f"{where}: {count} values are missing, the first in {first!r}; fill or leave out those "
-            "points or days.",
+            f"{where}: {counted(count, 'value')} {are(count)} missing, the first in {first!r}; "
+            "fill or leave out those points or days.",
         )
 
 

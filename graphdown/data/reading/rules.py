@@ -218,6 +218,16 @@ def log_notes(notes: Iterable[Note]) -> None:
         logger.log(logging.INFO if note.rule in REPAIRS else logging.WARNING, "%s", note)
 
 
+def counted(number: int, noun: str) -> str:
+    """Number and noun, as in "1 day" and "2 days"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def are(number: int) -> str:
+    """Verb for so many things."""
+    return "is" if number == 1 else "are"
+
+
 def refuse(rule: str, sentence: str) -> DataError:
     """Error of a refusal, to be raised.
 

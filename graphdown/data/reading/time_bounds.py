@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from graphdown.data.reading.dates import is_date, seconds_between, shifted
-from graphdown.data.reading.rules import Notes
+from graphdown.data.reading.rules import Notes, are, counted
 from meshes.grids.conventions import bounds_label
 
 # Coordinates along time: seconds from the stamp to the ends of what a value covers.
@@ -29,7 +29,8 @@ def with_intervals(ds: xr.Dataset, where: str, notes: Notes) -> xr.Dataset:
         return ds
     empty = ds[END].values - ds[BEGIN].values < SLACK
     if empty.any():
-        text = f"{empty.sum()} times whose bounds have no length are left out"
+        count = int(empty.sum())
+        text = f"{counted(count, 'time')} whose bounds have no length {are(count)} left out"
         notes.add("instant-left-out", where, text)
         ds = ds.isel(time=np.flatnonzero(~empty))
     at_end = np.abs(ds[END].values) < SLACK

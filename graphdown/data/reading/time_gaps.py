@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.dates import DAY, days_of, seconds_of, step_of
-from graphdown.data.reading.rules import Notes
+from graphdown.data.reading.rules import Notes, counted
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,12 @@ def note_gaps(time: xr.DataArray, where: str, notes: Notes) -> None:
     leap = [gap for gap in gaps if gap.missing == 1 and gap.after.endswith("02-28")]
     leap = [gap for gap in leap if gap.before.endswith("03-01")]
     if leap:
-        text = f"{len(leap)} times 29 February is absent; those days have no partner"
+        years = counted(len(leap), "year")
+        text = f"29 February is absent in {years}; those days have no partner"
         notes.add("leap-days-absent", where, text)
     others = [gap for gap in gaps if gap not in leap]
     if others:
         longest = max(others, key=lambda gap: gap.missing)
-        count = f"{len(others)} gap{'s' * (len(others) > 1)}"
-        text = f"{count}, the longest of {longest.missing} steps after {longest.after}"
+        length = counted(longest.missing, "step")
+        text = f"{counted(len(others), 'gap')}, the longest of {length} after {longest.after}"
         notes.add("gap", where, text)
