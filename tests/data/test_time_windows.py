@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphdown.cf.time_axis import time_axis
 from graphdown.data.pairing import pair
@@ -153,3 +155,36 @@ def test_means_over_sub_steps_have_bounds_and_stand_in_the_middle(calendar, hour
     assert "time_bnds" not in point and "bounds" not in point.time.attrs
     assert (point.indexes["time"] + pd.Timedelta(hours=1) == expected).all()
     assert substep_axis(coords, TimeSpec()) is coords
+
+
+CALENDARS = st.sampled_from(["standard", "noleap", "360_day"])
+
+
+def every(count, unit, calendar, steps=40):
+    """A field without values at regular times."""
+    time = xr.date_range(
+        "2001-01-01", periods=steps, freq=f"{count}{unit}", calendar=calendar, use_cftime=True
+    )
+    return xr.Dataset(coords={"time": time})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 60), CALENDARS)
+def test_means_of_several_days_are_refused_where_daily_ones_are_needed(days, calendar):
+    with pytest.raises(DataError, match="daily ones are needed") as caught:
+        check_step(every(days, "D", calendar), 86400, "here")
+    assert caught.value.rule == "not-daily"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([1, 2, 3, 4, 6, 8, 12]), CALENDARS)
+def test_values_within_days_are_refused_where_daily_ones_are_needed(hours, calendar):
+    with pytest.raises(DataError, match="daily ones are needed") as caught:
+        check_step(every(hours, "h", calendar), 86400, "here")
+    assert caught.value.rule == "sub-daily"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 39), min_size=25, max_size=40, unique=True), CALENDARS)
+def test_daily_values_with_gaps_are_daily(kept, calendar):
+    check_step(every(1, "D", calendar).isel(time=sorted(kept)), 86400, "here")

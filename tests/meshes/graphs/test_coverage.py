@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from meshes import Grid, build_graph, coverage
 from meshes.geometry.sphere import lonlat_to_xyz
@@ -109,3 +111,15 @@ def test_every_second_cell_of_a_grid_still_covers_a_region(step):
     rows, columns = np.divmod(np.arange(grid.size), 180)
     thinned = grid.select((rows % step == 0) & (columns % step == 0))
     assert coverage(thinned, Grid.named("EUR-44"), 200.0).target > 0.999
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(20, 400), st.floats(0.5, 3.0))
+def test_scattered_cells_cover_what_lies_near_them_alone(seed, count, spacing):
+    fine, target = Grid.regular(spacing, spacing), Grid.named("EUR-44")
+    chosen = np.random.default_rng(seed).choice(fine.size, count, replace=False)
+    cells = fine.select(np.sort(chosen))
+    near = np.linalg.norm(target.xyz[:, None] - cells.xyz[None], axis=-1).min(axis=1)
+    reach = 4.0 * np.radians(spacing)  # two sizes of a cell, and what its shape adds
+    share = np.average(near <= reach, weights=target.area)
+    assert coverage(cells, target, 0.0).target <= share + 1e-9
