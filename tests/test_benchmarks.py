@@ -40,7 +40,7 @@ SMALLEST = {
     "inference": "--days 40 --repeats 1 --longer 1 --target 8",
     "measures": "--years 2 --side 8 --turns 1",
     "memory": "--only 'as it is' --side 8",
-    "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE} model.attention_heads=2",
+    "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE}",
     "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",
     "scaling": "--side 8 --repeats 1 --cases 1x1 2x1",
     "seeds": f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear] {ONE_SOURCE}",

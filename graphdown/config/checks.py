@@ -12,7 +12,9 @@ from graphdown.config.data import Source
 from graphdown.config.experiment import Experiment
 from graphdown.config.regions import region_named
 from graphdown.config.registered_names import REGISTRY_RULES
+from graphdown.config.training import FinetuneSpec, TrainingSpec
 from graphdown.errors import ExperimentError
+from graphdown.model.spec import ModelSpec
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
@@ -297,6 +299,27 @@ def _pretraining_sources(experiment: Experiment) -> Iterator[str]:
 
 
 # In the order in which they are checked.
+def _ignored(experiment: Experiment) -> Iterator[str]:
+    """Settings that nothing would use."""
+    training, model, finetune = experiment.training, experiment.model, experiment.finetune
+    if training.members != TrainingSpec().members and not model.noise:
+        yield (
+            f"'training.members' is {training.members}, but a model without 'model.noise' makes no "
+            "members in training; set both, or drop it."
+        )
+    if model.attention_heads != ModelSpec().attention_heads and model.messages != "attention":
+        yield (
+            f"'model.attention_heads' is {model.attention_heads}, but 'model.messages' is "
+            f"{model.messages!r}; set it to 'attention', or drop the heads."
+        )
+    adapters = FinetuneSpec(run="").rank
+    if finetune is not None and finetune.rank != adapters and finetune.trainable != "adapters":
+        yield (
+            f"'finetune.rank' is {finetune.rank}, but 'finetune.trainable' is "
+            f"{finetune.trainable!r}; set it to 'adapters', or drop the rank."
+        )
+
+
 RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _variables,
     _one_target,
@@ -312,6 +335,7 @@ RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _unused_names,
     _optional_predictors,
     _dropout,
+    _ignored,
     *REGISTRY_RULES,
     _single_days,
     _time_steps,

@@ -94,6 +94,18 @@ WRONG = {
         {("model",): {"channels": 10, "messages": "attention"}},
         ["'model'", "4 attention_heads", "10 channels", "change either"],
     ),
+    "members that nothing makes": (
+        {("training",): {"members": 3}},
+        ["'training.members' is 3", "without 'model.noise'", "set both, or drop it"],
+    ),
+    "heads without attention": (
+        {("model",): {"attention_heads": 2}},
+        ["'model.attention_heads' is 2", "'model.messages' is 'linear'", "or drop the heads"],
+    ),
+    "a rank without adapters": (
+        {("finetune",): {"run": "x", "rank": 2}},
+        ["'finetune.rank' is 2", "set it to 'adapters', or drop the rank"],
+    ),
     "a shift of no predictor": (
         {("training",): {"mean_shift": 0.1, "shifted_variables": ["zg"]}},
         ["'training.shifted_variables'", "'zg'", "no predictor", "drop it"],
