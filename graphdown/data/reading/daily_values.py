@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from graphdown.data.reading.amount_intervals import ends_days
+from graphdown.data.reading.cell_methods import method_of
 from graphdown.data.reading.dates import (
     DAY,
     days_of,
@@ -19,7 +20,6 @@ from graphdown.data.reading.dates import (
     step_name,
     step_of,
 )
-from graphdown.data.reading.identify import method_of
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.time_bounds import BEGIN, END, SLACK
 from graphdown.errors import DataError

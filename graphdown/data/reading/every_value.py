@@ -68,7 +68,6 @@ def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str
     if whereabouts.time is not None:
         number = xr.DataArray(np.arange(field.sizes["time"]), dims="time")
         steps = (number.chunk(time=field.variable.chunksizes["time"]) if field.chunks else number,)
-
     out = xr.apply_ufunc(
         _checked_block,
         field,
@@ -78,7 +77,6 @@ def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str
         output_dtypes=[np.float32],
         keep_attrs=True,
     )
-    out = out.drop_vars([n for n in out.coords if n not in field.coords]).assign_attrs(field.attrs)
     return out.assign_attrs(units=cleaning.conversion.canonical)
 
 

@@ -144,8 +144,7 @@ class FieldReader:
         for one in self.series:
             names |= dict.fromkeys(fields_in(one.ds))
         if not names:
-            hint = group_hint(self.paths[0]) if self.paths else ""
-            cure = hint or "name them, as in 'rename: {name in the file: tas}'"
+            cure = self._group_hint() or "name them, as in 'rename: {name in the file: tas}'"
             raise refuse(
                 "variable-absent",
                 f"{self.where}: no variable is recognised (there are: {self._names_present()}); "
@@ -156,13 +155,15 @@ class FieldReader:
         return tuple(names)
 
     def _absent(self, name: str) -> DataError:
-        hint = group_hint(self.paths[0]) if self.paths else ""
-        cure = hint or "correct the name or add it under 'rename'"
+        cure = self._group_hint() or "correct the name or add it under 'rename'"
         return refuse(
             "variable-absent",
             f"{self.where}: the variable {name!r} is absent (there are: {self._names_present()}); "
             f"{cure}.",
         )
+
+    def _group_hint(self) -> str:
+        return group_hint(self.paths[0]) if self.paths else ""
 
     def _names_present(self) -> str:
         return ", ".join(sorted({str(n) for one in self.series for n in one.ds.data_vars}))
