@@ -20,7 +20,7 @@ from graphdown.config.learned_settings import (
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
-from graphdown.data.setting_notices import setting_notices, unusable_baselines
+from graphdown.data.setting_notices import names_by_reason, setting_notices, unusable_baselines
 from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
@@ -307,7 +307,6 @@ def _notes(experiment: Experiment, data: ExperimentData, fitted: FittedBaselines
         )
     notices = setting_notices(experiment, "orog" in data.statics)
     notes += [f"{n.where}: {n.text}." for n in notices if n.rule == "periods-overlap"]
-    for reason in dict.fromkeys(fitted.left_out.values()):
-        names = ", ".join(name for name, own in fitted.left_out.items() if own == reason)
+    for reason, names in names_by_reason(fitted.left_out).items():
         notes.append(f"Not scored: {names}; {reason}.")
     return notes

@@ -1,6 +1,6 @@
 """Notices on the settings of an experiment, known before it is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -22,9 +22,7 @@ def setting_notices(experiment: Experiment, height: bool) -> list[Note]:
     if experiment.pretrain is not None:
         return list(_overlaps(experiment.periods, ["validation"]))
     notices = []
-    reasons = unusable_baselines(experiment, height)
-    for reason in dict.fromkeys(reasons.values()):
-        names = ", ".join(name for name, own in reasons.items() if own == reason)
+    for reason, names in names_by_reason(unusable_baselines(experiment, height)).items():
         notices.append(_note("baselines-left-out", "baselines", f"left out: {names}; {reason}"))
     tuned = experiment.finetune is not None and experiment.finetune.validation_share
     others = ["test"] if tuned else ["validation", "test"]
@@ -38,6 +36,14 @@ def unusable_baselines(experiment: Experiment, height: bool) -> dict[str, str]:
     scored = _seasons(periods.validation) | _seasons(periods.test)
     absent = [name for name in SEASONS if name in scored - _seasons(periods.train)]
     return unusable(experiment.baselines, height, no_predictors, absent)
+
+
+def names_by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Names, as a list in words, by the reason that they share."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return {reason: ", ".join(some) for reason, some in names.items()}
 
 
 def _overlaps(periods: Periods, others: list[str]) -> Iterator[Note]:
