@@ -320,6 +320,28 @@ def _ignored(experiment: Experiment) -> Iterator[str]:
         )
 
 
+def _ensemble(experiment: Experiment) -> Iterator[str]:
+    training = experiment.training
+    if training.ensemble > 1 and experiment.finetune is not None:
+        yield (
+            f"'training.ensemble' is {training.ensemble}, but fine-tuning moves a single network; "
+            "drop it."
+        )
+    if not training.folds:
+        return
+    if training.folds < 2 or training.ensemble % training.folds:
+        yield (
+            f"'training.folds' is {training.folds}, which must be at least 2 and divide "
+            f"'training.ensemble' ({training.ensemble}), since each network leaves one block of "
+            "years out; change either."
+        )
+    if experiment.model.eofs:
+        yield (
+            "'training.folds' does not go with 'model.eofs', which are those of all training days; "
+            "drop either."
+        )
+
+
 RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _variables,
     _one_target,
@@ -336,6 +358,7 @@ RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _optional_predictors,
     _dropout,
     _ignored,
+    _ensemble,
     *REGISTRY_RULES,
     _single_days,
     _time_steps,

@@ -56,6 +56,14 @@ class TrainingSpec:
             factor of mean 1.
         variable_dropout: augmentation: probability, for each day, that one of the experiment's
             `optional_predictors` is missing.
+        ensemble: networks of different random weights that are trained side by side, each on days
+            in its own order, and used as one emulator: their mean is the prediction, and each of
+            them makes members (`downscale --members`).
+        folds: blocks of whole years, or seasons, of `periods.train` and `periods.validation`
+            together, for cross-validation where years are few: each network of the ensemble leaves
+            one block out, in turns, with its `model.target_regression`. The days left out choose
+            steps and penalties, and no year is lost for training. 0 validates on
+            `periods.validation` alone.
         backend: JAX transformation that maps the step over the devices.
         devices: local devices to use; 0 means all.
         target_shards: number of devices among which the target's nodes and the edges to them are
@@ -85,6 +93,8 @@ class TrainingSpec:
     members: Annotated[int, Interval(ge=1, le=2**10)] = 2
     multiscale_km: tuple[Annotated[float, Gt(0)], ...] = ()
     sample_storage: Literal["memory", "disk"] = "memory"
+    ensemble: Annotated[int, Interval(ge=1, le=2**10)] = 1
+    folds: Annotated[int, Interval(ge=0, le=2**10)] = 0
     backend: Literal["pmap", "shard_map"] = "pmap"
     devices: Annotated[int, Ge(0)] = 0
     target_shards: Annotated[int, Ge(1)] = 1

@@ -1,11 +1,14 @@
 """The untrained network for a target, its variables and the length of a step."""
 
+import numpy as np
 from flax import nnx
 
 from graphdown.data.normalise import Normaliser
 from graphdown.emulator.domain import TargetDomain
 from graphdown.model import Downscaler, ModelSpec, NetworkShape
+from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.heads import Readout
+from graphdown.runtime.random_streams import RandomStream
 from graphdown.variables.forcings import forcing_names
 from graphdown.variables.time_steps import DAY_HOURS
 
@@ -16,7 +19,8 @@ def new_network(
     normaliser: Normaliser,
     seed: int,
     step_hours: int = DAY_HOURS,
-) -> Downscaler:
+    networks: int = 1,
+) -> Downscaler | DeepEnsemble:
     """Untrained network for a target, its variables and the length of a step.
 
     Args:
@@ -25,6 +29,7 @@ def new_network(
         normaliser: names of the variables.
         seed: of the random parameters.
         step_hours: length of a step.
+        networks: how many; several are an ensemble.
     """
     shape = NetworkShape(
         normaliser.channels,
@@ -36,4 +41,12 @@ def new_network(
         0 if domain.eofs is None else len(normaliser.targets),
         Readout.of(model, normaliser.targets),
     )
-    return Downscaler(model, shape, rngs=nnx.Rngs(seed))
+    seeds = [seed, *(_further_seed(seed, number) for number in range(1, networks))]
+    each = [Downscaler(model, shape, rngs=nnx.Rngs(of_network)) for of_network in seeds]
+    return each[0] if networks == 1 else DeepEnsemble(each)
+
+
+def _further_seed(seed: int, number: int) -> int:
+    """Seed of a further network of an ensemble."""
+    random = np.random.default_rng([seed, RandomStream.NETWORKS, number])
+    return int(random.integers(2**31))

@@ -29,6 +29,7 @@ from graphdown.emulator.inference import Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
+from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.heads import Readout
 from graphdown.model.parameters import with_values
 from graphdown.runtime.hashing import checkpoint_sha256
@@ -56,6 +57,7 @@ class Emulator:
         params: the network's parameters by path, as arrays.
         time: the steps that it takes and makes.
         makes_means: whether it makes the means over its steps instead of their sub-steps.
+        networks: how many there are; of several, stacked in `params`, the mean is the prediction.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Emulator:
     params: Mapping[str, np.ndarray]
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
+    networks: int = 1
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -94,6 +97,7 @@ class Emulator:
             "model": dataclasses.asdict(self.model),
             "graph": dataclasses.asdict(self.domain.spec) | self.domain.spec.lengths,
             "time": dataclasses.asdict(self.time),
+            "networks": self.networks,
             "normaliser": self.normaliser.to_dict(),
         }
 
@@ -109,10 +113,12 @@ class Emulator:
         return {**self.params, **{EOFS_PREFIX + name: value for name, value in eofs.items()}}
 
     @cached_property
-    def _network(self) -> Downscaler:
+    def _network(self) -> Downscaler | DeepEnsemble:
         # Its shapes alone: random parameters, soon replaced, would have to be compiled for.
         shapes = nnx.eval_shape(
-            lambda: new_network(self.model, self.domain, self.normaliser, 0, self.time.step_hours)
+            lambda: new_network(
+                self.model, self.domain, self.normaliser, 0, self.time.step_hours, self.networks
+            )
         )
         graphdef, params = nnx.split(shapes)
         return nnx.merge(graphdef, with_values(params, self.params))
@@ -260,10 +266,16 @@ class Emulator:
             raise GraphdownError("'members' and 'seed' must not be negative.")
         readout = Readout.of(self.model, self.normaliser.targets)
         noise = EnsembleNoise(seed, self.model, readout, self.domain.target, self.time.step_hours)
-        if members and not noise.makes_members:
+        if members and not noise.makes_members and self.networks == 1:
             raise GraphdownError(
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
-                "the loss 'crps', or with a head 'bernoulli-gamma' of 'pr'."
+                "the loss 'crps', with a head 'bernoulli-gamma' of 'pr', or with several networks "
+                "('training.ensemble')."
+            )
+        if members > self.networks and not noise.makes_members:
+            raise GraphdownError(
+                f"The members of the emulator {self.name!r} are its {self.networks} networks; ask "
+                f"for at most {self.networks}, not {members}."
             )
         return noise
 

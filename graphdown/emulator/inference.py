@@ -16,6 +16,7 @@ from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.model import Downscaler, GraphArrays, Scaling, predict
+from graphdown.model.deep_ensemble import DeepEnsemble, network_of_member
 from graphdown.model.edge_tables import on_device
 from graphdown.model.padding import pad_nodes
 from graphdown.model.predict import outputs
@@ -63,7 +64,7 @@ class Inference:
         mask: of the targets [Nt, T], True where outputs count.
     """
 
-    network: Downscaler
+    network: Downscaler | DeepEnsemble
     normaliser: Normaliser
     graph: GraphArrays
     values: Callable[[], Generator[np.ndarray, None, None]]
@@ -112,7 +113,7 @@ class Inference:
 
 
 def run_network(
-    network: Downscaler,
+    network: Downscaler | DeepEnsemble,
     normaliser: Normaliser,
     graph: GraphArrays,
     values: np.ndarray,
@@ -132,7 +133,7 @@ def run_network(
 
 
 def run_members(
-    network: Downscaler,
+    network: Downscaler | DeepEnsemble,
     normaliser: Normaliser,
     graph: GraphArrays,
     values: np.ndarray,
@@ -141,16 +142,21 @@ def run_members(
 ) -> np.ndarray:
     """Targets of ensemble members [time, member, Nt, T]; see `run_network`.
 
+    Where there are several networks, members are those of each in turn.
+
     Args:
         network, normaliser, graph, values, season: as for `run_network`.
         draws: random numbers of each member.
     """
     readout, scale = network.readout, np.asarray(normaliser.scale, np.float32)
-    members, fields = [], None
-    for draw in draws:
-        if fields is None or draw.noise is not None:
-            raw = draw.ranks is not None
-            fields = _in_batches(network, normaliser, graph, values, season, draw.noise, raw)
+    networks = network.size if isinstance(network, DeepEnsemble) else 1
+    members, made = [], {}
+    for number, draw in enumerate(draws):
+        turn = number % networks
+        if turn not in made or draw.noise is not None:
+            raw, one = draw.ranks is not None, network_of_member(network, number)
+            made[turn] = _in_batches(one, normaliser, graph, values, season, draw.noise, raw)
+        fields = made[turn]
         drawn = fields if draw.ranks is None else readout.drawn_from(fields, scale, draw.ranks)
         members.append(within_limits(drawn, normaliser.targets))
     return np.stack(members, axis=1)
@@ -163,7 +169,7 @@ def scaling_of(normaliser: Normaliser) -> Scaling:
 
 
 def _in_batches(
-    network: Downscaler,
+    network: Downscaler | DeepEnsemble,
     normaliser: Normaliser,
     graph: GraphArrays,
     values: np.ndarray,

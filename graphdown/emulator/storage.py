@@ -88,6 +88,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         model = parse_as(ModelSpec, schema["model"], "model")
         spec = parse_as(GraphSpec, schema["graph"], "graph")
         time = TimeSpec.from_dict(schema["time"])
+        networks = int(schema["networks"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
         check_names((*normaliser.predictors, *normaliser.targets))
     target, fields = _read_grid(folder / TARGET)
@@ -103,7 +104,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
-    return Emulator(name, model, normaliser, domain, params, time)
+    return Emulator(name, model, normaliser, domain, params, time, networks=networks)
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:

@@ -7,6 +7,7 @@ from jax import Array
 
 from graphdown.model.arrays import GraphArrays
 from graphdown.model.channels import Channels
+from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.network import Downscaler
 from graphdown.model.optimal_interpolation import LeftOut, estimate
 from graphdown.model.transforms import transformed
@@ -42,7 +43,7 @@ class Scaling(NamedTuple):
 
 
 def predict(
-    network: Downscaler,
+    network: Downscaler | DeepEnsemble,
     scales: Scaling,
     source: Array,
     forcings: Array,
@@ -52,7 +53,8 @@ def predict(
 ) -> Array:
     """Return the targets [B, Nt, T] in physical units, before any limit such as pr >= 0.
 
-    Targets whose distribution the network predicts are its mean.
+    Targets whose distribution the network predicts are its mean; of an ensemble of networks, the
+    mean of all.
 
     Args:
         network: the graph network.
@@ -63,6 +65,11 @@ def predict(
         left_out: training days that the EOFs are to make their estimate without.
         noise: of each sample [B, n], for a network with noise; None for zeros.
     """
+    if isinstance(network, DeepEnsemble):
+        each = network.each(
+            lambda one: predict(one, scales, source, forcings, graph, left_out, noise)
+        )
+        return each.mean(axis=0)
     values = outputs(network, scales, source, forcings, graph, left_out, noise)
     return network.readout.expected(values, scales.scale)
 

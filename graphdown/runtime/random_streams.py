@@ -18,6 +18,7 @@ class RandomStream(IntEnum):
     SOURCE_ORDER = 7919  # which source a step of training draws from
     STUDY_SEEDS = 20060  # which seeds a resample of a transfer study takes
     TRAINING_STEP = 104729
+    NETWORKS = 350377  # further networks of a deep ensemble
     ADAPTERS = 611953  # low-rank matrices of fine-tuning
     PRETRAINING_STEP = 15485863
     TRAINING_NOISE = 15485863  # of JAX's generator, so it is a stream apart all the same

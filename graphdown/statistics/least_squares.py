@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve, eigh
 
 NO_SQUARE = 1e-13  # of the largest: below is rounding
 
@@ -147,3 +147,36 @@ class PartitionedFit:
         """Predictions [T, N] from a table in the design's basis and the further predictors."""
         left = further - self.of_further.predict(rotated, penalty)
         return self.of_predictand.predict(rotated, penalty) + self.factors(penalty) * left
+
+
+def solve_partitioned(
+    table: np.ndarray, predictands: np.ndarray, further: np.ndarray, penalty: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients of a `PartitionedFit` for one penalty, without a decomposition.
+
+    The normal equations of the smaller of X'X and XX' are solved by Cholesky factors.
+
+    Args:
+        table: penalised predictors X [T, P].
+        predictands: [T, N], without missing values.
+        further: the unpenalised predictor of each [T, N].
+        penalty: positive.
+
+    Returns:
+        The coefficients [P, N], the factors [N] and the constants [N].
+    """
+    means = [values.mean(axis=0) for values in (table, predictands, further)]
+    x, y, z = (values - m for values, m in zip((table, predictands, further), means, strict=True))
+    both = np.concatenate([y, z], axis=1)
+    days, columns = x.shape
+    square = x.T @ x if columns <= days else x @ x.T
+    square[np.diag_indices_from(square)] += penalty
+    factor = cho_factor(square, overwrite_a=True)
+    solved = cho_solve(factor, x.T @ both) if columns <= days else x.T @ cho_solve(factor, both)
+    of_y, of_z = np.split(solved, 2, axis=1)
+    unexplained = z - x @ of_z
+    left, product = (z * unexplained).sum(axis=0), (y * unexplained).sum(axis=0)
+    informative = left > NO_SQUARE * (z * z).sum(axis=0)
+    factors = np.divide(product, left, out=np.zeros_like(left), where=informative)
+    slopes = of_y - factors * of_z
+    return slopes, factors, means[1] - means[0] @ slopes - means[2] * factors

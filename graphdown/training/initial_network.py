@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from graphdown.config.experiment import Experiment
@@ -12,6 +13,7 @@ from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import Emulator
 from graphdown.model import Downscaler
+from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.heads import Readout
 from graphdown.model.parameters import with_values
 from graphdown.training.pretraining.artifact import Pretrained
@@ -54,9 +56,14 @@ def initial_network(
         pretraining: whose parameters are taken over, None for none.
     """
     network = new_network(
-        experiment.model, domain, normaliser, experiment.seed, experiment.time.step_hours
+        experiment.model,
+        domain,
+        normaliser,
+        experiment.seed,
+        experiment.time.step_hours,
+        experiment.training.ensemble,
     )
-    if start is None:
+    if start is None and experiment.model.target_regression:
         _fit_regression(network, experiment, normaliser, samples, validation)
     graphdef, params = nnx.split(network)
     if pretraining is not None:
@@ -69,24 +76,35 @@ def initial_network(
 
 
 def _fit_regression(
-    network: Downscaler,
+    network: Downscaler | DeepEnsemble,
     experiment: Experiment,
     normaliser: Normaliser,
     samples: Sequence[Samples],
     validation: Sequence[Samples],
 ) -> None:
-    """Fit each target node's regression, if the network has one, and put it there."""
-    regression = network.regression
-    if regression is None:
-        return
-    fitted = fit_target_regression(
+    """Fit each target node's regression and put it there.
+
+    Each network of an ensemble has the one without the block of years that it leaves out.
+    """
+    fits = fit_target_regression(
         samples,
         validation,
         normaliser,
         experiment.training.warming_offset,
         Readout.of(experiment.model, experiment.targets).transforms,
+        experiment.training.folds,
     )
     has_one = jnp.asarray(regressed(experiment.model, experiment.targets))
-    regression.coefficients[...] = jnp.asarray(fitted.slopes) * has_one
-    regression.factors[...] = jnp.asarray(fitted.factors) * has_one
-    regression.constants[...] = jnp.asarray(fitted.constants) * has_one
+    regression = network.regression
+    assert regression is not None
+    for parameter, name in (
+        (regression.coefficients, "slopes"),
+        (regression.factors, "factors"),
+        (regression.constants, "constants"),
+    ):
+        values = [getattr(fit, name) for fit in fits]
+        if isinstance(network, DeepEnsemble):
+            turns = [values[number % len(fits)] for number in range(network.size)]
+            parameter[...] = jnp.asarray(np.stack(turns)) * has_one
+        else:
+            parameter[...] = jnp.asarray(values[0]) * has_one

@@ -25,6 +25,7 @@ from graphdown.training.finetuning.replay import (
 )
 from graphdown.training.fit_eofs import fit_experiment_eofs
 from graphdown.training.fit_statistics import fit_statistics
+from graphdown.training.folds import block_starts, with_folds
 from graphdown.training.initial_network import InitialNetwork, initial_network
 from graphdown.training.objective import Objective, prepare_objective
 from graphdown.training.paired_days import PairedDays, adjustments, training_days
@@ -80,6 +81,7 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
         ExperimentError: the run to start from does not fit, or a setting is impossible.
         DataError: values of a source are missing.
     """
+    experiment = with_folds(experiment)
     start, pretraining = pretrained(experiment), pretraining_of(experiment)
     domain = _domain(experiment, data, start)
     # Fields of a source are there for all years, however few its targets are.
@@ -91,11 +93,14 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
     model, training = experiment.model, experiment.training
     days = [_days(data, views[name], name, domain, adjusted.get(name)) for name in data.sources]
     normaliser = _statistics(recent, data, days, domain, climate, start, pretraining)
+    folds = training.folds
+    starts = block_starts([source.time for source in days], folds) if folds else None
     samples = [
-        lay_out(source, domain, model.target_regression, training.smoothing_km) for source in days
+        lay_out(source, domain, model.target_regression, training.smoothing_km, starts)
+        for source in days
     ]
     validation = _validation(
-        recent, domain, validation_samples(data, views, domain, adjusted), replay
+        recent, domain, validation_samples(data, views, domain, adjusted, starts), replay
     )
     return Preparation(
         experiment=recent,
@@ -186,6 +191,7 @@ def _validation(
         samples=[samples for of_source in by_source.values() for samples in of_source],
         weights=validation_weights(by_source, replay.sources, replay.share),
         noise=EnsembleNoise(experiment.seed, experiment.model, readout, domain.target),
+        folds=experiment.training.folds,
     )
 
 

@@ -19,6 +19,7 @@ from graphdown.model.padding import pad_nodes
 from graphdown.model.source_bank import SourceBank, source_bank
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_smoother
+from graphdown.training.folds import blocks_of
 from graphdown.training.paired_days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 from graphdown.variables.forcings import forcings
@@ -40,6 +41,7 @@ class Samples:
         bank: source grids to draw from.
         share: of the days in the EOFs [time, K], None without EOFs.
         smoother: means over neighbourhoods of each source grid, None without smoothing.
+        block: number of each day's block of years [time], None without `training.folds`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Samples:
     bank: SourceBank | None = None
     share: np.ndarray | None = None
     smoother: InterpolationTable | None = None
+    block: np.ndarray | None = None
 
     @property
     def grids(self) -> int:
@@ -78,7 +81,9 @@ class Samples:
             fields = jnp.asarray(self.source[days])
             source, graph = self.bank.upscaled(fields, k, self.graph)
             name = f"{self.name}, grid {k}"
-            yield Samples(name, np.asarray(source), self.fine[days], self.forcings[days], graph)
+            block = None if self.block is None else self.block[days]
+            fine, season = self.fine[days], self.forcings[days]
+            yield Samples(name, np.asarray(source), fine, season, graph, block=block)
 
 
 def make_samples(
@@ -105,6 +110,7 @@ def lay_out(
     domain: TargetDomain,
     around: int = 0,
     smoothing_km: float = 0.0,
+    starts: np.ndarray | None = None,
 ) -> Samples:
     """Lay out paired days as samples, with a bank to upscale to its training grids.
 
@@ -113,13 +119,15 @@ def lay_out(
         domain: the target.
         around: as for `TargetDomain.arrays`.
         smoothing_km: as in `TrainingSpec`.
+        starts: of the blocks of years, see `graphdown.training.folds`; None for one block.
     """
     bank, season = days.bank, forcings(days.time, days.step_hours)
+    block = None if starts is None else blocks_of(days.time, starts)
     if bank is None:
         graph = domain.arrays(days.grid, days.orog, around)
         source = _adjusted(_padded(days.source, days.grid), days.adjustment)
         smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
-        return Samples(days.name, source, days.fine, season, graph, smoother=smoother)
+        return Samples(days.name, source, days.fine, season, graph, smoother=smoother, block=block)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
     if days.orog is not None:
@@ -129,7 +137,9 @@ def lay_out(
     sources = source_bank(bank.weights[: bank.training], arrays)
     fields = _adjusted(days.source, days.adjustment)
     smoother = make_smoother(grids, sources.nodes, smoothing_km)
-    return Samples(days.name, fields, days.fine, season, graph, sources, days.share, smoother)
+    return Samples(
+        days.name, fields, days.fine, season, graph, sources, days.share, smoother, block
+    )
 
 
 def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
@@ -153,7 +163,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         source: its number.
-        days: indices of the source's days [B].
+        days: indices of the source's days [B]; those of an ensemble's networks take turns.
         warming: kelvin for each day [B], see `TrainingSpec`.
         spacing: for the logarithm of the source spacing.
         random: for whatever else is drawn.
@@ -173,6 +183,7 @@ def draw(
     days: Sequence[int],
     stream: RandomStream,
     turns: Sequence[int] | None = None,
+    learned: Sequence[Sequence[np.ndarray]] | None = None,
 ) -> Drawn:
     """Draw the source and the days of a step.
 
@@ -184,25 +195,36 @@ def draw(
         stream: of random numbers.
         turns: numbers of the sources, once for each of their turns in a round; each source once
             by default.
+        learned: the days of each source that each network of an ensemble learns from; all by
+            default.
     """
     source, before = source_of_step(step, range(len(days)) if turns is None else turns, seed)
-    indices = days_of_step(before, spec.batch_size, days[source], seed, source)
+    rows = [np.arange(days[source])] if learned is None else learned[source]
+    each = [
+        own[days_of_step(before, spec.batch_size, len(own), seed, source, network)]
+        for network, own in enumerate(rows)
+    ]
+    indices = np.stack(each, axis=1).reshape(-1)
     random = np.random.default_rng([seed, stream, step])
-    warming = random.uniform(*spec.warming_offset, size=spec.batch_size).astype(np.float32)
+    warming = random.uniform(*spec.warming_offset, size=len(indices)).astype(np.float32)
     spacing = random.uniform(-spec.spacing_jitter, spec.spacing_jitter)
     return Drawn(source, indices, warming, spacing, random)
 
 
-def days_of_step(step: int, batch_size: int, days: int, seed: int, source: int) -> np.ndarray:
-    """Indices of the days [batch_size] that a step draws from a source.
+def days_of_step(
+    step: int, batch_size: int, days: int, seed: int, source: int, network: int = 0
+) -> np.ndarray:
+    """Indices of the days [batch_size] that a step draws from a source, for one network.
 
     Days are permuted anew in each pass, by the seed and the pass alone, so that a resumed run
     sees what an uninterrupted one would.
     """
     first = step * batch_size
+    further = [network] if network else []
     passes, places = np.divmod(np.arange(first, first + batch_size), days)
     orders = {
-        p: np.random.default_rng([seed, source, p]).permutation(days) for p in np.unique(passes)
+        p: np.random.default_rng([seed, source, p, *further]).permutation(days)
+        for p in np.unique(passes)
     }
     return np.asarray([orders[p][place] for p, place in zip(passes, places, strict=True)])
 

@@ -12,6 +12,7 @@ from jax import Array
 
 from graphdown.config.training import TrainingSpec
 from graphdown.model.arrays import GraphArrays, with_spacing_offset
+from graphdown.model.deep_ensemble import DeepEnsemble, divided, rejoined
 from graphdown.model.optimal_interpolation import LeftOut
 from graphdown.model.parameters import path_name
 from graphdown.model.predict import Scaling, outputs
@@ -148,15 +149,9 @@ def make_step(
         if members is not None:
             noise = _noise(members, number, len(batch.fine), seed)
             shown = _repeated(shown, members.members)
-        predicted = outputs(
-            nnx.merge(graphdef, whole),
-            constants.scales,
-            shown.source,
-            shown.forcings,
-            shown.graph,
-            shown.left_out,
-            noise,
-        )
+        repeats = 1 if members is None else members.members
+        network = nnx.merge(graphdef, whole)
+        predicted = _predicted(network, constants.scales, shown, noise, repeats)
         return _mean_loss(predicted, shown.fine, constants, losses, axes)
 
     return make_descent(loss, optimiser, ema_decay, trainable, axes)
@@ -188,6 +183,32 @@ def _shown(
         source = augment(source, number, constants.scales, smoother)
     graph = with_spacing_offset(graph, batch.spacing[0])
     return _Shown(source, batch.forcings, graph, left_out, fine)
+
+
+def _predicted(
+    network: Any, scales: Scaling, shown: _Shown, noise: Array | None, repeats: int
+) -> Array:
+    """Outputs [B, Nt, O]; each network of an ensemble makes those of its own days.
+
+    Days come in turns, one for each network, and each of them is repeated for its members.
+    """
+    if not isinstance(network, DeepEnsemble):
+        arrays = shown.source, shown.forcings, shown.graph, shown.left_out, noise
+        return outputs(network, scales, *arrays)
+    share = partial(divided, networks=network.size, repeats=repeats)
+    left_out = None
+    if shown.left_out is not None:
+        values, truth, eofs = shown.left_out
+        values, truth = (
+            jnp.swapaxes(share(jnp.swapaxes(part, 0, 1)), 1, 2) for part in (values, truth)
+        )
+        left_out = LeftOut(values, truth, share(eofs))
+
+    def of_one(one: Any, source: Array, season: Array, days: Any, own: Any) -> Array:
+        return outputs(one, scales, source, season, shown.graph, days, own)
+
+    own = share(shown.source), share(shown.forcings), left_out, jax.tree.map(share, noise)
+    return rejoined(network.each(of_one, *own), repeats)
 
 
 def _noise(losses: Losses, number: Array, days: int, seed: int) -> Array:

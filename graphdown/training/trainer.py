@@ -23,6 +23,7 @@ from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_augmentation
 from graphdown.training.finetuning.finetune_experiment import copy_emulator, pretrained, with_hash
+from graphdown.training.folds import learned_rows
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.preparation import Preparation, prepare_training
 from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
@@ -113,10 +114,24 @@ class Trainer(Trainee):
         self.validation, self.objective = prepared.validation, prepared.objective
         self.graphdef, self.params = network.graphdef, network.params
         self.trainable = network.trainable
-        self.scores_start = network.trainable is not None
+        # The closed forms alone may be the best.
+        self.scores_start = network.trainable is not None or experiment.training.folds > 0
+        training = experiment.training
+        self.learned = [
+            [
+                learned_rows(samples.block, len(samples.source), number, training.folds)
+                for number in range(training.ensemble)
+            ]
+            for samples in prepared.samples
+        ]
         self.measure = prepared.validation.measure
         self.optimiser = make_optimiser(experiment.training, network.trainable)
         self.augment = make_augmentation(experiment.training, self.normaliser, experiment.seed)
+
+    @property
+    def days_a_step(self) -> int:
+        """Days of a step over all devices, of all networks."""
+        return self.experiment.training.batch_size * self.experiment.training.ensemble
 
     def run(self) -> Emulator:
         """Train to the end and return the emulator."""
@@ -175,7 +190,7 @@ class Trainer(Trainee):
     def _drawn(self, step: int) -> Drawn:
         lengths = [len(samples.source) for samples in self.samples]
         spec, stream = self.experiment.training, RandomStream.TRAINING_STEP
-        return draw(spec, self.experiment.seed, step, lengths, stream, self.turns)
+        return draw(spec, self.experiment.seed, step, lengths, stream, self.turns, self.learned)
 
     def scales(self) -> list[tuple[str, float]]:
         """Scale of each target's error in the score."""
@@ -193,7 +208,10 @@ class Trainer(Trainee):
         """Write the emulator with these weights, replacing the one before only when complete."""
         e = self.experiment
         weights = named_values(self._whole(params))
-        emulator = Emulator(e.name, e.model, self.normaliser, self.domain, weights, e.time)
+        networks = e.training.ensemble
+        emulator = Emulator(
+            e.name, e.model, self.normaliser, self.domain, weights, e.time, networks=networks
+        )
         put(self.folder / self.result, partial(save, emulator))
 
     def load(self) -> Emulator:

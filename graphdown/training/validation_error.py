@@ -15,7 +15,9 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.inference import run_members, run_network
 from graphdown.model import Downscaler
+from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.loss_functions import fair_crps
+from graphdown.training.folds import blocks_of
 from graphdown.training.paired_days import validation_grids, validation_pair
 from graphdown.training.samples import Samples, make_samples
 
@@ -31,18 +33,23 @@ class Validation:
         samples: of each source and grid.
         weights: of each of the samples in the error.
         noise: random numbers of ensemble members, the same every time.
+        folds: blocks of years, see `TrainingSpec.folds`; networks of an ensemble are scored on the
+            days that they left out.
     """
 
     samples: Sequence[Samples]
     weights: Sequence[float]
     noise: EnsembleNoise
+    folds: int = 0
 
     @property
     def measure(self) -> str:
         """Name of the error: of a network that makes members the CRPS, else the RMSE."""
         return "crps" if self.noise.makes_members else "rmse"
 
-    def errors(self, network: Downscaler, normaliser: Normaliser) -> dict[str, float]:
+    def errors(
+        self, network: Downscaler | DeepEnsemble, normaliser: Normaliser
+    ) -> dict[str, float]:
         """Error of a network by target, area-weighted, mean over the samples."""
         each = [self._mean_error(network, normaliser, samples) for samples in self.samples]
         mean = np.average(each, axis=0, weights=self.weights)
@@ -50,22 +57,37 @@ class Validation:
         return {t: float(v) for t, v in zip(normaliser.targets, errors, strict=True)}
 
     def _mean_error(
-        self, network: Downscaler, normaliser: Normaliser, samples: Samples
+        self, network: Downscaler | DeepEnsemble, normaliser: Normaliser, samples: Samples
     ) -> np.ndarray:
         """Mean over days and area [T] of squared errors, or of the CRPS."""
         fine = samples.fine[:]
         known = np.isfinite(fine)
-        error = np.where(known, self._error(network, normaliser, samples, fine), 0.0)
+        error = np.zeros(fine.shape)
+        for rows, of_rows in self._by_block(network, samples):
+            error[rows] = self._error(of_rows, normaliser, _of_days(samples, rows))
+        error = np.where(known, error, 0.0)
         days = known.sum(axis=0)
         per_node = error.sum(axis=0) / np.maximum(days, 1)
         weight = self.noise.target.area[:, None] * (days > 0)
         return np.asarray((per_node * weight).sum(axis=0) / weight.sum(axis=0))
 
+    def _by_block(
+        self, network: Downscaler | DeepEnsemble, samples: Samples
+    ) -> Iterator[tuple[np.ndarray, Downscaler | DeepEnsemble]]:
+        """Yield days of each block with the networks that left it out; else all with all."""
+        if not self.folds or samples.block is None or not isinstance(network, DeepEnsemble):
+            yield np.arange(len(samples.source)), network
+            return
+        for block in range(self.folds):
+            left_out = range(block, network.size, self.folds)
+            yield np.flatnonzero(samples.block == block), network.taken(left_out)
+
     def _error(
-        self, network: Downscaler, normaliser: Normaliser, samples: Samples, fine: np.ndarray
+        self, network: Downscaler | DeepEnsemble, normaliser: Normaliser, samples: Samples
     ) -> np.ndarray:
         """Squared error, or fair CRPS of the members, of each value [time, Nt, T]."""
         graph, source, season = samples.graph, samples.source[:], samples.forcings
+        fine = samples.fine[:]
         if not self.noise.makes_members:
             return np.asarray((run_network(network, normaliser, graph, source, season) - fine) ** 2)
         draws = (self._draw(member, len(fine)) for member in range(MEMBERS))
@@ -77,11 +99,23 @@ class Validation:
         return self.noise.draw(member, xr.DataArray(time, dims="time"))
 
 
+def _of_days(samples: Samples, rows: np.ndarray) -> Samples:
+    """Some of the days."""
+    return replace(
+        samples,
+        source=samples.source[rows],
+        fine=samples.fine[rows],
+        forcings=samples.forcings[rows],
+        block=None if samples.block is None else samples.block[rows],
+    )
+
+
 def validation_samples(
     data: ExperimentData,
     experiments: Mapping[str, Experiment],
     domain: TargetDomain,
     adjustments: Mapping[str, Adjustment],
+    starts: np.ndarray | None = None,
 ) -> dict[str, list[Samples]]:
     """Validation days of each training source, on each of the grids that training leaves out.
 
@@ -90,9 +124,10 @@ def validation_samples(
         experiments: what each source is validated by, see `experiments_by_source`.
         domain: the target.
         adjustments: of the sources that have one.
+        starts: of the blocks of years, see `graphdown.training.folds`; None for one block.
     """
     return {
-        name: list(_of_source(data, experiments[name], name, domain, adjustments.get(name)))
+        name: list(_of_source(data, experiments[name], name, domain, adjustments.get(name), starts))
         for name in data.sources
     }
 
@@ -103,12 +138,15 @@ def _of_source(
     source: str,
     domain: TargetDomain,
     adjustment: Adjustment | None,
+    starts: np.ndarray | None,
 ) -> Iterator[Samples]:
+    most = DAYS if starts is None else DAYS * (len(starts) + 1)
     grids = validation_grids(data.banks.get(source))
     for grid in grids:
+        pair = validation_pair(data, experiment, source, grid)
         samples = make_samples(
             source,
-            validation_pair(data, experiment, source, grid),
+            pair,
             experiment.predictors,
             experiment.targets,
             domain,
@@ -116,16 +154,13 @@ def _of_source(
             adjustment=adjustment,
             step_hours=experiment.time.step_hours,
         )
-        yield _thinned(samples, DAYS // len(grids))
+        if starts is not None:
+            samples = replace(samples, block=blocks_of(pair[0]["time"], starts))
+        yield _thinned(samples, most // len(grids))
 
 
 def _thinned(samples: Samples, most: int) -> Samples:
     """Keep at most so many days, evenly spread."""
     count = min(most, len(samples.source))
     keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
-    return replace(
-        samples,
-        source=samples.source[keep],
-        fine=samples.fine[keep],
-        forcings=samples.forcings[keep],
-    )
+    return _of_days(samples, keep)

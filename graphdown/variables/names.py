@@ -26,6 +26,12 @@ def lagged(name: str, lag: int) -> str:
     return f"{name}@{lag:+d}" if lag else name
 
 
+def lag_of(name: str) -> int:
+    """Steps by which a variable of another step is later than the step itself."""
+    match = re.search(r"@([+-]\d+)$", name)
+    return int(match[1]) if match else 0
+
+
 def part(name: str, number: int) -> str:
     """Name of a variable in a sub-step, counted from 1."""
     return f"{name}#{number}"

@@ -88,7 +88,7 @@ def assert_solved(fitted, node, x, own, y, penalty, unit, atol=2e-4):
 
 
 def test_regression_solves_the_normal_equations_of_each_node(trainer, parts, one_penalty):
-    fitted = fit_target_regression(*parts)
+    (fitted,) = fit_target_regression(*parts)
     channels, own, corrections = tables(trainer, trainer.samples)
     assert len(channels) == 2 * 59
     assert fitted.slopes.shape == (144, AROUND, 4, 2)
@@ -100,7 +100,7 @@ def test_regression_solves_the_normal_equations_of_each_node(trainer, parts, one
 
 def test_more_columns_than_days_are_solved_too(trainer, parts, one_penalty):
     few = [replace(p, source=p.source[:5], fine=p.fine[:5]) for p in trainer.samples]
-    fitted = fit_target_regression(few, *parts[1:])
+    (fitted,) = fit_target_regression(few, *parts[1:])
     channels, own, corrections = tables(trainer, few)
     for node in NODES:
         x = columns(trainer, channels, node)
@@ -120,7 +120,7 @@ def noisy(samples):
 
 def test_penalty_of_each_target_is_the_best_on_the_validation_days(trainer, parts):
     train, validation = noisy(trainer.samples), trainer.validation.samples
-    fitted = fit_target_regression(train, validation, parts[2])
+    (fitted,) = fit_target_regression(train, validation, parts[2])
     x, own, y = tables(trainer, train)
     further_x, further_own, further_y = tables(trainer, validation)
     errors, unit = np.zeros((len(PENALTIES), 2)), units(x)
@@ -152,8 +152,8 @@ def warmed(x, own, y, trainer, offsets):
 
 @pytest.mark.parametrize("reach", [3.0, 30.0])
 def test_warming_has_the_effect_that_many_warmed_copies_have(trainer, parts, one_penalty, reach):
-    fitted = fit_target_regression(*parts, (-reach, reach))
-    plain = fit_target_regression(*parts)
+    (fitted,) = fit_target_regression(*parts, (-reach, reach))
+    (plain,) = fit_target_regression(*parts)
     channels, own, corrections = tables(trainer, trainer.samples)
     offsets = reach * (2 * (np.arange(400) + 0.5) / 400 - 1)
     for node in NODES:
@@ -164,19 +164,19 @@ def test_warming_has_the_effect_that_many_warmed_copies_have(trainer, parts, one
 
 
 def test_a_warming_that_is_not_symmetric_changes_the_slopes_alike(trainer, parts, one_penalty):
-    fitted = fit_target_regression(*parts, (-2.0, 5.0))
-    shifted = fit_target_regression(*parts, (-3.5, 3.5))
+    (fitted,) = fit_target_regression(*parts, (-2.0, 5.0))
+    (shifted,) = fit_target_regression(*parts, (-3.5, 3.5))
     np.testing.assert_allclose(fitted.slopes, shifted.slopes, atol=1e-6)
     np.testing.assert_allclose(fitted.factors, shifted.factors, atol=1e-6)
     np.testing.assert_allclose(fitted.constants, shifted.constants, atol=1e-4)
 
 
 def test_missing_days_of_a_target_node_count_as_its_mean(trainer, parts, one_penalty):
-    whole = fit_target_regression(*parts)
+    (whole,) = fit_target_regression(*parts)
     fine = trainer.samples[0].fine.copy()
     fine[10:30, 37, 0] = np.nan
     gappy = [replace(trainer.samples[0], fine=fine), trainer.samples[1]]
-    fitted = fit_target_regression(gappy, *parts[1:])
+    (fitted,) = fit_target_regression(gappy, *parts[1:])
     channels, own, y = tables(trainer, gappy)
     y = np.where(np.isnan(y), np.nanmean(y, axis=0), y)
     assert_solved(fitted, 37, columns(trainer, channels, 37), own, y, one_penalty, units(channels))
@@ -190,7 +190,7 @@ def test_a_target_node_that_is_always_missing_gets_zeros(trainer, parts):
         fine = part.fine.copy()
         fine[:, 5, 1] = np.nan
         gappy.append(replace(part, fine=fine))
-    fitted = fit_target_regression(gappy, gappy, parts[2], (-2.0, 2.0))
+    (fitted,) = fit_target_regression(gappy, gappy, parts[2], (-2.0, 2.0))
     assert not fitted.slopes[5, ..., 1].any()
     assert fitted.factors[5, 1] == fitted.constants[5, 1] == 0.0
     assert fitted.slopes[5, ..., 0].any() and fitted.slopes[6, ..., 1].any()
@@ -198,7 +198,7 @@ def test_a_target_node_that_is_always_missing_gets_zeros(trainer, parts):
 
 
 def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
-    fitted = fit_target_regression(*parts, trainer.experiment.training.warming_offset)
+    (fitted,) = fit_target_regression(*parts, trainer.experiment.training.warming_offset)
     own = trainer.params["regression"]
     np.testing.assert_array_equal(own["coefficients"][...], fitted.slopes)
     np.testing.assert_array_equal(own["factors"][...], fitted.factors)

@@ -143,6 +143,11 @@ def pretrained(experiment: Experiment) -> Emulator | None:
     if spec is None:
         return None
     emulator = load(spec.run)
+    if emulator.networks > 1:
+        raise ExperimentError(
+            f"The emulator of {spec.run!r} consists of {emulator.networks} networks, and "
+            "fine-tuning moves a single one; train one with 'training.ensemble: 1'."
+        )
     pairs = {
         "time": (experiment.time, emulator.time),
         "predictors": (experiment.by_steps.predictors, emulator.normaliser.predictors),

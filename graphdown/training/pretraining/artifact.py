@@ -28,6 +28,7 @@ from meshes import GraphSpec
 FOLDER = "pretrained"
 FORMAT = 1
 PARAMETERS, SCHEMA = "parameters.npz", "pretrained.json"
+STACKED = "networks."  # of the names of an ensemble's parameters
 CARRIED = ("encode", "mesh_input", "mesh_update", "edge_states", "messages", "updates")
 MODEL, GRAPH = (
     ("channels", "rounds", "messages", "attention_heads"),
@@ -69,7 +70,12 @@ class Pretrained:
 
     def into(self, params: Any) -> Any:
         """A network's tree of parameters with the pretrained ones in their places."""
-        return with_values(params, {**named_values(params), **self.params})
+        values = named_values(params)
+        prefix = "" if set(self.params) <= set(values) else STACKED
+        own = {prefix + name: value for name, value in self.params.items()}
+        if prefix:  # the networks of an ensemble all start from it
+            own = {n: np.broadcast_to(v, np.shape(values[n])) for n, v in own.items()}
+        return with_values(params, {**values, **own})
 
     def statistics(self, normaliser: Normaliser) -> Normaliser:
         """Statistics with those of the predictors replaced by the pretraining's."""

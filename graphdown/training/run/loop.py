@@ -131,7 +131,7 @@ class TrainingLoop:
     def run(self) -> None:
         """Go through the steps; see `finish`."""
         constants = self.trainee.replicated(self.mapped)
-        share = self.mapped.share(self.spec.batch_size)
+        share = self.mapped.share(self.trainee.days_a_step)
         steps = range(self.progress.step, self.spec.steps)
         batches = prefetched(partial(self.trainee.batch, share=share), steps)
         with self.bar, closing(batches), deferred_stop() as stop:
@@ -185,7 +185,7 @@ class TrainingLoop:
         )
         if reached is not None:
             self._give_up(reached)
-        rate = self.spec.batch_size * (self.bar.format_dict["rate"] or 0.0)
+        rate = self.trainee.days_a_step * (self.bar.format_dict["rate"] or 0.0)
         self.bar.set_postfix_str(f"loss {self.losses.values[-1]:.3f}, {rate:.0f} samples/s")
 
     def _save(self) -> None:

@@ -39,6 +39,11 @@ class Trainee(ABC):
     specs: Specs | None = None
     measure = "rmse"
 
+    @property
+    def days_a_step(self) -> int:
+        """Days of a step over all devices."""
+        return self.experiment.training.batch_size
+
     @abstractmethod
     def device_step(self) -> Step:
         """The step for one device."""
