@@ -1,5 +1,6 @@
 import contextlib
 import os
+import sys
 
 import jax
 import pytest
@@ -11,6 +12,10 @@ with subnormals_kept(), contextlib.suppress(ImportError, RuntimeError):
     import cfgrib  # noqa: F401
 
 os.environ["GRAPHDOWN_CACHE"] = ""  # tests compile for themselves, and leave a home as it is
+
+# Without bytecode, each of the many processes that tests start would spend seconds on imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 HASTE = "JAX_DISABLE_MOST_OPTIMIZATIONS"
