@@ -5,7 +5,7 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow lint docs clean
+.PHONY: install demo test test-slow lint check docs clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# All of these at once: fixtures are made once, and the plain tests fill the gaps of the slow ones.
+check: lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 docs: install
 	$(BIN)/mkdocs build --strict

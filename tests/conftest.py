@@ -1,5 +1,7 @@
 import contextlib
 import os
+import sys
+from collections import Counter
 
 import jax
 import pytest
@@ -11,6 +13,16 @@ with subnormals_kept(), contextlib.suppress(ImportError, RuntimeError):
     import cfgrib  # noqa: F401
 
 os.environ["GRAPHDOWN_CACHE"] = ""  # tests compile for themselves, and leave a home as it is
+
+# Without bytecode, each of the many processes that tests start would spend seconds on imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the files that hold the most slow tests: several processes then end together."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 HASTE = "JAX_DISABLE_MOST_OPTIMIZATIONS"

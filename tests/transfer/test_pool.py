@@ -127,6 +127,7 @@ def test_what_a_process_could_not_do_is_told_by_the_first_one(tmp_path):
         transfer(study(tmp_path / "study", experiment=experiment), jobs=2)
 
 
+NETWORKS = {"networks": {"strategies": ["network"], "train": [["A"]], "apply": ["A"]}}
 COMMAND = [sys.executable, "-m", "graphdown", "transfer", "study.yaml", "--jobs", "2"]
 
 
@@ -156,7 +157,7 @@ def gone(process: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("how", ["parent stopped", "parent killed", "worker killed"])
 def test_a_study_that_is_killed_leaves_no_process_behind_and_goes_on(tmp_path, how):
-    raw = {**WORLD, "output": "out", "blocks": FEW}
+    raw = {**WORLD, "output": "out", "blocks": NETWORKS}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     with (tmp_path / "said").open("w") as said:
         parent = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=said, stderr=said)

@@ -53,7 +53,8 @@ def here(tmp_path, monkeypatch, data):
     raw["data"]["sources"][0]["files"] = ["source.nc"]
     Path("mine.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     kept = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax"), "JAX_PLATFORMS": "cpu"}
-    return os.environ | kept
+    small_too = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return os.environ | kept | small_too
 
 
 def training(environment, output, script="from graphdown.cli import main; main()"):
