@@ -266,7 +266,7 @@ def lazy_days(
     emulator, days = task.emulator, task.time.sizes["time"]
     everywhere = shared(task)
     variables = [one for one in predictors if one.name == variable_of(str(one.name))]
-    few = [part for one in variables for part in at_some_times(one.chunk(), LOOK)]
+    few = [part for one in variables for part in at_some_times(_lazy(one), LOOK)]
     there = late(_survey, everywhere, *few)
     space = [f"in{i}" for i in range(predictors[0].ndim - 1)]
     arguments: list[Any] = [da.arange(days, chunks=BATCH), "t"]
@@ -332,11 +332,18 @@ def _block(
 
 def _whole(field: xr.DataArray) -> "da.Array":
     """Values of a field as a dask array whose chunks hold all of the horizontal dimensions."""
+    first = int("time" in field.dims)
+    array = _lazy(field).data
+    return array.rechunk(dict.fromkeys(range(first, array.ndim), -1))
+
+
+def _lazy(field: xr.DataArray) -> xr.DataArray:
+    """Field as a dask array; `DataArray.chunk` would hash its times, which takes seconds."""
     import dask.array as da
 
-    first = int("time" in field.dims)
-    array = field.data if field.chunks is not None else da.from_array(field.values, chunks=-1)
-    return array.rechunk(dict.fromkeys(range(first, array.ndim), -1))
+    if field.chunks is not None:
+        return field
+    return field.copy(data=da.from_array(field.values, chunks=-1, name=False))
 
 
 def _span(time: xr.DataArray) -> str:
