@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -167,7 +167,7 @@ def _store(path: str) -> xr.backends.NetCDF4DataStore:
     return xr.backends.NetCDF4DataStore(manager, mode="r", lock=lock)
 
 
-def _dataset_of_small_cache(path: str, mode: str) -> Any:
+def _dataset_of_small_cache(path: str, mode: Literal["r"]) -> Any:
     """netCDF file whose variables keep CHUNK_CACHE bytes of chunks instead of 64 MiB each.
 
     Chunks are read whole and once; kept ones would add up over all files that are open.
