@@ -77,18 +77,16 @@ def network(run: str, source: str) -> dict:
     from graphdown.emulator.storage import load
     from graphdown.runtime.batches import regrouped
     from graphdown.runtime.compilation_cache import keep_compiled
-    from graphdown.variables.forcings import forcings
 
     keep_compiled()
     with xr.open_dataset(source) as ds:
         inference = load(run).inference(ds, None, None, 0, 0)
         days = list(regrouped(inference.values(), BATCH))
     times = inference.time.time
-    batches = [(part, forcings(times[: len(part)]), np.arange(len(part))) for part in days]
-    inference.result(batches[0])
+    inference.blocks(days[0], times[: len(days[0])], inference.watch)
     count, start = sum(map(len, days[1:])), clocks()
-    for batch in batches[1:]:
-        inference.result(batch)
+    for part in days[1:]:
+        inference.blocks(part, times[: len(part)], inference.watch)
     return rates(count, start)
 
 

@@ -38,6 +38,7 @@ SMALLEST = {
     ),
     "grids": "--folder data --target EUR-44",
     "inference": "--days 40 --repeats 1 --longer 1 --target 8",
+    "lazy": "--years 1 --days 32 --target 8 --latitudes 48",
     "measures": "--years 2 --side 8 --turns 1",
     "memory": "--only 'as it is' --side 8",
     "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE}",

@@ -114,7 +114,8 @@ def check(
 ) -> Report:
     """Check files, alone or against a target's files, or all files of an experiment.
 
-    Only a few times of files are read, unless `full`; of an experiment, all days of its periods.
+    Only a few times are read, unless `full`, which reads all days of files or of an experiment's
+    periods, a few at a time.
     A source that covers less than 99 % of the target is a problem; one that leaves some of the
     margin out gives a remark. The margin is the experiment's `graph.margin_km`, 400 km without.
 
@@ -255,11 +256,11 @@ class _Check:
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
         from graphdown.config.experiment_file import load_experiment
-        from graphdown.data.load import load_data, region_of
+        from graphdown.data.load import region_of, survey_data
 
         experiment = load_experiment(path)
         self.margin_km = experiment.graph.margin_km
-        data = load_data(experiment)
+        data = survey_data(experiment, self.full)
         self.understood += data.understood.values()
         notices = setting_notices(experiment, "orog" in data.statics)
         self.remarks += [str(note) for note in notices]

@@ -1,8 +1,9 @@
-"""Load the values of a dataset into memory or to disk, with rules applied to each part.
+"""Load the values of a dataset into memory or to disk, or only check them, by rules for each part.
 
 A part is some days of all variables; in memory it is the whole dataset.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,12 @@ import xarray as xr
 
 from graphdown.data.reading.files import unreadable
 from graphdown.data.reading.missing import days_with_values, with_ground_filled
+from graphdown.data.reading.value_samples import some_times
+from graphdown.runtime.parts import parts_of
+from graphdown.variables.catalogue import STATIC
+
+TIMES = 3  # that stand for all, where not all are read
+DAYS_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,13 @@ class Ready:
         ds: the days that are kept.
         kept: False for the days that were left out [time before].
         filled: number of values below ground that were filled, by variable.
+        sampled: whether values of a few times were looked at only.
     """
 
     ds: xr.Dataset
     kept: np.ndarray
     filled: dict[str, int] = field(default_factory=dict)
+    sampled: bool = False
 
 
 Rules = Callable[[xr.Dataset], Ready]
@@ -58,6 +67,65 @@ class Memory:
     ) -> Ready:
         """Read the dataset and apply the rules; see `Holder`."""
         return rules(read(lazy, where))
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Reads values to check them and keeps none of them.
+
+    The dataset that it returns has all times and, at each of them, a value wherever there is one
+    at some time: enough to compare grids, masks and days.
+
+    Attributes:
+        full: whether all days are read, a few at a time, instead of a few days.
+    """
+
+    full: bool = False
+
+    def hold(
+        self, name: str, where: str, lazy: xr.Dataset, rules: Rules, origin: dict[str, Any]
+    ) -> Ready:
+        """Read some or all days and apply the rules; see `Holder`."""
+        parts = parts_of(lazy) if self.full else [some_times(lazy, TIMES)]
+        kept: list[np.ndarray] = []
+        filled: Counter[str] = Counter()
+        merged: xr.Dataset | None = None
+        for part in parts:
+            ready = rules(read(part, where))
+            kept.append(ready.kept)
+            filled.update(ready.filled)
+            if ready.kept.any():
+                some = ready.ds.map(_any_time)
+                merged = some if merged is None else merged.fillna(some)
+        of_days = np.concatenate(kept)
+        if not self.full:
+            of_days = np.full(lazy.sizes["time"], of_days.any())
+        if merged is None:
+            return Ready(lazy, of_days)
+        time = lazy["time"].isel(time=np.flatnonzero(of_days))
+        return Ready(_at_all(merged, time), of_days, dict(filled), not self.full)
+
+
+def _any_time(field: xr.DataArray) -> xr.DataArray:
+    return field.max("time", keep_attrs=True) if "time" in field.dims else field
+
+
+def _at_all(still: xr.Dataset, time: xr.DataArray) -> xr.Dataset:
+    """Fields that are the same at all times, without memory for these."""
+    import dask.array as da
+
+    fields: dict[Any, xr.DataArray] = {}
+    for name, one in still.data_vars.items():
+        if name in STATIC:
+            fields[name] = one
+            continue
+        array = da.from_array(one.values, chunks=-1, name=False)
+        days = max(1, DAYS_BYTES // max(one.nbytes, 1))
+        shape = (time.sizes["time"], *one.shape)
+        chunks = da.core.normalize_chunks((days, *one.shape), shape)
+        many = da.broadcast_to(array, shape, chunks=chunks)
+        fields[name] = xr.DataArray(many, dims=("time", *one.dims), attrs=one.attrs)
+    return xr.Dataset(fields, {**still.coords, "time": time}, still.attrs)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import xarray as xr
 from graphdown.config.data import DataSpec, Periods, Source, Target
 from graphdown.config.experiment import Experiment
 from graphdown.data.grid_bank import GridBank, make_bank
-from graphdown.data.holders import Holder, Memory, Rules, ValueRules, as_they_are
+from graphdown.data.holders import Holder, Memory, Rules, Unread, ValueRules, as_they_are
 from graphdown.data.pairing import pair, select_period, unpaired, with_times_of, within
 from graphdown.data.reading.coverage_check import check_cover, note_overlap
 from graphdown.data.reading.fields import field_values, open_fields, read_files
@@ -215,10 +215,31 @@ def load_data(
         GraphdownError: the store cannot be written.
     """
     request = LoadRequest.of(experiment, known_units)
-    holder = Memory() if store is None else Disk(store)
+    if store is None:
+        loaded = _checked(request, Memory())
+    else:
+        holder = Disk(store)
+        loaded = replace(_checked(request, holder), stored=holder.stored)
+    for understanding in loaded.understood.values():
+        log_notes(understanding.notes)
+    return loaded
+
+
+def survey_data(experiment: Experiment, full: bool = False) -> ExperimentData:
+    """Open and check every field of an experiment; its days, grids and masks, without its values.
+
+    Args:
+        experiment: names the fields.
+        full: read all days, a few at a time; else a few days stand for all.
+
+    Raises:
+        DataError: as for `load_data`, of the values that are read.
+    """
+    return _checked(LoadRequest.of(experiment), Unread(full))
+
+
+def _checked(request: LoadRequest, holder: Holder) -> ExperimentData:
     loaded = _loaded(request, holder)
-    if isinstance(holder, Disk):
-        loaded = replace(loaded, stored=holder.stored)
     for source in (*request.data.sources, *request.data.unseen):
         if source.grids is not None:
             fields = {**loaded.sources, **loaded.unseen}[source.name]
@@ -226,8 +247,6 @@ def load_data(
             loaded.banks[source.name] = make_bank(fields, source.grids, where)
     if request.paired:
         _check_pairs(loaded, request)
-    for understanding in loaded.understood.values():
-        log_notes(understanding.notes)
     return loaded
 
 
@@ -495,7 +514,7 @@ def _source(
         values = holder.hold(source_store(source.name), where, part, rules, origin)
     notes = Notes()
     note_empty_days(part["time"], values.kept, where, notes)
-    note_filled(values.filled, where, notes)
+    note_filled(values.filled, where, notes, values.sampled)
     return values.ds, _with_notes(understood, notes)
 
 

@@ -1,19 +1,28 @@
 """The climate of a source, and how the fields of one source are adjusted to that of others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from graphdown.data.normalise import Climate, Moments
+from graphdown.data.normalise import Climate, Moments, Normaliser
 from graphdown.data.reading.fields import field_values
-from graphdown.data.reading.horizontal import horizontal_grid
+from graphdown.data.reading.horizontal import (
+    ever_present,
+    grid_where_present,
+    shared_grid,
+)
+from graphdown.data.reading.late_look import late, shared, without_days
 from graphdown.data.reading.missing import with_ground_filled
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
 from meshes import Grid, bilinear
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 PART_DAYS = 256
 
@@ -67,19 +76,81 @@ def climate_of(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str)
         DataError: the predictors are on different grids.
     """
     there = [name for name in names if name in ds]
-    grid = horizontal_grid(ds, there, where)
-    moments = Moments()
+    found = ClimateSum(there, shared_grid(ds, there, where), where)
     for start in range(0, ds.sizes["time"], PART_DAYS):
-        part, _ = with_ground_filled(ds.isel(time=slice(start, start + PART_DAYS)), there, where)
-        moments.add(field_values(part, there, grid))
-    weight = _influence(grid, target)[:, None]
-    weight = weight * (moments.count > 0)
-    weight = weight / np.maximum(weight.sum(axis=0), 1e-12)
-    mean = (weight * moments.mean).sum(axis=0)
-    variance = (weight * (moments.variance + (moments.mean - mean) ** 2)).sum(axis=0)
-    found = dict(zip(there, zip(mean, np.sqrt(variance), strict=True), strict=True))
-    columns = [found.get(name, (np.nan, np.nan)) for name in names]
-    return Climate(tuple(float(m) for m, _ in columns), tuple(float(s) for _, s in columns))
+        found.add(ds.isel(time=slice(start, start + PART_DAYS)).compute())
+    return found.climate(ds, names, target)
+
+
+def climate_later(ds: xr.Dataset, names: tuple[str, ...], target: Grid, where: str) -> "da.Array":
+    """Climate of a lazy source's days, computed when it is needed, as an array []; see above."""
+    there = [name for name in names if name in ds]
+    sums = shared(ClimateSum(there, shared_grid(ds, there, where), where))
+    like = shared(without_days(ds[there]))
+    for start in range(0, ds.sizes["time"], PART_DAYS):
+        part = ds.isel(time=slice(start, start + PART_DAYS)).chunk()
+        sums = late(_added, sums, like, *(part[name].data for name in there))
+    return late(ClimateSum.climate, sums, like, names=names, target=target)
+
+
+def _added(sums: "ClimateSum", like: xr.Dataset, *values: np.ndarray) -> "ClimateSum":
+    """Sums with further days in them; those before stay as they are, for dask may reuse them."""
+    part = {n: (like[n].dims, v) for n, v in zip(like.data_vars, values, strict=True)}
+    coords = {n: c for n, c in like.coords.items() if "time" not in c.dims}
+    more = sums.copy()
+    more.add(xr.Dataset(part, coords))
+    return more
+
+
+class ClimateSum:
+    """Sums over a source's days, added in parts, that its climate is made of.
+
+    Args:
+        names: of the predictors that the source has.
+        grid: of the source.
+        where: for messages.
+    """
+
+    def __init__(self, names: Sequence[str], grid: Grid, where: str) -> None:
+        self._names, self._grid, self._where = tuple(names), grid, where
+        self._moments = Moments()
+        self._present: dict[str, xr.DataArray] = {}
+
+    def add(self, part: xr.Dataset) -> None:
+        """Add days of the predictors [time, *horizontal]."""
+        for name in self._names:
+            seen = ever_present(part[name])
+            self._present[name] = self._present[name] | seen if name in self._present else seen
+        filled, _ = with_ground_filled(part, self._names, self._where)
+        self._moments.add(field_values(filled, self._names, self._grid))
+
+    def copy(self) -> "ClimateSum":
+        """Sums to which more can be added while these stay."""
+        other = ClimateSum(self._names, self._grid, self._where)
+        other._moments, other._present = copy(self._moments), dict(self._present)
+        return other
+
+    def climate(self, ds: xr.Dataset, names: tuple[str, ...], target: Grid) -> Climate:
+        """Climate of all days.
+
+        Args:
+            ds: has the predictors' grid.
+            names: of the emulator's predictors; the climate of absent ones is NaN.
+            target: the grid that they are to be downscaled to.
+
+        Raises:
+            DataError: the predictors are on different grids.
+        """
+        grid, moments = grid_where_present(ds, self._present, self._where), self._moments
+        weight = _influence(grid, target)[:, None]
+        weight = weight * (moments.count > 0)
+        weight = weight / np.maximum(weight.sum(axis=0), 1e-12)
+        mean = (weight * moments.mean).sum(axis=0)
+        variance = (weight * (moments.variance + (moments.mean - mean) ** 2)).sum(axis=0)
+        pairs = zip(mean, np.sqrt(variance), strict=True)
+        found = dict(zip(self._names, pairs, strict=True))
+        columns = [found.get(name, (np.nan, np.nan)) for name in names]
+        return Climate(tuple(float(m) for m, _ in columns), tuple(float(s) for _, s in columns))
 
 
 def mean_climate(climates: list[Climate]) -> Climate:
@@ -123,6 +194,14 @@ def adjustment_to(
             mean = climate.mean[i] + share * (reference.mean[i] - climate.mean[i])
             addend[i] = mean - factor[i] * climate.mean[i]
     return Adjustment(factor.astype(np.float32), addend.astype(np.float32))
+
+
+def adjustment_of(climate: Climate, normaliser: Normaliser) -> Adjustment | None:
+    """Adjustment of a source of a climate to that of an emulator's training, None for none."""
+    reference = normaliser.reference
+    if reference is None:
+        return None
+    return adjustment_to(reference, climate, normaliser.predictors, normaliser.standardised)
 
 
 def _influence(grid: Grid, target: Grid) -> np.ndarray:

@@ -1,8 +1,10 @@
 """The predictors of a source in passes over its days, a few of them in memory at a time."""
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -19,9 +21,38 @@ from graphdown.data.reading.missing import (
 from graphdown.data.reading.rules import Notes
 from graphdown.runtime.parts import parts_of
 from graphdown.runtime.prefetch import prefetched
+from meshes import Grid
 
 PART_BYTES = 4 * 2**20  # of a part, as far as the files' own chunks allow
 AHEAD = 2  # parts that wait or are being read
+
+
+@dataclass(frozen=True, eq=False)
+class NodeValues:
+    """Values of the nodes of a source that a network reads, from days of its predictors.
+
+    Attributes:
+        predictors: names of all; those that a dataset lacks are NaN.
+        grid: of the source; masked nodes take the nearest used one's values.
+        nodes: numbers of those that are read [n].
+    """
+
+    predictors: tuple[str, ...]
+    grid: Grid
+    nodes: np.ndarray
+
+    @cached_property
+    def _taken(self) -> np.ndarray:
+        return self.nodes if self.grid.mask.all() else nearest_used(self.grid)[self.nodes]
+
+    def __call__(self, values: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Values [days, n, variable] from those of all nodes [days, Ns, named variable]."""
+        present = values[:, self._taken]
+        if len(names) == len(self.predictors):
+            return present
+        every = np.full((*present.shape[:2], len(self.predictors)), np.nan, np.float32)
+        every[..., [self.predictors.index(name) for name in names]] = present
+        return every
 
 
 class SourceDays:
@@ -46,8 +77,7 @@ class SourceDays:
         self, ds: xr.Dataset, predictors: tuple[str, ...], where: str, notes: Notes
     ) -> None:
         self._names = tuple(name for name in predictors if name in ds)
-        self._columns = [predictors.index(name) for name in self._names]
-        self._width = len(predictors)
+        self._predictors = predictors
         self._ds, self._where = ds[list(self._names)], where
         there: dict[str, xr.DataArray] = {}
         missing: dict[str, xr.DataArray] = {}
@@ -72,15 +102,10 @@ class SourceDays:
 
         Masked nodes take the nearest used one's values.
         """
-        taken = nodes if self.grid.mask.all() else nearest_used(self.grid)[nodes]
+        of_nodes = NodeValues(self._predictors, self.grid, nodes)
 
         def values(part: xr.Dataset) -> np.ndarray:
-            present = self._values(part)[:, taken]
-            if len(self._names) == self._width:
-                return present
-            every = np.full((*present.shape[:2], self._width), np.nan, np.float32)
-            every[..., self._columns] = present
-            return every
+            return of_nodes(self._values(part), self._names)
 
         yield from prefetched(values, parts_of(self._ds, PART_BYTES), AHEAD, threads=1)
 

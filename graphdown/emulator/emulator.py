@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,16 +17,19 @@ from graphdown.cf.time_axis import time_axis
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.fields import to_canonical
+from graphdown.data.reading.horizontal import shared_grid
+from graphdown.data.reading.late_look import is_lazy, late, without_days
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
-from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
+from graphdown.data.source_adjustment import adjustment_of, climate_later, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.emulator.build_network import new_network
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
-from graphdown.emulator.inference import Inference, Stream
+from graphdown.emulator.inference import DayBlocks, Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
+from graphdown.emulator.lazy_days import BlockTask, lazy_days
 from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.deep_ensemble import DeepEnsemble
@@ -39,7 +42,11 @@ from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coverage
 from meshes.grids.station_lists import are_stations
 
+if TYPE_CHECKING:
+    import dask.array as da
+
 EVERY = slice(None)
+HISTORICAL = "the historical dataset"
 EOFS_PREFIX = "eofs."  # of the names of their arrays, beside those of the parameters
 REALIZATION = "realization"
 MEMBER_ATTRS = {"standard_name": "realization", "long_name": "Ensemble member", "units": "1"}
@@ -58,6 +65,7 @@ class Emulator:
         time: the steps that it takes and makes.
         makes_means: whether it makes the means over its steps instead of their sub-steps.
         networks: how many there are; of several, stacked in `params`, the mean is the prediction.
+        loader: function that loads it from its folder, None for one that is in none.
     """
 
     name: str
@@ -68,6 +76,7 @@ class Emulator:
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
     networks: int = 1
+    loader: "partial[Any] | None" = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -136,6 +145,11 @@ class Emulator:
 
         Repairs, and a margin around the target that the source does not cover, are logged.
 
+        A dataset of dask arrays gives dask arrays, and its values are read and checked when the
+        result is computed or written: in blocks of BATCH days, by the scheduler of the user's
+        choice. What is refused is raised then. Amounts of precipitation, which do not say over
+        which time, are looked at in a few stretches at once, and so are times that occur twice.
+
         Args:
             coarse: the predictors [time, *horizontal] and, if known, orog (m).
             units: units of variables that carry none, by name.
@@ -158,6 +172,8 @@ class Emulator:
             GraphdownError: the emulator needs historical fields and has none, or the reverse;
                 or it is asked for members and makes none.
         """
+        if is_lazy(coarse):
+            return self._lazily(coarse, units, historical, members, seed, refuse_beyond)
         inference = self.inference(
             coarse, units, historical, members, seed, refuse_beyond=refuse_beyond
         )
@@ -221,42 +237,109 @@ class Emulator:
         Raises:
             DataError, GraphdownError: as for `downscale`.
         """
-        noise = self._noise(members, seed)
         where, notes = "the dataset to downscale", Notes()
+        self._noise(members, seed)
         ds = self._predictors(coarse, units, where, notes).isel(time=days)
         source = SourceDays(ds, self.normaliser.predictors, where, notes)
-        adjustment = self._adjustment(historical, units)
+        past, adjustment = self._past(historical, units), None
+        if past is not None:
+            names, target = self.normaliser.predictors, self.domain.target
+            climate = climate_of(past, names, target, HISTORICAL)
+            adjustment = adjustment_of(climate, self.normaliser)
         covered = coverage(source.grid, self.domain.target, self.domain.spec.margin_km)
         check_cover(covered, source.grid, self.domain.target, where, notes)
         log_notes(notes.listed())
-        graph, used = self.domain.used_arrays(
-            source.grid, ds.get("orog"), self.model.target_regression
-        )
+        blocks, used = self.day_blocks(source.grid, ds.get("orog"), members, seed)
         time = time_axis(ds.time, ds, coarse)
         return Inference(
-            network=self._network,
-            normaliser=self.normaliser,
-            graph=graph,
+            blocks=dataclasses.replace(blocks, adjustment=adjustment),
             values=partial(source.passed, used),
-            adjustment=adjustment,
             time=time,
             source=source.grid,
             output_time=self.times_made(time),
-            noise=noise,
             watch=RangeWatch(self.normaliser, refuse_beyond),
+        )
+
+    def day_blocks(
+        self, source: Grid, orog: xr.DataArray | None, members: int, seed: int
+    ) -> tuple[DayBlocks, np.ndarray]:
+        """Function that downscales blocks of days, not adjusted yet, and the nodes it reads.
+
+        Args:
+            source: its grid; points that it does not have are masked.
+            orog: its height in m, if known.
+            members, seed: as for `downscale`.
+        """
+        graph, used = self.domain.used_arrays(source, orog, self.model.target_regression)
+        blocks = DayBlocks(
+            network=self._network,
+            normaliser=self.normaliser,
+            graph=graph,
+            adjustment=None,
+            noise=self._noise(members, seed),
             mask=self.domain.present(self.targets),
             members=members,
             steps=self.time,
             makes_means=self.makes_means,
         )
+        return blocks, used
+
+    def _lazily(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None,
+        historical: xr.Dataset | None,
+        members: int,
+        seed: int,
+        refuse_beyond: bool,
+    ) -> xr.Dataset:
+        """Downscale a dataset of dask arrays when the result is computed; see `downscale`."""
+        where, notes = "the dataset to downscale", Notes()
+        self._noise(members, seed)
+        ds = self._predictors(coarse, units, where, notes, looks_later=True)
+        names = [name for name in self.normaliser.predictors if name in ds]
+        grid, target = shared_grid(ds, names, where), self.domain.target
+        covered = coverage(grid, target, self.domain.spec.margin_km)
+        check_cover(covered, grid, target, where, notes)
+        log_notes(notes.listed())
+        past, adjustment = self._past(historical, units, looks_later=True), None
+        if past is not None:
+            climate = climate_later(past, self.normaliser.predictors, target, HISTORICAL)
+            adjustment = late(adjustment_of, climate, normaliser=self.normaliser)
+        orog = ds["orog"].transpose(*grid.dims) if "orog" in ds else None
+        fields = [ds[name].transpose("time", *grid.dims) for name in names]
+        time = time_axis(ds.time, ds, coarse)
+        like = without_days(ds[names].transpose("time", *grid.dims))
+        task = BlockTask(self, like, time.time, where, members, seed, refuse_beyond)
+        values = lazy_days(task, fields, orog, adjustment)
+        return self._outline(values, self.times_made(time), coarse.attrs)
+
+    def _outline(
+        self, values: "da.Array", time: xr.Dataset, source_attrs: Mapping[Any, Any]
+    ) -> xr.Dataset:
+        """Lazy targets [time, (member,) T, *horizontal] as a CF dataset; see `dataset`."""
+        members = values.shape[1:2] if values.ndim > 2 + len(self.domain.target.shape) else ()
+        shape = (1, *members, self.domain.target.size, len(self.targets))
+        first = self.dataset(np.zeros(shape, np.float32), time.isel(time=[0]), source_attrs)
+        fields = {
+            name: (first[name].dims, values[(EVERY, *[EVERY] * len(members), i)], first[name].attrs)
+            for i, name in enumerate(self.targets)
+        }
+        still = first.drop_dims("time")
+        return xr.Dataset(fields, still.coords, first.attrs).assign_coords(time.coords)
 
     def _predictors(
-        self, coarse: xr.Dataset, units: Mapping[str, str] | None, where: str, notes: Notes
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None,
+        where: str,
+        notes: Notes,
+        looks_later: bool = False,
     ) -> xr.Dataset:
         """Predictors in canonical units with those of the steps beside each step, not read yet."""
         optional = ["orog", *self.optional_predictors]
         known = self.normaliser.known_units
-        ds = to_canonical(coarse, self.needed, units, where, optional, notes, known)
+        ds = to_canonical(coarse, self.needed, units, where, optional, notes, known, looks_later)
         check_step(ds, self.time.seconds, where)
         return windowed(ds, self.time)
 
@@ -278,6 +361,10 @@ class Emulator:
                 f"for at most {self.networks}, not {members}."
             )
         return noise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without what is made from the rest."""
+        return Emulator, tuple(getattr(self, f.name) for f in dataclasses.fields(self))
 
     @property
     def makes_days(self) -> bool:
@@ -307,7 +394,7 @@ class Emulator:
         """
         if self.time.substeps == 1:
             raise GraphdownError(f"The emulator {self.name!r} makes no sub-steps of its steps.")
-        return dataclasses.replace(self, makes_means=True)
+        return dataclasses.replace(self, makes_means=True, loader=None)
 
     def onto(self, target: xr.Dataset | Grid, statics: xr.Dataset | None = None) -> "Emulator":
         """The emulator for another target: finer, coarser, another region, stations.
@@ -340,12 +427,19 @@ class Emulator:
         names = [name for name in STATIC if name in self.domain.statics]
         at_target, around = target_ground(target, statics, names)
         domain = TargetDomain(at_target.grid, at_target.statics, self.domain.spec, ground=around)
-        return dataclasses.replace(self, domain=domain)
+        return dataclasses.replace(self, domain=domain, loader=None)
 
-    def _adjustment(
-        self, historical: xr.Dataset | None, units: Mapping[str, str] | None
-    ) -> Adjustment | None:
-        """Adjustment that gives a source the climate of those trained on, None for none."""
+    def _past(
+        self,
+        historical: xr.Dataset | None,
+        units: Mapping[str, str] | None,
+        looks_later: bool = False,
+    ) -> xr.Dataset | None:
+        """Predictors of a source in the years of the training, None where they do not count.
+
+        Raises:
+            GraphdownError: they are absent although they count, or the reverse.
+        """
         reference = self.normaliser.reference
         if (reference is None) != (historical is None):
             raise GraphdownError(
@@ -354,14 +448,13 @@ class Emulator:
                 if historical is None
                 else "This emulator standardises all sources alike; leave 'historical' out."
             )
-        if reference is None or historical is None:
+        if historical is None:
             return None
-        names, where = self.normaliser.predictors, "the historical dataset"
         optional, known = self.optional_predictors, self.normaliser.known_units
-        ds = to_canonical(historical, self.needed, units, where, optional, Notes(), known)
-        ds = windowed(ds, self.time)
-        climate = climate_of(ds, names, self.domain.target, where)
-        return adjustment_to(reference, climate, names, self.normaliser.standardised)
+        ds = to_canonical(
+            historical, self.needed, units, HISTORICAL, optional, Notes(), known, looks_later
+        )
+        return windowed(ds, self.time)
 
     def dataset(
         self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]

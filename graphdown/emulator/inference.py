@@ -47,69 +47,94 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Inference:
-    """Days to downscale, and the network that does it.
+class DayBlocks:
+    """Function that downscales a block of days from one source grid.
 
     Attributes:
         network, normaliser, graph: as for `run_network`.
-        values: yields the predictors of all days [days, Ns, V], some days at a time.
         adjustment: of the predictors, if any.
-        time: of the days.
-        source, output_time: see `Stream`, whose `time` is `output_time`.
         noise: random numbers of the members.
+        mask: of the targets [Nt, T], True where outputs count.
         members: how many, 0 for one field a day.
         steps: in time, of which the network takes and makes what; those of days by default.
         makes_means: as for `Emulator`.
-        watch: compares predictors and outputs with their ranges.
-        mask: of the targets [Nt, T], True where outputs count.
     """
 
     network: Downscaler | DeepEnsemble
     normaliser: Normaliser
     graph: GraphArrays
-    values: Callable[[], Generator[np.ndarray, None, None]]
     adjustment: Adjustment | None
-    time: xr.Dataset
-    source: Grid
-    output_time: xr.Dataset
     noise: EnsembleNoise
-    watch: RangeWatch
     mask: np.ndarray
     members: int = 0
     steps: TimeSpec = field(default_factory=TimeSpec)
     makes_means: bool = False
+
+    def __call__(self, values: np.ndarray, time: xr.DataArray, watch: RangeWatch) -> np.ndarray:
+        """Targets [time, Nt, T] of a block of days, those of members [time, member, Nt, T].
+
+        The bits of a day may depend on the block of BATCH days that it is made in.
+
+        Args:
+            values: predictors [days, Ns, V].
+            time: of the days.
+            watch: compares predictors and outputs with their ranges.
+
+        Raises:
+            DataError: a predictor is far outside the range of the training, and that is refused.
+        """
+        values = values if self.adjustment is None else self.adjustment(values)
+        watch.watch_predictors(values, time)
+        fields = self._fields(values, time)
+        made = self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
+        of_day = np.repeat(np.arange(len(values)), len(made) // len(values))
+        watch.watch_outputs(made, self.mask, time.isel(time=of_day))
+        return made
+
+    def _fields(self, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
+        """Output of the network [days, ..., T], sub-steps included."""
+        season = forcings(time, self.steps.step_hours)
+        if not self.members:
+            return run_network(self.network, self.normaliser, self.graph, values, season)
+        draws = (self.noise.draw(member, time) for member in range(self.members))
+        return run_members(self.network, self.normaliser, self.graph, values, season, draws)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Days to downscale, and the function that does it.
+
+    Attributes:
+        blocks: downscales a block of days.
+        values: yields the predictors of all days [days, Ns, V], some days at a time.
+        time: of the days.
+        source, output_time: see `Stream`, whose `time` is `output_time`.
+        watch: compares predictors and outputs with their ranges.
+    """
+
+    blocks: DayBlocks
+    values: Callable[[], Generator[np.ndarray, None, None]]
+    time: xr.Dataset
+    source: Grid
+    output_time: xr.Dataset
+    watch: RangeWatch
 
     def results(self) -> Generator[np.ndarray, None, None]:
         """Yield the targets [time, Nt, T] by batches, the next one being made meanwhile.
 
         Those of members are [time, member, Nt, T].
         """
-        season = forcings(self.time.time, self.steps.step_hours)
         days = np.arange(self.time.sizes["time"])
         with closing(self.values()) as parts:
-            columns = (regrouped(rows, BATCH) for rows in (parts, [season], [days]))
+            columns = (regrouped(rows, BATCH) for rows in (parts, [days]))
             batches = zip(*columns, strict=True)
-            yield from prefetched(self.result, batches, AHEAD, threads=1)
+            yield from prefetched(self._result, batches, AHEAD, threads=1)
         self.watch.log()
 
-    def result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Targets of one batch: predictors, forcings and numbers of some days."""
-        fields = self._fields(*batch)
-        made = self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
-        days = batch[-1]
-        of_day = np.repeat(days, len(made) // len(days))
-        self.watch.watch_outputs(made, self.mask, self.time.time.isel(time=of_day))
-        return made
-
-    def _fields(self, values: np.ndarray, season: np.ndarray, days: np.ndarray) -> np.ndarray:
-        """Output of the network [days, ..., T], sub-steps included."""
-        values = values if self.adjustment is None else self.adjustment(values)
-        self.watch.watch_predictors(values, self.time.time.isel(time=days))
-        if not self.members:
-            return run_network(self.network, self.normaliser, self.graph, values, season)
-        time = self.time.time.isel(time=days)
-        draws = (self.noise.draw(member, time) for member in range(self.members))
-        return run_members(self.network, self.normaliser, self.graph, values, season, draws)
+    def _result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Targets of one batch: predictors and numbers of some days."""
+        values, days = batch
+        return self.blocks(values, self.time.time.isel(time=days), self.watch)
 
 
 def run_network(

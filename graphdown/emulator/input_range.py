@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +46,7 @@ class RangeWatch:
     refuse: bool = False
     _far: dict[str, _Farthest] = field(default_factory=dict)
     _impossible: dict[str, _Farthest] = field(default_factory=dict)
+    _told: dict[tuple[int, str], float] = field(default_factory=dict)
 
     def watch_predictors(self, values: np.ndarray, time: xr.DataArray) -> None:
         """Compare predictors [days, Ns, V] with those of the training.
@@ -62,7 +64,7 @@ class RangeWatch:
             self._keep(self._far, name, np.nan_to_num(amount[:, v]), BEYOND, time)
         if self.refuse and self._far:
             raise DataError(
-                f"{self._far_words()}; give other predictors, or leave --refuse-beyond "
+                f"{self._far_words([*self._far])}; give other predictors, or leave --refuse-beyond "
                 "(refuse_beyond) out."
             )
 
@@ -87,16 +89,32 @@ class RangeWatch:
 
     def log(self) -> None:
         """Log one sentence on far predictors and one on impossible outputs, if there were any."""
-        if self._far:
-            logger.warning("%s; the emulator extrapolates there.", self._far_words())
-        for name, worst in self._impossible.items():
-            least, greatest = describe(name).plausible
-            logger.warning(
-                "The output %r is outside %g to %g %s on %s, the most by %.3g on %s; do not use it "
-                "there, and check the predictors.",
-                *(name, least, greatest, describe(name).units, counted(worst.days, "time")),
-                *(worst.amount, worst.day),
+        for sentence in self._sentences([*self._far], [*self._impossible]):
+            logger.warning("%s", sentence)
+
+    def news(self) -> list[str]:
+        """Sentences on what is out for the first time, or twice as far as when it was told last."""
+        return self._sentences(self._grown(self._far), self._grown(self._impossible))
+
+    def _grown(self, found: Mapping[str, _Farthest]) -> list[str]:
+        grown = []
+        for name, worst in found.items():
+            if worst.amount >= 2 * self._told.get((id(found), name), 0.0):
+                self._told[id(found), name] = worst.amount
+                grown.append(name)
+        return grown
+
+    def _sentences(self, far: Sequence[str], impossible: Sequence[str]) -> list[str]:
+        sentences = [f"{self._far_words(far)}; the emulator extrapolates there."] if far else []
+        for name in impossible:
+            worst, variable = self._impossible[name], describe(name)
+            least, greatest = variable.plausible
+            sentences.append(
+                f"The output {name!r} is outside {least:g} to {greatest:g} {variable.units} on "
+                f"{counted(worst.days, 'time')}, the most by {worst.amount:.3g} on {worst.day}; do "
+                "not use it there, and check the predictors."
             )
+        return sentences
 
     def _range(self) -> tuple[np.ndarray, ...]:
         normaliser = self.normaliser
@@ -123,10 +141,10 @@ class RangeWatch:
             before = _Farthest(day, float(amount[worst]), days)
         found[name] = _Farthest(before.day, before.amount, days)
 
-    def _far_words(self) -> str:
+    def _far_words(self, names: Sequence[str]) -> str:
         parts = [
             f"{name!r} on {counted(worst.days, 'time')}, the most on {worst.day} "
             f"({worst.amount:.3g} standard deviations beyond)"
-            for name, worst in self._far.items()
+            for name, worst in ((name, self._far[name]) for name in names)
         ]
         return f"Predictors are far outside the range of the training: {'; '.join(parts)}"

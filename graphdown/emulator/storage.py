@@ -10,6 +10,7 @@ ground.nc        height and land around a target that does not have them itself
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -104,7 +105,10 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
-    return Emulator(name, model, normaliser, domain, params, time, networks=networks)
+    loader = partial(load, str(folder.resolve()), tuple(extensions))
+    return Emulator(
+        name, model, normaliser, domain, params, time, networks=networks, loader=loader
+    )
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:

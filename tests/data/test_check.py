@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdown.cli import main
-from graphdown.data import Request
+from graphdown.data import Request, holders
 from graphdown.data.check import check
+from graphdown.data.reading import value_samples
 
 from .files import make
 
@@ -204,3 +205,26 @@ def test_units_are_put_on_the_files_that_they_name(tmp_path_factory, of_source, 
     for understood, seed in zip(report.understood, (1, 2), strict=True):
         expected = 86400.0 * float(make("pr", seed=seed).pr.max())
         assert understood.variables[0].maximum == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_experiment_is_checked_by_a_few_days_or_by_all_but_never_loaded(tmp_path, monkeypatch):
+    source, target = write(tmp_path / "a.nc", region=WIDE), write(tmp_path / "b.nc")
+    with xr.open_dataset(target[0]) as ds:
+        bad = ds.load()
+    bad["tas"][1] = 500.0
+    bad["tas"][:, 0, 0] = np.nan
+    bad.to_netcdf(target[0])
+    path, read, sizes = experiment(tmp_path, source, target, 100.0), holders.read, []
+
+    def counted(ds, where):
+        sizes.append(ds.sizes["time"])
+        return read(ds, where)
+
+    monkeypatch.setattr(holders, "read", counted)
+    monkeypatch.setattr(value_samples, "CHUNK_TIMES", 1)
+    few = check([], experiment=path)
+    assert few.ok and sizes == [holders.TIMES] * 2
+    assert few.grids["the target"].used == few.grids["the target"].points - 1
+    assert few.to_dict()["coverage"]["the source 'gcm'"]["target"] == 1.0
+    every = check([], experiment=path, full=True)
+    assert "on 2000-01-02" in every.problems[0] and "of 500" in every.problems[0]

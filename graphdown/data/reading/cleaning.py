@@ -142,7 +142,7 @@ class Sample:
     @property
     def missing(self) -> float:
         """Share of the values that are missing."""
-        return self.absent / self.values
+        return self.absent / max(self.values, 1)
 
 
 def check_range(name: str, values: np.ndarray, where: str, raw: np.ndarray | None = None) -> None:

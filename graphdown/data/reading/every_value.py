@@ -1,7 +1,8 @@
 """Canonical values that are checked as they are read: each value, at no second read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,12 @@ class Whereabouts:
         return f"{self.places[int(self.numbers[step])]} on {day}{others}"
 
 
-def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str]) -> xr.DataArray:
+def checked_lazily(
+    cleaning: Cleaning,
+    field: xr.DataArray,
+    places: Sequence[str],
+    found: xr.DataArray | None = None,
+) -> xr.DataArray:
     """Canonical values of a field, float32, read lazily where the field is.
 
     Reading a value that the variable cannot have raises a DataError, which names file and day.
@@ -62,17 +68,23 @@ def checked_lazily(cleaning: Cleaning, field: xr.DataArray, places: Sequence[str
         cleaning: of the field's values.
         field: [time, ...] or without time, as in its files.
         places: the files; the coordinate ORIGIN is the number of each time's.
+        found: the cleaning to use, with codes of missing values that are not known yet; see
+            `graphdown.data.reading.late_look`.
     """
     whereabouts = Whereabouts.of(field, places)
     steps: tuple[xr.DataArray, ...] = ()
     if whereabouts.time is not None:
         number = xr.DataArray(np.arange(field.sizes["time"]), dims="time")
         steps = (number.chunk(time=field.variable.chunksizes["time"]) if field.chunks else number,)
+    block = partial(_checked_block, cleaning=cleaning, whereabouts=whereabouts)
+    late: tuple[xr.DataArray, ...] = ()
+    if found is not None:
+        block, late = partial(_with_found, block), (found,)
     out = xr.apply_ufunc(
-        _checked_block,
+        block,
+        *late,
         field,
         *steps,
-        kwargs={"cleaning": cleaning, "whereabouts": whereabouts},
         dask="parallelized",
         output_dtypes=[np.float32],
         keep_attrs=True,
@@ -86,6 +98,12 @@ def _checked_block(
     values = cleaning.block(raw)
     _check(cleaning.name, raw, values, numbers, whereabouts)
     return values
+
+
+def _with_found(
+    block: Callable[..., np.ndarray], found: Cleaning, raw: np.ndarray, *numbers: np.ndarray
+) -> np.ndarray:
+    return block(raw, *numbers, cleaning=found)
 
 
 def _check(

@@ -28,6 +28,7 @@ from graphdown.data.reading.horizontal import (
 )
 from graphdown.data.reading.identify import Choice, choose, recognised, renamed
 from graphdown.data.reading.join import join_times, merge_variables
+from graphdown.data.reading.late_look import cleaning_later
 from graphdown.data.reading.point_order import horizontal_of, on_one_grid
 from graphdown.data.reading.rules import Notes, refuse, repaired
 from graphdown.data.reading.series import Series, series_of
@@ -59,9 +60,15 @@ class _Part:
 
 
 class FieldReader:
-    """Reads the variables of a request from opened pieces."""
+    """Reads the variables of a request from opened pieces.
+
+    Attributes:
+        keep_open: whether files stay open after values are sampled.
+        looks_later: whether lazy fields are looked at when their values are computed, not at once.
+    """
 
     keep_open = False
+    looks_later = False
 
     def __init__(
         self,
@@ -210,9 +217,13 @@ class FieldReader:
             check_chunks(stored, name, cleaning.conversion, piece.where, self.notes)
         # Chunks are read whole; the file itself gives single times.
         looked_at = raw if rate.field is lazy else rate.field
-        cleaning, sample = self._look(cleaning, looked_at, series)
+        found = None
+        if self.looks_later and looked_at.chunks is not None:
+            sample, found = Sample(name), cleaning_later(cleaning, looked_at, where, LOOK)
+        else:
+            cleaning, sample = self._look(cleaning, looked_at, series)
         single = without_forecast(rate.field, where, self.notes)
-        lazily = checked_lazily(cleaning, single, series.places)
+        lazily = checked_lazily(cleaning, single, series.places, found)
         return _Part(series, choice, lazily, cleaning, original, sample, rate.was_amount)
 
     def _rate(self, raw: xr.DataArray, units: str | None, series: Series) -> Rate:

@@ -128,11 +128,13 @@ def to_canonical(
     optional: Sequence[str] = (),
     notes: Notes | None = None,
     known_units: Mapping[str, str] | None = None,
+    looks_later: bool = False,
 ) -> xr.Dataset:
     """Named variables of a dataset in canonical units, time first, days in order.
 
     Repairs are added to `notes`; variables that the catalogue lacks are converted to the
-    `known_units`, if there are any.
+    `known_units`, if there are any. With `looks_later` dask arrays are looked at for codes of
+    missing values and for their size when they are computed; what is found is logged then.
 
     Raises:
         DataError: see `graphdown.data.reading.rules.REFUSALS`.
@@ -140,7 +142,9 @@ def to_canonical(
     check_dataset(ds, where)
     request = Request(tuple(variables), tuple(optional), units or {}, known_units=known_units or {})
     pieces = [Piece(where, ds)]
-    return FieldReader(pieces, request, where, notes or Notes(), (), from_disk=False).read()[0]
+    reader = FieldReader(pieces, request, where, notes or Notes(), (), from_disk=False)
+    reader.looks_later = looks_later
+    return reader.read()[0]
 
 
 def field_values(ds: xr.Dataset, variables: Sequence[str], grid: Grid) -> np.ndarray:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -33,6 +34,7 @@ REFERENCES = (
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+CHUNK_CACHE = 2**20  # bytes
 LARGEST_COPY = 256 * 2**20  # bytes of a file that may be copied to memory
 # Errors that readers raise for broken files, or for attributes of a wrong type.
 BROKEN = (
@@ -136,7 +138,7 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
     if start.startswith(STARTS):
         _check_whole(path)
     try:
-        store = xr.backends.NetCDF4DataStore.open(path)
+        store = _store(path)
         texts = [name for name, variable in store.ds.variables.items() if variable.dtype is str]
         if not texts or os.path.getsize(path) > LARGEST_COPY:
             return Piece(path, _quietly(store), store.close)
@@ -153,6 +155,31 @@ def _open_netcdf(path: str, start: bytes) -> Piece:
             f"{path}: this is neither netCDF nor zarr nor GRIB (it starts with {start!r}); give "
             f"{asked}.",
         ) from None
+
+
+def _store(path: str) -> xr.backends.NetCDF4DataStore:
+    """Open file, of which xarray keeps a few open and opens others again when they are read."""
+    from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK as lock
+
+    manager = xr.backends.CachingFileManager(
+        _dataset_of_small_cache, path, mode="r", kwargs={}, lock=lock
+    )
+    return xr.backends.NetCDF4DataStore(manager, mode="r", lock=lock)
+
+
+def _dataset_of_small_cache(path: str, mode: Literal["r"]) -> Any:
+    """netCDF file whose variables keep CHUNK_CACHE bytes of chunks instead of 64 MiB each.
+
+    Chunks are read whole and once; kept ones would add up over all files that are open.
+    """
+    import netCDF4
+
+    usual = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(CHUNK_CACHE)
+    try:
+        return netCDF4.Dataset(path, mode=mode)
+    finally:
+        netCDF4.set_chunk_cache(*usual)
 
 
 def _with_texts(ds: xr.Dataset, path: str, names: Sequence[str]) -> xr.Dataset:

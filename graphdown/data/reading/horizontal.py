@@ -331,11 +331,12 @@ def grid_with_masks(
     return grid, {name: mask.ravel() for name, mask in zip(variables, masks, strict=True)}
 
 
-def _grid_and_masks(
-    ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str
-) -> tuple[Grid, list[np.ndarray]]:
-    """Grid that variables share, without a mask, and `there` in the order of its dimensions."""
-    variables = list(there)
+def shared_grid(ds: xr.Dataset, variables: Sequence[str], where: str) -> Grid:
+    """Grid that the named variables share, without a mask; their values are not read.
+
+    Raises:
+        DataError: the variables are on different grids, or no coordinates are found.
+    """
     dims = {name: tuple(d for d in ds[name].dims if d != "time") for name in variables}
     first = variables[0]
     for name in variables:
@@ -345,7 +346,14 @@ def _grid_and_masks(
                 f"{where}: {first!r} is on {dims[first]} but {name!r} on {dims[name]}; "
                 "bring them to one grid first.",
             )
-    grid = grid_of_dataset(ds, variables, where)
+    return grid_of_dataset(ds, variables, where)
+
+
+def _grid_and_masks(
+    ds: xr.Dataset, there: Mapping[str, xr.DataArray], where: str
+) -> tuple[Grid, list[np.ndarray]]:
+    """Grid that variables share, without a mask, and `there` in the order of its dimensions."""
+    grid = shared_grid(ds, list(there), where)
     return grid, [one.transpose(*grid.dims).values for one in there.values()]
 
 

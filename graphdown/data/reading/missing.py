@@ -70,10 +70,10 @@ def with_ground_filled(
     return out, filled
 
 
-def note_filled(filled: Mapping[str, int], where: str, notes: Notes) -> None:
-    """Note the values below ground that were filled, by variable."""
+def note_filled(filled: Mapping[str, int], where: str, notes: Notes, sampled: bool = False) -> None:
+    """Note the values below ground that were filled, by variable, in all or in a few times."""
     for name, count in filled.items():
-        some = counted(count, "value")
+        some = counted(count, "value") + " in the times looked at" * sampled
         text = f"{some} below ground, filled by the nearest point's of the same time"
         notes.add("below-ground-filled", where, text, name)
 

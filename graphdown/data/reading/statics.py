@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from graphdown.data.reading.fields import read_files, to_canonical
 from graphdown.data.reading.file_request import Request
@@ -27,6 +28,8 @@ from meshes.grids.station_lists import are_stations
 
 TARGET = "the target"
 STATICS = "the statics"
+NEAR = 1e-7  # on the unit sphere, about a metre
+ALIKE = 0.01  # of an area
 
 
 @contextmanager
@@ -115,10 +118,16 @@ def target_ground(
 
 
 def on_grid(field: xr.DataArray, grid: Grid, where: str) -> xr.DataArray:
-    """Static field on a grid: cell means where the field is finer, else bilinear."""
+    """Static field on a grid: cell means where the field is finer, else bilinear.
+
+    A field on the grid's own cells, or on more of the same, keeps its values.
+    """
     field_grid = horizontal_grid(field.to_dataset(), [str(field.name)], where)
     values = field_grid.values(field)
-    if not same_points(field_grid, grid):
+    places = same_cells(field_grid, grid)
+    if places is not None and np.isfinite(values[places]).all():
+        values = values[places]
+    else:
         remap = conservative if field_grid.spacing_km < grid.spacing_km else bilinear
         values = remap(field_grid, grid).apply(values)
     attrs = attrs_elsewhere(field)
@@ -183,6 +192,20 @@ def _absent(name: str, in_target: bool) -> Exception:
     )
 
 
+def same_cells(more: Grid, grid: Grid) -> np.ndarray | None:
+    """Numbers [N] of a grid's cells among those of a grid with more of them, None if it has others.
+
+    Points agree to about a metre and the sizes of most cells to a hundredth.
+    """
+    if same_points(more, grid):
+        return np.arange(grid.size)
+    distance, places = cKDTree(more.xyz).query(grid.xyz, distance_upper_bound=NEAR)
+    if not np.isfinite(distance).all():
+        return None
+    ratio = float(np.median(more.area[places] / grid.area))
+    return np.asarray(places) if abs(ratio - 1.0) < ALIKE else None
+
+
 def same_points(a: Grid, b: Grid) -> bool:
     """Whether two grids have the same points in the same order, to about a metre."""
-    return a.size == b.size and bool(np.allclose(a.xyz, b.xyz, atol=1e-7))
+    return a.size == b.size and bool(np.allclose(a.xyz, b.xyz, atol=NEAR))

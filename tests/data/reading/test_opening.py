@@ -397,3 +397,15 @@ def test_a_level_in_a_name_is_not_taken_for_the_surface():
     assert "ua850" in to_canonical(ds, ["ua850"])
     with pytest.raises(DataError, match="'uas'"):
         to_canonical(ds, ["uas"])
+
+
+def test_a_file_keeps_few_chunks_and_other_files_are_left_alone(tmp_path):
+    from graphdown.data.reading import files
+
+    usual = netCDF4.get_chunk_cache()
+    make("tas").to_netcdf(tmp_path / "tas.nc", encoding={"tas": {"zlib": True}})
+    store = files._store(str(tmp_path / "tas.nc"))
+    for _ in range(2):  # the second time it is opened again
+        assert store.ds.variables["tas"].get_var_chunk_cache()[0] == files.CHUNK_CACHE
+        store.close()
+    assert netCDF4.get_chunk_cache() == usual
