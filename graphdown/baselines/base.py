@@ -1,7 +1,7 @@
 """Baseline: the common part of every reference method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self, TypeVar
 
 import numpy as np
@@ -27,6 +27,8 @@ class Baseline(ABC):
             left out where a target is no predictor.
         by_season: whether it learns each season by itself, so that it is left out where days to
             predict lie in a season without training days.
+        by_day: whether `_downscale` of a day does not depend on the days beside it, so that days
+            may be downscaled a few at a time; else all of a call are, in memory.
     """
 
     name: ClassVar[str]
@@ -34,6 +36,8 @@ class Baseline(ABC):
     needs_height: ClassVar[bool] = False
     needs_target_predictor: ClassVar[bool] = False
     by_season: ClassVar[bool] = False
+    by_day: ClassVar[bool] = False
+    part_bytes: ClassVar[int] = 64 * 2**20  # of float32 fields that are made at once
 
     def __init__(self) -> None:
         self._target: Predictands | None = None
@@ -97,10 +101,33 @@ class Baseline(ABC):
         Raises:
             ValueError: the method is not fitted, or a variable is missing.
         """
+        parts = list(self.parts(coarse))
+        return parts[0] if len(parts) == 1 else xr.concat(parts, "time", data_vars="minimal")
+
+    def parts(self, coarse: xr.Dataset) -> Iterator[xr.Dataset]:
+        """Downscale as `predict` does, and yield some days at a time as they are made.
+
+        Memory does not grow with the number of days, if the method works day by day (`by_day`)
+        and the dataset is not read yet.
+
+        Raises:
+            ValueError: as for `predict`.
+        """
         if "time" not in coarse.dims:
-            raise ValueError("The coarse data have no time dimension; add one, even of length 1.")
-        target = self.target
-        return target.dataset(self._downscale(coarse), coarse["time"])
+            raise ValueError(
+                "The coarse data have no time dimension; add one, even of length 1."
+            )
+        days = coarse.sizes["time"]
+        size = 4 * self.target.grid.size * len(self.target.attrs)
+        most = max(1, self.part_bytes // size) if self.by_day else days
+        fitted = self._for_days_of(coarse)
+        for start in range(0, max(days, 1), max(most, 1)):
+            part = coarse.isel(time=slice(start, start + most))
+            yield self.target.dataset(fitted._downscale(part), part["time"])
+
+    def _for_days_of(self, coarse: xr.Dataset) -> Self:
+        """The method with what it takes from all days to downscale together, by default nothing."""
+        return self
 
     @property
     def target(self) -> Predictands:

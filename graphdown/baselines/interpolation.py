@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 import xarray as xr
@@ -17,6 +19,7 @@ class Interpolation(Baseline):
     """Each target variable interpolated from the coarse one of its name, winds as vectors."""
 
     needs_target_predictor = True
+    by_day = True
 
     @staticmethod
     @abstractmethod
@@ -33,6 +36,11 @@ class Interpolation(Baseline):
                 f"lack {missing}; predict another variable or use a regression."
             )
         self._interpolate = Interpolator(self.target.grid, self.weights)
+
+    def _for_days_of(self, coarse: xr.Dataset) -> Self:
+        other = copy(self)
+        other._interpolate = self._interpolate.for_days_of(coarse, list(self.target.attrs))
+        return other
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
         names = list(self.target.attrs)

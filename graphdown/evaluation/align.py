@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.dates import days_of
-from graphdown.evaluation.blocks import Block, check_field
+from graphdown.baselines.blocks import Block, check_field
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
 from graphdown.variables.catalogue import describe

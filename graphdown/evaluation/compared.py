@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.align import at_times, paired_times
-from graphdown.evaluation.blocks import blocks_of_days, check_field
+from graphdown.baselines.blocks import blocks_of_days, check_field
 from graphdown.evaluation.period import grid_of
 from meshes.grids.grid import Grid
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from graphdown.evaluation import distribution
 from graphdown.evaluation.align import at_times, common_variables, paired_times
-from graphdown.evaluation.blocks import Block, blocks_of_cells, blocks_of_days
+from graphdown.baselines.blocks import Block, blocks_of_cells, blocks_of_days
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.paired import on_all_cells
 from graphdown.evaluation.period import Period, grid_of

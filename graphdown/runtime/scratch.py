@@ -49,15 +49,19 @@ class ScratchArray:
         """Size in the file."""
         return 4 * math.prod(self.shape)
 
-    def write(self, day: int, values: np.ndarray) -> None:
-        """Write some days [days, row, ...], the first of which has a number.
+    def __setitem__(self, index: tuple[slice, slice], values: np.ndarray) -> None:
+        """Write values [days, row, ...] of consecutive days and of whole bands of rows.
 
         Raises:
             OSError: the disk is full.
         """
-        for first, rows in self._bands(0, self.shape[1]):
-            piece = np.ascontiguousarray(values[:, first : first + rows], np.float32).data.cast("B")
-            offset = self._offset(day, first, rows)
+        days, rows = (range(n)[i] for n, i in zip(self.shape[:2], index, strict=True))
+        for first, count in self._bands(rows.start, rows.stop):
+            begin = first - rows.start
+            band = np.ascontiguousarray(values[:, begin : begin + count], np.float32)
+            if band.shape != (len(days), count, *self.shape[2:]):
+                raise ValueError(f"Rows are written in bands of {self.band}, not as {index}.")
+            piece, offset = band.data.cast("B"), self._offset(days.start, first, count)
             while piece:
                 written = os.pwrite(self.file, piece, offset)
                 piece, offset = piece[written:], offset + written
@@ -147,17 +151,25 @@ class Scratch:
         lazy = {name: _lazy(array, first[name].variable) for name, array in arrays.items()}
         return first.drop_dims("time").assign_coords(time.coords).assign(lazy)
 
+    def array(self, shape: tuple[int, ...], band: int) -> ScratchArray:
+        """New array [time, row, ...] with so many rows in a band, in the place of a NumPy array."""
+        array = ScratchArray(self._file.fileno(), self._end, shape, min(band, shape[1]))
+        self._end += array.nbytes
+        return array
+
+    def beside(self) -> "Scratch":
+        """Another scratch file on the same disk."""
+        return Scratch(self._folder, self._advice)
+
     def _created(self, like: xr.Variable, days: int) -> ScratchArray:
         """New array for fields like one [time, ...]."""
         rows, *rest = like.shape[1:]
         band = max(1, BAND_BYTES // (4 * days * math.prod(rest)))
-        array = ScratchArray(self._file.fileno(), self._end, (days, rows, *rest), min(band, rows))
-        self._end += array.nbytes
-        return array
+        return self.array((days, rows, *rest), band)
 
     def _write(self, array: ScratchArray, day: int, values: np.ndarray) -> None:
         try:
-            array.write(day, values)
+            array[day : day + len(values), :] = values
         except OSError as error:
             raise self._refused(error) from error
 

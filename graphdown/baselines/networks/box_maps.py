@@ -1,6 +1,7 @@
 """Maps: the predictors of any source as maps on one lattice."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,12 @@ class MapReader:
         ]
         self._shape = tuple(shape)
         self._interpolate, self._vectors = Interpolator(grid, bilinear), tuple(vectors)
+
+    def for_days_of(self, coarse: xr.Dataset) -> "MapReader":
+        """The reader for some of the days of a dataset, see `Interpolator.for_days_of`."""
+        other = copy(self)
+        other._interpolate = self._interpolate.for_days_of(coarse, self.names)
+        return other
 
     def __call__(self, coarse: xr.Dataset) -> Maps:
         """Return the predictors of a dataset as maps.
