@@ -26,7 +26,7 @@ from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
 from graphdown.runtime.parts import parts_of
-from graphdown.runtime.scratch import Scratch
+from graphdown.runtime.scratch import Scratch, ScratchError
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -324,6 +324,8 @@ class FittedBaselines:
         """Leave a method out, with a warning, if it refuses what it is given."""
         try:
             yield
+        except ScratchError:
+            raise
         except ValueError as error:
             self.left_out[name] = " ".join(str(error).split()).rstrip(".")
             log.warning("The baseline %r is left out: %s.", name, self.left_out[name])

@@ -1,8 +1,9 @@
 """Baseline: the common part of every reference method."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -10,6 +11,9 @@ import xarray as xr
 from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Predictands
 from graphdown.runtime.registry import Registry
+from graphdown.runtime.scratch import Scratch
+
+LARGE_BYTES = 32 * 2**20
 
 
 class Baseline(ABC):
@@ -41,6 +45,7 @@ class Baseline(ABC):
 
     def __init__(self) -> None:
         self._target: Predictands | None = None
+        self._scratch: Scratch | None = None
 
     def __repr__(self) -> str:
         state = "unfitted" if self._target is None else f"to {self._target.grid!r}"
@@ -51,6 +56,7 @@ class Baseline(ABC):
         pairs: Sequence[Pair],
         statics: xr.Dataset | None = None,
         validation: Sequence[Pair] = (),
+        scratch: Scratch | None = None,
     ) -> Self:
         """Learn from pairs of datasets, each from the days that both of its sides hold.
 
@@ -61,6 +67,8 @@ class Baseline(ABC):
                 without a value (NaN) are allowed.
             statics: static fields of the target grid, such as "orog" in m.
             validation: further pairs, to choose free parameters on.
+            scratch: where what is learned may lie as long as the method is used, if it is much;
+                by default it is kept in memory, and so are all days while it is learned.
 
         Raises:
             ValueError: no pair or too many, no common days, other units on both sides, several
@@ -83,6 +91,7 @@ class Baseline(ABC):
             target.check_grid(fine)
         # Only a fit that came through replaces what was learned before.
         previous, self._target = self._target, target
+        self._scratch = scratch
         try:
             self._learn(pairs, statics, validation)
         except BaseException:
@@ -128,6 +137,17 @@ class Baseline(ABC):
     def _for_days_of(self, coarse: xr.Dataset) -> Self:
         """The method with what it takes from all days to downscale together, by default nothing."""
         return self
+
+    def _empty(self, levels: int, band: int) -> Any:
+        """New array [levels, *target dimensions] for what is learned.
+
+        It is filled by whole bands of so many rows of the target, `array[:, rows]`, and read as
+        an array is. A large one lies in the scratch file, if there is one, as float32.
+        """
+        shape = (levels, *self.target.grid.shape)
+        if self._scratch is None or 4 * math.prod(shape) <= LARGE_BYTES:
+            return np.empty(shape)
+        return self._scratch.array(shape, band)
 
     @property
     def target(self) -> Predictands:

@@ -28,12 +28,20 @@ class Block:
 
     def read(self, field: xr.DataArray, grid: Grid) -> np.ndarray:
         """Values [t, n] of a field, which `check_field` takes, at the grid's used cells."""
+        values = self.values(field, grid)
+        used = self.cells(grid.mask, grid)
+        return values if used.all() else values[:, used]
+
+    def values(self, field: xr.DataArray, grid: Grid) -> np.ndarray:
+        """Values [t, n] of a field, which `check_field` takes, at all cells."""
         places = {"time": self.days, grid.dims[0]: self.rows}
         part = field.transpose("time", *grid.dims)
         part = part.isel({dim: place for dim, place in places.items() if place is not None})
-        values = part.values.reshape(part.sizes["time"], -1)
-        used = self.cells(grid.mask, grid)
-        return values if used.all() else values[:, used]
+        return np.asarray(part.values.reshape(part.sizes["time"], -1))
+
+    def of_days(self, ds: xr.Dataset) -> xr.Dataset:
+        """The block's days of a dataset on any grid."""
+        return ds if self.days is None else ds.isel(time=self.days)
 
     def cells(self, values: np.ndarray, grid: Grid) -> np.ndarray:
         """Values [n] of the block's cells, used or not, of those of all [N]."""

@@ -43,5 +43,9 @@ class Interpolation(Baseline):
         return other
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
+        return self.interpolated(coarse)
+
+    def interpolated(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
+        """The values [T, N] of every target variable, interpolated."""
         names = list(self.target.attrs)
         return self._interpolate.together([read_field(coarse, name) for name in names], names)

@@ -7,7 +7,7 @@ all days is read in a few pieces, and so is one of some days and all rows.
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,14 @@ class ScratchArray:
         start: offset in it, in bytes.
         shape: days, rows and further sizes.
         band: number of rows that lie together.
+        refused: makes the error of a full disk.
     """
 
     file: int
     start: int
     shape: tuple[int, ...]
     band: int
+    refused: Callable[[OSError], "ScratchError"]
     dtype: Any = np.dtype(np.float32)
 
     @property
@@ -53,7 +55,7 @@ class ScratchArray:
         """Write values [days, row, ...] of consecutive days and of whole bands of rows.
 
         Raises:
-            OSError: the disk is full.
+            ScratchError: the disk is full.
         """
         days, rows = (range(n)[i] for n, i in zip(self.shape[:2], index, strict=True))
         for first, count in self._bands(rows.start, rows.stop):
@@ -61,10 +63,15 @@ class ScratchArray:
             band = np.ascontiguousarray(values[:, begin : begin + count], np.float32)
             if band.shape != (len(days), count, *self.shape[2:]):
                 raise ValueError(f"Rows are written in bands of {self.band}, not as {index}.")
-            piece, offset = band.data.cast("B"), self._offset(days.start, first, count)
+            self._write(band.data.cast("B"), self._offset(days.start, first, count))
+
+    def _write(self, piece: memoryview, offset: int) -> None:
+        try:
             while piece:
                 written = os.pwrite(self.file, piece, offset)
                 piece, offset = piece[written:], offset + written
+        except OSError as error:
+            raise self.refused(error) from error
 
     def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
         (days, d), (rows, r) = (
@@ -96,6 +103,10 @@ def _span(places: np.ndarray) -> tuple[range, Any]:
     span = range(int(places.min()), int(places.max()) + 1)
     inside = places - span.start
     return span, slice(None) if np.array_equal(inside, range(len(span))) else inside
+
+
+class ScratchError(GraphdownError):
+    """The disk of a scratch file has no room, or cannot be written."""
 
 
 class Scratch:
@@ -133,7 +144,7 @@ class Scratch:
             days: how many there are in all.
 
         Raises:
-            GraphdownError: they cannot be written.
+            ScratchError: they cannot be written.
         """
         first, times, arrays = None, [], {}
         day = 0
@@ -142,7 +153,7 @@ class Scratch:
             if first is None:
                 first, arrays = part, {n: self._created(v, days) for n, v in fields.items()}
             for name, array in arrays.items():
-                self._write(array, day, fields[name].values)
+                array[day : day + part.sizes["time"], :] = fields[name].values
             times.append(part.drop_vars(list(part.data_vars)))
             day += part.sizes["time"]
         if first is None or day != days:
@@ -153,7 +164,9 @@ class Scratch:
 
     def array(self, shape: tuple[int, ...], band: int) -> ScratchArray:
         """New array [time, row, ...] with so many rows in a band, in the place of a NumPy array."""
-        array = ScratchArray(self._file.fileno(), self._end, shape, min(band, shape[1]))
+        array = ScratchArray(
+            self._file.fileno(), self._end, shape, min(band, shape[1]), self._refused
+        )
         self._end += array.nbytes
         return array
 
@@ -167,15 +180,9 @@ class Scratch:
         band = max(1, BAND_BYTES // (4 * days * math.prod(rest)))
         return self.array((days, rows, *rest), band)
 
-    def _write(self, array: ScratchArray, day: int, values: np.ndarray) -> None:
-        try:
-            array[day : day + len(values), :] = values
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: OSError) -> GraphdownError:
+    def _refused(self, error: OSError) -> "ScratchError":
         reason = error.strerror or " ".join(str(error).split())
-        return GraphdownError(
+        return ScratchError(
             f"The fields that are kept in {str(self._folder)!r} for a while were not written "
             f"({reason}); {self._advice}."
         )

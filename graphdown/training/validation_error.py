@@ -1,7 +1,7 @@
 """The days that choose the best weights, and the error of a network on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
-from graphdown.emulator.inference import run_members, run_network
+from graphdown.emulator.inference import BATCH, run_members, run_network
 from graphdown.model import Downscaler
 from graphdown.model.loss_functions import fair_crps
 from graphdown.training.paired_days import validation_grids, validation_pair
@@ -31,11 +31,13 @@ class Validation:
         samples: of each source and grid.
         weights: of each of the samples in the error.
         noise: random numbers of ensemble members, the same every time.
+        batch: days that the network makes at once.
     """
 
     samples: Sequence[Samples]
     weights: Sequence[float]
     noise: EnsembleNoise
+    batch: int = BATCH
 
     @property
     def measure(self) -> str:
@@ -53,27 +55,38 @@ class Validation:
         self, network: Downscaler, normaliser: Normaliser, samples: Samples
     ) -> np.ndarray:
         """Mean over days and area [T] of squared errors, or of the CRPS."""
-        fine = samples.fine[:]
-        known = np.isfinite(fine)
-        error = np.where(known, self._error(network, normaliser, samples, fine), 0.0)
-        days = known.sum(axis=0)
-        per_node = error.sum(axis=0) / np.maximum(days, 1)
-        weight = self.noise.target.area[:, None] * (days > 0)
+        total: np.ndarray | float = 0.0
+        days: np.ndarray | int = 0
+        for start in range(0, len(samples.fine), self.batch):
+            some = slice(start, min(start + self.batch, len(samples.fine)))
+            fine = samples.fine[some]
+            known = np.isfinite(fine)
+            error = np.where(known, self._error(network, normaliser, samples, some, fine), 0.0)
+            total = total + error.sum(axis=0, dtype=np.float64)
+            days = days + known.sum(axis=0)
+        per_node = total / np.maximum(days, 1)
+        weight = self.noise.target.area[:, None] * (np.asarray(days) > 0)
         return np.asarray((per_node * weight).sum(axis=0) / weight.sum(axis=0))
 
     def _error(
-        self, network: Downscaler, normaliser: Normaliser, samples: Samples, fine: np.ndarray
+        self,
+        network: Downscaler,
+        normaliser: Normaliser,
+        samples: Samples,
+        days: slice,
+        fine: np.ndarray,
     ) -> np.ndarray:
-        """Squared error, or fair CRPS of the members, of each value [time, Nt, T]."""
-        graph, source, season = samples.graph, samples.source[:], samples.forcings
+        """Squared error, or fair CRPS of the members, of each value [time, Nt, T] of some days."""
+        source, season = samples.source[days], samples.forcings[days]
+        inputs = network, normaliser, samples.graph, source, season
         if not self.noise.makes_members:
-            return np.asarray((run_network(network, normaliser, graph, source, season) - fine) ** 2)
-        draws = (self._draw(member, len(fine)) for member in range(MEMBERS))
-        members = run_members(network, normaliser, graph, source, season, draws)
+            return np.asarray((run_network(*inputs, self.batch) - fine) ** 2)
+        draws = (self._draw(member, len(samples.fine), days) for member in range(MEMBERS))
+        members = run_members(*inputs, draws, self.batch)
         return np.asarray(jax.jit(fair_crps)(members, fine))
 
-    def _draw(self, member: int, days: int) -> MemberNoise:
-        time = xr.date_range("2001-01-01", periods=days)
+    def _draw(self, member: int, count: int, days: slice) -> MemberNoise:
+        time = xr.date_range("2001-01-01", periods=count)[days]
         return self.noise.draw(member, xr.DataArray(time, dims="time"))
 
 
@@ -106,9 +119,9 @@ def _of_source(
 ) -> Iterator[Samples]:
     grids = validation_grids(data.banks.get(source))
     for grid in grids:
-        samples = make_samples(
+        yield make_samples(
             source,
-            validation_pair(data, experiment, source, grid),
+            validation_pair(data, experiment, source, grid, DAYS // len(grids)),
             experiment.predictors,
             experiment.targets,
             domain,
@@ -116,16 +129,3 @@ def _of_source(
             adjustment=adjustment,
             step_hours=experiment.time.step_hours,
         )
-        yield _thinned(samples, DAYS // len(grids))
-
-
-def _thinned(samples: Samples, most: int) -> Samples:
-    """Keep at most so many days, evenly spread."""
-    count = min(most, len(samples.source))
-    keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
-    return replace(
-        samples,
-        source=samples.source[keep],
-        fine=samples.fine[keep],
-        forcings=samples.forcings[keep],
-    )
