@@ -25,7 +25,6 @@ from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
-from graphdown.runtime.parts import parts_of
 from graphdown.runtime.scratch import Scratch, ScratchError
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
@@ -223,7 +222,7 @@ def _case(
     periods = coarse, past_coarse
     truths = [unfolded(fine, experiment.time, names) for fine in (truth, past_truth)]
     if scratch is not None:
-        truths = [kept_days(scratch, fine) for fine in truths]
+        truths = [scratch.keep_lazy(fine) for fine in truths]
     predictions: tuple[dict[str, xr.Dataset], ...] = ({}, {})
 
     def add(method: str, predict: Predict) -> None:
@@ -258,16 +257,6 @@ def _predicted(
         return predict(coarse)[names]
     parts = (part[names] for part in predict.parts(coarse))
     return scratch.keep(parts, coarse.sizes["time"] * time.substeps)
-
-
-def kept_days(scratch: Scratch, fine: xr.Dataset) -> xr.Dataset:
-    """Fields by days from a store that has them by days, brought into a scratch file.
-
-    Fields in memory stay there.
-    """
-    if all(field.chunks is None for field in fine.variables.values()):
-        return fine
-    return scratch.keep(parts_of(fine), fine.sizes["time"])
 
 
 def downscaling(
@@ -401,7 +390,7 @@ def fit_baselines(
         )
         for method in of_group:
             with fitted.left_out_if_failing(method.name):
-                group[method.name] = method.fit(pairs, data.statics, validation=later)
+                group[method.name] = method.fit(pairs, data.statics, later, scratch)
     return fitted
 
 

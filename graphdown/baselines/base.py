@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import Block
 from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Predictands
 from graphdown.runtime.registry import Registry
@@ -123,9 +124,7 @@ class Baseline(ABC):
             ValueError: as for `predict`.
         """
         if "time" not in coarse.dims:
-            raise ValueError(
-                "The coarse data have no time dimension; add one, even of length 1."
-            )
+            raise ValueError("The coarse data have no time dimension; add one, even of length 1.")
         days = coarse.sizes["time"]
         size = 4 * self.target.grid.size * len(self.target.attrs)
         most = max(1, self.part_bytes // size) if self.by_day else days
@@ -138,16 +137,19 @@ class Baseline(ABC):
         """The method with what it takes from all days to downscale together, by default nothing."""
         return self
 
-    def _empty(self, levels: int, band: int) -> Any:
-        """New array [levels, *target dimensions] for what is learned.
+    def _empty(self, levels: int, first: Block) -> Any:
+        """New array [levels, *target dimensions] for what is learned by blocks of cells.
 
-        It is filled by whole bands of so many rows of the target, `array[:, rows]`, and read as
-        an array is. A large one lies in the scratch file, if there is one, as float32.
+        A large one lies in the scratch file, if there is one, as float32.
+
+        Args:
+            levels: number of values of a cell.
+            first: of the blocks that it is filled by, as in `array[:, block.all_rows]`.
         """
         shape = (levels, *self.target.grid.shape)
         if self._scratch is None or 4 * math.prod(shape) <= LARGE_BYTES:
             return np.empty(shape)
-        return self._scratch.array(shape, band)
+        return self._scratch.array(shape, len(range(shape[1])[first.all_rows]))
 
     @property
     def target(self) -> Predictands:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
-from graphdown.baselines.blocks import Block, blocks_of_cells, blocks_of_days
+from graphdown.baselines.field_blocks import Block, blocks_of_cells, blocks_of_days
 from graphdown.baselines.paired_times import Pair
 from graphdown.runtime.scratch import Scratch
 
@@ -38,7 +38,7 @@ class TrainingFields:
         """Yield time stamps, interpolated and true values [t, N] of a variable, some days each."""
         for block in self._days():
             coarse, fine = (block.of_days(ds) for ds in (self.coarse, self.fine))
-            interpolated = self.method.interpolated(coarse)[name]
+            interpolated = self.method.interpolated(coarse, [name])[name]
             yield coarse["time"], interpolated, self.method.target.values(fine, name)
 
     def by_cells(self, name: str) -> Iterator[tuple[Block, np.ndarray, np.ndarray]]:
@@ -82,7 +82,7 @@ def _joined(
         return every
     times, *sides = zip(*every, strict=True)
     interpolated, truth = (np.concatenate(side) for side in sides)
-    return [(xr.concat(times, "time"), interpolated, truth)]
+    return [(xr.concat(list(times), "time"), interpolated, truth)]
 
 
 class CorrectedBilinear(Bilinear):

@@ -28,13 +28,13 @@ class Interpolator:
         self._known: dict[tuple[bytes, ...], SparseWeights] = {}
         self._present: Mapping[tuple[str, ...], np.ndarray] = {}
 
-    def for_days_of(self, coarse: xr.Dataset, names: Sequence[str]) -> "Interpolator":
-        """The interpolator for some of the days of a dataset.
+    def where_present(self, present: Mapping[tuple[str, ...], np.ndarray]) -> "Interpolator":
+        """The interpolator for some days of fields whose `present_points` are those of all days.
 
-        Points that have a value on any of its days take part on each of them.
+        Points that have a value on any of the days take part on each of them.
         """
         other = copy(self)
-        other._present = present_points(coarse, names)
+        other._present = present
         return other
 
     def __call__(self, field: Field) -> np.ndarray:
@@ -90,9 +90,7 @@ class Interpolator:
         return [part.astype(east.values.dtype) for part in wind]
 
 
-def present_points(
-    coarse: xr.Dataset, names: Sequence[str]
-) -> dict[tuple[str, ...], np.ndarray]:
+def present_points(coarse: xr.Dataset, names: Sequence[str]) -> dict[tuple[str, ...], np.ndarray]:
     """Which points [N] of fields have a value on any day, by name.
 
     Also by the two names of a wind, which needs both; fields are read by parts.

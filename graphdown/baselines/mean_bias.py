@@ -18,7 +18,7 @@ class MeanBias(CorrectedBilinear):
 
     def _learn_correction(self, fields: TrainingFields) -> None:
         self._correction = {
-            name: mean_of_parts(truth - values for _, values, truth in fields.by_days(name))[1]
+            name: mean_of_parts(truth - values for _, values, truth in fields.by_days(name))
             for name in self.target.attrs
         }
 

@@ -1,14 +1,15 @@
 """Scaled delta: mean and variability of the past corrected, the change kept."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.blocks import blocks_of_days
 from graphdown.baselines.corrected import CorrectedBilinear, TrainingFields
-from graphdown.baselines.moments import mean_of_parts, moments_of_parts
+from graphdown.baselines.field_blocks import blocks_of_days
+from graphdown.baselines.moments import mean_of_parts, moments
 from graphdown.baselines.paired_times import of_season, seasons
 
 
@@ -35,11 +36,12 @@ class ScaledDelta(CorrectedBilinear):
     name = "scaled delta"
     by_season = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._means: dict[str, dict[str, np.ndarray]] = {}
+
     def _learn_correction(self, fields: TrainingFields) -> None:
-        self._moments = {
-            name: {season: _moments(fields, name, season) for season in seasons(fields.time)}
-            for name in self.target.attrs
-        }
+        self._moments = {name: _season_moments(fields, name) for name in self.target.attrs}
 
     def _for_days_of(self, coarse: xr.Dataset) -> Self:
         other = super()._for_days_of(coarse)
@@ -53,7 +55,9 @@ class ScaledDelta(CorrectedBilinear):
         """Means over days [N] of the interpolated fields, in float64."""
         blocks = blocks_of_days(self.target.grid, coarse.sizes["time"], len(self.target.attrs))
         return {
-            name: mean_of_parts(self.interpolated(block.of_days(coarse))[name] for block in blocks)[1]
+            name: mean_of_parts(
+                self.interpolated(block.of_days(coarse), [name])[name] for block in blocks
+            )
             for name in self.target.attrs
         }
 
@@ -69,13 +73,13 @@ class ScaledDelta(CorrectedBilinear):
         return scaled
 
 
-def _moments(fields: TrainingFields, name: str, season: str) -> SeasonMoments:
-    """Moments of the days of a season."""
+def _season_moments(fields: TrainingFields, name: str) -> dict[str, SeasonMoments]:
+    """Moments of a variable by season."""
 
-    def of(side: int) -> Iterator[np.ndarray]:
+    def parts(side: int) -> Iterator[tuple[str, np.ndarray]]:
         for time, *sides in fields.by_days(name):
-            days = seasons(time).get(season)
-            if days is not None:
-                yield sides[side][days]
+            for season, days in seasons(time).items():
+                yield season, sides[side][days]
 
-    return SeasonMoments(*moments_of_parts(lambda: of(0)), *moments_of_parts(lambda: of(1)))
+    before, after = (moments(partial(parts, side)) for side in (0, 1))
+    return {season: SeasonMoments(*before[season], *after[season]) for season in before}

@@ -153,9 +153,7 @@ def run_members(
     for draw in draws:
         if fields is None or draw.noise is not None:
             raw = draw.ranks is not None
-            fields = _in_batches(
-                network, normaliser, graph, values, season, batch, draw.noise, raw
-            )
+            fields = _in_batches(network, normaliser, graph, values, season, batch, draw.noise, raw)
         drawn = fields if draw.ranks is None else readout.drawn_from(fields, scale, draw.ranks)
         members.append(within_limits(drawn, normaliser.targets))
     return np.stack(members, axis=1)

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import Block, check_field
 from graphdown.data.reading.dates import days_of
-from graphdown.baselines.blocks import Block, check_field
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
 from graphdown.variables.catalogue import describe

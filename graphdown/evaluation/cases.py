@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.blocks import blocks_of_days
+from graphdown.baselines.field_blocks import blocks_of_days
 from graphdown.evaluation.compared import Compared
 from graphdown.evaluation.days_shown import ShownDay, days_to_show
 from graphdown.evaluation.evaluate import evaluate_methods

@@ -8,8 +8,8 @@ from operator import and_
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import blocks_of_days, check_field
 from graphdown.evaluation.align import at_times, paired_times
-from graphdown.baselines.blocks import blocks_of_days, check_field
 from graphdown.evaluation.period import grid_of
 from meshes.grids.grid import Grid
 
@@ -78,7 +78,9 @@ def _count(field: xr.DataArray, grid: Grid, other: xr.DataArray | None = None) -
     count = 0
     for block in blocks_of_days(grid, field.sizes["time"], 2):
         there = np.isfinite(block.read(field, grid))
-        count += int((there if other is None else there & np.isfinite(block.read(other, grid))).sum())
+        count += int(
+            (there if other is None else there & np.isfinite(block.read(other, grid))).sum()
+        )
     return count
 
 

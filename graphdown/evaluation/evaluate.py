@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import Block, blocks_of_cells, blocks_of_days
 from graphdown.evaluation import distribution
 from graphdown.evaluation.align import at_times, common_variables, paired_times
-from graphdown.baselines.blocks import Block, blocks_of_cells, blocks_of_days
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.paired import on_all_cells
 from graphdown.evaluation.period import Period, grid_of

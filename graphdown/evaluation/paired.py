@@ -22,7 +22,7 @@ P98 = np.array([0.98])
 class Pair:
     """Prediction and truth of one variable; what is missing in either is missing in both.
 
-    It holds all of the days and cells, or a block of them, see `graphdown.baselines.blocks`.
+    It holds all of the days and cells, or a block of them, see `graphdown.baselines.field_blocks`.
 
     Attributes:
         name: CF/CMIP name of the variable.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import Block, check_field
 from graphdown.evaluation.align import check_units, common_variables
-from graphdown.baselines.blocks import Block, check_field
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
 from meshes.grids.grid import Grid

@@ -67,7 +67,8 @@ def _changes(pair: Pair, index: Callable[[Pair], Sides]) -> np.ndarray | None:
 
 def score(changes: np.ndarray, area: np.ndarray, name: str) -> float:
     """Return a score of changes [2, N] of prediction and truth by its name in `scores`."""
-    return scores(*changes, area)[name]
+    predicted, true = changes
+    return scores(predicted, true, area)[name]
 
 
 def scores(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> dict[str, float]:

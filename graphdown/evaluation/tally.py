@@ -49,8 +49,8 @@ class Tally:
             score = scores[measure.function]
             if over == "cells" and score is not None and not np.ndim(score):
                 raise ValueError(
-                    f"The measure {name!r} is registered with by_cell but returned a number; return "
-                    "a map, or register it without."
+                    f"The measure {name!r} is registered with by_cell but returned a number; "
+                    "return a map, or register it without."
                 )
             if score is not None and self._keeps(measure):
                 joined.add(measure.function)
@@ -83,9 +83,10 @@ class Tally:
         """Return the maps [N] that are kept, by name; those of changes by index and side."""
         maps = {}
         for name, measure in MEASURES.items():
-            score = None if measure.total or name in self._means else self._joined(measure)
-            if np.ndim(score) and self._keeps(measure):
-                maps[name] = np.asarray(score)
+            if measure.total is None and name not in self._means:
+                score = self._joined(measure)
+                if score is not None and np.ndim(score):
+                    maps[name] = np.asarray(score)
         for index, function in CHANGES.items():
             for place, side in enumerate(("prediction", "truth")):
                 name = f"{index}_{side}"

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.errors import GraphdownError
+from graphdown.runtime.parts import parts_of
 
 BAND_BYTES = 8 * 2**20  # of rows that lie together
 DASK_DAYS = 64
@@ -123,7 +124,7 @@ class Scratch:
 
     def __enter__(self) -> Self:
         try:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            self._file = tempfile.TemporaryFile(dir=self._folder)
         except OSError as error:
             raise self._refused(error) from error
         return self
@@ -162,6 +163,16 @@ class Scratch:
         lazy = {name: _lazy(array, first[name].variable) for name, array in arrays.items()}
         return first.drop_dims("time").assign_coords(time.coords).assign(lazy)
 
+    def keep_lazy(self, ds: xr.Dataset) -> xr.Dataset:
+        """Dataset whose fields [time, ...] lie in the file, unless they are in memory already.
+
+        Raises:
+            ScratchError: they cannot be written.
+        """
+        if all(variable.chunks is None for variable in ds.variables.values()):
+            return ds
+        return self.keep(parts_of(ds), ds.sizes["time"])
+
     def array(self, shape: tuple[int, ...], band: int) -> ScratchArray:
         """New array [time, row, ...] with so many rows in a band, in the place of a NumPy array."""
         array = ScratchArray(
@@ -196,7 +207,5 @@ def _lazy(array: ScratchArray, like: xr.Variable) -> xr.Variable:
     import dask.array as da
 
     chunks = (DASK_DAYS, array.band, *array.shape[2:])
-    values = da.from_array(
-        array, chunks, name=False, meta=np.empty((0,) * array.ndim, np.float32)
-    )
+    values = da.from_array(array, chunks, name=False, meta=np.empty((0,) * array.ndim, np.float32))
     return xr.Variable(like.transpose("time", ...).dims, values, like.attrs)

@@ -26,6 +26,11 @@ class Block:
     days: slice | None = None
     rows: slice | None = None
 
+    @property
+    def all_rows(self) -> slice:
+        """Its rows as a slice."""
+        return slice(None) if self.rows is None else self.rows
+
     def read(self, field: xr.DataArray, grid: Grid) -> np.ndarray:
         """Values [t, n] of a field, which `check_field` takes, at the grid's used cells."""
         values = self.values(field, grid)
@@ -87,4 +92,3 @@ def check_field(field: xr.DataArray, grid: Grid) -> None:
             "grid's; select one value of it."
         )
     grid.values(field.isel(time=slice(0, 1)))
-
