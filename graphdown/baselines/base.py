@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.field_blocks import Block
+from graphdown.baselines.field_blocks import FieldBlock
 from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Predictands
 from graphdown.runtime.registry import Registry
@@ -137,7 +137,7 @@ class Baseline(ABC):
         """The method with what it takes from all days to downscale together, by default nothing."""
         return self
 
-    def _empty(self, levels: int, first: Block) -> Any:
+    def _empty(self, levels: int, first: FieldBlock) -> Any:
         """New array [levels, *target dimensions] for what is learned by blocks of cells.
 
         A large one lies in the scratch file, if there is one, as float32.

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.bilinear import Bilinear
-from graphdown.baselines.field_blocks import Block, blocks_of_cells, blocks_of_days
+from graphdown.baselines.field_blocks import FieldBlock, blocks_of_cells, blocks_of_days
 from graphdown.baselines.paired_times import Pair
 from graphdown.runtime.scratch import Scratch
 
@@ -41,13 +41,13 @@ class TrainingFields:
             interpolated = self.method.interpolated(coarse, [name])[name]
             yield coarse["time"], interpolated, self.method.target.values(fine, name)
 
-    def by_cells(self, name: str) -> Iterator[tuple[Block, np.ndarray, np.ndarray]]:
+    def by_cells(self, name: str) -> Iterator[tuple[FieldBlock, np.ndarray, np.ndarray]]:
         """Yield interpolated and true values [T, n] of a variable, of some cells each."""
         target, days = self.method.target, self.time.size
         blocks = blocks_of_cells(target.grid, days, 2)
         if len(blocks) == 1 or self.scratch is None:
             ((_, interpolated, truth),) = _joined(self.by_days(name))
-            yield Block(), interpolated, truth
+            yield FieldBlock(), interpolated, truth
             return
         with ExitStack() as stack:
             scratch = stack.enter_context(self.scratch.beside())
@@ -69,7 +69,7 @@ class TrainingFields:
                 {side: grid.dataarray(v, side, ("time",), coords) for side, v in sides.items()}
             )
 
-    def _days(self) -> list[Block]:
+    def _days(self) -> list[FieldBlock]:
         return blocks_of_days(self.method.target.grid, self.time.size, 2)
 
 

@@ -15,7 +15,7 @@ BLOCK_BYTES = 32 * 2**20  # of the fields of one prediction or of the truth, as 
 
 
 @dataclass(frozen=True)
-class Block:
+class FieldBlock:
     """Part of a field [time, *horizontal].
 
     Attributes:
@@ -53,7 +53,7 @@ class Block:
         return values if self.rows is None else values.reshape(grid.shape)[self.rows].ravel()
 
 
-def blocks_of_cells(grid: Grid, days: int, fields: int) -> list[Block]:
+def blocks_of_cells(grid: Grid, days: int, fields: int) -> list[FieldBlock]:
     """Blocks of some cells and all days.
 
     Args:
@@ -62,12 +62,12 @@ def blocks_of_cells(grid: Grid, days: int, fields: int) -> list[Block]:
         fields: how many are read of a block.
     """
     row = 4 * days * fields * (grid.size // grid.shape[0])
-    return [Block(rows=part) for part in _slices(grid.shape[0], row)]
+    return [FieldBlock(rows=part) for part in _slices(grid.shape[0], row)]
 
 
-def blocks_of_days(grid: Grid, days: int, fields: int) -> list[Block]:
+def blocks_of_days(grid: Grid, days: int, fields: int) -> list[FieldBlock]:
     """Blocks of some days and all cells; the arguments are those of `blocks_of_cells`."""
-    return [Block(days=part) for part in _slices(days, 4 * grid.size * fields)]
+    return [FieldBlock(days=part) for part in _slices(days, 4 * grid.size * fields)]
 
 
 def _slices(count: int, size: int) -> Iterator[slice | None]:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.corrected import CorrectedBilinear, TrainingFields
-from graphdown.baselines.field_blocks import Block
+from graphdown.baselines.field_blocks import FieldBlock
 from graphdown.baselines.paired_times import of_season, seasons
 from graphdown.variables.catalogue import describe
 
@@ -44,7 +44,7 @@ class QuantileMapping(CorrectedBilinear):
                 spread = without_ties(name, values, fields.time)
                 for season, days in seasons(fields.time).items():
                     if season not in of_name:
-                        of_name[season] = Mapping(self._empty(2 * LEVELS, block))
+                        of_name[season] = Mapping(self._empty(2 * LEVELS + 1, block))
                     of_name[season].learn(block, spread[days], truth[days])
 
     def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
@@ -59,33 +59,35 @@ class QuantileMapping(CorrectedBilinear):
 
 @dataclass(frozen=True, eq=False)
 class Mapping:
-    """Quantiles before and after the mapping, one above the other, NaN for cells without any.
+    """Quantiles before and after the mapping, NaN for cells without any.
 
     Attributes:
-        table: [2 LEVELS, *target dimensions], as an array.
+        table: [2 LEVELS + 1, *target dimensions], as an array: those before, those after, both less
+            the value in the last place, so that float32 holds temperatures well enough.
     """
 
     table: Any
 
-    def learn(self, block: Block, before: np.ndarray, after: np.ndarray) -> None:
+    def learn(self, block: FieldBlock, before: np.ndarray, after: np.ndarray) -> None:
         """Take the quantiles of values [T, n] of a block, each cell's missing ones left out."""
         both = np.concatenate([quantiles(before), quantiles(after)])
+        middle = both[LEVELS // 2].astype(np.float32)
+        both = np.concatenate([both - middle, [middle]])
         self.table[:, block.all_rows] = both.reshape(len(both), -1, *self.table.shape[2:])
 
     def __call__(self, values: np.ndarray, ratio: bool) -> np.ndarray:
         """Return mapped values [T, N]; ratio: hold the ratio, not the difference, at the top."""
-        both = self.table[:, :].reshape(2 * LEVELS, -1)
+        every = self.table[:, :].reshape(2 * LEVELS + 1, -1)
         mapped = np.empty_like(values)
         for start in range(0, values.shape[1], CELLS_AT_ONCE):
             cells = slice(start, start + CELLS_AT_ONCE)
-            before, after = both[:LEVELS, cells], both[LEVELS:, cells]
-            mapped[:, cells] = _mapped(values[:, cells], before, after, ratio)
+            both = every[:-1, cells] + every[-1, cells].astype(np.float64)
+            mapped[:, cells] = _mapped(values[:, cells], both[:LEVELS], both[LEVELS:], ratio)
         return mapped
 
 
 def _mapped(x: np.ndarray, before: np.ndarray, after: np.ndarray, ratio: bool) -> np.ndarray:
     """Return values [T, n] mapped by quantiles [LEVELS, n] of each cell."""
-    before, after = (table.astype(np.float64) for table in (before, after))
     change = after - before
     mapped = x + interpolated(x, before, change)
     if ratio:

@@ -9,17 +9,17 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.factors import Factors
-from graphdown.baselines.field_blocks import Block, blocks_of_cells
+from graphdown.baselines.field_blocks import FieldBlock, blocks_of_cells
 from graphdown.baselines.predictands import Predictands
 from graphdown.baselines.predictors import Predictors
 from graphdown.baselines.training_table import TrainingTable
 from graphdown.runtime.scratch import Scratch
 from graphdown.variables.constraints import within_bounds
 
-Empty = Callable[[int, Block], Any]  # see `Baseline._empty`
+Empty = Callable[[int, FieldBlock], Any]  # see `Baseline._empty`
 
 
-class Group(NamedTuple):
+class CellGroup(NamedTuple):
     """Cells of a block that have the same days: their numbers in the block, days and values."""
 
     key: bytes
@@ -29,7 +29,7 @@ class Group(NamedTuple):
 
 
 @dataclass(eq=False)
-class Lines:
+class FittedLines:
     """Fitted lines of the cells of one variable.
 
     Attributes:
@@ -42,7 +42,7 @@ class Lines:
     """
 
     size: int
-    blocks: Sequence[Block]
+    blocks: Sequence[FieldBlock]
     factored: dict[bytes, tuple[Factors, Any]] = field(default_factory=dict)
     cells: list[np.ndarray] = field(default_factory=list)
     slopes: list[np.ndarray] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Regression:
                     total[k] += np.nansum(np.square(error), dtype=np.float64)
         return total / count if count else np.full(len(penalties), np.nan)
 
-    def lines(self, name: str, penalty: float, empty: Empty) -> Lines:
+    def lines(self, name: str, penalty: float, empty: Empty) -> FittedLines:
         """Return the lines of a variable.
 
         Args:
@@ -150,7 +150,7 @@ class Regression:
             penalty: of the coefficients.
             empty: makes arrays for coefficients.
         """
-        lines = Lines(self._target.grid.size, self._blocks)
+        lines = FittedLines(self._target.grid.size, self._blocks)
         for key, factors in self._shared(name).items():
             lines.factored[key] = factors, empty(len(factors.squares) + 1, self._blocks[0])
         start = 0
@@ -190,7 +190,7 @@ class Regression:
         many = [k for k, n in cells.items() if n == most or n >= len(factors[k].squares)]
         return {key: factors[key] for key in many}
 
-    def _groups(self, name: str, block: Block) -> Iterator[Group]:
+    def _groups(self, name: str, block: FieldBlock) -> Iterator[CellGroup]:
         """Cells of a block by the days on which they and all predictors have a value."""
         values = block.values(self._fine[name], self._target.grid)
         present = np.isfinite(values) & self._table.complete[:, None]
@@ -200,9 +200,9 @@ class Regression:
         for key, cells in groups.items():
             days = np.flatnonzero(present[:, cells[0]])
             if days.size:
-                yield Group(key, np.array(cells), days, values[np.ix_(days, np.array(cells))])
+                yield CellGroup(key, np.array(cells), days, values[np.ix_(days, np.array(cells))])
 
-    def _factors_of(self, group: Group) -> Factors:
+    def _factors_of(self, group: CellGroup) -> Factors:
         if group.key not in self._factors:
             self._factors[group.key] = Factors.of(self._table, group.days, self._scratch)
         return self._factors[group.key]

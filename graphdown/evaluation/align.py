@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.field_blocks import Block, check_field
+from graphdown.baselines.field_blocks import FieldBlock, check_field
 from graphdown.data.reading.dates import days_of
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
@@ -116,7 +116,7 @@ def cell_values(da: xr.DataArray, grid: Grid) -> np.ndarray:
         ValueError: a further dimension, or another grid.
     """
     check_field(da, grid)
-    return Block().read(da, grid)
+    return FieldBlock().read(da, grid)
 
 
 def check_units(prediction: xr.DataArray, truth: xr.DataArray) -> None:

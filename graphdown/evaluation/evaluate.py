@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.field_blocks import Block, blocks_of_cells, blocks_of_days
+from graphdown.baselines.field_blocks import FieldBlock, blocks_of_cells, blocks_of_days
 from graphdown.evaluation import distribution
 from graphdown.evaluation.align import at_times, common_variables, paired_times
 from graphdown.evaluation.measures import MEASURES, Measure
@@ -82,7 +82,7 @@ def evaluate_methods(
     tallies = {m: {name: Tally(maps) for name in of} for m, of in names.items()}
     for block, over in _blocks(now, before, names):
         pairs = now.pairs(block, names)
-        past = before.pairs(Block(rows=block.rows), names) if before else None
+        past = before.pairs(FieldBlock(rows=block.rows), names) if before else None
         for method, of_method in tallies.items():
             historical = past.of(method) if past is not None and over != ("days",) else {}
             mine = pairs.of(method)
@@ -105,7 +105,7 @@ def _check_reference(before: Period, names: Mapping[str, Sequence[str]]) -> None
 
 def _blocks(
     now: Period, before: Period | None, names: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[Block, tuple[str, ...]]]:
+) -> Iterator[tuple[FieldBlock, tuple[str, ...]]]:
     """Blocks to score, each with the kinds of measures to compute of it (see `Measure.over`)."""
     fields = max(len(of) for of in names.values())
     days = now.length + (before.length if before else 0)
@@ -116,7 +116,7 @@ def _blocks(
     yield from ((block, ("cells",)) for block in cells)
     yield from ((block, ("days",)) for block in blocks_of_days(now.grid, now.length, fields))
     if any(measure.over == "whole" for measure in MEASURES.values()):
-        yield Block(), ("whole",)
+        yield FieldBlock(), ("whole",)
 
 
 def _result(period: Period, tallies: Mapping[str, Tally]) -> xr.Dataset:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.field_blocks import Block, check_field
+from graphdown.baselines.field_blocks import FieldBlock, check_field
 from graphdown.evaluation.align import check_units, common_variables
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
@@ -53,7 +53,7 @@ class Period:
             check_units(prediction[name], self.truth[name])
         return names
 
-    def pairs(self, block: Block, names: Mapping[str, Sequence[str]]) -> "BlockPairs":
+    def pairs(self, block: FieldBlock, names: Mapping[str, Sequence[str]]) -> "BlockPairs":
         """The pairs of a block, by the names of the variables of each method."""
         return BlockPairs(self, block, names)
 
@@ -67,7 +67,9 @@ class BlockPairs:
         names: of the variables of each method.
     """
 
-    def __init__(self, period: Period, block: Block, names: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, period: Period, block: FieldBlock, names: Mapping[str, Sequence[str]]
+    ) -> None:
         self._period, self._block, self._names = period, block, names
         self._days = period.days if block.days is None else period.days.part(block.days)
         self._area = block.cells(period.grid.area, period.grid)
