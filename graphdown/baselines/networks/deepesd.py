@@ -103,11 +103,12 @@ class DeepESD(NetworkBaseline):
         for name in self.target.attrs:
             weights = math.prod(box.shape) * FILTERS[-1] * self.target.grid.size * _outputs(name)
             if weights > MOST_WEIGHTS:
+                size = COPIES * 4 * weights / 2**30
                 raise ValueError(
                     f"The dense layer of {self.name!r} for {name!r} would have "
-                    f"{weights / 1e6:,.0f} million weights, {COPIES * 4 * weights / 2**30:,.0f} GiB "
-                    f"with what Adam keeps of them, and at most {MOST_WEIGHTS / 1e6:,.0f} million "
-                    "are fitted; choose another baseline or a smaller target."
+                    f"{weights / 1e6:,.0f} million weights, {size:,.0f} GiB with what Adam keeps "
+                    f"of them, and at most {MOST_WEIGHTS / 1e6:,.0f} million are fitted; choose "
+                    "another baseline or a smaller target."
                 )
         return box.grid, box.shape
 
