@@ -146,11 +146,12 @@ def evaluate(
     run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
     *,
     truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    baselines: Annotated[tuple[str, ...], arg(metavar="NAME...")] = (),
     overrides: Overrides = (),
 ) -> None:
     """Score a run beside the baselines and write the report.
 
-    Example: graphdown evaluate runs/demo
+    Example: graphdown evaluate runs/demo --baselines ridge bilinear
 
     Or score a downscaled file: graphdown evaluate fine.nc --truth runs/demo/inputs/truth.nc. The
     members of an ensemble, along a dimension `realization`, are scored together.
@@ -159,6 +160,7 @@ def evaluate(
         run: the run's folder, or a downscaled file.
         truth: files or globs to compare a downscaled one with, as they come from the archive: in
             any units and calendar, on the same grid or one that has its points.
+        baselines: those to score a run beside, instead of its experiment's.
         overrides: key.sub=value, over the run's experiment, for files that have moved since, as in
             data.sources.0.files=[new/place/*.nc], and for what is scored, as in periods.test.
     """
@@ -169,8 +171,9 @@ def evaluate(
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.training.run.evaluated_inputs import check_learned_from
 
-    if truth and overrides:
-        raise GraphdownError("--set is for a run, --truth for a file; give one of them.")
+    if truth and (overrides or baselines):
+        option = "--set" if overrides else "--baselines"
+        raise GraphdownError(f"{option} is for a run, --truth for a file; give one of them.")
     if truth:
         print(evaluate_files(str(run), truth))
         return
@@ -180,7 +183,7 @@ def evaluate(
     if experiment is not None:
         data = load_data(experiment, store_folder(experiment, run))
         check_learned_from(run, experiment, data)
-    _show(*evaluate_run(run, data, overrides))
+    _show(*evaluate_run(run, data, overrides, baselines))
 
 
 def transfer(

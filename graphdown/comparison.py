@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
+from graphdown.runtime.scratch import Scratch, ScratchError
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -38,11 +38,31 @@ if TYPE_CHECKING:
 GNN = "graphdown"
 log = logging.getLogger(__name__)
 
-Predict = Callable[[xr.Dataset], xr.Dataset]
+ADVICE = "make room there, or score fewer baselines with --baselines"
+MAPS_SHOWN = ("bias", "rmse", "signal_prediction", "signal_truth")
+
+
+@dataclass(frozen=True)
+class Predict:
+    """A method that downscales the days of one source.
+
+    Attributes:
+        parts: yields its predictions for a dataset, some days at a time.
+    """
+
+    parts: Callable[[xr.Dataset], Iterator[xr.Dataset]]
+
+    def __call__(self, coarse: xr.Dataset) -> xr.Dataset:
+        """Return the predictions for all days of a dataset."""
+        parts = list(self.parts(coarse))
+        return parts[0] if len(parts) == 1 else xr.concat(parts, "time", data_vars="minimal")
 
 
 def evaluate_run(
-    run: str | Path, data: ExperimentData | None = None, overrides: Sequence[str] = ()
+    run: str | Path,
+    data: ExperimentData | None = None,
+    overrides: Sequence[str] = (),
+    baselines: Sequence[str] = (),
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
@@ -51,10 +71,14 @@ def evaluate_run(
     interpolated to the grid of their source. The climate-change signal is test minus validation
     period, both unseen by the optimiser.
 
+    Predictions are made a few days at a time and lie in a file without a name in the run's folder
+    while a source is scored: 4 bytes for each cell, day and target of each method.
+
     Args:
         run: the run's folder; `scores.csv` and `report/index.html` are written there.
         data: the experiment's fields, if they are loaded already.
         overrides: "key.sub=value" strings over the run's experiment, as for files that have moved.
+        baselines: those to score, instead of the experiment's.
 
     Returns:
         The tidy table of scores, and the path of the report.
@@ -62,7 +86,7 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import score_cases, write_report
+    from graphdown.evaluation import write_report
 
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
@@ -70,13 +94,14 @@ def evaluate_run(
     emulator = load(run)
     if experiment is None:
         raise GraphdownError(f"{str(run)!r} holds no experiment.yaml; give a run's folder.")
+    experiment = with_baselines(experiment, baselines)
     known = emulator.normaliser.known_units
     data = data or load_data(experiment, store_folder(experiment, run), known)
     log_notes(setting_notices(experiment, "orog" in data.statics))
-    fitted = fit_baselines(experiment, data)
-    with one_sentence_of(run):
-        cases = make_cases(experiment, data, emulator, fitted)
-        scores = score_cases(cases)
+    with Scratch(run, ADVICE) as kept:
+        fitted = fit_baselines(experiment, data, scratch=kept)
+        with one_sentence_of(run):
+            cases, scores = _scored(run, experiment, data, emulator, fitted)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
@@ -126,6 +151,41 @@ def _not_scored(experiment: Experiment) -> tuple[dict[str, Any], dict[str, Any]]
     return learned_settings(experiment), {**further, "output": experiment.output}
 
 
+def with_baselines(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """The experiment with other baselines, its own for none.
+
+    Raises:
+        ExperimentError: there is no baseline of a name.
+    """
+    from graphdown.baselines import BASELINES
+
+    for name in names:
+        try:
+            BASELINES[name]
+        except ValueError as error:
+            raise ExperimentError(f"--baselines: {error}") from None
+    return replace(experiment, baselines=tuple(names)) if names else experiment
+
+
+def _scored(
+    run: Path,
+    experiment: Experiment,
+    data: ExperimentData,
+    emulator: Emulator,
+    fitted: "FittedBaselines",
+) -> tuple[list["Case"], "pd.DataFrame"]:
+    """Cases without their predictions, which are scored one source after the other; the scores."""
+    from graphdown.evaluation import score_cases
+
+    cases = []
+    for name in [*data.sources, *data.unseen]:
+        with Scratch(run, ADVICE) as scratch:
+            case = _case(experiment, data, emulator, fitted, name, scratch)
+            case.settle()
+        cases.append(case)
+    return cases, score_cases(cases)
+
+
 def make_cases(
     experiment: Experiment,
     data: ExperimentData,
@@ -140,42 +200,73 @@ def make_cases(
         emulator: the trained network.
         fitted: the baselines; fitted here by default. Those that fail are left out of it.
     """
+    fitted = fitted or fit_baselines(experiment, data)
+    sources = [*data.sources, *data.unseen]
+    return [_case(experiment, data, emulator, fitted, name) for name in sources]
+
+
+def _case(
+    experiment: Experiment,
+    data: ExperimentData,
+    emulator: Emulator,
+    fitted: "FittedBaselines",
+    source: str,
+    scratch: Scratch | None = None,
+) -> "Case":
+    """Predictions of every method for the test period of a source, in memory or in a file."""
     from graphdown.evaluation import Case
 
-    fitted = fitted or fit_baselines(experiment, data)
     names = list(experiment.targets)
-    cases = []
-    for name in [*data.sources, *data.unseen]:
-        coarse, truth = data.pair(experiment, name, "test")
-        past_coarse, past_truth = data.pair(experiment, name, "validation")
-        network = downscaling(experiment, data, emulator, name)
-        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)[names]}
-        for method, predict in fitted.methods(name).items():
-            with fitted.left_out_if_failing(method):
-                made = predict(coarse)[names], predict(past_coarse)[names]
-                now[method], past[method] = made
-        for fields in (now, past):
-            fields[GNN] = fields.pop(GNN)  # the last row of tables
-        cases.append(
-            Case(
-                name=name,
-                seen=name in data.sources,
-                coarse=coarse,
-                truth=unfolded(truth, experiment.time, names),
-                predictions=now,
-                reference=(past, unfolded(past_truth, experiment.time, names)),
-            )
-        )
-    return cases
+    coarse, truth = data.pair(experiment, source, "test")
+    past_coarse, past_truth = data.pair(experiment, source, "validation")
+    periods = coarse, past_coarse
+    truths = [unfolded(fine, experiment.time, names) for fine in (truth, past_truth)]
+    if scratch is not None:
+        truths = [scratch.keep_lazy(fine) for fine in truths]
+    predictions: tuple[dict[str, xr.Dataset], ...] = ({}, {})
+
+    def add(method: str, predict: Predict) -> None:
+        made = [_predicted(predict, days, names, experiment.time, scratch) for days in periods]
+        for of_period, prediction in zip(predictions, made, strict=True):
+            of_period[method] = prediction
+
+    for method, predict in fitted.methods(source).items():
+        with fitted.left_out_if_failing(method):
+            add(method, predict)
+    add(GNN, downscaling(experiment, data, emulator, source))  # the last row of tables
+    return Case(
+        name=source,
+        seen=source in data.sources,
+        coarse=coarse,
+        truth=truths[0],
+        predictions=predictions[0],
+        reference=(predictions[1], truths[1]),
+        maps=None if scratch is None else MAPS_SHOWN,
+    )
+
+
+def _predicted(
+    predict: Predict,
+    coarse: xr.Dataset,
+    names: list[str],
+    time: TimeSpec,
+    scratch: Scratch | None,
+) -> xr.Dataset:
+    """Predictions of some variables for all days of a source."""
+    if scratch is None:
+        return predict(coarse)[names]
+    parts = (part[names] for part in predict.parts(coarse))
+    return scratch.keep(parts, coarse.sizes["time"] * time.substeps)
 
 
 def downscaling(
     experiment: Experiment, data: ExperimentData, emulator: Emulator, source: str
 ) -> Predict:
     """Return the emulator's `downscale` for a source, with its climate where that is needed."""
-    if emulator.normaliser.reference is None:
-        return emulator.downscale
-    return partial(emulator.downscale, historical=data.history(experiment, source)[0])
+    historical = None
+    if emulator.normaliser.reference is not None:
+        historical = data.history(experiment, source)[0]
+    return Predict(lambda coarse: emulator.stream(coarse, historical=historical).parts)
 
 
 def write_inputs(run: str | Path, experiment: Experiment, data: ExperimentData) -> list[Path]:
@@ -222,36 +313,67 @@ class FittedBaselines:
         """Leave a method out, with a warning, if it refuses what it is given."""
         try:
             yield
+        except ScratchError:
+            raise
         except ValueError as error:
             self.left_out[name] = " ".join(str(error).split()).rstrip(".")
             log.warning("The baseline %r is left out: %s.", name, self.left_out[name])
 
     def methods(self, source: str) -> dict[str, Predict]:
         """Return the methods that can be applied to a source, by their names in tables."""
-        return {name: self._in_time(predict) for name, predict in self._by_step(source).items()}
+        return {name: self._in_time(method) for name, method in self._by_step(source).items()}
 
-    def _in_time(self, predict: Predict) -> Predict:
-        return lambda coarse: linear_in_time(predict(coarse), self.time)
+    def _in_time(self, method: "Baseline") -> Predict:
+        return Predict(lambda coarse: parts_linear_in_time(method.parts(coarse), self.time))
 
-    def _by_step(self, source: str) -> dict[str, Predict]:
-        free: dict[str, Predict] = {name: method.predict for name, method in self.free.items()}
+    def _by_step(self, source: str) -> dict[str, "Baseline"]:
         if source in self.bound:
-            return free | {name: m.predict for name, m in self.bound[source].items()}
+            return self.free | self.bound[source]
         names = list(dict.fromkeys(n for methods in self.bound.values() for n in methods))
-        return free | {
-            f"{name}, fit on {origin}": methods[name].predict
+        return self.free | {
+            f"{name}, fit on {origin}": methods[name]
             for name in names
             for origin, methods in self.bound.items()
             if name in methods
         }
 
 
+def parts_linear_in_time(parts: Iterator[xr.Dataset], time: TimeSpec) -> Iterator[xr.Dataset]:
+    """Yield `linear_in_time` of fields by steps that come in parts, in parts as well."""
+    if time.substeps == 1:
+        yield from parts
+        return
+    last: xr.Dataset | None = None
+    here = next(parts, None)
+    while here is not None:
+        following = next(parts, None)
+        beside = [
+            None if last is None else last.isel(time=[-1]),
+            here,
+            None if following is None else following.isel(time=[0]),
+        ]
+        window = xr.concat([part for part in beside if part is not None], "time")
+        begin = 0 if last is None else time.substeps
+        length = here.sizes["time"] * time.substeps
+        yield linear_in_time(window, time).isel(time=slice(begin, begin + length))
+        last, here = here, following
+
+
 def fit_baselines(
-    experiment: Experiment, data: ExperimentData, steps: int | None = None
+    experiment: Experiment,
+    data: ExperimentData,
+    steps: int | None = None,
+    scratch: Scratch | None = None,
 ) -> FittedBaselines:
-    """Return the baselines, fitted to the training sources; `steps` is for those with networks.
+    """Return the baselines, fitted to the training sources.
 
     Those that lack what they need, or fail, are left out.
+
+    Args:
+        experiment: names baselines, sources and periods.
+        data: its fields.
+        steps: of the networks, instead of each one's default.
+        scratch: where what the baselines learned may lie, if it is much.
     """
     from graphdown.baselines import make_baselines
 
@@ -268,7 +390,7 @@ def fit_baselines(
         )
         for method in of_group:
             with fitted.left_out_if_failing(method.name):
-                group[method.name] = method.fit(pairs, data.statics, validation=later)
+                group[method.name] = method.fit(pairs, data.statics, later, scratch)
     return fitted
 
 

@@ -30,6 +30,7 @@ SMALLEST = {
     "century": "--years 1 --kills 1 --side 12",
     "check_archive": "--gigabytes 0.04 --archives 'one zarr'",
     "epoch": "--days 32 --repeats 1 --years 1 --side 8",
+    "evaluate_memory": "--sides 8 --years 1 --methods ridge",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
     "fuzz": "--minutes 1 --cases 2 --files 19",
     "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",

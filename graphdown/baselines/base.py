@@ -1,15 +1,20 @@
 """Baseline: the common part of every reference method."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Self, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import FieldBlock
 from graphdown.baselines.paired_times import Pair, on_common_times
 from graphdown.baselines.predictands import Predictands
 from graphdown.runtime.registry import Registry
+from graphdown.runtime.scratch import Scratch
+
+LARGE_BYTES = 32 * 2**20
 
 
 class Baseline(ABC):
@@ -27,6 +32,8 @@ class Baseline(ABC):
             left out where a target is no predictor.
         by_season: whether it learns each season by itself, so that it is left out where days to
             predict lie in a season without training days.
+        by_day: whether `_downscale` of a day does not depend on the days beside it, so that days
+            may be downscaled a few at a time; else all of a call are, in memory.
     """
 
     name: ClassVar[str]
@@ -34,9 +41,12 @@ class Baseline(ABC):
     needs_height: ClassVar[bool] = False
     needs_target_predictor: ClassVar[bool] = False
     by_season: ClassVar[bool] = False
+    by_day: ClassVar[bool] = False
+    part_bytes: ClassVar[int] = 64 * 2**20  # of float32 fields that are made at once
 
     def __init__(self) -> None:
         self._target: Predictands | None = None
+        self._scratch: Scratch | None = None
 
     def __repr__(self) -> str:
         state = "unfitted" if self._target is None else f"to {self._target.grid!r}"
@@ -47,6 +57,7 @@ class Baseline(ABC):
         pairs: Sequence[Pair],
         statics: xr.Dataset | None = None,
         validation: Sequence[Pair] = (),
+        scratch: Scratch | None = None,
     ) -> Self:
         """Learn from pairs of datasets, each from the days that both of its sides hold.
 
@@ -57,6 +68,8 @@ class Baseline(ABC):
                 without a value (NaN) are allowed.
             statics: static fields of the target grid, such as "orog" in m.
             validation: further pairs, to choose free parameters on.
+            scratch: where what is learned may lie as long as the method is used, if it is much;
+                by default it is kept in memory, and so are all days while it is learned.
 
         Raises:
             ValueError: no pair or too many, no common days, other units on both sides, several
@@ -79,6 +92,7 @@ class Baseline(ABC):
             target.check_grid(fine)
         # Only a fit that came through replaces what was learned before.
         previous, self._target = self._target, target
+        self._scratch = scratch
         try:
             self._learn(pairs, statics, validation)
         except BaseException:
@@ -97,10 +111,45 @@ class Baseline(ABC):
         Raises:
             ValueError: the method is not fitted, or a variable is missing.
         """
+        parts = list(self.parts(coarse))
+        return parts[0] if len(parts) == 1 else xr.concat(parts, "time", data_vars="minimal")
+
+    def parts(self, coarse: xr.Dataset) -> Iterator[xr.Dataset]:
+        """Downscale as `predict` does, and yield some days at a time as they are made.
+
+        Memory does not grow with the number of days, if the method works day by day (`by_day`)
+        and the dataset is not read yet.
+
+        Raises:
+            ValueError: as for `predict`.
+        """
         if "time" not in coarse.dims:
             raise ValueError("The coarse data have no time dimension; add one, even of length 1.")
-        target = self.target
-        return target.dataset(self._downscale(coarse), coarse["time"])
+        days = coarse.sizes["time"]
+        size = 4 * self.target.grid.size * len(self.target.attrs)
+        most = max(1, self.part_bytes // size) if self.by_day else days
+        fitted = self._for_days_of(coarse)
+        for start in range(0, max(days, 1), max(most, 1)):
+            part = coarse.isel(time=slice(start, start + most))
+            yield self.target.dataset(fitted._downscale(part), part["time"])
+
+    def _for_days_of(self, coarse: xr.Dataset) -> Self:
+        """The method with what it takes from all days to downscale together, by default nothing."""
+        return self
+
+    def _empty(self, levels: int, first: FieldBlock) -> Any:
+        """New array [levels, *target dimensions] for what is learned by blocks of cells.
+
+        A large one lies in the scratch file, if there is one, as float32.
+
+        Args:
+            levels: number of values of a cell.
+            first: of the blocks that it is filled by, as in `array[:, block.all_rows]`.
+        """
+        shape = (levels, *self.target.grid.shape)
+        if self._scratch is None or 4 * math.prod(shape) <= LARGE_BYTES:
+            return np.empty(shape)
+        return self._scratch.array(shape, len(range(shape[1])[first.all_rows]))
 
     @property
     def target(self) -> Predictands:

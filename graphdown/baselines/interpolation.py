@@ -2,14 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 import xarray as xr
 
 from graphdown.baselines.base import Baseline
 from graphdown.baselines.gridded_fields import read_field
-from graphdown.baselines.interpolator import Interpolator
+from graphdown.baselines.interpolator import Interpolator, present_points
 from graphdown.baselines.paired_times import Pair
+from graphdown.variables.winds import wind_pairs
 from meshes import Grid, SparseWeights
 
 
@@ -17,6 +20,7 @@ class Interpolation(Baseline):
     """Each target variable interpolated from the coarse one of its name, winds as vectors."""
 
     needs_target_predictor = True
+    by_day = True
 
     @staticmethod
     @abstractmethod
@@ -34,6 +38,24 @@ class Interpolation(Baseline):
             )
         self._interpolate = Interpolator(self.target.grid, self.weights)
 
+    def _for_days_of(self, coarse: xr.Dataset) -> Self:
+        other = copy(self)
+        other._interpolate = self._interpolate.where_present(
+            present_points(coarse, list(self.target.attrs))
+        )
+        return other
+
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
-        names = list(self.target.attrs)
-        return self._interpolate.together([read_field(coarse, name) for name in names], names)
+        return self.interpolated(coarse)
+
+    def interpolated(
+        self, coarse: xr.Dataset, names: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """The values [T, N] of target variables, interpolated; by default of all."""
+        every = list(self.target.attrs)
+        asked = every if names is None else names
+        pairs = [(every[u], every[v]) for u, v in wind_pairs(every)]
+        needed = {*asked, *(name for pair in pairs for name in pair if {*pair} & {*asked})}
+        fields = [read_field(coarse, name) for name in every if name in needed]
+        made = self._interpolate.together(fields, every)
+        return {name: made[name] for name in asked}

@@ -1,11 +1,14 @@
 """Carry fields of any grid to one target grid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
+import xarray as xr
 
-from graphdown.baselines.gridded_fields import Field
+from graphdown.baselines.gridded_fields import Field, read_field
+from graphdown.runtime.parts import parts_of
 from graphdown.variables.winds import carried, wind_pairs
 from meshes import Grid, SparseWeights
 from meshes.geometry.sphere import east_and_north
@@ -23,6 +26,16 @@ class Interpolator:
         self._target = target
         self._weights_of = weights_of
         self._known: dict[tuple[bytes, ...], SparseWeights] = {}
+        self._present: Mapping[tuple[str, ...], np.ndarray] = {}
+
+    def where_present(self, present: Mapping[tuple[str, ...], np.ndarray]) -> "Interpolator":
+        """The interpolator for some days of fields whose `present_points` are those of all days.
+
+        Points that have a value on any of the days take part on each of them.
+        """
+        other = copy(self)
+        other._present = present
+        return other
 
     def __call__(self, field: Field) -> np.ndarray:
         """Return the field's values [..., N] at the target's points.
@@ -33,7 +46,13 @@ class Interpolator:
         Raises:
             ValueError: the field has no value at all.
         """
-        used = np.isfinite(field.values).reshape(-1, field.grid.size).any(axis=0)
+        return self._carried(field, (field.name,))
+
+    def _carried(self, field: Field, names: tuple[str, ...]) -> np.ndarray:
+        """Values at the target's points of a field that is made of the named ones."""
+        used = self._present.get(names)
+        if used is None:
+            used = np.isfinite(field.values).reshape(-1, field.grid.size).any(axis=0)
         if not used.any():
             raise ValueError(f"{field.name!r} is missing everywhere; nothing can be interpolated.")
         grid = replace(field.grid, mask=used)
@@ -64,8 +83,28 @@ class Interpolator:
 
     def _wind(self, east: Field, north: Field) -> list[np.ndarray]:
         def carry(values: np.ndarray) -> np.ndarray:
-            return self(replace(east, values=values))
+            return self._carried(replace(east, values=values), (east.name, north.name))
 
         axes = (east_and_north(grid.xyz) for grid in (east.grid, self._target))
         wind = carried(carry, east.values, north.values, *axes)
         return [part.astype(east.values.dtype) for part in wind]
+
+
+def present_points(coarse: xr.Dataset, names: Sequence[str]) -> dict[tuple[str, ...], np.ndarray]:
+    """Which points [N] of fields have a value on any day, by name.
+
+    Also by the two names of a wind, which needs both; fields are read by parts.
+    """
+    names = [name for name in names if name in coarse]
+    winds = [(names[u], names[v]) for u, v in wind_pairs(names)]
+    keys = [*((name,) for name in names), *winds]
+    found: dict[tuple[str, ...], np.ndarray] = {}
+    for part in parts_of(coarse[list(names)]):
+        there = {name: np.isfinite(read_field(part, name).values) for name in names}
+        for key in keys:
+            sizes = {there[name].shape for name in key}
+            if len(sizes) > 1:  # a wind on two grids, which is no vector
+                continue
+            every = np.logical_and.reduce([there[name] for name in key]).any(axis=0)
+            found[key] = found[key] | every if key in found else every
+    return found

@@ -10,7 +10,7 @@ from graphdown.baselines.bilinear import Bilinear
 from graphdown.baselines.gridded_fields import Field, read_field
 from graphdown.baselines.paired_times import Pair
 from graphdown.variables.catalogue import describe
-from meshes import conservative
+from meshes import Grid, conservative
 
 LAPSE_RATE = 0.0065  # K m-1, the troposphere of the International Standard Atmosphere (ISO 2533)
 LEAST_COVERED = 0.5
@@ -38,6 +38,7 @@ class LapseRate(Bilinear):
                 "in m, or leave this method out."
             )
         super()._learn(pairs, statics, validation)
+        self._means: dict[bytes, np.ndarray] = {}  # of the height, by source grid
         self._height = np.nan_to_num(self.target.grid.values(statics["orog"]).astype(np.float64))
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
@@ -53,10 +54,13 @@ class LapseRate(Bilinear):
         """Return the height [N_coarse] that belongs to a coarse variable, in m."""
         if "orog" in coarse:
             return read_field(coarse, "orog")
-        source = read_field(coarse, name).grid
-        weights = conservative(
-            replace(self.target.grid, mask=np.ones(self.target.grid.size, dtype=bool)),
-            source,
-            min_fraction=LEAST_COVERED,
-        )
-        return Field("orog", source, weights.apply(self._height))
+        source = Grid.from_dataset(coarse[[name]])
+        key = source.xyz.tobytes()
+        if key not in self._means:
+            weights = conservative(
+                replace(self.target.grid, mask=np.ones(self.target.grid.size, dtype=bool)),
+                source,
+                min_fraction=LEAST_COVERED,
+            )
+            self._means[key] = weights.apply(self._height)
+        return Field("orog", source, self._means[key])

@@ -1,12 +1,10 @@
 """Bilinear interpolation with the mean error taken off."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import xarray as xr
 
-from graphdown.baselines.corrected import CorrectedBilinear
-from graphdown.baselines.moments import moments
+from graphdown.baselines.corrected import CorrectedBilinear, TrainingFields
+from graphdown.baselines.moments import mean_of_parts
 
 
 class MeanBias(CorrectedBilinear):
@@ -18,16 +16,11 @@ class MeanBias(CorrectedBilinear):
 
     name = "mean bias"
 
-    def _learn_correction(
-        self,
-        interpolated: Mapping[str, np.ndarray],
-        truths: Mapping[str, np.ndarray],
-        time: xr.DataArray,
-    ) -> None:
+    def _learn_correction(self, fields: TrainingFields) -> None:
         self._correction = {
-            name: moments(truths[name] - values)[0].astype(values.dtype)
-            for name, values in interpolated.items()
+            name: mean_of_parts(truth - values for _, values, truth in fields.by_days(name))
+            for name in self.target.attrs
         }
 
     def _corrected(self, name: str, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
-        return values + self._correction[name]
+        return values + self._correction[name].astype(values.dtype)

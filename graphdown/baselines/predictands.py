@@ -61,7 +61,7 @@ class Predictands:
             ValueError: they do.
         """
         for name in self.attrs:
-            self.values(fine, name)
+            self.values(fine.isel(time=slice(0, 1)), name)
 
     def values(self, fine: xr.Dataset, name: str) -> np.ndarray:
         """Return the values [T, N] of a variable of a dataset on the target grid.

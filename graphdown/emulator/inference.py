@@ -143,6 +143,7 @@ def run_network(
     graph: GraphArrays,
     values: np.ndarray,
     season: np.ndarray,
+    batch: int = BATCH,
 ) -> np.ndarray:
     """Targets [time, Nt, T] in physical units, within their limits.
 
@@ -152,8 +153,9 @@ def run_network(
         graph: of the source grid.
         values: predictors [time, Ns, V] in physical units.
         season: forcings [time, F].
+        batch: days that are made at once.
     """
-    fields = _in_batches(network, normaliser, graph, values, season)
+    fields = _in_batches(network, normaliser, graph, values, season, batch)
     return within_limits(fields, normaliser.targets)
 
 
@@ -164,13 +166,14 @@ def run_members(
     values: np.ndarray,
     season: np.ndarray,
     draws: Iterable[MemberNoise],
+    batch: int = BATCH,
 ) -> np.ndarray:
     """Targets of ensemble members [time, member, Nt, T]; see `run_network`.
 
     Where there are several networks, members are those of each in turn.
 
     Args:
-        network, normaliser, graph, values, season: as for `run_network`.
+        network, normaliser, graph, values, season, batch: as for `run_network`.
         draws: random numbers of each member.
     """
     readout, scale = network.readout, np.asarray(normaliser.scale, np.float32)
@@ -180,7 +183,8 @@ def run_members(
         turn = number % networks
         if turn not in made or draw.noise is not None:
             raw, one = draw.ranks is not None, network_of_member(network, number)
-            made[turn] = _in_batches(one, normaliser, graph, values, season, draw.noise, raw)
+            noise = draw.noise
+            made[turn] = _in_batches(one, normaliser, graph, values, season, batch, noise, raw)
         fields = made[turn]
         drawn = fields if draw.ranks is None else readout.drawn_from(fields, scale, draw.ranks)
         members.append(within_limits(drawn, normaliser.targets))
@@ -199,6 +203,7 @@ def _in_batches(
     graph: GraphArrays,
     values: np.ndarray,
     season: np.ndarray,
+    batch: int,
     noise: np.ndarray | None = None,
     raw: bool = False,
 ) -> np.ndarray:
@@ -206,25 +211,25 @@ def _in_batches(
     graphdef, params = nnx.split(network)
     scales, source = scaling_of(normaliser), pad_nodes(values)
     parts = []
-    for start in range(0, len(source), BATCH):
-        days = slice(start, start + BATCH)
+    for start in range(0, len(source), batch):
+        days = slice(start, start + batch)
         fields = _apply(
             graphdef,
             params,
             scales,
-            _filled(source[days]),
-            _filled(season[days]),
+            _filled(source[days], batch),
+            _filled(season[days], batch),
             graph,
-            None if noise is None else _filled(noise[days]),
+            None if noise is None else _filled(noise[days], batch),
             raw=raw,
         )
         parts.append(np.asarray(fields)[: len(source[days])])
     return np.concatenate(parts)
 
 
-def _filled(days: np.ndarray) -> np.ndarray:
+def _filled(days: np.ndarray, batch: int) -> np.ndarray:
     """Repeat the last of some days [days, ...] up to the size of a batch: one compilation."""
-    missing = BATCH - len(days)
+    missing = batch - len(days)
     return np.pad(days, ((0, missing), *[(0, 0)] * (days.ndim - 1)), "edge")
 
 

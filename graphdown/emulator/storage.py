@@ -106,9 +106,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
     loader = partial(load, str(folder.resolve()), tuple(extensions))
-    return Emulator(
-        name, model, normaliser, domain, params, time, networks=networks, loader=loader
-    )
+    return Emulator(name, model, normaliser, domain, params, time, networks=networks, loader=loader)
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:

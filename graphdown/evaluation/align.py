@@ -3,9 +3,11 @@
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import FieldBlock, check_field
 from graphdown.data.reading.dates import days_of
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.paired import Pair
+from graphdown.variables.catalogue import describe
 from meshes.grids.grid import Grid
 
 EXPECTED_UNITS = {"temperature": "K", "precipitation": "mm day-1"}
@@ -103,7 +105,7 @@ def make_pairs(prediction: xr.Dataset, truth: xr.Dataset, grid: Grid) -> dict[st
     for name in names:
         y, x = (cell_values(side[name], grid) for side in sides)
         pairs[name] = Pair.of(name, y, x, grid.area[grid.mask], days)
-        _check_units(prediction[name], truth[name], pairs[name])
+        check_units(prediction[name], truth[name])
     return pairs
 
 
@@ -113,27 +115,27 @@ def cell_values(da: xr.DataArray, grid: Grid) -> np.ndarray:
     Raises:
         ValueError: a further dimension, or another grid.
     """
-    extra = set(da.dims) - {"time", *grid.dims}
-    if extra:
-        raise ValueError(
-            f"{da.name!r} has the dimension {sorted(map(str, extra))[0]!r} besides time and the "
-            "grid's; select one value of it."
-        )
-    values = grid.values(da.transpose("time", ...))
-    return values if grid.mask.all() else values[:, grid.mask]
+    check_field(da, grid)
+    return FieldBlock().read(da, grid)
 
 
-def _check_units(prediction: xr.DataArray, truth: xr.DataArray, pair: Pair) -> None:
+def check_units(prediction: xr.DataArray, truth: xr.DataArray) -> None:
+    """Refuse a variable in other units than the canonical ones, or than the truth's.
+
+    Raises:
+        ValueError: it is, or the truth has no units.
+    """
+    name = str(truth.name)
     for side, da in (("prediction", prediction), ("truth", truth)):
         units = da.attrs.get("units")
         expected = truth.attrs.get("units") if side == "prediction" else None
-        if pair.is_temperature:
+        if describe(name).is_temperature:
             expected = EXPECTED_UNITS["temperature"]
-        elif pair.is_precipitation:
+        elif describe(name).is_precipitation:
             expected = EXPECTED_UNITS["precipitation"]
         if units is None and side == "truth":
-            raise ValueError(f"{pair.name!r} of the truth has no units attribute; set it.")
+            raise ValueError(f"{name!r} of the truth has no units attribute; set it.")
         if units is not None and expected is not None and units != expected:
             raise ValueError(
-                f"{pair.name!r} of the {side} is in {units!r}, expected {expected!r}; convert it."
+                f"{name!r} of the {side} is in {units!r}, expected {expected!r}; convert it."
             )

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from graphdown.baselines.field_blocks import blocks_of_days
 from graphdown.evaluation.compared import Compared
-from graphdown.evaluation.evaluate import evaluate
+from graphdown.evaluation.days_shown import ShownDay, days_to_show
+from graphdown.evaluation.evaluate import evaluate_methods
 from graphdown.evaluation.measures import MEASURES
+from graphdown.evaluation.period import Period, grid_of
+from graphdown.evaluation.reduce import area_mean
+from meshes.grids.grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +34,7 @@ class Case:
         truth: the target of the same days.
         predictions: dataset on the truth's grid by method.
         reference: (predictions by method, truth) of a historical period for the signal measures.
+        maps: names of the maps that evaluations keep, without "_map"; None for all.
 
     Raises:
         ValueError: no prediction, or a method without its historical prediction.
@@ -40,6 +46,7 @@ class Case:
     truth: xr.Dataset
     predictions: dict[str, xr.Dataset]
     reference: tuple[dict[str, xr.Dataset], xr.Dataset] | None = None
+    maps: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.predictions:
@@ -61,13 +68,52 @@ class Case:
     def evaluations(self) -> dict[str, xr.Dataset]:
         """The result of `evaluate` by method on the values that all have, computed once."""
         compared, before = self.compared, self._before()
+        grid = grid_of(self.truth)
+        now = Period(compared.truth, compared.predictions, grid)
+        past = None if before is None else Period(before.truth, before.predictions, grid)
         results = {}
-        for method, prediction in compared.predictions.items():
-            reference = None if before is None else (before.predictions[method], before.truth)
-            scores = evaluate(prediction, compared.truth, reference)
+        for method, scores in evaluate_methods(now, past, self.maps).items():
             lacking = [compared.lacking[method][v] for v in scores["variable"].values]
             results[method] = scores.assign(lacking=scores["lacking"].copy(data=lacking))
         return results
+
+    @cached_property
+    def variables(self) -> list[str]:
+        """The variables that were scored for every method."""
+        scored = [set(map(str, result["variable"].values)) for result in self.evaluations.values()]
+        return [str(v) for v in self.truth.data_vars if all(v in names for names in scored)]
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The target grid."""
+        return Grid.from_dataset(self.truth[self.variables])
+
+    @cached_property
+    def shown(self) -> list[ShownDay]:
+        """The days that a report shows, with their fields."""
+        truth = self.compared.truth
+        days = days_to_show({v: self._daily_means(truth[v]) for v in self.variables})
+        return [self._shown(name, index, variables) for name, index, variables in days]
+
+    def settle(self) -> None:
+        """Compute all that scores and a report need, so that predictions may be deleted."""
+        _ = self.evaluations, self.shown
+
+    def _daily_means(self, field: xr.DataArray) -> np.ndarray:
+        """Area mean of each day [T]."""
+        area = self.grid.area[self.grid.mask]
+        blocks = blocks_of_days(self.grid, field.sizes["time"], 1)
+        return np.concatenate([area_mean(block.read(field, self.grid), area) for block in blocks])
+
+    def _shown(self, name: str, index: int, variables: list[str]) -> ShownDay:
+        compared = self.compared
+        truth, *predictions = (
+            {v: self.grid.values(ds[v].isel(time=index)) for v in variables}
+            for ds in (compared.truth, *compared.predictions.values())
+        )
+        time = compared.truth["time"].values[index]
+        methods = dict(zip(compared.predictions, predictions, strict=True))
+        return ShownDay(name, time, variables, truth, methods)
 
     def _before(self) -> Compared | None:
         """The same of the historical period, None without one."""

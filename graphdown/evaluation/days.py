@@ -34,6 +34,11 @@ class Days:
         clock = times.dt.hour.values * 3600 + times.dt.minute.values * 60 + times.dt.second.values
         return cls(month, year, _consecutive(time), clock)
 
+    def part(self, days: slice) -> "Days":
+        """Some of the days; years and the day before each are as in the whole series."""
+        parts = (self.month, self.year, self.consecutive, self.time_of_day)
+        return Days(*(values[days] for values in parts))
+
     @property
     def years(self) -> int:
         """Number of years Y that are long enough to be used."""

@@ -11,10 +11,14 @@ def cycle(values: np.ndarray, time_of_day: np.ndarray) -> np.ndarray:
     return np.stack([time_mean(values[time_of_day == t]) for t in np.unique(time_of_day)])
 
 
-def cycle_rmse(pair: Pair) -> float | None:
-    """Return the root mean square error of the mean at each time of day; None for daily series."""
+def cycle_squares(pair: Pair) -> np.ndarray | None:
+    """Return the squared error of the mean at each time of day [H, N]; None for daily series."""
     times = pair.days.time_of_day
     if len(np.unique(times)) == 1:
         return None
-    error = cycle(pair.prediction, times) - cycle(pair.truth, times)
-    return float(np.sqrt(np.mean(area_mean(np.square(error), pair.area))))
+    return np.square(cycle(pair.prediction, times) - cycle(pair.truth, times))
+
+
+def cycle_rmse(squares: np.ndarray, area: np.ndarray) -> float:
+    """Return the root of the mean over cells and times of day of squares [H, N]."""
+    return float(np.sqrt(np.mean(area_mean(squares, area))))

@@ -18,9 +18,19 @@ def rmse_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def rmse_total(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
     """Return sqrt(mean (y - x)^2), the mean over all days and cells, weighted by area [N]."""
+    return total_of_squares(squares(prediction, truth), area)
+
+
+def squares(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return mean_t (y - x)^2 of values [T, N] and the number of days per cell [2, N]."""
     square = np.square(prediction - truth)
-    weight = counts(square) * area
-    return float(np.sqrt(area_mean(time_mean(square), weight)))
+    return np.stack([time_mean(square), counts(square)])
+
+
+def total_of_squares(parts: np.ndarray, area: np.ndarray) -> float:
+    """Return the root mean square error over all days and cells from the parts of `squares`."""
+    mean, days = parts
+    return float(np.sqrt(area_mean(mean, days * area)))
 
 
 def correlation_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -43,19 +53,14 @@ def bias(pair: Pair) -> np.ndarray:
     return bias_map(pair.prediction, pair.truth)
 
 
-def mean_bias(pair: Pair) -> float:
-    """Return the area mean of the mean error."""
-    return float(area_mean(bias(pair), pair.area))
-
-
 def rmse(pair: Pair) -> np.ndarray:
     """Return the root mean square error per cell [N]."""
     return rmse_map(pair.prediction, pair.truth)
 
 
-def total_rmse(pair: Pair) -> float:
-    """Return the root mean square error over all days and cells."""
-    return rmse_total(pair.prediction, pair.truth, pair.area)
+def mean_squares(pair: Pair) -> np.ndarray:
+    """Return the mean square error and the number of days per cell [2, N]."""
+    return squares(pair.prediction, pair.truth)
 
 
 def correlation(pair: Pair) -> np.ndarray:

@@ -1,17 +1,20 @@
 """evaluate(): every measure of the protocol for one prediction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from graphdown.evaluation import distribution, signal
-from graphdown.evaluation.align import make_pairs
+from graphdown.baselines.field_blocks import FieldBlock, blocks_of_cells, blocks_of_days
+from graphdown.evaluation import distribution
+from graphdown.evaluation.align import at_times, common_variables, paired_times
 from graphdown.evaluation.measures import MEASURES, Measure
-from graphdown.evaluation.paired import Pair, on_all_cells
-from graphdown.evaluation.quantiles import quantiles
-from graphdown.evaluation.reduce import area_mean
+from graphdown.evaluation.paired import on_all_cells
+from graphdown.evaluation.period import Period, grid_of
+from graphdown.evaluation.reduce import time_mean
+from graphdown.evaluation.spectrum import wavelengths
+from graphdown.evaluation.tally import Tally
 from meshes.grids.grid import Grid
 
 
@@ -24,7 +27,7 @@ def evaluate(
 
     Both are canonical datasets (CF names, units K and mm day-1) on the same grid; they are
     compared on the days that both hold. A value missing in either is left out of both; `used`
-    and `missing` count them.
+    and `missing` count them. Fields that are not in memory are read by blocks.
 
     Args:
         prediction, truth: the datasets to compare.
@@ -42,66 +45,100 @@ def evaluate(
     Raises:
         ValueError: no variable or time in common, different grids, units or calendars.
     """
-    grid = _grid_of(truth)
-    pairs = make_pairs(prediction, truth, grid)
-    before = {} if reference is None else _reference_pairs(reference, pairs, grid)
-    values: dict[str, dict[str, float]] = {}
-    maps: dict[str, dict[str, np.ndarray]] = {}
-    curves: dict[str, dict[str, np.ndarray]] = {}
-    for name, aligned in pairs.items():
-        pair = replace(aligned, grid=grid, others=pairs, historical=before.get(name))
-        values[name], maps[name] = _scores(pair)
-        maps[name].update(_signal_maps(pair))
-        curves[name] = {**_quantile_curves(pair), **_spectra(pair)}
-    units = {name: truth[name].attrs["units"] for name in pairs}
-    return _dataset(values, maps, curves, grid, units)
+    sides = _at_common_times(prediction, truth)
+    now = Period(sides[1], {"": sides[0]}, grid_of(truth))
+    before = None
+    if reference is not None:
+        sides = _at_common_times(*reference)
+        before = Period(sides[1], {"": sides[0]}, now.grid)
+    return evaluate_methods(now, before)[""]
 
 
-def _grid_of(truth: xr.Dataset) -> Grid:
-    return Grid.from_dataset(truth[[n for n, v in truth.data_vars.items() if "time" in v.dims]])
+def _at_common_times(prediction: xr.Dataset, truth: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    common_variables(prediction, truth)
+    left, right = paired_times(prediction, truth)
+    return at_times(prediction, left), at_times(truth, right)
 
 
-def _reference_pairs(
-    reference: tuple[xr.Dataset, xr.Dataset], pairs: Mapping[str, Pair], grid: Grid
-) -> dict[str, Pair]:
-    before = make_pairs(*reference, grid)
-    absent = [name for name in pairs if name not in before]
-    if absent:
-        raise ValueError(
-            f"The historical reference lacks {absent}; the signal needs every scored variable."
-        )
-    return before
+def evaluate_methods(
+    now: Period, before: Period | None = None, maps: Collection[str] | None = None
+) -> dict[str, xr.Dataset]:
+    """Score several methods against the same truth, as `evaluate` does.
+
+    Args:
+        now: their predictions.
+        before: those of a historical period.
+        maps: names of the maps in the results, without "_map"; None for all.
+
+    Returns:
+        The result of `evaluate` by method.
+
+    Raises:
+        ValueError: as for `evaluate`.
+    """
+    names = {method: now.variables(method) for method in now.predictions}
+    if before is not None:
+        _check_reference(before, names)
+    tallies = {m: {name: Tally(maps) for name in of} for m, of in names.items()}
+    for block, over in _blocks(now, before, names):
+        pairs = now.pairs(block, names)
+        past = before.pairs(FieldBlock(rows=block.rows), names) if before else None
+        for method, of_method in tallies.items():
+            historical = past.of(method) if past is not None and over != ("days",) else {}
+            mine = pairs.of(method)
+            for name, tally in of_method.items():
+                pair = replace(mine[name], others=mine, historical=historical.get(name))
+                for kind in over:
+                    tally.add(pair, kind)
+    return {method: _result(now, of_method) for method, of_method in tallies.items()}
 
 
-def _scores(pair: Pair) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Return the values of all measures of a variable, and the maps [N] of those that have one."""
-    scores = {name: measure.function(pair) for name, measure in MEASURES.items()}
-    found = {name: score for name, score in scores.items() if score is not None}
-    values = {name: MEASURES[name].value(score, pair.area) for name, score in found.items()}
-    maps = {name: np.asarray(score) for name, score in found.items() if np.ndim(score)}
-    return values, maps
+def _check_reference(before: Period, names: Mapping[str, Sequence[str]]) -> None:
+    for method, scored in names.items():
+        there = before.variables(method)
+        absent = [name for name in scored if name not in there]
+        if absent:
+            raise ValueError(
+                f"The historical reference lacks {absent}; the signal needs every scored variable."
+            )
 
 
-def _quantile_curves(pair: Pair) -> dict[str, np.ndarray]:
-    return {
-        f"qq_{side}": area_mean(quantiles(ordered, distribution.QQ_LEVELS), pair.area)
-        for side, ordered in (("prediction", pair.sorted_prediction), ("truth", pair.sorted_truth))
-    }
+def _blocks(
+    now: Period, before: Period | None, names: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[FieldBlock, tuple[str, ...]]]:
+    """Blocks to score, each with the kinds of measures to compute of it (see `Measure.over`)."""
+    fields = max(len(of) for of in names.values())
+    days = now.length + (before.length if before else 0)
+    cells = blocks_of_cells(now.grid, days, fields)
+    if len(cells) == 1:
+        yield cells[0], ("cells", "days", "whole")
+        return
+    yield from ((block, ("cells",)) for block in cells)
+    yield from ((block, ("days",)) for block in blocks_of_days(now.grid, now.length, fields))
+    if any(measure.over == "whole" for measure in MEASURES.values()):
+        yield FieldBlock(), ("whole",)
 
 
-def _spectra(pair: Pair) -> dict[str, np.ndarray]:
+def _result(period: Period, tallies: Mapping[str, Tally]) -> xr.Dataset:
+    grid = period.grid
+    area = grid.area[grid.mask]
+    return _dataset(
+        {name: tally.values(area) for name, tally in tallies.items()},
+        {name: tally.maps() for name, tally in tallies.items()},
+        {name: {**tally.curves(), **_spectra(tally, grid)} for name, tally in tallies.items()},
+        grid,
+        {name: period.truth[name].attrs["units"] for name in tallies},
+    )
+
+
+def _spectra(tally: Tally, grid: Grid) -> dict[str, np.ndarray]:
     """Return wavelengths and spectra [K] by name; none unless the grid has two dimensions."""
-    names = ("wavelength", "spectrum_prediction", "spectrum_truth")
-    return {} if pair.spectra is None else dict(zip(names, pair.spectra, strict=True))
-
-
-def _signal_maps(pair: Pair) -> dict[str, np.ndarray]:
-    """Return the changes of prediction and truth [N] by name."""
-    return {
-        f"{index}_{side}": change
-        for index, sides in signal.changes(pair).items()
-        for side, change in zip(("prediction", "truth"), sides, strict=True)
-    }
+    power = tally.found("ralsd")
+    if power is None:
+        return {}
+    predicted, true = time_mean(power)
+    lengths = wavelengths(grid.shape, grid.spacing_km)
+    return {"wavelength": lengths, "spectrum_prediction": predicted, "spectrum_truth": true}
 
 
 def _dataset(

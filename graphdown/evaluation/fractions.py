@@ -4,7 +4,7 @@ import numpy as np
 
 THRESHOLD_MM = 5.0
 WINDOW = 5
-CHUNK_DAYS = 512
+CHUNK_DAYS = 64
 
 
 def fractions_skill_score(
@@ -24,16 +24,36 @@ def fractions_skill_score(
         threshold: in the units of the fields.
         window: side of the square in cells.
     """
+    return skill_score(daily_squares(prediction, truth, threshold, window))
+
+
+def daily_squares(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    threshold: float = THRESHOLD_MM,
+    window: int = WINDOW,
+) -> np.ndarray:
+    """Return sum (f_y - f_x)^2 and sum f_y^2 + sum f_x^2 of each day [T, 2].
+
+    Both are 0 where the square does not fit. The arguments are those of `fractions_skill_score`.
+    """
+    squares = np.zeros((len(truth), 2))
     if window > min(truth.shape[1:]):
-        return float("nan")
-    difference = total = 0.0
+        return squares
     for start in range(0, len(truth), CHUNK_DAYS):
-        y, x = (v[start : start + CHUNK_DAYS] for v in (prediction, truth))
-        count = _sums(np.isfinite(x), window)
-        f, g = (_sums(v >= threshold, window) / np.maximum(count, 1) for v in (y, x))
-        difference += float(np.square(f - g).sum())
-        total += float(np.square(f).sum() + np.square(g).sum())
-    return 1.0 - difference / total if total else float("nan")
+        days = slice(start, start + CHUNK_DAYS)
+        y, x = prediction[days], truth[days]
+        count = np.maximum(_sums(np.isfinite(x), window), 1)
+        f, g = (_sums(v >= threshold, window) / count for v in (y, x))
+        squares[days, 0] = np.square(f - g).sum(axis=(1, 2))
+        squares[days, 1] = np.square(f).sum(axis=(1, 2)) + np.square(g).sum(axis=(1, 2))
+    return squares
+
+
+def skill_score(squares: np.ndarray) -> float:
+    """Return the score from sums of days [T, 2] as of `daily_squares`."""
+    difference, total = squares.sum(axis=0)
+    return float(1.0 - difference / total) if total else float("nan")
 
 
 def _sums(cells: np.ndarray, window: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from graphdown.variables.catalogue import describe
 
 Score = np.ndarray | float | None
 MeasureFunction = Callable[[Pair], Score]
+Total = Callable[[np.ndarray, np.ndarray], float]
 
 VARIABLE = "of the variable"
 SIGNAL = "of the variable; % for precipitation"
@@ -31,6 +33,11 @@ class Measure:
         function: of a pair: a map [N] over the grid's used cells, whose area mean is the value; a
             number; or None for a variable that the measure is not for.
         absolute: whether the value is the area mean of the map without its signs.
+        over: the pairs that the function takes: the "whole" one, in memory; or blocks of "cells",
+            if what it returns for a cell [..., N] depends on that cell alone; or blocks of "days",
+            if what it returns for a day [T, ...] depends on that day's fields alone.
+        total: the value, of what the function returned for all blocks, put together, and of the
+            areas of the cells [N]; None for a map whose area mean is the value.
     """
 
     name: str
@@ -41,6 +48,8 @@ class Measure:
     definition: str
     function: MeasureFunction
     absolute: bool = False
+    over: Literal["whole", "cells", "days"] = "whole"
+    total: Total | None = None
 
     @property
     def fixed_units(self) -> str | None:
@@ -58,12 +67,14 @@ class Measure:
         return float("nan") if self.perfect is None else abs(value - self.perfect)
 
     def value(self, score: np.ndarray | float, area: np.ndarray) -> float:
-        """Return the value of a score that the function returned for a pair.
+        """Return the value of a score that the function returned for all days and cells.
 
         Args:
-            score: a map [N] or a number.
+            score: a map [N], a number, or what `total` takes.
             area: of the cells [N].
         """
+        if self.total is not None:
+            return self.total(np.asarray(score), area)
         if np.ndim(score) == 0:
             return float(score)
         return float(area_mean(np.abs(score) if self.absolute else np.asarray(score), area))
@@ -80,6 +91,7 @@ def register_measure(
     definition: str,
     group: str = "further measures",
     absolute: bool = False,
+    by_cell: bool = False,
 ) -> Callable[[MeasureFunction], MeasureFunction]:
     """Decorator that registers a function of a `Pair` as a measure.
 
@@ -94,9 +106,12 @@ def register_measure(
         definition: one phrase.
         group: heading of its table in the report.
         absolute: whether the value is the area mean of the map without its signs.
+        by_cell: whether the map at a cell depends on that cell's values alone, so that the measure
+            is computed for a block of cells at a time; else it needs all values in memory.
 
     Raises:
         GraphdownError: the name is taken.
     """
     texts = name, label, group, units, perfect, definition
-    return MEASURES.register(name, lambda function: Measure(*texts, function, absolute))
+    over: Literal["cells", "whole"] = "cells" if by_cell else "whole"
+    return MEASURES.register(name, lambda function: Measure(*texts, function, absolute, over))

@@ -62,13 +62,21 @@ def longest_spell(condition: np.ndarray, values: np.ndarray, days: Days) -> np.n
     return np.where(np.isfinite(values).any(axis=0), longest.mean(axis=0), np.nan)
 
 
+def _dry_spell(values: np.ndarray, days: Days) -> np.ndarray:
+    return longest_spell(values < WET_DAY_MM, values, days)
+
+
+def _wet_spell(values: np.ndarray, days: Days) -> np.ndarray:
+    return longest_spell(values >= WET_DAY_MM, values, days)
+
+
 INDICES: dict[str, Callable[[np.ndarray, Days], np.ndarray]] = {
     "r01": lambda values, days: wet_day_frequency(values),
     "dry_days": lambda values, days: dry_day_frequency(values),
     "sdii": lambda values, days: wet_day_intensity(values),
     "rx1day": wettest_day,
-    "cdd": lambda values, days: longest_spell(values < WET_DAY_MM, values, days),
-    "cwd": lambda values, days: longest_spell(values >= WET_DAY_MM, values, days),
+    "cdd": _dry_spell,
+    "cwd": _wet_spell,
 }
 
 
@@ -81,5 +89,5 @@ def index_bias(pair: Pair, name: str) -> np.ndarray | None:
     """Return the error of an index of `INDICES` per cell [N]; None for other variables."""
     if not pair.is_precipitation:
         return None
-    index = INDICES[name]
-    return index(pair.prediction, pair.days) - index(pair.truth, pair.days)
+    predicted, true = pair.both_by_year(INDICES[name])
+    return np.asarray(predicted - true)

@@ -6,6 +6,8 @@ for days.
 
 from functools import partial
 
+import numpy as np
+
 from graphdown.evaluation import (
     distribution,
     diurnal,
@@ -16,9 +18,10 @@ from graphdown.evaluation import (
     temperature,
     variance,
 )
-from graphdown.evaluation.fractions import fractions_skill_score
+from graphdown.evaluation.fractions import daily_squares, skill_score
 from graphdown.evaluation.measures import MEASURES, SIGNAL, VARIABLE, Measure, MeasureFunction
 from graphdown.evaluation.paired import Pair
+from graphdown.evaluation.reduce import area_mean, time_mean
 from graphdown.evaluation.spectrum import ralsd
 
 
@@ -31,7 +34,7 @@ def _bias(
     units: str = VARIABLE,
 ) -> Measure:
     definition = f"area mean of |bias| per cell of {of}"
-    return Measure(name, label, group, units, 0.0, definition, function, absolute=True)
+    return Measure(name, label, group, units, 0.0, definition, function, True, "cells")
 
 
 def _percentile(name: str, label: str, of: str, level: float) -> Measure:
@@ -92,19 +95,33 @@ def _signal(prefix: str, label: str, index: str) -> tuple[Measure, ...]:
             units,
             perfect,
             definition,
-            partial(signal.score, index=prefix, name=name),
+            signal.CHANGES[prefix],
+            over="cells",
+            total=partial(signal.score, name=name),
         )
         for name, suffix, units, perfect, definition in parts
     )
 
 
-def _ralsd(pair: Pair) -> float | None:
-    return None if pair.spectra is None else ralsd(*pair.spectra[1:])
+def _ralsd(power: np.ndarray, area: np.ndarray) -> float:
+    return ralsd(*time_mean(power))
 
 
-def _fss(pair: Pair) -> float | None:
+def _daily_squares(pair: Pair) -> np.ndarray | None:
     fields = pair.fields if pair.is_precipitation else None
-    return None if fields is None else fractions_skill_score(*fields)
+    return None if fields is None else daily_squares(*fields)
+
+
+def _fss(squares: np.ndarray, area: np.ndarray) -> float:
+    return skill_score(squares)
+
+
+def _area_mean(values: np.ndarray, area: np.ndarray) -> float:
+    return float(area_mean(values, area))
+
+
+def _sum(values: np.ndarray, area: np.ndarray) -> float:
+    return float(values.sum())
 
 
 PROTOCOL = (
@@ -116,6 +133,7 @@ PROTOCOL = (
         0.0,
         "area mean of sqrt(mean_t (y - x)^2) per cell",
         error.rmse,
+        over="cells",
     ),
     Measure(
         "rmse_total",
@@ -124,7 +142,9 @@ PROTOCOL = (
         VARIABLE,
         0.0,
         "sqrt of the area-weighted mean over cells and days of (y - x)^2",
-        error.total_rmse,
+        error.mean_squares,
+        over="cells",
+        total=error.total_of_squares,
     ),
     _bias("bias", "bias", "error", "the mean over time", error.bias),
     Measure(
@@ -134,7 +154,9 @@ PROTOCOL = (
         VARIABLE,
         0.0,
         "area mean of y - x, with its sign",
-        error.mean_bias,
+        error.bias,
+        over="cells",
+        total=_area_mean,
     ),
     Measure(
         "correlation",
@@ -144,6 +166,7 @@ PROTOCOL = (
         1.0,
         "area mean of the correlation in time per cell",
         error.correlation,
+        over="cells",
     ),
     Measure(
         "anomaly_correlation",
@@ -153,6 +176,7 @@ PROTOCOL = (
         1.0,
         "area mean of the correlation in time per cell, each calendar month's mean removed",
         error.anomaly_correlation,
+        over="cells",
     ),
     Measure(
         "variance_ratio",
@@ -162,6 +186,7 @@ PROTOCOL = (
         100.0,
         "area mean of 100 var(y) / var(x) in time per cell",
         variance.variance_ratio,
+        over="cells",
     ),
     _bias(
         "day_to_day_change_bias",
@@ -178,7 +203,9 @@ PROTOCOL = (
         0.0,
         "root of the mean over cells and times of day of the squared error of the mean at that "
         "time of day; of series with several times a day",
-        diurnal.cycle_rmse,
+        diurnal.cycle_squares,
+        over="cells",
+        total=diurnal.cycle_rmse,
     ),
     Measure(
         "spatial_std_bias",
@@ -187,7 +214,9 @@ PROTOCOL = (
         VARIABLE,
         0.0,
         "time mean of the standard deviation over the cells, y minus x",
-        variance.spatial_std_bias,
+        variance.daily_stds,
+        over="days",
+        total=variance.spatial_std_bias,
     ),
     _percentile("p02_bias", "P02 bias", "the 2nd percentile in time", 0.02),
     _percentile("p98_bias", "P98 bias", "the 98th percentile in time", 0.98),
@@ -200,6 +229,7 @@ PROTOCOL = (
         0.0,
         "area mean of the Wasserstein-1 distance of the distributions in time per cell",
         distribution.wasserstein1,
+        over="cells",
     ),
     Measure(
         "perkins",
@@ -209,6 +239,7 @@ PROTOCOL = (
         1.0,
         "area mean of sum_b min(p_y, p_x) over 100 equal bins per cell",
         distribution.perkins,
+        over="cells",
     ),
     _temperature("txx_bias", "TXx bias", "the mean annual maximum", temperature.annual_maximum),
     _temperature("tnn_bias", "TNn bias", "the mean annual minimum", temperature.annual_minimum),
@@ -243,7 +274,9 @@ PROTOCOL = (
         0.0,
         "sqrt(mean_k (10 log10(P_y / P_x))^2) of the radially averaged power spectra, "
         "with the root",
-        _ralsd,
+        lambda pair: pair.daily_power,
+        over="days",
+        total=_ralsd,
     ),
     Measure(
         "fss",
@@ -252,7 +285,9 @@ PROTOCOL = (
         "1",
         1.0,
         "fractions skill score of days with at least 5 mm, in squares of 5 x 5 cells",
-        _fss,
+        _daily_squares,
+        over="days",
+        total=_fss,
     ),
     _bias(
         "pr_correlation_bias",
@@ -272,6 +307,8 @@ PROTOCOL = (
         None,
         "values that x and all methods have",
         lambda pair: pair.used,
+        over="cells",
+        total=_sum,
     ),
     Measure(
         "missing",
@@ -281,6 +318,8 @@ PROTOCOL = (
         None,
         "values that x or any method lacks; left out of all",
         lambda pair: pair.missing,
+        over="cells",
+        total=_sum,
     ),
     Measure(
         "lacking",
@@ -290,6 +329,8 @@ PROTOCOL = (
         None,
         "values of x that y lacks",
         lambda pair: pair.lacking,
+        over="cells",
+        total=_sum,
     ),
 )
 

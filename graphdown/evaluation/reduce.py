@@ -41,6 +41,25 @@ def area_mean(values: np.ndarray, area: np.ndarray) -> np.ndarray:
     return divide(total, _weighted_sum(present, area))
 
 
+class AreaMean:
+    """Area-weighted mean [...] of values [..., N] that come by blocks of cells."""
+
+    def __init__(self) -> None:
+        self._total: np.ndarray | float = 0.0
+        self._weight: np.ndarray | float = 0.0
+
+    def add(self, values: np.ndarray, area: np.ndarray) -> None:
+        """Add values [..., n] of cells with areas [n]; missing ones are left out."""
+        present = np.isfinite(values)
+        self._total = self._total + _weighted_sum(np.where(present, values, 0.0), area)
+        self._weight = self._weight + _weighted_sum(present, area)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean of all values so far, NaN where there are none."""
+        return divide(np.asarray(self._total), np.asarray(self._weight))
+
+
 def _weighted_sum(values: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Return sums over the cells; BLAS would wait for busy cores."""
     return np.asarray(np.einsum("...n,n->...", values, area))

@@ -1,5 +1,7 @@
 """The climate-change signal: an index's change from a historical to a future period."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from graphdown.evaluation.paired import Pair, Sides
@@ -40,37 +42,33 @@ def _anomalies(
     return first - area_mean(first, area), second - area_mean(second, area)
 
 
-def changes(pair: Pair) -> dict[str, Sides]:
-    """Return prediction's and truth's change [N] of the mean and of P98, by the measures' prefix.
+def change_of_mean(pair: Pair) -> np.ndarray | None:
+    """Return the change of the time mean in prediction and truth [2, N].
 
-    In % for precipitation; none without a historical period.
+    In % for precipitation; None without a historical period.
     """
-    before = pair.historical
-    if before is None:
-        return {}
-    indices = {
-        "signal": (pair.time_means, before.time_means),
-        "signal_p98": (pair.p98, before.p98),
-    }
-    return {
-        name: (
-            change(future[0], historical[0], pair.is_precipitation),
-            change(future[1], historical[1], pair.is_precipitation),
-        )
-        for name, (future, historical) in indices.items()
-    }
+    return _changes(pair, lambda period: period.time_means)
 
 
-def score(pair: Pair, index: str, name: str) -> float | None:
-    """Return a score of the change of an index; None without a historical period.
+def change_of_p98(pair: Pair) -> np.ndarray | None:
+    """Return the change of the 98th percentile, as `change_of_mean` does."""
+    return _changes(pair, lambda period: period.p98)
 
-    Args:
-        pair: of the variable.
-        index: key of `changes`.
-        name: key of `scores`.
-    """
-    found = changes(pair)
-    return scores(*found[index], pair.area)[name] if found else None
+
+CHANGES = {"signal": change_of_mean, "signal_p98": change_of_p98}
+
+
+def _changes(pair: Pair, index: Callable[[Pair], Sides]) -> np.ndarray | None:
+    if pair.historical is None:
+        return None
+    sides = zip(index(pair), index(pair.historical), strict=True)
+    return np.stack([change(after, before, pair.is_precipitation) for after, before in sides])
+
+
+def score(changes: np.ndarray, area: np.ndarray, name: str) -> float:
+    """Return a score of changes [2, N] of prediction and truth by its name in `scores`."""
+    predicted, true = changes
+    return scores(predicted, true, area)[name]
 
 
 def scores(prediction: np.ndarray, truth: np.ndarray, area: np.ndarray) -> dict[str, float]:

@@ -35,4 +35,5 @@ def index_bias(pair: Pair, index: Index) -> np.ndarray | None:
     """Return the error of an index per cell [N]; None for other variables."""
     if not pair.is_temperature:
         return None
-    return index(pair.prediction, pair.days) - index(pair.truth, pair.days)
+    predicted, true = pair.both_by_year(index)
+    return np.asarray(predicted - true)

@@ -23,9 +23,13 @@ def day_to_day_change(values: np.ndarray, consecutive: np.ndarray) -> np.ndarray
 
 def spatial_std(values: np.ndarray, area: np.ndarray) -> float:
     """Return the time mean of the area-weighted standard deviation over the cells of [T, N]."""
+    return float(time_mean(daily_std(values, area)[:, None])[0])
+
+
+def daily_std(values: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Return the area-weighted standard deviation over the cells of each day [T] of [T, N]."""
     deviation = values - area_mean(values, area)[:, None]
-    std = np.sqrt(area_mean(np.square(deviation), area))
-    return float(time_mean(std[:, None])[0])
+    return np.asarray(np.sqrt(area_mean(np.square(deviation), area)))
 
 
 def variance_ratio(pair: Pair) -> np.ndarray:
@@ -39,6 +43,12 @@ def day_to_day_change_bias(pair: Pair) -> np.ndarray:
     return y - x
 
 
-def spatial_std_bias(pair: Pair) -> float:
-    """Return the error of the time mean of the standard deviation over the cells."""
-    return spatial_std(pair.prediction, pair.area) - spatial_std(pair.truth, pair.area)
+def daily_stds(pair: Pair) -> np.ndarray:
+    """Return the standard deviations over the cells of prediction and truth [T, 2]."""
+    return np.stack([daily_std(v, pair.area) for v in (pair.prediction, pair.truth)], axis=1)
+
+
+def spatial_std_bias(stds: np.ndarray, area: np.ndarray) -> float:
+    """Return the error of the time mean of standard deviations [T, 2] as of `daily_stds`."""
+    predicted, true = time_mean(stds)
+    return float(predicted - true)

@@ -17,6 +17,7 @@ from graphdown.data.load import (
     target_store,
 )
 from graphdown.data.normalise import Climate
+from graphdown.data.pairing import with_times_of
 from graphdown.data.reading.fields import field_values
 from graphdown.data.reading.horizontal import horizontal_grid
 from graphdown.data.reading.missing import check_complete, nearest_used
@@ -136,13 +137,30 @@ def _beside(record: xr.DataArray, time: xr.DataArray, steps: TimeSpec) -> list[x
 
 
 def validation_pair(
-    data: ExperimentData, experiment: Experiment, source: str, grid: int | None
+    data: ExperimentData, experiment: Experiment, source: str, grid: int | None, most: int
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Validation days of a source, on a grid as for `ExperimentData.pair`."""
+    """Validation days of a source, on a grid as for `ExperimentData.pair`.
+
+    Args:
+        data: the experiment's fields.
+        experiment: whose periods count.
+        source: its name.
+        grid: number of the grid.
+        most: days to take at most, evenly spread.
+    """
     tuned = experiment.finetune
     if tuned is None or not tuned.validation_share:
-        return data.pair(experiment, source, "validation", grid)
-    return held_out_of(data.pair(experiment, source, "train", grid), tuned.validation_share)
+        coarse, fine = data.fields(experiment, source, "validation")
+    else:
+        pair = data.fields(experiment, source, "train")
+        coarse, fine = held_out_of(pair, tuned.validation_share)
+    days = coarse.sizes["time"]
+    kept = np.linspace(0, days - 1, min(most, days)).round().astype(int)
+    coarse, fine = (ds.isel(time=kept) for ds in (coarse, fine))
+    fine, bank = with_times_of(coarse, fine), data.banks.get(source)
+    if bank is None:
+        return coarse, fine
+    return bank.upscale(coarse, bank.evaluation_grids[0] if grid is None else grid), fine
 
 
 def paired_days(

@@ -14,6 +14,7 @@ from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.domain import TargetDomain, by_variable
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.ensemble_noise import EnsembleNoise
+from graphdown.emulator.inference import BATCH
 from graphdown.model.heads import Readout
 from graphdown.runtime.hashing import array_digest
 from graphdown.training.finetuning.finetune_experiment import domain_for, pretrained
@@ -192,6 +193,7 @@ def _validation(
         weights=validation_weights(by_source, replay.sources, replay.share),
         noise=EnsembleNoise(experiment.seed, experiment.model, readout, domain.target),
         folds=experiment.training.folds,
+        batch=min(BATCH, experiment.training.batch_size),
     )
 
 

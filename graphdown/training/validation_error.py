@@ -1,7 +1,7 @@
 """The days that choose the best weights, and the error of a network on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
-from graphdown.emulator.inference import run_members, run_network
+from graphdown.emulator.inference import BATCH, run_members, run_network
 from graphdown.model import Downscaler
 from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.loss_functions import fair_crps
@@ -35,12 +35,14 @@ class Validation:
         noise: random numbers of ensemble members, the same every time.
         folds: blocks of years, see `TrainingSpec.folds`; networks of an ensemble are scored on the
             days that they left out.
+        batch: days that the network makes at once.
     """
 
     samples: Sequence[Samples]
     weights: Sequence[float]
     noise: EnsembleNoise
     folds: int = 0
+    batch: int = BATCH
 
     @property
     def measure(self) -> str:
@@ -60,15 +62,18 @@ class Validation:
         self, network: Downscaler | DeepEnsemble, normaliser: Normaliser, samples: Samples
     ) -> np.ndarray:
         """Mean over days and area [T] of squared errors, or of the CRPS."""
-        fine = samples.fine[:]
-        known = np.isfinite(fine)
-        error = np.zeros(fine.shape)
+        total: np.ndarray | float = 0.0
+        days: np.ndarray | int = 0
         for rows, of_rows in self._by_block(network, samples):
-            error[rows] = self._error(of_rows, normaliser, _of_days(samples, rows))
-        error = np.where(known, error, 0.0)
-        days = known.sum(axis=0)
-        per_node = error.sum(axis=0) / np.maximum(days, 1)
-        weight = self.noise.target.area[:, None] * (days > 0)
+            for start in range(0, len(rows), self.batch):
+                some = rows[start : start + self.batch]
+                fine = samples.fine[some]
+                known = np.isfinite(fine)
+                error = self._error(of_rows, normaliser, samples, some, fine)
+                total = total + np.where(known, error, 0.0).sum(axis=0, dtype=np.float64)
+                days = days + known.sum(axis=0)
+        per_node = total / np.maximum(days, 1)
+        weight = self.noise.target.area[:, None] * (np.asarray(days) > 0)
         return np.asarray((per_node * weight).sum(axis=0) / weight.sum(axis=0))
 
     def _by_block(
@@ -83,31 +88,25 @@ class Validation:
             yield np.flatnonzero(samples.block == block), network.taken(left_out)
 
     def _error(
-        self, network: Downscaler | DeepEnsemble, normaliser: Normaliser, samples: Samples
+        self,
+        network: Downscaler | DeepEnsemble,
+        normaliser: Normaliser,
+        samples: Samples,
+        days: np.ndarray,
+        fine: np.ndarray,
     ) -> np.ndarray:
-        """Squared error, or fair CRPS of the members, of each value [time, Nt, T]."""
-        graph, source, season = samples.graph, samples.source[:], samples.forcings
-        fine = samples.fine[:]
+        """Squared error, or fair CRPS of the members, of each value [time, Nt, T] of some days."""
+        source, season = samples.source[days], samples.forcings[days]
+        inputs = network, normaliser, samples.graph, source, season
         if not self.noise.makes_members:
-            return np.asarray((run_network(network, normaliser, graph, source, season) - fine) ** 2)
-        draws = (self._draw(member, len(fine)) for member in range(MEMBERS))
-        members = run_members(network, normaliser, graph, source, season, draws)
+            return np.asarray((run_network(*inputs, self.batch) - fine) ** 2)
+        draws = (self._draw(member, len(samples.fine), days) for member in range(MEMBERS))
+        members = run_members(*inputs, draws, self.batch)
         return np.asarray(jax.jit(fair_crps)(members, fine))
 
-    def _draw(self, member: int, days: int) -> MemberNoise:
-        time = xr.date_range("2001-01-01", periods=days)
+    def _draw(self, member: int, count: int, days: np.ndarray) -> MemberNoise:
+        time = xr.date_range("2001-01-01", periods=count)[days]
         return self.noise.draw(member, xr.DataArray(time, dims="time"))
-
-
-def _of_days(samples: Samples, rows: np.ndarray) -> Samples:
-    """Some of the days."""
-    return replace(
-        samples,
-        source=samples.source[rows],
-        fine=samples.fine[rows],
-        forcings=samples.forcings[rows],
-        block=None if samples.block is None else samples.block[rows],
-    )
 
 
 def validation_samples(
@@ -143,7 +142,7 @@ def _of_source(
     most = DAYS if starts is None else DAYS * (len(starts) + 1)
     grids = validation_grids(data.banks.get(source))
     for grid in grids:
-        pair = validation_pair(data, experiment, source, grid)
+        pair = validation_pair(data, experiment, source, grid, most // len(grids))
         samples = make_samples(
             source,
             pair,
@@ -156,11 +155,4 @@ def _of_source(
         )
         if starts is not None:
             samples = replace(samples, block=blocks_of(pair[0]["time"], starts))
-        yield _thinned(samples, most // len(grids))
-
-
-def _thinned(samples: Samples, most: int) -> Samples:
-    """Keep at most so many days, evenly spread."""
-    count = min(most, len(samples.source))
-    keep = np.linspace(0, len(samples.source) - 1, count).round().astype(int)
-    return _of_days(samples, keep)
+        yield samples

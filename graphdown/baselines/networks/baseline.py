@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -88,6 +89,7 @@ class NetworkBaseline(Baseline):
     """
 
     logarithm: ClassVar[bool] = False
+    by_day = True
 
     def __init__(self, training: NetworkTraining, seed: int) -> None:
         super().__init__()
@@ -127,6 +129,11 @@ class NetworkBaseline(Baseline):
             tasks[name] = (task, network)
         self._reader, self._standardise = reader, standardise
         self._tasks, self._known = tasks, known
+
+    def _for_days_of(self, coarse: xr.Dataset) -> Self:
+        other = copy(self)
+        other._reader = self._reader.for_days_of(coarse)
+        return other
 
     def _downscale(self, coarse: xr.Dataset) -> dict[str, np.ndarray]:
         maps = self._reader(coarse)

@@ -1,13 +1,14 @@
 """Maps: the predictors of any source as maps on one lattice."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from graphdown.baselines.gridded_fields import predictor_names, read_field
-from graphdown.baselines.interpolator import Interpolator
+from graphdown.baselines.interpolator import Interpolator, present_points
 from graphdown.variables.catalogue import describe
 from graphdown.variables.forcings import forcings
 from meshes import Grid, bilinear
@@ -65,6 +66,12 @@ class MapReader:
         ]
         self._shape = tuple(shape)
         self._interpolate, self._vectors = Interpolator(grid, bilinear), tuple(vectors)
+
+    def for_days_of(self, coarse: xr.Dataset) -> "MapReader":
+        """The reader for some of the days of a dataset, see `Interpolator.where_present`."""
+        other = copy(self)
+        other._interpolate = self._interpolate.where_present(present_points(coarse, self.names))
+        return other
 
     def __call__(self, coarse: xr.Dataset) -> Maps:
         """Return the predictors of a dataset as maps.

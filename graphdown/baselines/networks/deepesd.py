@@ -1,5 +1,6 @@
 """DeepESD: three convolutions and a dense layer to every target point."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from graphdown.variables.catalogue import describe
 from meshes import Grid
 
 FILTERS = (50, 25, 10)
+MOST_WEIGHTS = 2**27  # of the dense layer
+COPIES = 4  # of the weights in training: themselves, their gradient, two moments
 DEFAULT = NetworkTraining(steps=1500, batch_size=100, learning_rate=1e-3)
 
 
@@ -77,7 +80,8 @@ class DeepESD(NetworkBaseline):
     and is wet from 0.1 instead of 1 mm day-1, so that drizzle is not lost; other variables are
     learned by their squared error, less each point's mean (in 2022 by a Gaussian likelihood, whose
     mean is the same estimate); the rate starts at 1e-3 and decays to zero within the steps
-    (published 1e-4 with patience of 30 epochs), to need minutes.
+    (published 1e-4 with patience of 30 epochs), to need minutes. A target whose dense layer would
+    have more than 2^27 weights is refused.
 
     Args:
         training: steps, batch size, learning rate, stopping.
@@ -96,6 +100,16 @@ class DeepESD(NetworkBaseline):
 
     def _lattice(self, sources: Sequence[Grid]) -> tuple[Grid, Sequence[int]]:
         box = box_around(self.target.grid, self._spacing_km or median_spacing_km(sources))
+        for name in self.target.attrs:
+            weights = math.prod(box.shape) * FILTERS[-1] * self.target.grid.size * _outputs(name)
+            if weights > MOST_WEIGHTS:
+                size = COPIES * 4 * weights / 2**30
+                raise ValueError(
+                    f"The dense layer of {self.name!r} for {name!r} would have "
+                    f"{weights / 1e6:,.0f} million weights, {size:,.0f} GiB with what Adam keeps "
+                    f"of them, and at most {MOST_WEIGHTS / 1e6:,.0f} million are fitted; choose "
+                    "another baseline or a smaller target."
+                )
         return box.grid, box.shape
 
     def _standardiser(self, sources: Sequence[Maps]) -> Standardiser:
@@ -107,12 +121,17 @@ class DeepESD(NetworkBaseline):
             lesson.example.maps.shape[1:3],
             len(lesson.predictors),
             self.target.grid.size,
-            3 if rain else 1,
+            _outputs(lesson.name),
             rngs=nnx.Rngs(self._seed),
         )
         if rain:
             return RainTask(network, likelihood)
         return FitTask(network, squared_error, *spread_over_time(lesson.truths))
+
+
+def _outputs(name: str) -> int:
+    """Number of outputs at each point for a variable."""
+    return 3 if describe(name).is_precipitation else 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from graphdown.evaluation.days_shown import ShownDay, date_text
 from graphdown.evaluation.reduce import area_mean
-from graphdown.evaluation.report.days_shown import date_text, days_to_show
 from graphdown.evaluation.report.summary import variable_name
 from graphdown.evaluation.report.view import CaseView
 from graphdown.evaluation.table import value_with_units
@@ -13,25 +13,24 @@ from graphdown.reports.html import MapGroup, MapRow, Picture
 
 def day_maps(view: CaseView) -> list[MapRow]:
     """Return maps of chosen days: coarse input, prediction, truth and errors."""
-    truth = view.case.compared.truth
-    means = {v: area_mean(view.grid.values(truth[v]), view.grid.area) for v in view.variables}
-    rows = []
-    for name, index, variables in days_to_show(means):
-        time = truth["time"].values[index]
-        for v in variables:
-            title = f"{name}, {date_text(time)}: {variable_name(v)}"
-            rows.append(MapRow(title, _groups(view, v, time)))
-    return rows
+    return [
+        MapRow(
+            f"{day.name}, {date_text(day.time)}: {variable_name(variable)}",
+            _groups(view, variable, day),
+        )
+        for day in view.case.shown
+        for variable in day.variables
+    ]
 
 
-def _groups(view: CaseView, variable: str, time: object) -> list[MapGroup]:
-    case, units = view.case.compared, view.units[variable]
+def _groups(view: CaseView, variable: str, day: ShownDay) -> list[MapGroup]:
+    units = view.units[variable]
     methods = [m for m in (view.lead, view.rival) if m is not None]
-    truth = view.grid.values(case.truth[variable].sel(time=time))
-    fields = {m: view.grid.values(case.predictions[m][variable].sel(time=time)) for m in methods}
+    truth = day.truth[variable]
+    fields = {method: day.predictions[method][variable] for method in methods}
     scale = field_scale(variable, [truth, fields[view.lead]], units)
     pictures = [
-        *_coarse_picture(view, variable, time, scale),
+        *_coarse_picture(view, variable, day.time, scale),
         Picture(view.canvas.png(fields[view.lead], scale), "Prediction", view.lead, "prediction"),
         Picture(view.canvas.png(truth, scale), "Truth", "", "truth"),
     ]

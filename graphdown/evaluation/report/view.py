@@ -38,22 +38,20 @@ class CaseView:
         """Colours of lines by method."""
         return method_colours(list(self.results), self.lead)
 
-    @cached_property
+    @property
     def variables(self) -> list[str]:
         """The variables that were scored for every method."""
-        scored = [set(map(str, result["variable"].values)) for result in self.results.values()]
-        ordered = map(str, self.results[self.lead]["variable"].values)
-        return [v for v in ordered if all(v in names for names in scored)]
+        return self.case.variables
 
     @cached_property
     def units(self) -> dict[str, str]:
         """Units by variable, as people write them."""
         return {v: plain_units(str(self.case.truth[v].attrs["units"])) for v in self.variables}
 
-    @cached_property
+    @property
     def grid(self) -> Grid:
         """The target grid."""
-        return Grid.from_dataset(self.case.truth[self.variables])
+        return self.case.grid
 
     @cached_property
     def canvas(self) -> MapCanvas:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from graphdown.evaluation.cases import Case, mean_rank
+from graphdown.evaluation.days_shown import date_text
 from graphdown.evaluation.measures import MEASURES
 from graphdown.evaluation.report.curves import quantile_pictures, spectrum_pictures
 from graphdown.evaluation.report.day_maps import day_maps
-from graphdown.evaluation.report.days_shown import date_text
 from graphdown.evaluation.report.error_maps import error_maps
 from graphdown.evaluation.report.region import Region
 from graphdown.evaluation.report.score_tables import all_scores, definitions, score_table

@@ -225,6 +225,11 @@ def test_networks_refuse_what_they_cannot_do(coarse, fine):
         ErrorPredictingCNN(SHORT).fit([(coarse[["tas"]], fine[["pr"]])])
     with pytest.raises(ValueError, match="4 common days are too few .* early stopping"):
         DeepESD().fit([(coarse.isel(time=slice(4)), fine)])
+    large = DeepESD(spacing_km=1.0)
+    with pytest.raises(
+        ValueError, match=r"for 'tas' would have [\d,]+ million weights, [\d,]+ GiB"
+    ):
+        large.fit([(coarse, fine)])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from graphdown.evaluation import Case, score_cases, write_report
-from graphdown.evaluation.report.days_shown import days_to_show
+from graphdown.evaluation.days_shown import days_to_show
 from graphdown.evaluation.report.training_curves import training_curves
 from graphdown.evaluation.table import format_value
 from meshes.grids.grid import Grid

@@ -1,11 +1,32 @@
 """Days that the report shows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from graphdown.variables.catalogue import describe
+
+
+@dataclass(frozen=True, eq=False)
+class ShownDay:
+    """A day that the report shows.
+
+    Attributes:
+        name: its heading.
+        time: its time stamp.
+        variables: names of those to show.
+        truth: their fields [N] on all cells of the grid.
+        predictions: the same by method.
+    """
+
+    name: str
+    time: Any
+    variables: list[str]
+    truth: dict[str, np.ndarray]
+    predictions: dict[str, dict[str, np.ndarray]]
 
 
 def days_to_show(means: Mapping[str, np.ndarray]) -> list[tuple[str, int, list[str]]]:
