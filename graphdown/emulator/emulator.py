@@ -263,7 +263,7 @@ class Emulator:
         if members and not noise.makes_members:
             raise GraphdownError(
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
-                "the loss 'crps', or with a head 'bernoulli-gamma' of 'pr'."
+                "the loss 'crps', or with a head such as 'bernoulli-egp' of 'pr'."
             )
         return noise
 

@@ -12,6 +12,7 @@ from graphdown.model.conserve import StepMean, step_means
 from graphdown.model.distributions import HEADS, VALUE, Distribution, Head
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import NONE, restored
+from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
 
 
@@ -26,11 +27,13 @@ class Readout:
         heads: of each target; empty if all are values.
         transforms: of each target; empty if none has one.
         means: targets that are means over a step, whose sub-steps are to have this mean.
+        bounds: least and greatest value of each target; empty if no head takes them.
     """
 
     heads: tuple[str, ...] = ()
     transforms: tuple[str, ...] = ()
     means: tuple[StepMean, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, spec: ModelSpec, targets: tuple[str, ...]) -> "Readout":
@@ -41,6 +44,7 @@ class Readout:
             heads if set(heads) != {VALUE} else (),
             transforms if set(transforms) != {NONE} else (),
             step_means(targets) if spec.conserve_mean else (),
+            tuple(describe(name).bounds for name in targets) if _takes_bounds(heads) else (),
         )
 
     @cached_property
@@ -79,7 +83,9 @@ class Readout:
             scale: typical size of its correction.
         """
         head, place = self._laws[target]
-        return head.distribution.from_outputs(outputs[..., target], outputs[..., place], scale)
+        bounds = (self.bounds[target],) if head.takes_bounds else ()
+        value, parameters = outputs[..., target], outputs[..., place]
+        return head.distribution.from_outputs(value, parameters, scale, *bounds)
 
     def expected(self, outputs: Array, scale: Array) -> Array:
         """Return the targets [..., T] in physical units: values, or means of distributions.
@@ -108,6 +114,11 @@ class Readout:
         for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
             values[..., target] = law.quantile(ranks[..., k])
         return values
+
+
+def _takes_bounds(heads: tuple[str, ...]) -> bool:
+    """Whether one of the heads takes the bounds of its variable."""
+    return any((head := HEADS[name]) is not None and head.takes_bounds for name in heads)
 
 
 @partial(jax.jit, static_argnums=0)
