@@ -23,12 +23,14 @@ from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.emulator.build_network import new_network
+from graphdown.emulator.dependence import Dependence
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
+from graphdown.model.calibration import Calibration
 from graphdown.model.heads import Readout
 from graphdown.model.parameters import with_values
 from graphdown.runtime.hashing import checkpoint_sha256
@@ -56,6 +58,8 @@ class Emulator:
         params: the network's parameters by path, as arrays.
         time: the steps that it takes and makes.
         makes_means: whether it makes the means over its steps instead of their sub-steps.
+        dependence: correlation of its members' random numbers in time and space.
+        calibration: correction of the ranks at which its members are drawn, None for none.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Emulator:
     params: Mapping[str, np.ndarray]
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
+    dependence: Dependence = dataclasses.field(default_factory=Dependence)
+    calibration: Calibration | None = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -95,7 +101,18 @@ class Emulator:
             "graph": dataclasses.asdict(self.domain.spec) | self.domain.spec.lengths,
             "time": dataclasses.asdict(self.time),
             "normaliser": self.normaliser.to_dict(),
+            **self._of_members,
         }
+
+    @property
+    def _of_members(self) -> dict[str, Any]:
+        """What was fitted for members, as plain values; empty for nothing."""
+        fitted: dict[str, Any] = {}
+        if self.dependence != Dependence():
+            fitted["dependence"] = self.dependence
+        if self.calibration is not None:
+            fitted["calibration"] = self.calibration
+        return {name: dataclasses.asdict(value) for name, value in fitted.items()}
 
     @cached_property
     def sha256(self) -> str:
@@ -259,7 +276,15 @@ class Emulator:
         if members < 0 or seed < 0:
             raise GraphdownError("'members' and 'seed' must not be negative.")
         readout = Readout.of(self.model, self.normaliser.targets)
-        noise = EnsembleNoise(seed, self.model, readout, self.domain.target, self.time.step_hours)
+        noise = EnsembleNoise(
+            seed,
+            self.model,
+            readout,
+            self.domain.target,
+            self.time.step_hours,
+            self.dependence,
+            self.calibration,
+        )
         if members and not noise.makes_members:
             raise GraphdownError(
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "

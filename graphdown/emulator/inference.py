@@ -16,6 +16,7 @@ from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.model import Downscaler, GraphArrays, Scaling, predict
+from graphdown.model.distributions import Distribution
 from graphdown.model.edge_tables import on_device
 from graphdown.model.padding import pad_nodes
 from graphdown.model.predict import outputs
@@ -151,9 +152,23 @@ def run_members(
         if fields is None or draw.noise is not None:
             raw = draw.ranks is not None
             fields = _in_batches(network, normaliser, graph, values, season, draw.noise, raw)
-        drawn = fields if draw.ranks is None else readout.drawn_from(fields, scale, draw.ranks)
+        drawn = fields
+        if draw.ranks is not None:
+            drawn = readout.drawn_from(fields, scale, draw.ranks, draw.calibration)
         members.append(within_limits(drawn, normaliser.targets))
     return np.stack(members, axis=1)
+
+
+def run_laws(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    values: np.ndarray,
+    season: np.ndarray,
+) -> list[Distribution]:
+    """Distributions [time, Nt] of the targets that have one; see `run_network`."""
+    outputs = _in_batches(network, normaliser, graph, values, season, raw=True)
+    return network.readout.laws(outputs, np.asarray(normaliser.scale, np.float32))
 
 
 def scaling_of(normaliser: Normaliser) -> Scaling:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from graphdown.model.calibration import Calibration
 from graphdown.model.conserve import StepMean, step_means
 from graphdown.model.distributions import HEADS, VALUE, Distribution, Head
 from graphdown.model.spec import ModelSpec
@@ -101,16 +102,28 @@ class Readout:
             expected = expected.at[..., target].set(mean)
         return expected
 
-    def drawn_from(self, outputs: np.ndarray, scale: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    def laws(self, outputs: np.ndarray, scale: np.ndarray) -> list[Distribution]:
+        """Distributions [...] of the `drawn` targets; see `expected`."""
+        return _read(self, outputs, scale)[1]
+
+    def drawn_from(
+        self,
+        outputs: np.ndarray,
+        scale: np.ndarray,
+        ranks: np.ndarray,
+        calibration: Calibration | None = None,
+    ) -> np.ndarray:
         """Return the quantiles [..., T] of the distributions, and the values of other targets.
 
         Args:
             outputs: of the network [..., O].
             scale: of the corrections [T].
             ranks: in (0, 1), of each of the `drawn` targets [..., D].
+            calibration: corrects the ranks; None leaves them as they are.
         """
         expected, laws = _read(self, outputs, scale)
         values = np.array(expected)
+        ranks = ranks if calibration is None else calibration(ranks, laws)
         for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
             values[..., target] = law.quantile(ranks[..., k])
         return values
