@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from flax import nnx
 
 from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
@@ -22,7 +21,7 @@ from graphdown.data.reading.statics import target_ground
 from graphdown.data.source_adjustment import Adjustment, adjustment_to, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
-from graphdown.emulator.build_network import new_network
+from graphdown.emulator.build_network import trained_network
 from graphdown.emulator.dependence import Dependence
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
@@ -32,7 +31,6 @@ from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.calibration import Calibration
 from graphdown.model.heads import Readout
-from graphdown.model.parameters import with_values
 from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.variables.catalogue import STATIC
 from graphdown.variables.names import variables_of
@@ -127,12 +125,8 @@ class Emulator:
 
     @cached_property
     def _network(self) -> Downscaler:
-        # Its shapes alone: random parameters, soon replaced, would have to be compiled for.
-        shapes = nnx.eval_shape(
-            lambda: new_network(self.model, self.domain, self.normaliser, 0, self.time.step_hours)
-        )
-        graphdef, params = nnx.split(shapes)
-        return nnx.merge(graphdef, with_values(params, self.params))
+        step_hours = self.time.step_hours
+        return trained_network(self.model, self.domain, self.normaliser, self.params, step_hours)
 
     def downscale(
         self,
