@@ -90,7 +90,8 @@ class EnsembleNoise:
         weights = self._numbers(member, time, RandomStream.MEMBER_RANKS, 2 * WAVES, decays)
         # Step by step: products of several steps at once would depend on how many there are.
         fields = [[w @ n for w, n in zip(self._waves, step, strict=True)] for step in weights]
-        return np.moveaxis(ndtr(np.asarray(fields)), 1, -1)
+        # In double precision: in single, a rank in some ten million would be 1.
+        return np.moveaxis(ndtr(np.asarray(fields, np.float64)), 1, -1)
 
     def _numbers(
         self,

@@ -16,6 +16,8 @@ from graphdown.model.transforms import NONE, restored
 from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
 
+OUTERMOST = 1e-7  # rank; a normal distribution has no quantiles of 0 and 1
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -124,6 +126,7 @@ class Readout:
         expected, laws = _read(self, outputs, scale)
         values = np.array(expected)
         ranks = ranks if calibration is None else calibration(ranks, laws)
+        ranks = np.clip(ranks, OUTERMOST, 1.0 - OUTERMOST)
         for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
             values[..., target] = law.quantile(ranks[..., k])
         return values

@@ -217,7 +217,9 @@ def test_bounds_of_the_variable_reach_the_heads_that_take_them():
     outputs = np.random.default_rng(0).normal(0, 3, (4, 50, 8)).astype(np.float32)
     scale = np.asarray([1.0, 1.0, 2.0], np.float32)
     ranks = np.random.default_rng(1).uniform(size=(4, 50, 3))
+    ranks[0, 0], ranks[0, 1] = 0.0, 1.0
     drawn = readout.drawn_from(outputs, scale, ranks)
+    assert np.isfinite(drawn).all()
     assert drawn[..., 0].min() < 0 and drawn[..., 0].max() > 1
     assert drawn[..., 1].min() == 0 and drawn[..., 1].max() == 1 and (drawn[..., 2] >= 0).all()
     assert Readout.of(ModelSpec(heads={"pr": "bernoulli-egp"}), ("pr",)).bounds == ()
