@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,14 @@ class Dependence:
         decays: for each of them the correlation of the ranks, as normal scores, from one step to
             the next; empty for 0.
         noise_decay: correlation of the network's noise from one step to the next.
+        between: correlations of the ranks, as normal scores, of each of these targets with each
+            other; empty for none.
     """
 
     lengths_km: tuple[float, ...] = ()
     decays: tuple[float, ...] = ()
     noise_decay: float = 0.0
+    between: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse correlations that there are none of."""
@@ -44,6 +48,13 @@ class Dependence:
                 raise ValueError(f"a decay is {decay}, but must lie between 0 and {MOST_DECAY}")
         if not all(length > 0.0 for length in self.lengths_km):
             raise ValueError("'lengths_km' must be positive")
+        matrix = np.asarray(self.between)
+        if self.between and not (
+            np.array_equal(matrix, matrix.T)
+            and (np.diag(matrix) == 1.0).all()
+            and np.linalg.eigvalsh(matrix).min() > 0.0
+        ):
+            raise ValueError("'between' must be a matrix of correlations")
 
     def lengths(self, targets: int) -> tuple[float, ...]:
         """Lengths of so many targets in km."""
@@ -52,6 +63,10 @@ class Dependence:
     def rank_decays(self, targets: int) -> tuple[float, ...]:
         """Decays of so many targets."""
         return self.decays or (0.0,) * targets
+
+    def mixing(self, targets: int) -> np.ndarray:
+        """Lower matrix [D, D] that gives D independent normal fields their correlations."""
+        return np.linalg.cholesky(np.asarray(self.between)) if self.between else np.eye(targets)
 
 
 def normal_scores(law: Distribution, values: np.ndarray) -> np.ndarray:
@@ -70,7 +85,9 @@ def picked(law: Any, index: Any) -> Any:
     return type(law)(*(part[index] if part.ndim else part for part in parts))
 
 
-def latent_correlation(first: Distribution, second: Distribution, observed: float) -> float:
+def latent_correlation(
+    first: Distribution, second: Distribution, observed: float, least: float = 0.0
+) -> float:
     """Correlation of the ranks by which values drawn from two distributions correlate as observed.
 
     Middle ranks of dry days weaken correlations, so that those of values and of the normal numbers
@@ -78,7 +95,8 @@ def latent_correlation(first: Distribution, second: Distribution, observed: floa
 
     Args:
         first, second: of pairs of values [n].
-        observed: mean of the products of the values' normal scores over their mean square.
+        observed: correlation of the values' normal scores.
+        least: correlation that is considered.
     """
     size = len(np.asarray(first.quantile(np.asarray(0.5))))
     a, b = np.random.default_rng(RandomStream.DEPENDENCE_FIT).standard_normal((2, size))
@@ -88,12 +106,12 @@ def latent_correlation(first: Distribution, second: Distribution, observed: floa
         other = correlation * a + np.sqrt(1.0 - correlation**2) * b
         return correlation_of(scores, normal_scores(second, second.quantile(ndtr(other))))
 
-    return _solved(drawn, observed)
+    return _solved(drawn, observed, least)
 
 
-def _solved(function: Callable[[float], float], value: float) -> float:
-    """Place in [0, MOST_DECAY] at which an increasing function has a value, or the nearest end."""
-    low, high = 0.0, MOST_DECAY
+def _solved(function: Callable[[float], float], value: float, low: float) -> float:
+    """Place from low to MOST_DECAY where an increasing function has a value, or the nearest end."""
+    high = MOST_DECAY
     if value <= function(low):
         return low
     for _ in range(HALVINGS):
@@ -125,6 +143,29 @@ def fit_decay(law: Distribution, values: np.ndarray, follows: np.ndarray) -> flo
     observed = correlation_of(scores[time, node], scores[time + 1, node])
     before, after = picked(law, (time, node)), picked(law, (time + 1, node))
     return latent_correlation(before, after, observed)
+
+
+def fit_between(
+    laws: Sequence[Distribution], values: Sequence[np.ndarray]
+) -> tuple[tuple[float, ...], ...]:
+    """Correlations of the ranks of targets with each other, in the same place and step.
+
+    A matrix that is none of correlations, as one of pairs may be, is drawn towards no correlation.
+
+    Args:
+        laws, values: of each target, as for `fit_decay`.
+    """
+    scores = [_deviations(normal_scores(*pair)) for pair in zip(laws, values, strict=True)]
+    matrix = np.eye(len(scores))
+    for a, b in combinations(range(len(scores)), 2):
+        places = _some(np.nonzero(np.isfinite(scores[a] + scores[b])))
+        if len(places[0]) >= LEAST_PAIRS:
+            observed = correlation_of(scores[a][places], scores[b][places])
+            sides = picked(laws[a], places), picked(laws[b], places)
+            matrix[a, b] = matrix[b, a] = latent_correlation(*sides, observed, -MOST_DECAY)
+    while np.linalg.eigvalsh(matrix).min() < 1e-3:
+        matrix = 0.95 * matrix + 0.05 * np.eye(len(matrix))
+    return tuple(tuple(float(c) for c in row) for row in matrix)
 
 
 def fit_length_km(law: Distribution, values: np.ndarray, target: Grid) -> float:

@@ -91,7 +91,10 @@ class EnsembleNoise:
         # Step by step: products of several steps at once would depend on how many there are.
         fields = [[w @ n for w, n in zip(self._waves, step, strict=True)] for step in weights]
         # In double precision: in single, a rank in some ten million would be 1.
-        return np.moveaxis(ndtr(np.asarray(fields, np.float64)), 1, -1)
+        numbers = np.asarray(fields, np.float64)
+        mixing = self.dependence.mixing(drawn)
+        mixed = [sum(mixing[k, m] * numbers[:, m] for m in range(k + 1)) for k in range(drawn)]
+        return ndtr(np.stack(mixed, axis=-1))
 
     def _numbers(
         self,

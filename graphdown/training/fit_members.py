@@ -12,7 +12,13 @@ import xarray as xr
 
 from graphdown.config.member_settings import EnsembleSpec
 from graphdown.emulator.build_network import trained_network
-from graphdown.emulator.dependence import Dependence, fit_decay, fit_length_km, fit_noise_decay
+from graphdown.emulator.dependence import (
+    Dependence,
+    fit_between,
+    fit_decay,
+    fit_length_km,
+    fit_noise_decay,
+)
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import run_laws, run_members
@@ -59,13 +65,16 @@ class MemberFit:
         target = self.emulator.domain.target
         runs, follows = zip(*self._runs(), strict=True)
         steps, truth = np.concatenate(follows), np.concatenate([run.fine[:] for run in runs])
-        lengths, decays = [], []
-        if self._drawn:
-            for number, law in zip(self._drawn, self._laws(runs), strict=True):
-                decays.append(fit_decay(law, truth[..., number], steps))
-                lengths.append(fit_length_km(law, truth[..., number], target))
+        values = [truth[..., number] for number in self._drawn]
+        laws = self._laws(runs) if values else []
+        pairs = list(zip(laws, values, strict=True))
         errors = self._errors(runs) if self.scored_by_noise else []
-        return Dependence(tuple(lengths), tuple(decays), fit_noise_decay(errors, steps))
+        return Dependence(
+            lengths_km=tuple(fit_length_km(*pair, target) for pair in pairs),
+            decays=tuple(fit_decay(*pair, steps) for pair in pairs),
+            noise_decay=fit_noise_decay(errors, steps),
+            between=fit_between(laws, values) if len(pairs) > 1 else (),
+        )
 
     def calibration(self) -> Calibration:
         """Correction of the ranks on the validation days."""

@@ -10,13 +10,14 @@ from scipy.special import ndtr
 from graphdown.emulator.dependence import (
     STATED_LENGTH_KM,
     Dependence,
+    fit_between,
     fit_decay,
     fit_length_km,
     fit_noise_decay,
 )
 from graphdown.emulator.ensemble_noise import EnsembleNoise, moving_weights, step_keys
 from graphdown.emulator.storage import load, save
-from graphdown.model import ModelSpec
+from graphdown.model import CensoredNormal, ModelSpec
 from graphdown.model.distributions import BernoulliGamma
 from graphdown.model.heads import Readout
 from meshes import Grid
@@ -111,6 +112,34 @@ def test_both_are_fitted_to_days_of_known_correlation_however_many_are_dry():
     assert fit_decay(law, shuffled, follows) < 0.1
 
 
+@pytest.mark.parametrize("correlation", [0.6, -0.5])
+def test_targets_correlate_as_stated_and_the_correlation_is_fitted(correlation):
+    between = ((1.0, correlation), (correlation, 1.0))
+    time, rng = days(400), np.random.default_rng(0)
+    ranks = noise(dependence=replace(DEPENDENCE, between=between)).draw(0, time).ranks
+    scores = scores_of(ranks).reshape(-1, 2)
+    assert np.corrcoef(scores.T)[0, 1] == pytest.approx(correlation, abs=0.04)
+    np.testing.assert_allclose(scores.std(axis=0), 1.0, atol=0.04)
+    shape = ranks.shape[:2]
+    rain = BernoulliGamma(np.full(shape, 3.0), rng.normal(0, 0.7, shape), np.full(shape, 0.8))
+    heat = CensoredNormal(rng.normal(280, 5, shape), np.full(shape, 2.0), -np.inf, np.inf)
+    truth = [rain.quantile(ranks[..., 0]), heat.quantile(ranks[..., 1])]
+    truth[0][::9] = np.nan
+    fitted = fit_between([rain, heat], truth)
+    assert fitted[0][1] == fitted[1][0] == pytest.approx(correlation, abs=0.05)
+    whole = noise(dependence=Dependence(between=between)).draw(0, time.isel(time=[7])).ranks
+    again = noise(dependence=Dependence(between=between)).draw(0, time.isel(time=slice(3, 9))).ranks
+    np.testing.assert_array_equal(whole[0], again[4])
+
+
+def test_correlations_that_contradict_each_other_are_drawn_together():
+    z = np.random.default_rng(0).normal(size=(400, 30))
+    laws = [CensoredNormal(np.zeros(z.shape), np.ones(z.shape), -np.inf, np.inf)] * 3
+    fitted = np.asarray(fit_between(laws, [z, z, z]))
+    assert np.linalg.eigvalsh(fitted).min() > 0 and fitted[0, 1] > 0.9
+    np.testing.assert_array_equal(np.diag(fitted), 1.0)
+
+
 def test_steps_that_do_not_follow_each_other_do_not_count():
     series = np.repeat(np.random.default_rng(0).normal(size=(150, 30)), 2, axis=0)
     pairs = np.arange(300) % 2 == 1
@@ -153,6 +182,11 @@ def test_members_of_a_constant_forecast_persist_as_their_noise_does():
 
 
 def test_correlations_that_cannot_be_are_refused():
-    for wrong in ({"decays": (1.0,)}, {"noise_decay": -0.1}, {"lengths_km": (0.0,)}):
+    for wrong in (
+        {"decays": (1.0,)},
+        {"noise_decay": -0.1},
+        {"lengths_km": (0.0,)},
+        {"between": ((1, 2), (2, 1))},
+    ):
         with pytest.raises(ValueError, match="must"):
             Dependence(**wrong)

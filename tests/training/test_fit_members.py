@@ -11,7 +11,7 @@ from graphdown.training.fit_members import runs_of_days
 from .conftest import COARSE, make_experiment, source
 
 BOTH = {"fit_dependence": True, "calibrate": True}
-HEADS = {"heads": {"pr": "bernoulli-egp"}}
+HEADS = {"heads": {"pr": "bernoulli-egp", "tas": "censored-normal"}}
 
 
 def test_days_come_in_runs_that_follow_each_other():
@@ -27,9 +27,10 @@ def test_a_run_fits_its_members_once_and_keeps_them(data, tmp_path):
     made = train(experiment, data)
     kept = load(tmp_path / "run")
     assert kept.dependence == made.dependence and kept.calibration == made.calibration
-    (length,), (decay,) = made.dependence.lengths_km, made.dependence.decays
-    assert 20 <= length <= 2000 and 0 <= decay < 0.95
-    assert len(made.calibration.corrections) == 1
+    fitted = made.dependence
+    assert all(20 <= length <= 2000 for length in fitted.lengths_km) and len(fitted.decays) == 2
+    assert -1 < fitted.between[0][1] == fitted.between[1][0] < 1
+    assert len(made.calibration.corrections) == 2
     before = (tmp_path / "run" / "emulator" / "emulator.json").stat().st_mtime_ns
     train(experiment, data)
     assert (tmp_path / "run" / "emulator" / "emulator.json").stat().st_mtime_ns == before
