@@ -16,10 +16,10 @@ STATED_LENGTH_KM = 150.0
 LENGTHS_KM = 20.0, 2000.0  # least and greatest that is fitted
 MOST_DECAY = 0.95
 DISTANCES_KM = np.array([25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 450.0, 600.0, 900.0])
-PAIRS = 40_000  # of values, for each correlation
+PAIRS = 15_000  # of values, for each correlation
 LEAST_PAIRS = 200
 INNERMOST = 1e-6  # rank of the outermost scores
-HALVINGS = 12
+HALVINGS = 10
 
 
 @dataclass(frozen=True)
