@@ -1,7 +1,10 @@
 """Reference methods of statistical downscaling that an emulator has to beat."""
 
+from graphdown.baselines.analogue import Analogue
 from graphdown.baselines.base import BASELINES, Baseline, register_baseline
 from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.boosted_trees import BoostedTrees
+from graphdown.baselines.glm import GLM
 from graphdown.baselines.lapse_rate import LapseRate
 from graphdown.baselines.mean_bias import MeanBias
 from graphdown.baselines.methods import NETWORKS, QUICK, make_baselines
@@ -17,10 +20,13 @@ from graphdown.baselines.scaled_delta import ScaledDelta
 
 __all__ = [
     "BASELINES",
+    "GLM",
     "NETWORKS",
     "QUICK",
+    "Analogue",
     "Baseline",
     "Bilinear",
+    "BoostedTrees",
     "DeepESD",
     "ErrorPredictingCNN",
     "LapseRate",

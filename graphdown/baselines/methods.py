@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import xarray as xr
 
+from graphdown.baselines.analogue import Analogue
 from graphdown.baselines.base import BASELINES, Baseline, register_baseline
 from graphdown.baselines.bilinear import Bilinear
+from graphdown.baselines.boosted_trees import BoostedTrees
+from graphdown.baselines.glm import GLM
 from graphdown.baselines.lapse_rate import LapseRate
 from graphdown.baselines.mean_bias import MeanBias
 from graphdown.baselines.nearest import Nearest
@@ -19,7 +22,8 @@ from graphdown.baselines.scaled_delta import ScaledDelta
 
 _METHODS = (Nearest, Bilinear, LapseRate, MeanBias, QuantileMapping, ScaledDelta, Ridge)
 _NETWORKS = (DeepESD, UNet, ErrorPredictingCNN)
-for _method in (*_METHODS, *_NETWORKS):
+_STATISTICAL = (Analogue, GLM, BoostedTrees)
+for _method in (*_METHODS, *_STATISTICAL, *_NETWORKS):
     register_baseline(_method)
 QUICK = tuple(method.name for method in _METHODS)
 NETWORKS = tuple(method.name for method in _NETWORKS)

@@ -115,6 +115,22 @@ def _ensembles(experiment: Experiment) -> Iterator[str]:
         )
 
 
+def _fits_of_members(experiment: Experiment) -> Iterator[str]:
+    """Fits to members that the model does not make."""
+    ensemble, model = experiment.ensemble, experiment.model
+    drawn = any(HEADS[name] is not None for name in model.heads.values())
+    if ensemble.calibrate and not drawn:
+        yield (
+            "'ensemble.calibrate' corrects the ranks of heads with a distribution, such as "
+            "'bernoulli-egp', of which there is none; drop it, or set 'model.heads'."
+        )
+    if ensemble.fit_dependence and not (drawn or model.noise):
+        yield (
+            "'ensemble.fit_dependence' is about members, which a model without 'model.noise' and "
+            "without heads with a distribution does not make; drop it."
+        )
+
+
 # In the order in which they are checked.
 REGISTRY_RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _known_names,
@@ -123,4 +139,5 @@ REGISTRY_RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _warmed_transforms,
     _losses_of_heads,
     _ensembles,
+    _fits_of_members,
 )

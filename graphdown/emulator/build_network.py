@@ -1,5 +1,7 @@
 """The untrained network for a target, its variables and the length of a step."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from flax import nnx
 
@@ -8,6 +10,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.model import Downscaler, ModelSpec, NetworkShape
 from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.heads import Readout
+from graphdown.model.parameters import with_values
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.variables.forcings import forcing_names
 from graphdown.variables.time_steps import DAY_HOURS
@@ -50,3 +53,23 @@ def _further_seed(seed: int, number: int) -> int:
     """Seed of a further network of an ensemble."""
     random = np.random.default_rng([seed, RandomStream.NETWORKS, number])
     return int(random.integers(2**31))
+
+
+def trained_network(
+    model: ModelSpec,
+    domain: TargetDomain,
+    normaliser: Normaliser,
+    params: Mapping[str, np.ndarray],
+    step_hours: int = DAY_HOURS,
+    networks: int = 1,
+) -> Downscaler | DeepEnsemble:
+    """Network, or ensemble of networks, with known parameters.
+
+    Args:
+        model, domain, normaliser, step_hours, networks: as for `new_network`.
+        params: by path.
+    """
+    # Its shapes alone: random parameters, soon replaced, would have to be compiled for.
+    shapes = nnx.eval_shape(lambda: new_network(model, domain, normaliser, 0, step_hours, networks))
+    graphdef, state = nnx.split(shapes)
+    return nnx.merge(graphdef, with_values(state, params))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from flax import nnx
 
 from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
@@ -24,7 +23,8 @@ from graphdown.data.reading.statics import target_ground
 from graphdown.data.source_adjustment import adjustment_of, climate_later, climate_of
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
-from graphdown.emulator.build_network import new_network
+from graphdown.emulator.build_network import trained_network
+from graphdown.emulator.dependence import Dependence
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import DayBlocks, Inference, Stream
@@ -32,9 +32,9 @@ from graphdown.emulator.input_range import RangeWatch
 from graphdown.emulator.lazy_days import BlockTask, lazy_days
 from graphdown.errors import GraphdownError
 from graphdown.model import Downscaler, ModelSpec
+from graphdown.model.calibration import Calibration
 from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.heads import Readout
-from graphdown.model.parameters import with_values
 from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.variables.catalogue import STATIC
 from graphdown.variables.names import variables_of
@@ -66,6 +66,8 @@ class Emulator:
         makes_means: whether it makes the means over its steps instead of their sub-steps.
         networks: how many there are; of several, stacked in `params`, the mean is the prediction.
         loader: function that loads it from its folder, None for one that is in none.
+        dependence: correlation of its members' random numbers in time and space.
+        calibration: correction of the ranks at which its members are drawn, None for none.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Emulator:
     makes_means: bool = False
     networks: int = 1
     loader: "partial[Any] | None" = None
+    dependence: Dependence = dataclasses.field(default_factory=Dependence)
+    calibration: Calibration | None = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -108,7 +112,18 @@ class Emulator:
             "time": dataclasses.asdict(self.time),
             "networks": self.networks,
             "normaliser": self.normaliser.to_dict(),
+            **self._of_members,
         }
+
+    @property
+    def _of_members(self) -> dict[str, Any]:
+        """What was fitted for members, as plain values; empty for nothing."""
+        fitted: dict[str, Any] = {}
+        if self.dependence != Dependence():
+            fitted["dependence"] = self.dependence
+        if self.calibration is not None:
+            fitted["calibration"] = self.calibration
+        return {name: dataclasses.asdict(value) for name, value in fitted.items()}
 
     @cached_property
     def sha256(self) -> str:
@@ -123,14 +138,14 @@ class Emulator:
 
     @cached_property
     def _network(self) -> Downscaler | DeepEnsemble:
-        # Its shapes alone: random parameters, soon replaced, would have to be compiled for.
-        shapes = nnx.eval_shape(
-            lambda: new_network(
-                self.model, self.domain, self.normaliser, 0, self.time.step_hours, self.networks
-            )
+        return trained_network(
+            self.model,
+            self.domain,
+            self.normaliser,
+            self.params,
+            self.time.step_hours,
+            self.networks,
         )
-        graphdef, params = nnx.split(shapes)
-        return nnx.merge(graphdef, with_values(params, self.params))
 
     def downscale(
         self,
@@ -348,12 +363,20 @@ class Emulator:
         if members < 0 or seed < 0:
             raise GraphdownError("'members' and 'seed' must not be negative.")
         readout = Readout.of(self.model, self.normaliser.targets)
-        noise = EnsembleNoise(seed, self.model, readout, self.domain.target, self.time.step_hours)
+        noise = EnsembleNoise(
+            seed,
+            self.model,
+            readout,
+            self.domain.target,
+            self.time.step_hours,
+            self.dependence,
+            self.calibration,
+        )
         if members and not noise.makes_members and self.networks == 1:
             raise GraphdownError(
                 f"The emulator {self.name!r} makes no members; train one with 'model.noise' and "
-                "the loss 'crps', with a head 'bernoulli-gamma' of 'pr', or with several networks "
-                "('training.ensemble')."
+                "the loss 'crps', with a head such as 'bernoulli-egp' of 'pr', or with several "
+                "networks ('training.ensemble')."
             )
         if members > self.networks and not noise.makes_members:
             raise GraphdownError(

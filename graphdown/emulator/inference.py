@@ -17,6 +17,7 @@ from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.model import Downscaler, GraphArrays, Scaling, predict
 from graphdown.model.deep_ensemble import DeepEnsemble, network_of_member
+from graphdown.model.distributions import Distribution
 from graphdown.model.edge_tables import on_device
 from graphdown.model.padding import pad_nodes
 from graphdown.model.predict import outputs
@@ -185,10 +186,23 @@ def run_members(
             raw, one = draw.ranks is not None, network_of_member(network, number)
             noise = draw.noise
             made[turn] = _in_batches(one, normaliser, graph, values, season, batch, noise, raw)
-        fields = made[turn]
-        drawn = fields if draw.ranks is None else readout.drawn_from(fields, scale, draw.ranks)
+        drawn = made[turn]
+        if draw.ranks is not None:
+            drawn = readout.drawn_from(drawn, scale, draw.ranks, draw.calibration)
         members.append(within_limits(drawn, normaliser.targets))
     return np.stack(members, axis=1)
+
+
+def run_laws(
+    network: Downscaler,
+    normaliser: Normaliser,
+    graph: GraphArrays,
+    values: np.ndarray,
+    season: np.ndarray,
+) -> list[Distribution]:
+    """Distributions [time, Nt] of the targets that have one; see `run_network`."""
+    outputs = _in_batches(network, normaliser, graph, values, season, raw=True)
+    return network.readout.laws(outputs, np.asarray(normaliser.scale, np.float32))
 
 
 def scaling_of(normaliser: Normaliser) -> Scaling:

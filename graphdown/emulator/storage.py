@@ -23,12 +23,14 @@ from graphdown.cf.provenance import versions
 from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
 from graphdown.data.terrain import Ground
+from graphdown.emulator.dependence import Dependence
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import EOFS_PREFIX, Emulator
 from graphdown.emulator.eofs import EOFs
 from graphdown.emulator.needs import load_for_emulator, missing_entries, needed_extensions
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
+from graphdown.model.calibration import Calibration
 from graphdown.runtime.hashing import checkpoint_sha256
 from graphdown.variables.names import check_names
 from graphdown.variables.time_steps import TimeSpec
@@ -92,6 +94,10 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         networks = int(schema["networks"])
         normaliser = Normaliser.from_dict(schema["normaliser"])
         check_names((*normaliser.predictors, *normaliser.targets))
+        dependence = parse_as(Dependence, schema.get("dependence", {}), "dependence")
+        calibration = schema.get("calibration")
+        if calibration is not None:
+            calibration = parse_as(Calibration, calibration, "calibration")
     target, fields = _read_grid(folder / TARGET)
     masks = {n: f for n, f in fields.data_vars.items() if str(n).startswith(MASK_OF)}
     arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
@@ -105,8 +111,18 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
-    loader = partial(load, str(folder.resolve()), tuple(extensions))
-    return Emulator(name, model, normaliser, domain, params, time, networks=networks, loader=loader)
+    return Emulator(
+        name,
+        model,
+        normaliser,
+        domain,
+        params,
+        time,
+        networks=networks,
+        loader=partial(load, str(folder.resolve()), tuple(extensions)),
+        dependence=dependence,
+        calibration=calibration,
+    )
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:

@@ -4,17 +4,27 @@ import numpy as np
 import xarray as xr
 
 from graphdown.evaluation.align import make_pairs
+from graphdown.evaluation.fair_crps import crps_map
+from graphdown.evaluation.neighbourhood_maxima import crps_of_maxima
+from graphdown.evaluation.precipitation import WET_DAY_MM
 from graphdown.evaluation.reduce import area_mean, divide, time_mean
+from graphdown.evaluation.reliability import brier_reliability, pit_miscalibration
+from graphdown.variables.catalogue import describe
 from meshes.grids.grid import Grid
 
 MEMBER_DIMS = ("realization", "member")
-CHUNK_DAYS = 64
 DEFINITIONS = {
     "crps": "area mean of the time mean of the fair continuous ranked probability score",
     "energy_score": "time mean of the fair energy score of the fields, distances being the root of "
     "the area mean of squares",
     "spread_skill": "spread, times sqrt((M + 1) / M), over the RMSE of the ensemble mean; 1 for "
     "members that the truth could be one of",
+    "crps_of_maxima": "mean of the fair continuous ranked probability score of maxima over squares "
+    "of 5 x 5 cells",
+    "pit_miscalibration": "mean distance of the distribution function of the truth's ranks from "
+    "that of uniform ones; 0 is perfect, 0.5 a truth that is always above all members",
+    "wet_day_reliability": "reliability term of the Brier score of days with at least 1 mm, whose "
+    "probability is the share of the members that have them; of precipitation",
     "rank_histogram": "share of the values whose truth has so many members below it; equal "
     "members share theirs among their ranks",
 }
@@ -28,7 +38,9 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         truth: those to compare with, on the same grid.
 
     Returns:
-        `crps`, `energy_score`, `spread_skill` (variable) and `rank_histogram` (variable, rank).
+        `crps`, `energy_score`, `spread_skill`, `crps_of_maxima`, `pit_miscalibration` and
+        `wet_day_reliability` (variable), NaN where they do not apply, and `rank_histogram`
+        (variable, rank).
 
     Raises:
         ValueError: fewer than two members, or as for `graphdown.evaluation.evaluate`.
@@ -52,7 +64,11 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         columns["crps"].append(float(area_mean(crps_map(members, true), area)))
         columns["energy_score"].append(energy_score(members, true, area))
         columns["spread_skill"].append(spread_skill(members, true, area))
-        columns["rank_histogram"].append(rank_histogram(members, true))
+        columns["crps_of_maxima"].append(crps_of_maxima(members, true, grid))
+        columns["wet_day_reliability"].append(_wet_days(name, members, true, area))
+        histogram = rank_histogram(members, true)
+        columns["rank_histogram"].append(histogram)
+        columns["pit_miscalibration"].append(pit_miscalibration(histogram))
     dims = {"rank_histogram": ("variable", "rank")}
     return xr.Dataset(
         {
@@ -65,26 +81,15 @@ def evaluate_ensemble(prediction: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     )
 
 
+def _wet_days(name: str, members: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:
+    if not describe(name).is_precipitation:
+        return float("nan")
+    return brier_reliability(members, truth, area, WET_DAY_MM)
+
+
 def member_dim(prediction: xr.Dataset) -> str | None:
     """Return the name of the dimension of the members, None for none."""
     return next((dim for dim in MEMBER_DIMS if dim in prediction.dims), None)
-
-
-def crps_map(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the time mean per cell [N] of the fair CRPS of members [M, T, N].
-
-    mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1)) (Ferro 2014, doi:10.1002/qj.2270).
-    """
-    count, days = members.shape[:2]
-    daily = np.empty(truth.shape)
-    for start in range(0, days, CHUNK_DAYS):
-        some = members[:, start : start + CHUNK_DAYS]
-        error = np.abs(some - truth[start : start + CHUNK_DAYS]).sum(axis=0, dtype=np.float64)
-        apart = sum(
-            np.abs(some[:i] - some[i]).sum(axis=0, dtype=np.float64) for i in range(1, count)
-        )
-        daily[start : start + CHUNK_DAYS] = (error - apart / (count - 1)) / count
-    return time_mean(daily)
 
 
 def energy_score(members: np.ndarray, truth: np.ndarray, area: np.ndarray) -> float:

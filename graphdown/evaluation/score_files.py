@@ -12,7 +12,15 @@ from graphdown.evaluation.one_grid import on_one_grid
 from graphdown.evaluation.scored_fields import read_scored
 from graphdown.evaluation.table import format_table, format_value
 
-SHOWN = ("crps", "energy_score", "spread_skill")
+SHOWN = (
+    "crps",
+    "energy_score",
+    "spread_skill",
+    "crps_of_maxima",
+    "pit_miscalibration",
+    "wet_day_reliability",
+)
+WIDTH = 21
 
 
 def evaluate_files(prediction: str, truth: Sequence[str]) -> str:
@@ -52,9 +60,9 @@ def format_ensemble(scores: xr.Dataset) -> str:
     for name in scores["variable"].values:
         of_variable = scores.sel(variable=name)
         lines = [f"{name}, {of_variable.sizes['rank'] - 1} members"]
-        lines += [f"  {key:<15}{format_value(float(of_variable[key]))}" for key in SHOWN]
+        lines += [f"  {key:<{WIDTH}}{format_value(float(of_variable[key]))}" for key in SHOWN]
         shares = " ".join(f"{float(share):.3f}" for share in of_variable["rank_histogram"])
-        blocks.append("\n".join([*lines, f"  {'rank_histogram':<15}{shares}"]))
+        blocks.append("\n".join([*lines, f"  {'rank_histogram':<{WIDTH}}{shares}"]))
     return "\n\n".join(blocks)
 
 

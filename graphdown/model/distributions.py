@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from graphdown.model.parameter_limits import bent_positive
 from graphdown.model.variable_kinds import ANY, PRECIPITATION, VariableKind
 from graphdown.runtime.registry import Registry
 
@@ -23,7 +24,7 @@ class Distribution(Protocol):
     """Distribution of one target in physical units, as a NamedTuple of arrays [...]."""
 
     @classmethod
-    def from_outputs(cls, value: Any, parameters: Any, scale: Any) -> Self:
+    def from_outputs(cls, value: Any, parameters: Any, scale: Any, *bounds: Any) -> Self:
         """Return the distribution that the network's outputs describe.
 
         Args:
@@ -31,6 +32,8 @@ class Distribution(Protocol):
                 correction [...], which is 0 before training.
             parameters: further outputs [..., P], 0 before training.
             scale: typical size of the target's correction.
+            bounds: the variable's least and greatest value, as one pair, for a head registered
+                with `takes_bounds`.
         """
         ...
 
@@ -47,6 +50,13 @@ class Distribution(Protocol):
         """Return the values [...] below which the distribution has the shares `ranks`."""
         ...
 
+    def ranks(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shares of the distribution below values [...] and up to them.
+
+        They differ where a value has a probability of its own, as a dry day has.
+        """
+        ...
+
 
 Law = TypeVar("Law", bound=type[Distribution])
 
@@ -59,28 +69,32 @@ class Head:
         distribution: its class.
         parameters: number of outputs P that it takes beside the target's value.
         only_for: variables that it can be the distribution of.
+        takes_bounds: whether it takes the variable's bounds, see `Distribution.from_outputs`.
     """
 
     distribution: type[Distribution]
     parameters: int
     only_for: VariableKind
+    takes_bounds: bool = False
 
 
 HEADS: Registry[Head | None] = Registry("head")
 HEADS.add(VALUE, None)
 
 
-def register_head(name: str, parameters: int, only_for: VariableKind = ANY) -> Callable[[Law], Law]:
+def register_head(
+    name: str, parameters: int, only_for: VariableKind = ANY, takes_bounds: bool = False
+) -> Callable[[Law], Law]:
     """Decorator that registers a `Distribution` as a head.
 
     Args:
         name: for `model.heads` of an experiment.
-        parameters, only_for: see `Head`.
+        parameters, only_for, takes_bounds: see `Head`.
 
     Raises:
         GraphdownError: the name is taken.
     """
-    return HEADS.register(name, lambda law: Head(law, parameters, only_for))
+    return HEADS.register(name, lambda law: Head(law, parameters, only_for, takes_bounds))
 
 
 @register_head("bernoulli-gamma", parameters=2, only_for=PRECIPITATION)
@@ -103,16 +117,8 @@ class BernoulliGamma(NamedTuple):
 
     @classmethod
     def from_outputs(cls, value: Any, parameters: Any, scale: Any) -> Self:
-        """Return the distribution of outputs; see `Distribution`.
-
-        The mean is (v + r) / 2 with r^2 = v^2 + 4 b^2: positive, close to a positive value v, and
-        falling off slowly, unlike softplus, so that the gradient of a wet day that was thought dry
-        is not huge.
-        """
-        bend = BEND * scale
-        size = jnp.where(value >= 0, value, -value)
-        sum_of_both = size + jnp.sqrt(value**2 + 4.0 * bend**2)
-        mean = jnp.where(value >= 0, 0.5 * sum_of_both, 2.0 * bend**2 / sum_of_both)
+        """Return the distribution of outputs; see `Distribution`."""
+        mean = bent_positive(value, BEND * scale)
         return cls(mean, parameters[..., 0], LEAST_SHAPE + jax.nn.softplus(parameters[..., 1]))
 
     def negative_log_likelihood(self, truth: Array) -> Array:
@@ -131,6 +137,19 @@ class BernoulliGamma(NamedTuple):
         within = (ranks - (1.0 - wet)) / wet
         amount = gammaincinv(shape, np.clip(within, 0.0, 1.0 - 1e-12)) * mean / (wet * shape)
         return np.where(within > 0.0, amount, 0.0)
+
+    def ranks(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shares of the distribution below values and up to them; see `Distribution`.
+
+        Values below WET share the place of dry days.
+        """
+        from scipy.special import expit, gammainc
+
+        mean, logit, shape = (np.asarray(part, np.float64) for part in self)
+        wet = expit(logit)
+        amount = np.maximum(values, WET)
+        upper = 1.0 - wet + wet * gammainc(shape, amount * wet * shape / mean)
+        return np.where(values < WET, 0.0, upper), upper
 
 
 def negative_log_likelihood(parameters: Array, amount: Array) -> Array:

@@ -8,11 +8,15 @@ import jax
 import numpy as np
 from jax import Array
 
+from graphdown.model.calibration import Calibration
 from graphdown.model.conserve import StepMean, step_means
 from graphdown.model.distributions import HEADS, VALUE, Distribution, Head
 from graphdown.model.spec import ModelSpec
 from graphdown.model.transforms import NONE, restored
+from graphdown.variables.catalogue import describe
 from graphdown.variables.names import variable_of
+
+OUTERMOST = 1e-7  # rank; a normal distribution has no quantiles of 0 and 1
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Readout:
         heads: of each target; empty if all are values.
         transforms: of each target; empty if none has one.
         means: targets that are means over a step, whose sub-steps are to have this mean.
+        bounds: least and greatest value of each target; empty if no head takes them.
     """
 
     heads: tuple[str, ...] = ()
     transforms: tuple[str, ...] = ()
     means: tuple[StepMean, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, spec: ModelSpec, targets: tuple[str, ...]) -> "Readout":
@@ -41,6 +47,7 @@ class Readout:
             heads if set(heads) != {VALUE} else (),
             transforms if set(transforms) != {NONE} else (),
             step_means(targets) if spec.conserve_mean else (),
+            tuple(describe(name).bounds for name in targets) if _takes_bounds(heads) else (),
         )
 
     @cached_property
@@ -79,7 +86,9 @@ class Readout:
             scale: typical size of its correction.
         """
         head, place = self._laws[target]
-        return head.distribution.from_outputs(outputs[..., target], outputs[..., place], scale)
+        bounds = (self.bounds[target],) if head.takes_bounds else ()
+        value, parameters = outputs[..., target], outputs[..., place]
+        return head.distribution.from_outputs(value, parameters, scale, *bounds)
 
     def expected(self, outputs: Array, scale: Array) -> Array:
         """Return the targets [..., T] in physical units: values, or means of distributions.
@@ -95,19 +104,37 @@ class Readout:
             expected = expected.at[..., target].set(mean)
         return expected
 
-    def drawn_from(self, outputs: np.ndarray, scale: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    def laws(self, outputs: np.ndarray, scale: np.ndarray) -> list[Distribution]:
+        """Distributions [...] of the `drawn` targets; see `expected`."""
+        return _read(self, outputs, scale)[1]
+
+    def drawn_from(
+        self,
+        outputs: np.ndarray,
+        scale: np.ndarray,
+        ranks: np.ndarray,
+        calibration: Calibration | None = None,
+    ) -> np.ndarray:
         """Return the quantiles [..., T] of the distributions, and the values of other targets.
 
         Args:
             outputs: of the network [..., O].
             scale: of the corrections [T].
             ranks: in (0, 1), of each of the `drawn` targets [..., D].
+            calibration: corrects the ranks; None leaves them as they are.
         """
         expected, laws = _read(self, outputs, scale)
         values = np.array(expected)
+        ranks = ranks if calibration is None else calibration(ranks, laws)
+        ranks = np.clip(ranks, OUTERMOST, 1.0 - OUTERMOST)
         for k, (target, law) in enumerate(zip(self.drawn, laws, strict=True)):
             values[..., target] = law.quantile(ranks[..., k])
         return values
+
+
+def _takes_bounds(heads: tuple[str, ...]) -> bool:
+    """Whether one of the heads takes the bounds of its variable."""
+    return any((head := HEADS[name]) is not None and head.takes_bounds for name in heads)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -39,8 +39,10 @@ class ModelSpec:
         precision: of the network's arithmetic. "bfloat16" is for accelerators; parameters, sums
             over neighbours, the readout and whatever the network corrects stay in 32 bits.
         heads: output for a target, by its name: its "value" (the default) or a distribution:
-            "bernoulli-gamma", for precipitation, with a share of dry days, or one that an
-            extension registers.
+            "bernoulli-gamma" or, with a heavier tail, "bernoulli-egp", for precipitation, with a
+            share of dry days; "censored-normal", within the variable's bounds, such as for clt and
+            hurs; "truncated-normal", for what is positive, such as sfcWind and rsds; or one that
+            an extension registers.
         transforms: space in which a target is corrected and its loss is taken, by its name:
             "log1p", "cube-root" or one that an extension registers; its own space by default.
         noise: random numbers for each member and day that change scale and shift of the normalised

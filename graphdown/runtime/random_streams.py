@@ -15,6 +15,8 @@ class RandomStream(IntEnum):
     MEMBER_NOISE = 0  # of ensemble members, for the network
     MEMBER_RANKS = 1  # of ensemble members, in the distributions of the targets
     RANK_WAVES = 20  # the random fields that all ranks are made of
+    DEPENDENCE_FIT = 21  # what the correlations of members are fitted by
+    CALIBRATION = 22  # ranks of values with a probability of their own
     SOURCE_ORDER = 7919  # which source a step of training draws from
     STUDY_SEEDS = 20060  # which seeds a resample of a transfer study takes
     TRAINING_STEP = 104729

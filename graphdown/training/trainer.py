@@ -13,6 +13,7 @@ from graphdown.data.load import ExperimentData, load_data
 from graphdown.data.reading.rules import log_notes
 from graphdown.data.sample_store import store_folder
 from graphdown.data.setting_notices import setting_notices
+from graphdown.emulator.dependence import Dependence
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.inference import scaling_of
 from graphdown.emulator.storage import load, save
@@ -23,6 +24,7 @@ from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_augmentation
 from graphdown.training.finetuning.finetune_experiment import copy_emulator, pretrained, with_hash
+from graphdown.training.fit_members import MemberFit
 from graphdown.training.folds import learned_rows
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.preparation import Preparation, prepare_training
@@ -134,9 +136,22 @@ class Trainer(Trainee):
         return self.experiment.training.batch_size * self.experiment.training.ensemble
 
     def run(self) -> Emulator:
-        """Train to the end and return the emulator."""
+        """Train to the end, fit what members need, and return the emulator."""
         finish(self)
-        return self.load()
+        with first_before_others("members"):
+            emulator = self.load()
+            fitted = self._members(emulator)
+            if fitted.sha256 != emulator.sha256:
+                put(self.folder / self.result, partial(save, fitted))
+        return fitted
+
+    def _members(self, emulator: Emulator) -> Emulator:
+        """The emulator with what is fitted to its members; as it is if that was done before."""
+        if emulator.dependence != Dependence() or emulator.calibration is not None:
+            return emulator
+        by_noise = [t for t, loss in self.objective.losses.functions.items() if loss.ensemble]
+        fit = MemberFit(emulator, self.samples, self.validation.samples, self.times, by_noise)
+        return fit.fitted(self.experiment.ensemble)
 
     def device_step(self) -> Step:
         """The step for one device."""

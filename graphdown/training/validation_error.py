@@ -1,7 +1,7 @@
 """The days that choose the best weights, and the error of a network on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np

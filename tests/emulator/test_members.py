@@ -10,9 +10,9 @@ import xarray as xr
 
 from graphdown.cli import main
 from graphdown.data.normalise import Normaliser
+from graphdown.emulator.dependence import STATED_LENGTH_KM
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import (
-    LENGTH_KM,
     EnsembleNoise,
     day_keys,
     normal,
@@ -136,7 +136,7 @@ def test_random_fields_are_normal_and_their_correlation_falls_off_with_distance(
     np.testing.assert_allclose(np.square(made).sum(axis=1), 1.0, rtol=1e-5)
     correlation = made @ made.T
     distance = EARTH_RADIUS_KM * np.arccos(np.clip(TARGET.xyz @ TARGET.xyz.T, -1, 1))
-    assert np.abs(correlation - np.exp(-distance / LENGTH_KM)).mean() < 0.08
+    assert np.abs(correlation - np.exp(-distance / STATED_LENGTH_KM)).mean() < 0.08
     time = xr.DataArray(xr.date_range("2001-01-01", periods=300), dims="time")
     readout = Readout(("bernoulli-gamma",))
     ranks = EnsembleNoise(3, ModelSpec(), readout, TARGET).draw(0, time).ranks

@@ -6,6 +6,7 @@ Nothing here is graphdown's. Missing values are NaN on both sides alike.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 
 
@@ -220,6 +221,42 @@ def pr_correlation_bias(p, rain):
     return sides[0] - sides[1]
 
 
+def lag1_autocorrelation(p, values):
+    """By pandas, cell by cell."""
+    table = pd.DataFrame(values.astype(float))
+    table = table - table.groupby(p.month).transform("mean")
+    return np.array([table[n].autocorr(1) for n in table])
+
+
+def interannual_std(p, values):
+    return pd.DataFrame(values.astype(float)).groupby(p.year).mean().std(ddof=0).values
+
+
+def season_spell(p, values, condition):
+    """Runs of days of each season, winters by the year of their January; parts do not count."""
+    label = pd.Series(
+        [f"{y + (m == 12)}-{m % 12 // 3}" for y, m in zip(p.year, p.month, strict=True)]
+    )
+    days = label.groupby(label).transform("size")
+    spells = []
+    for n in range(values.shape[1]):
+        runs = pd.Series(condition[:, n])
+        number = (runs.ne(runs.shift()) | label.ne(label.shift())).cumsum()
+        length = runs.groupby(number).transform("sum")
+        longest_of = length[days >= 0.5 * days.max()].groupby(label).max()
+        spells.append(longest_of.mean() if np.isfinite(values[:, n]).any() else np.nan)
+    return np.array(spells)
+
+
+def joint_exceedance(p, values, wet):
+    missing = np.isnan(values) | np.isnan(wet)
+    values, wet = (np.where(missing, np.nan, v) for v in (values, wet))
+    both = np.ones(values.shape, bool)
+    for v in (values, wet):
+        both &= v > np.nanquantile(v, 0.9, axis=0)
+    return 100 * both.sum(axis=0) / (~missing).sum(axis=0)
+
+
 def change(p, before, statistic, relative):
     """Change of y's and x's index between two periods, in % if relative."""
     maps = []
@@ -266,7 +303,14 @@ def every_measure(p, name, rain, before):
         "wasserstein1": np.asarray(wasserstein1_scipy(p)),
         "perkins": perkins(p),
     }
+    for key, index in (
+        ("lag1_autocorrelation", lag1_autocorrelation),
+        ("interannual_std", interannual_std),
+    ):
+        maps[f"{key}_bias"] = index(p, p.y) - index(p, p.x)
     if name == "tas":
+        both = joint_exceedance(p, p.y, rain.y) - joint_exceedance(p, p.x, rain.x)
+        maps["joint_exceedance_bias"] = both
         for key, index in (("txx", highest), ("tnn", lowest), ("su", summer_days)):
             maps[f"{key}_bias"] = index(p, p.y) - index(p, p.x)
         maps["pr_correlation_bias"] = pr_correlation_bias(p, rain)
@@ -279,6 +323,9 @@ def every_measure(p, name, rain, before):
             "cdd": dry_spell,
             "cwd": wet_spell,
         }
+        for key, wet in (("dry", False), ("wet", True)):
+            y, x = (season_spell(p, v, (v >= 1) if wet else (v < 1)) for v in (p.y, p.x))
+            maps[f"season_{key}_spell_bias"] = y - x
         for key, index in indices.items():
             maps[f"{key}_bias"] = index(p, p.y) - index(p, p.x)
     values = {key: p.over_area(np.abs(m) if key.endswith("bias") else m) for key, m in maps.items()}

@@ -173,6 +173,8 @@ def test_noise_of_a_step_is_that_of_the_days_however_devices_share_them():
 
 KINDS = {
     "bernoulli-gamma": ({"heads": {"pr": "bernoulli-gamma"}, "target_regression": 3}, {}),
+    "bernoulli-egp": ({"heads": {"pr": "bernoulli-egp", "tas": "censored-normal"}}, {}),
+    "truncated-normal": ({"heads": {"pr": "truncated-normal"}, "messages": "mlp"}, {}),
     "crps": (
         {"noise": 3, "target_embedding": 2, "messages": "mlp"},
         {"losses": {"pr": "crps", "tas": "crps"}, "members": 3, "multiscale_km": [120.0]},
@@ -194,7 +196,7 @@ def test_trainings_learn_and_leave_an_emulator(kind, data, tmp_path):
     table = pd.read_csv(tmp_path / "run" / "metrics.csv")
     assert table["loss"].iloc[1:].min() < table["loss"].iloc[0]
     assert table["validation_score"].min() <= table["validation_score"].iloc[0]
-    members = kind in ("bernoulli-gamma", "crps")
+    members = bool(model.get("heads") or model.get("noise"))
     assert ("crps_pr" if members else "rmse_pr") in table.columns
     emulator, coarse = load(tmp_path / "run"), source(COARSE).isel(time=slice(3))
     made = emulator.downscale(coarse, members=2 if members else 0)
@@ -205,6 +207,7 @@ def test_trainings_learn_and_leave_an_emulator(kind, data, tmp_path):
 WRONG = {
     "head of no target": ({"heads": {"psl": "bernoulli-gamma"}}, {}, "no target"),
     "rain of heat": ({"heads": {"tas": "bernoulli-gamma"}}, {}, "never negative"),
+    "positive heat": ({"heads": {"tas": "truncated-normal"}}, {}, "never negative"),
     "weights of heat": ({}, {"losses": {"tas": "gamma-weighted"}}, "never negative"),
     "limit of heat": ({}, {"losses": {"tas": "censored"}}, "never negative"),
     "two spaces": (
@@ -218,6 +221,8 @@ WRONG = {
     "one member": ({"noise": 4}, {"losses": {"pr": "crps"}, "members": 1}, "2 or more"),
     "scales alone": ({}, {"multiscale_km": [100.0]}, "'training.multiscale_km'"),
     "less than no noise": ({"noise": -1}, {}, "'model.noise' is -1, but must lie between 0 and"),
+    "nothing to calibrate": ({}, {"ensemble": {"calibrate": True}}, "'ensemble.calibrate'"),
+    "no members": ({}, {"ensemble": {"fit_dependence": True}}, "'ensemble.fit_dependence'"),
     "unknown loss": ({}, {"losses": {"pr": "rmse"}}, "'training.losses.pr'"),
 }
 
