@@ -3,7 +3,7 @@
 Example: python benchmarks/evaluate_memory.py --sides 64 128 --years 2 8
 
 Made-up files, a network that is trained for one step, fields kept on disk; the target is regular,
-of 0.11 degrees, the source of 1.4 degrees has 8 predictors. Training has as many years as `--years`,
+of 0.11 degrees, the source of 1.4 degrees has 8 predictors. Training has as many years as `--years`
 validation one, the test half of them. The stages: `fit` of each baseline alone, then `evaluate` of
 the run beside all of them. Each is a process of its own; the memory is the peak of the process, what
 it takes before any data included (`import`).

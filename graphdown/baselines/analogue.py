@@ -32,7 +32,7 @@ class Analogue(Baseline):
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
         ((coarse, fine),) = pairs
-        self._components = PrincipalComponents(coarse, SHARE, MOST_COMPONENTS)
+        self._components = PrincipalComponents(coarse, self.target.grid, SHARE, MOST_COMPONENTS)
         places = self._places(coarse)
         fields = {name: self.target.values(fine, name) for name in self.target.attrs}
         present = sum(np.isfinite(values).sum(axis=1) for values in fields.values())

@@ -59,7 +59,7 @@ class GLM(Baseline):
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]
     ) -> None:
         ((coarse, fine),) = pairs
-        self._components = PrincipalComponents(coarse, SHARE, MOST_COMPONENTS)
+        self._components = PrincipalComponents(coarse, self.target.grid, SHARE, MOST_COMPONENTS)
         self._local = LocalPredictors(coarse, self.target.grid)
         local = self._local(coarse)
         self._mean = np.asarray(np.nanmean(local, axis=0, dtype=np.float64))

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.baselines.predictors import Predictors
+from meshes import Grid
 
 
 class PrincipalComponents:
@@ -11,6 +12,7 @@ class PrincipalComponents:
 
     Args:
         coarse: canonical daily fields of the fitted days.
+        target: the grid to predict; points far from it are left out, see `Predictors`.
         share: of the variance that the components explain.
         most: number of components at most.
 
@@ -18,8 +20,8 @@ class PrincipalComponents:
         ValueError: as for `Predictors`.
     """
 
-    def __init__(self, coarse: xr.Dataset, share: float, most: int) -> None:
-        self._predictors = Predictors(coarse, logarithm=True)
+    def __init__(self, coarse: xr.Dataset, target: Grid, share: float, most: int) -> None:
+        self._predictors = Predictors(coarse, logarithm=True, target=target)
         table = self._predictors.table(coarse)
         complete = table[np.isfinite(table).all(axis=1)]
         _, singular, rows = np.linalg.svd(complete, full_matrices=False)

@@ -201,7 +201,7 @@ def run_laws(
     season: np.ndarray,
 ) -> list[Distribution]:
     """Distributions [time, Nt] of the targets that have one; see `run_network`."""
-    outputs = _in_batches(network, normaliser, graph, values, season, raw=True)
+    outputs = _in_batches(network, normaliser, graph, values, season, BATCH, raw=True)
     return network.readout.laws(outputs, np.asarray(normaliser.scale, np.float32))
 
 

@@ -35,11 +35,11 @@ def test_the_nearest_day_is_that_of_a_search_tree():
 
 
 def test_components_are_uncorrelated_and_have_unit_variance(coarse):
-    components = PrincipalComponents(coarse, 0.99, 50)(coarse)
+    components = PrincipalComponents(coarse, FINE_GRID, 0.99, 50)(coarse)
     np.testing.assert_allclose(
         np.cov(components.T, bias=True), np.eye(components.shape[1]), atol=1e-3
     )
-    assert PrincipalComponents(coarse, 0.99, 2)(coarse).shape == (coarse.sizes["time"], 2)
+    assert PrincipalComponents(coarse, FINE_GRID, 0.99, 2)(coarse).shape == (coarse.sizes["time"], 2)
 
 
 def test_an_analogue_of_a_day_of_training_is_that_day(halves):
