@@ -5,8 +5,8 @@ Example: python benchmarks/evaluate_memory.py --sides 64 128 --years 2 8
 Made-up files, a network that is trained for one step, fields kept on disk; the target is regular,
 of 0.11 degrees, the source of 1.4 degrees has 8 predictors. Training has as many years as `--years`
 validation one, the test half of them. The stages: `fit` of each baseline alone, then `evaluate` of
-the run beside all of them. Each is a process of its own; the memory is the peak of the process, what
-it takes before any data included (`import`).
+the run beside all of them. Each is a process of its own; the memory is the peak of the process,
+what it takes before any data included (`import`).
 The table is written to benchmarks/results/evaluate_memory.md, the figures to evaluate_memory.json.
 """
 
@@ -163,9 +163,9 @@ def write(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     lines = [
         *page_head("The memory of `graphdown evaluate`", options, ", shared with other work"),
         f"Two targets; {len(PREDICTORS)} predictors of a source of 1.4 degrees; years of training; "
-        "a year of validation and half of the years of training are scored. `evaluate` is of all of "
-        f"{', '.join(METHODS)} and the network. Peaks include what a process takes before any data, "
-        "the row `import`.",
+        "a year of validation and half of the years of training are scored. `evaluate` is of all "
+        f"of {', '.join(METHODS)} and the network. Peaks include what a process takes before any "
+        "data, the row `import`.",
         "",
         *markdown_table(head, table),
     ]

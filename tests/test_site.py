@@ -14,7 +14,7 @@ import yaml
 
 from graphdown.config.data import Source, Target
 from graphdown.config.experiment import Experiment
-from graphdown.config.member_settings import EnsembleSpec
+from graphdown.config.member_settings import MemberSpec
 from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
 from graphdown.data.reading.rules import NOTICES, REFUSALS, REPAIRS
 from graphdown.model.spec import ModelSpec
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 EXPLAINED = {
     Experiment: (
         *(Experiment, Source, Target, TrainingSpec, ModelSpec, GraphSpec, RandomGrids),
-        *(EnsembleSpec, FinetuneSpec, PretrainSpec, PretrainedSpec),
+        *(MemberSpec, FinetuneSpec, PretrainSpec, PretrainedSpec),
     ),
     Study: (Study, Strategy, Block),
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from graphdown.config.data import DataSpec, Periods
-from graphdown.config.member_settings import EnsembleSpec
+from graphdown.config.member_settings import MemberSpec
 from graphdown.config.training import FinetuneSpec, PretrainedSpec, PretrainSpec, TrainingSpec
 from graphdown.model.spec import ModelSpec
 from graphdown.ranges import check_ranges
@@ -25,7 +25,7 @@ class Experiment:
         name: title of the report.
         output: folder of the run.
         predictors, targets: CF/CMIP names.
-        data, periods, graph, model, training, ensemble, time: see their classes.
+        data, periods, graph, model, training, members, time: see their classes.
         baselines: names of the methods that are scored beside the network; those that are
             networks themselves ("DeepESD", "U-Net", "error-predicting CNN") take minutes.
         optional_predictors: predictors that a source may lack; the network then gets their mean
@@ -61,7 +61,7 @@ class Experiment:
     graph: GraphSpec = field(default_factory=GraphSpec)
     model: ModelSpec = field(default_factory=ModelSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
-    ensemble: EnsembleSpec = field(default_factory=EnsembleSpec)
+    members: MemberSpec = field(default_factory=MemberSpec)
     baselines: tuple[str, ...] = (
         "nearest",
         "bilinear",

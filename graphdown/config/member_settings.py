@@ -1,10 +1,10 @@
-"""EnsembleSpec: what is fitted to an emulator's members when its training ends."""
+"""MemberSpec: what is fitted to an emulator's members when its training ends."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class EnsembleSpec:
+class MemberSpec:
     """What is fitted to an emulator's members when its training ends.
 
     Attributes:

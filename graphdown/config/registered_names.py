@@ -117,16 +117,16 @@ def _ensembles(experiment: Experiment) -> Iterator[str]:
 
 def _fits_of_members(experiment: Experiment) -> Iterator[str]:
     """Fits to members that the model does not make."""
-    ensemble, model = experiment.ensemble, experiment.model
+    fits, model = experiment.members, experiment.model
     drawn = any(HEADS[name] is not None for name in model.heads.values())
-    if ensemble.calibrate and not drawn:
+    if fits.calibrate and not drawn:
         yield (
-            "'ensemble.calibrate' corrects the ranks of heads with a distribution, such as "
+            "'members.calibrate' corrects the ranks of heads with a distribution, such as "
             "'bernoulli-egp', of which there is none; drop it, or set 'model.heads'."
         )
-    if ensemble.fit_dependence and not (drawn or model.noise):
+    if fits.fit_dependence and not (drawn or model.noise):
         yield (
-            "'ensemble.fit_dependence' is about members, which a model without 'model.noise' and "
+            "'members.fit_dependence' is about members, which a model without 'model.noise' and "
             "without heads with a distribution does not make; drop it."
         )
 

@@ -98,19 +98,9 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         calibration = schema.get("calibration")
         if calibration is not None:
             calibration = parse_as(Calibration, calibration, "calibration")
-    target, fields = _read_grid(folder / TARGET)
-    masks = {n: f for n, f in fields.data_vars.items() if str(n).startswith(MASK_OF)}
     arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
     params = {k: v for k, v in arrays.items() if not k.startswith(EOFS_PREFIX)}
-    ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
-    domain = TargetDomain(
-        target,
-        fields.drop_vars(list(masks)),
-        spec,
-        _eofs(folder, arrays),
-        ground,
-        {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
-    )
+    domain = _domain(folder, spec, arrays)
     return Emulator(
         name,
         model,
@@ -122,6 +112,21 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         loader=partial(load, str(folder.resolve()), tuple(extensions)),
         dependence=dependence,
         calibration=calibration,
+    )
+
+
+def _domain(folder: Path, spec: GraphSpec, arrays: Mapping[str, np.ndarray]) -> TargetDomain:
+    """The target of an emulator, with its EOFs if there are any."""
+    target, fields = _read_grid(folder / TARGET)
+    masks = {n: f for n, f in fields.data_vars.items() if str(n).startswith(MASK_OF)}
+    ground = Ground(*_read_grid(folder / GROUND)) if (folder / GROUND).is_file() else None
+    return TargetDomain(
+        target,
+        fields.drop_vars(list(masks)),
+        spec,
+        _eofs(folder, arrays),
+        ground,
+        {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from graphdown.config.member_settings import EnsembleSpec
+from graphdown.config.member_settings import MemberSpec
 from graphdown.emulator.build_network import trained_network
 from graphdown.emulator.dependence import (
     Dependence,
@@ -53,7 +53,7 @@ class MemberFit:
     times: Sequence[xr.DataArray]
     scored_by_noise: Sequence[int]
 
-    def fitted(self, spec: EnsembleSpec) -> Emulator:
+    def fitted(self, spec: MemberSpec) -> Emulator:
         """The emulator with what the experiment wants fitted."""
         emulator = self.emulator
         if spec.fit_dependence:

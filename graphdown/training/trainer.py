@@ -151,7 +151,7 @@ class Trainer(Trainee):
             return emulator
         by_noise = [t for t, loss in self.objective.losses.functions.items() if loss.ensemble]
         fit = MemberFit(emulator, self.samples, self.validation.samples, self.times, by_noise)
-        return fit.fitted(self.experiment.ensemble)
+        return fit.fitted(self.experiment.members)
 
     def device_step(self) -> Step:
         """The step for one device."""

@@ -63,7 +63,7 @@ def make_data(fine=None, **sources):
     return ExperimentData(truth() if fine is None else fine, orography(FINE), given, {})
 
 
-def make_experiment(folder, data, model=None, ensemble=None, **training):
+def make_experiment(folder, data, model=None, fits=None, **training):
     given = [{"name": name, "files": ["unused.nc"]} for name in data.sources]
     raw = {
         "name": "tiny",
@@ -78,7 +78,7 @@ def make_experiment(folder, data, model=None, ensemble=None, **training):
         },
         "graph": {"mesh_level": 4, "encode_radius_km": 400},
         "model": {"channels": 8, "rounds": 1, "target_channels": 8, **(model or {})},
-        "ensemble": ensemble or {},
+        "members": fits or {},
         "training": {
             "steps": 18,
             "batch_size": 4,

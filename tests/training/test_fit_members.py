@@ -23,7 +23,7 @@ def test_days_come_in_runs_that_follow_each_other():
 
 @pytest.mark.slow
 def test_a_run_fits_its_members_once_and_keeps_them(data, tmp_path):
-    experiment = make_experiment(tmp_path / "run", data, HEADS, ensemble=BOTH)
+    experiment = make_experiment(tmp_path / "run", data, HEADS, fits=BOTH)
     made = train(experiment, data)
     kept = load(tmp_path / "run")
     assert kept.dependence == made.dependence and kept.calibration == made.calibration
@@ -45,7 +45,7 @@ def test_a_run_fits_its_members_once_and_keeps_them(data, tmp_path):
 
 @pytest.mark.slow
 def test_the_noise_of_a_network_gets_a_decay_of_its_own(data, tmp_path):
-    crps = {"losses": {"pr": "crps", "tas": "crps"}, "ensemble": {"fit_dependence": True}}
+    crps = {"losses": {"pr": "crps", "tas": "crps"}, "fits": {"fit_dependence": True}}
     made = train(make_experiment(tmp_path / "run", data, {"noise": 3}, **crps), data)
     assert made.dependence.lengths_km == () and 0 <= made.dependence.noise_decay <= 0.95
     assert load(tmp_path / "run").dependence == made.dependence

@@ -221,8 +221,8 @@ WRONG = {
     "one member": ({"noise": 4}, {"losses": {"pr": "crps"}, "members": 1}, "2 or more"),
     "scales alone": ({}, {"multiscale_km": [100.0]}, "'training.multiscale_km'"),
     "less than no noise": ({"noise": -1}, {}, "'model.noise' is -1, but must lie between 0 and"),
-    "nothing to calibrate": ({}, {"ensemble": {"calibrate": True}}, "'ensemble.calibrate'"),
-    "no members": ({}, {"ensemble": {"fit_dependence": True}}, "'ensemble.fit_dependence'"),
+    "nothing to calibrate": ({}, {"fits": {"calibrate": True}}, "'members.calibrate'"),
+    "no members": ({}, {"fits": {"fit_dependence": True}}, "'members.fit_dependence'"),
     "unknown loss": ({}, {"losses": {"pr": "rmse"}}, "'training.losses.pr'"),
 }
 
