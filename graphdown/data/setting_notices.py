@@ -8,12 +8,13 @@ from graphdown.baselines.methods import unusable
 from graphdown.config.data import Periods
 from graphdown.config.experiment import Experiment
 from graphdown.data.reading.rules import Note
+from graphdown.variables.catalogue import describe
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 
 
 def setting_notices(experiment: Experiment, height: bool) -> list[Note]:
-    """Notices on an experiment: baselines that are left out, and periods that overlap.
+    """Notices on an experiment: what is left out, what overlaps, and what it cannot extrapolate.
 
     Args:
         experiment: the experiment.
@@ -25,8 +26,22 @@ def setting_notices(experiment: Experiment, height: bool) -> list[Note]:
     for reason, names in names_by_reason(unusable_baselines(experiment, height)).items():
         notices.append(_note("baselines-left-out", "baselines", f"left out: {names}; {reason}"))
     tuned = experiment.finetune is not None and experiment.finetune.validation_share
+    notices += _without_warming(experiment)
     others = ["test"] if tuned else ["validation", "test"]
     return [*notices, *_overlaps(experiment.periods, others)]
+
+
+def _without_warming(experiment: Experiment) -> Iterator[Note]:
+    """Air temperatures that are learned from few degrees of climate alone."""
+    warm = [name for name in experiment.targets if describe(name).is_temperature]
+    if experiment.data.world is not None or experiment.finetune is not None:
+        return
+    if warm and not any(experiment.training.warming_offset):
+        text = (
+            f"no warming is added in training, and without it an emulator of {', '.join(warm)} may "
+            "dampen that of a warmer climate; set it, as to [-2, 5], if the emulator is for one"
+        )
+        yield _note("no-warming", "training.warming_offset", text)
 
 
 def unusable_baselines(experiment: Experiment, height: bool) -> dict[str, str]:

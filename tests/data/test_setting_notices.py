@@ -43,6 +43,26 @@ def test_baselines_that_need_each_target_among_the_predictors():
     assert "these are none: pr [baselines-left-out]" in line and "ridge" not in line
 
 
+FROM_FILES = {
+    "target": {"files": ["rcm.nc"]},
+    "sources": [{"name": "a", "files": ["gcm.nc"]}],
+}
+
+
+@pytest.mark.parametrize(
+    "changes, noticed",
+    [
+        ({}, True),
+        ({"training": {"warming_offset": [-2, 5]}}, False),
+        ({"targets": ["pr"]}, False),
+        ({"data": RAW["data"]}, False),
+    ],
+)
+def test_temperatures_without_warming_in_training(changes, noticed):
+    lines = texts(experiment(**{"data": FROM_FILES, **changes}))
+    assert any("an emulator of tas may dampen" in line for line in lines) == noticed
+
+
 def test_baselines_that_need_the_height():
     (line,) = texts(experiment(), height=False)
     assert line == (

@@ -114,6 +114,7 @@ NOTICES = {
     "unknown-variable": "No variable of a file is one that graphdown knows; its grid and values "
     "are shown under its own name.",
     "periods-overlap": "Days of validation or test are also days of training, or of each other.",
+    "no-warming": "An air temperature is learned without the augmentation by warming.",
     "unpaired": "Days that only one of source and target has are left out.",
 }
 REFUSALS = {

@@ -54,6 +54,10 @@ from .rule_inputs import (
 
 STORED = Path(__file__).parents[3] / "docs" / "checks.yaml"
 HEAD = "# Made by `python -m tests.data.reading.rule_examples`; shown by docs/hooks/checks.py\n"
+FROM_FILES = {
+    "target": {"files": ["rcm.nc"]},
+    "sources": [{"name": "a", "files": ["gcm.nc"]}],
+}
 SHARED = {
     "train": ["1981", "1982"],
     "validation": ["1984", "1984"],
@@ -232,6 +236,10 @@ NOTICE = {
     "periods-overlap": (
         "An experiment that trains on 1981 and 1982 and tests from July 1982 on.",
         lambda folder: settings_of(periods=SHARED),
+    ),
+    "no-warming": (
+        "An experiment that trains an emulator of temperature with 'training.warming_offset' unset.",
+        lambda folder: settings_of(data=FROM_FILES),
     ),
     "unpaired": (
         "A source that lacks one of the target's days.",
