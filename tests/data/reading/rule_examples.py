@@ -238,7 +238,7 @@ NOTICE = {
         lambda folder: settings_of(periods=SHARED),
     ),
     "no-warming": (
-        "An experiment that trains an emulator of temperature with 'training.warming_offset' unset.",
+        "Temperature learned with the default of 'training.warming_offset'.",
         lambda folder: settings_of(data=FROM_FILES),
     ),
     "unpaired": (
