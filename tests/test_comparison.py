@@ -37,7 +37,7 @@ EXPERIMENT = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, compiled_in_haste):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     experiment = parse_experiment({**EXPERIMENT, "output": str(folder)}, "the test")
     data = load_data(experiment)

@@ -163,7 +163,7 @@ def experiment(folder):
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory):
+def chain(tmp_path_factory, compiled_in_haste):
     """What `check`, `train` and `evaluate` print, one after the other, and the run's folder."""
     folder = tmp_path_factory.mktemp("cordex")
     with pytest.MonkeyPatch.context() as patch:
