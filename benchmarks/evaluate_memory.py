@@ -4,9 +4,9 @@ Example: python benchmarks/evaluate_memory.py --sides 64 128 --years 2 8
 
 Made-up fields on disk: a regular target of 0.11 degrees with 2 variables, a source of 1.4 degrees
 with 8 predictors. There are so many years to fit, half of them to score, and one as the historical
-period. One process for each size runs through the stages: the fit of each baseline, the predictions of all
-of them, which go to a file, and the scores. The memory of a stage is the peak of the process in it,
-libraries and what was learned before included.
+period. One process for each size runs through the stages: the fit of each baseline, the predictions
+of all of them, which go to a file, and the scores. The memory of a stage is the peak of the process
+in it, libraries and what was learned before included.
 The table is written to benchmarks/results/evaluate_memory.md, the figures to
 evaluate_memory.json.
 """
