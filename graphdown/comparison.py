@@ -24,6 +24,7 @@ from graphdown.data.time_windows import linear_in_time, unfolded
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
+from graphdown.output.disk_space import check_room
 from graphdown.runtime.atomic import atomic_file
 from graphdown.runtime.scratch import Scratch, ScratchError
 from graphdown.variables.names import variable_of
@@ -223,6 +224,9 @@ def _case(
     truths = [unfolded(fine, experiment.time, names) for fine in (truth, past_truth)]
     if scratch is not None:
         truths = [scratch.keep_lazy(fine) for fine in truths]
+    methods = fitted.methods(source)
+    if scratch is not None:
+        check_room(scratch.path, _bytes(truths) * (len(methods) + 2))
     predictions: tuple[dict[str, xr.Dataset], ...] = ({}, {})
 
     def add(method: str, predict: Predict) -> None:
@@ -230,7 +234,7 @@ def _case(
         for of_period, prediction in zip(predictions, made, strict=True):
             of_period[method] = prediction
 
-    for method, predict in fitted.methods(source).items():
+    for method, predict in methods.items():
         with fitted.left_out_if_failing(method):
             add(method, predict)
     add(GNN, downscaling(experiment, data, emulator, source))  # the last row of tables
@@ -243,6 +247,11 @@ def _case(
         reference=(predictions[1], truths[1]),
         maps=None if scratch is None else MAPS_SHOWN,
     )
+
+
+def _bytes(fields: Sequence[xr.Dataset]) -> int:
+    """Size of the fields as float32."""
+    return sum(4 * field.size for ds in fields for field in ds.data_vars.values())
 
 
 def _predicted(

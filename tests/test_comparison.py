@@ -10,10 +10,19 @@ import xarray as xr
 from graphdown import evaluate
 from graphdown.baselines import QUICK
 from graphdown.cli import main
-from graphdown.comparison import GNN, evaluate_run, write_inputs
+from graphdown.comparison import (
+    GNN,
+    evaluate_run,
+    parts_linear_in_time,
+    with_baselines,
+    write_inputs,
+)
 from graphdown.config.experiment_file import parse_experiment
 from graphdown.data import load_data
+from graphdown.data.time_windows import linear_in_time
+from graphdown.errors import ExperimentError
 from graphdown.training import train
+from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid
 
 EXPERIMENT = {
@@ -44,6 +53,25 @@ def run(tmp_path_factory, compiled_in_haste):
     train(experiment, data)
     scores, page = evaluate_run(folder, data)
     return folder, experiment, data, scores, page
+
+
+def test_baselines_to_score_are_chosen_by_name():
+    experiment = parse_experiment({**EXPERIMENT, "output": "runs/tiny"}, "the test")
+    assert with_baselines(experiment, ["ridge", "DeepESD"]).baselines == ("ridge", "DeepESD")
+    assert with_baselines(experiment, ()) is experiment
+    with pytest.raises(ExperimentError, match="--baselines: 'rigde' is no baseline.*'ridge'"):
+        with_baselines(experiment, ["rigde"])
+
+
+@pytest.mark.parametrize("substeps", [1, 4])
+def test_sub_steps_are_the_same_when_days_come_in_parts(substeps):
+    rng = np.random.default_rng(0)
+    days = np.delete(pd.date_range("2001-01-01", periods=11), 6)  # with a gap
+    ds = xr.Dataset({"tas": (("time", "x"), rng.normal(size=(10, 3)))}, {"time": days})
+    spec = TimeSpec(window=(-1, 0, 1), substeps=substeps)
+    parts = [ds.isel(time=slice(a, b)) for a, b in ((0, 4), (4, 5), (5, 10))]
+    made = xr.concat(list(parts_linear_in_time(iter(parts), spec)), "time")
+    xr.testing.assert_allclose(made, linear_in_time(ds, spec), rtol=1e-12)
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ class Ridge(Baseline):
     name = "ridge"
     source_bound = True
     by_day = True
-    part_bytes = 192 * 2**20
+    part_bytes = 128 * 2**20
 
     def __init__(self, penalties: Sequence[float] = PENALTIES) -> None:
         super().__init__()

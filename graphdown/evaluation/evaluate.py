@@ -12,8 +12,7 @@ from graphdown.evaluation.align import at_times, common_variables, paired_times
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.paired import on_all_cells
 from graphdown.evaluation.period import Period, grid_of
-from graphdown.evaluation.reduce import time_mean
-from graphdown.evaluation.spectrum import wavelengths
+from graphdown.evaluation.spectrum import mean_power, wavelengths
 from graphdown.evaluation.tally import Tally
 from meshes.grids.grid import Grid
 
@@ -136,7 +135,7 @@ def _spectra(tally: Tally, grid: Grid) -> dict[str, np.ndarray]:
     power = tally.found("ralsd")
     if power is None:
         return {}
-    predicted, true = time_mean(power)
+    predicted, true = mean_power(power.sum(axis=0))
     lengths = wavelengths(grid.shape, grid.spacing_km)
     return {"wavelength": lengths, "spectrum_prediction": predicted, "spectrum_truth": true}
 

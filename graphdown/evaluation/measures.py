@@ -35,9 +35,10 @@ class Measure:
         absolute: whether the value is the area mean of the map without its signs.
         over: the pairs that the function takes: the "whole" one, in memory; or blocks of "cells",
             if what it returns for a cell [..., N] depends on that cell alone; or blocks of "days",
-            if what it returns for a day [T, ...] depends on that day's fields alone.
-        total: the value, of what the function returned for all blocks, put together, and of the
-            areas of the cells [N]; None for a map whose area mean is the value.
+            of whose fields it returns rows [n, ...], one for each day or for all of them.
+        total: the value, of what the function returned for all blocks, cells side by side and rows
+            one below the other, and of the areas of the cells [N]; None for a map whose area mean
+            is the value.
     """
 
     name: str

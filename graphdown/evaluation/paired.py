@@ -10,7 +10,7 @@ import numpy as np
 from graphdown.evaluation.days import Days
 from graphdown.evaluation.quantiles import quantiles, sorted_by_cell
 from graphdown.evaluation.reduce import counts, time_mean
-from graphdown.evaluation.spectrum import daily_power
+from graphdown.evaluation.spectrum import total_power
 from graphdown.variables.catalogue import describe
 from meshes.grids.grid import Grid
 
@@ -138,14 +138,17 @@ class Pair:
         return y.reshape(len(y), *self.grid.shape), x.reshape(len(x), *self.grid.shape)
 
     @property
-    def daily_power(self) -> np.ndarray | None:
-        """Power of prediction and truth on each day [T, 2, K], None without `fields`."""
+    def total_power(self) -> np.ndarray | None:
+        """Power of prediction and truth, see `spectrum.total_power` [1, 2, K + 1].
+
+        None without `fields`.
+        """
         fields = self.fields
         if fields is None:
             return None
-        if daily_power not in self.of_truth:
-            self.of_truth[daily_power] = daily_power(fields[1])
-        return np.stack([daily_power(fields[0]), self.of_truth[daily_power]], axis=1)
+        if total_power not in self.of_truth:
+            self.of_truth[total_power] = total_power(fields[1])
+        return np.stack([total_power(fields[0]), self.of_truth[total_power]])[None]
 
     @property
     def is_temperature(self) -> bool:

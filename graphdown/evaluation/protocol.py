@@ -21,8 +21,8 @@ from graphdown.evaluation import (
 from graphdown.evaluation.fractions import daily_squares, skill_score
 from graphdown.evaluation.measures import MEASURES, SIGNAL, VARIABLE, Measure, MeasureFunction
 from graphdown.evaluation.paired import Pair
-from graphdown.evaluation.reduce import area_mean, time_mean
-from graphdown.evaluation.spectrum import ralsd
+from graphdown.evaluation.reduce import area_mean
+from graphdown.evaluation.spectrum import mean_power, ralsd
 
 
 def _bias(
@@ -104,7 +104,8 @@ def _signal(prefix: str, label: str, index: str) -> tuple[Measure, ...]:
 
 
 def _ralsd(power: np.ndarray, area: np.ndarray) -> float:
-    return ralsd(*time_mean(power))
+    predicted, true = mean_power(power.sum(axis=0))
+    return ralsd(predicted, true)
 
 
 def _daily_squares(pair: Pair) -> np.ndarray | None:
@@ -274,7 +275,7 @@ PROTOCOL = (
         0.0,
         "sqrt(mean_k (10 log10(P_y / P_x))^2) of the radially averaged power spectra, "
         "with the root",
-        lambda pair: pair.daily_power,
+        lambda pair: pair.total_power,
         over="days",
         total=_ralsd,
     ),

@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from graphdown.evaluation.reduce import time_mean
+from graphdown.evaluation.reduce import divide
 
 CHUNK_DAYS = 64
 
 
 def wavelengths(shape: tuple[int, ...], spacing_km: float) -> np.ndarray:
-    """Return the wavelengths [K] in km of the rings of a field [ny, nx], see `daily_power`."""
+    """Return the wavelengths [K] in km of the rings of a field [ny, nx], see `total_power`."""
     n = min(shape)
     return 2.0 * spacing_km * n / np.arange(1, n)
 
 
-def daily_power(fields: np.ndarray) -> np.ndarray:
-    """Return the radially averaged power [T, K] of each day, NaN if a value of it is missing.
+def total_power(fields: np.ndarray) -> np.ndarray:
+    """Return the radially averaged power of the complete days, summed, and their number [K + 1].
 
     The field is transformed by the two-dimensional discrete cosine transform, which needs no
     window on a limited area (Denis et al. 2002, Mon. Wea. Rev. 130, 1812-1829).
     Ring k = 1..K, K = n - 1 with n the shorter side, holds the modes (i, j) whose
     a = sqrt((i / ny)^2 + (j / nx)^2) lies in [k / n, (k + 1) / n); its wavelength is
-    2 spacing n / k.
+    2 spacing n / k. Days with a missing value are left out.
 
     Args:
         fields: [T, ny, nx] in the variable's units; the power has their square.
@@ -29,29 +29,31 @@ def daily_power(fields: np.ndarray) -> np.ndarray:
 
     ny, nx = fields.shape[1:]
     n = min(ny, nx)
+    complete = np.flatnonzero(np.isfinite(fields).all(axis=(1, 2)))
+    power = np.zeros((ny, nx))
+    for start in range(0, len(complete), CHUNK_DAYS):
+        days = fields[complete[start : start + CHUNK_DAYS]].astype(np.float64)
+        power += np.square(dctn(days, axes=(1, 2), norm="ortho")).sum(axis=0)
     radius = np.hypot(np.arange(ny)[:, None] / ny, np.arange(nx) / nx)
     ring = np.floor(radius * n + 1e-9).astype(np.intp).ravel()
     modes = np.bincount(ring, minlength=n)[1:n]
-    power = np.full((len(fields), n - 1), np.nan)
-    complete = np.flatnonzero(np.isfinite(fields).all(axis=(1, 2)))
-    for start in range(0, len(complete), CHUNK_DAYS):
-        days = complete[start : start + CHUNK_DAYS]
-        squares = np.square(dctn(fields[days].astype(np.float64), axes=(1, 2), norm="ortho"))
-        for day, square in zip(days, squares, strict=True):
-            power[day] = np.bincount(ring, square.ravel(), minlength=n)[1:n]
-    return power / (modes * ny * nx)
+    rings = np.bincount(ring, power.ravel(), minlength=n)[1:n] / (modes * ny * nx)
+    return np.append(rings, len(complete))
+
+
+def mean_power(totals: np.ndarray) -> np.ndarray:
+    """Return the time mean power [..., K] of totals [..., K + 1], NaN if no day is complete."""
+    return divide(totals[..., :-1], totals[..., -1:])
 
 
 def power_spectrum(fields: np.ndarray, spacing_km: float) -> tuple[np.ndarray, np.ndarray]:
     """Return wavelengths [K] in km and the radially averaged, time mean power [K].
 
-    Days with a missing value are left out; NaN if no day is complete.
-
     Args:
-        fields: as for `daily_power`.
+        fields: as for `total_power`.
         spacing_km: distance of neighbouring points.
     """
-    return wavelengths(fields.shape[1:], spacing_km), time_mean(daily_power(fields))
+    return wavelengths(fields.shape[1:], spacing_km), mean_power(total_power(fields))
 
 
 def ralsd(power_prediction: np.ndarray, power_truth: np.ndarray) -> float:

@@ -122,6 +122,11 @@ class Scratch:
         self._folder, self._advice = folder, advice
         self._end = 0
 
+    @property
+    def path(self) -> Path:
+        """Name that the file could have, for messages."""
+        return self._folder / "scratch"
+
     def __enter__(self) -> Self:
         try:
             self._file = tempfile.TemporaryFile(dir=self._folder)
