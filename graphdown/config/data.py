@@ -101,12 +101,16 @@ class DataSpec:
         world: the embedded world, instead of a target in files.
         sources: sources to train on.
         unseen: sources that are used for evaluation only.
+        store: folder in which the days are kept on disk, packed for training, instead of each
+            run's own. Runs with the same fields and periods, such as seeds and the tasks of a job
+            array, pack them once; the folder may serve other experiments as well.
     """
 
     sources: tuple[Source, ...]
     target: Target | None = None
     world: WorldSpec | None = None
     unseen: tuple[Source, ...] = ()
+    store: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def learned_settings(experiment: Experiment) -> dict[str, Any]:
     kept = {key: value for key, value in raw.items() if key not in NOT_LEARNED}
     skipped = (*MACHINE, *CONTINUED)
     kept["training"] = {k: v for k, v in raw["training"].items() if k not in skipped}
-    kept["data"] = {k: v for k, v in raw["data"].items() if k != "unseen"}
+    kept["data"] = {k: v for k, v in raw["data"].items() if k not in ("unseen", "store")}
     kept["periods"] = {k: v for k, v in raw["periods"].items() if k != "test"}
     kept["extensions"] = [Path(name).name for name in raw["extensions"]]
     return dict(_without_paths(kept))

@@ -42,7 +42,7 @@ from meshes import Grid, coarsen, coverage
 
 PERIODS = ("train", "validation", "test")
 TARGET_STORE = "target"
-NOT_STORED = ("files", "target_files", "statics")  # places of files, and what no store holds
+NOT_STORED = ("name", "files", "target_files", "statics")  # names, places, what no store holds
 
 
 class Timed(Protocol):
@@ -218,7 +218,7 @@ def load_data(
     if store is None:
         loaded = _checked(request, Memory())
     else:
-        holder = Disk(store)
+        holder = Disk(store, shared=bool(experiment.data.store))
         loaded = replace(_checked(request, holder), stored=holder.stored)
     for understanding in loaded.understood.values():
         log_notes(understanding.notes)

@@ -6,11 +6,12 @@ spends a millisecond on a chunk; tensorstore, which orbax brings along, reads th
 times faster and without blocking the interpreter.
 """
 
+import hashlib
 import json
 import math
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -23,22 +24,22 @@ import xarray as xr
 
 from graphdown.config.experiment import Experiment
 from graphdown.data.holders import Ready, Rules, read
-from graphdown.data.reading.fields import field_values
 from graphdown.data.reading.horizontal import grid_of
-from graphdown.data.reading.rules import refuse
+from graphdown.data.sample_packing import PART_BYTES, open_array, pack, value_bytes
 from graphdown.errors import GraphdownError
-from graphdown.runtime.atomic import atomic_folder
-from graphdown.runtime.parts import parts_of
+from graphdown.runtime.atomic import beside
+from graphdown.runtime.locks import locked_in_turn
 from meshes import Grid
 
 FORMAT = 1
 FOLDER = "samples"
-PART_BYTES = 64 * 2**20  # read at once
-SHARD_BYTES = 64 * 2**20
+DIGITS = 24  # of the hash that names a shared store
 
 
 def store_folder(experiment: Experiment, run: str | Path) -> Path | None:
     """Folder of the fields that a run keeps on disk, None if it keeps them in memory."""
+    if experiment.data.store:
+        return Path(experiment.data.store)
     return Path(run) / FOLDER if experiment.training.sample_storage == "disk" else None
 
 
@@ -112,7 +113,7 @@ class Stored:
     @cached_property
     def array(self) -> Any:
         """The values, as a tensorstore [time, node, variable]."""
-        return _open_array(self.path)
+        return open_array(self.path)
 
     def days(
         self,
@@ -177,15 +178,20 @@ class _Readable:
 class Disk:
     """Holds values in the stores of a folder.
 
-    A store is written once, part by part, under a temporary name until it is complete. It is reused
-    as long as it is complete and has the same origin.
+    A store is written once, and read by all who need what is in it: processes that ask for one that
+    is being written wait for it. It is reused as long as it is complete and has the same origin.
+
+    Args:
+        folder: of the stores.
+        shared: whether the stores bear a hash of what determines them, so that runs with other
+            fields can use the folder, instead of the names of their fields.
 
     Attributes:
         stored: the stores by name.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, shared: bool = False) -> None:
+        self.folder, self.shared = folder, shared
         self.stored: dict[str, Stored] = {}
 
     def hold(
@@ -196,13 +202,15 @@ class Disk:
         Raises:
             GraphdownError: the store cannot be written.
         """
-        path = self.folder / f"{quote(name, safe=' ')}.zarr"
         writer = {"format": FORMAT, "graphdown": version("graphdown")}
         origin = json.loads(json.dumps({**writer, **origin}))
-        attrs = _whole(path)
-        if attrs is None or attrs["origin"] != origin:
-            _write(path, lazy, rules, where, origin)
-            attrs = _whole(path)
+        path = self.folder / f"{self._file_name(name, origin)}.zarr"
+        attrs = _whole(path, origin)
+        if attrs is None:
+            with self._turn(path):
+                if _whole(path, origin) is None:
+                    pack(path, lazy, rules, where, origin)
+            attrs = _whole(path, origin)
         assert attrs is not None
         kept = np.ones(lazy.sizes["time"], bool)
         kept[attrs["dropped"]] = False
@@ -216,6 +224,25 @@ class Disk:
         self.stored[name] = stored
         return Ready(_dataset(stored, first, lazy, kept), kept, attrs["filled"])
 
+    def _file_name(self, name: str, origin: dict[str, Any]) -> str:
+        if not self.shared:
+            return quote(name, safe=" ")
+        text = json.dumps(origin, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+    @contextmanager
+    def _turn(self, path: Path) -> Iterator[None]:
+        """The right to write a store, one process after the other."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GraphdownError(
+                f"The store {str(path)!r} was not written ({error.strerror}); see that the folder "
+                "can be written, or set 'training.sample_storage: memory'."
+            ) from error
+        with locked_in_turn(beside(path, "lock"), f"The store {str(path)!r}"):
+            yield
+
 
 def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
     """Dataset like its first day, with all days."""
@@ -225,108 +252,14 @@ def _dataset(stored: Stored, first: xr.Dataset, lazy: xr.Dataset, kept: np.ndarr
     return still.assign_coords(timed).assign(stored.variables(first))
 
 
-def _whole(path: Path) -> dict[str, Any] | None:
-    """Attributes of a store, None if it is absent or incomplete."""
+def _whole(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
+    """Attributes of a store, None if it is absent, incomplete or of another origin."""
     try:
         attrs = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
     except (OSError, ValueError, KeyError):
         return None
-    return attrs if attrs.get("bytes") == _value_bytes(path) else None
-
-
-def _value_bytes(path: Path) -> int:
-    return sum(p.stat().st_size for p in (path / "c").rglob("*") if p.is_file())
-
-
-def _write(path: Path, lazy: xr.Dataset, rules: Rules, where: str, origin: dict[str, Any]) -> None:
-    """Write a store; it replaces an earlier one when it is complete."""
-    kept: list[np.ndarray] = []
-    filled: Counter[str] = Counter()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(path) as new:
-            writer = _Writer(new, lazy.sizes["time"], where)
-            for part in parts_of(lazy, PART_BYTES):
-                ready = rules(read(part, where))
-                kept.append(ready.kept)
-                filled.update(ready.filled)
-                if ready.kept.any():
-                    writer.append(ready.ds)
-            every = np.concatenate(kept)
-            if not every.any():
-                sentence = f"{where}: no day has values of all variables; check them."
-                raise refuse("all-missing", sentence)
-            dropped = np.flatnonzero(~every).tolist()
-            writer.finish({"origin": origin, "dropped": dropped, "filled": dict(filled)})
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise GraphdownError(
-            f"The store {str(path)!r} was not written ({reason}); see that the disk has room, or "
-            "set 'training.sample_storage: memory'."
-        ) from error
-
-
-class _Writer:
-    """Appends days to a new store, whole shards at a time."""
-
-    def __init__(self, path: Path, most: int, where: str) -> None:
-        self.path, self.most, self.where = path, most, where
-        self.names: list[str] = []
-        self.rows = 0
-        self.waiting: list[np.ndarray] = []
-
-    def append(self, ds: xr.Dataset) -> None:
-        if not self.names:
-            self._create(ds)
-        self.waiting.append(field_values(ds, self.names, self.grid))
-        whole = sum(map(len, self.waiting)) // self.shard * self.shard
-        if whole:
-            self._flush(whole)
-
-    def finish(self, attrs: dict[str, Any]) -> None:
-        import zarr
-
-        self._flush(sum(map(len, self.waiting)))
-        array = zarr.open_array(self.path, mode="r+")
-        array.resize((self.rows, *array.shape[1:]))
-        array.update_attributes({**attrs, "names": self.names, "bytes": _value_bytes(self.path)})
-
-    def _create(self, ds: xr.Dataset) -> None:
-        import zarr
-
-        self.names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims]
-        self.grid = grid_of(ds[self.names[0]], self.where)
-        shape = (self.grid.size, len(self.names))
-        self.shard = min(max(1, SHARD_BYTES // (4 * math.prod(shape))), self.most)
-        zarr.create_array(
-            self.path,
-            shape=(self.most, *shape),
-            shards=(self.shard, *shape),
-            chunks=(1, *shape),
-            dtype="float32",
-            filters=None,
-            compressors=None,
-            fill_value=float("nan"),
-            dimension_names=("time", "node", "variable"),
-        )
-        self.array = _open_array(self.path)
-
-    def _flush(self, count: int) -> None:
-        rows = np.concatenate(self.waiting) if self.waiting else np.empty((0,))
-        if count:
-            try:
-                self.array[self.rows : self.rows + count].write(rows[:count]).result()
-            except ValueError as error:  # as tensorstore reports errors of the system
-                raise OSError(str(error)) from error
-        self.rows += count
-        self.waiting = [rows[count:]] if len(rows) > count else []
-
-
-def _open_array(path: Path) -> Any:
-    import tensorstore
-
-    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": os.path.abspath(path)}}
-    return tensorstore.open(spec).result()
+    same = attrs.get("bytes") == value_bytes(path) and attrs.get("origin") == origin
+    return attrs if same else None
 
 
 def files_seen(paths: Sequence[str]) -> list[list[Any]]:

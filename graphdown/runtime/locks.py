@@ -5,8 +5,9 @@ import errno
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import lock_descriptor
@@ -14,6 +15,7 @@ from filelock import lock_descriptor
 from graphdown.errors import GraphdownError
 
 logger = logging.getLogger(__name__)
+PAUSE_S = 0.5  # between looks at a lock that another process holds
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -52,6 +54,25 @@ def locked_meanwhile(file: Path, what: str) -> Iterator[None]:
             yield
         finally:
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked_in_turn(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock of a file as `locked_meanwhile` does, after the process that holds it now."""
+    with ExitStack() as stack:
+        waits = False
+        while True:
+            try:
+                stack.enter_context(locked_meanwhile(file, what))
+                break
+            except InUseError as error:
+                if not waits:
+                    logger.info(
+                        "%s", str(error).replace("wait for it or stop it", "waiting for it")
+                    )
+                waits = True
+                time.sleep(PAUSE_S)
+        yield
 
 
 def _acquired(file: Path, what: str) -> int:

@@ -17,15 +17,16 @@ class Progress:
     Args:
         total: number of days.
         before: number of days done by an earlier start.
+        what: the work, for a line or a bar of its own; empty for the only one of a command.
     """
 
-    def __init__(self, total: int, before: int = 0) -> None:
-        self._total, self._done = total, before
+    def __init__(self, total: int, before: int = 0, what: str = "") -> None:
+        self._total, self._done, self._what = total, before, what
         self._start: tuple[float, int] | None = None
         self._reported = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            desc="checking the inputs",
+            desc=what or "checking the inputs",
             total=total,
             initial=before,
             unit=" days",
@@ -52,7 +53,7 @@ class Progress:
         now = time.monotonic()
         if self._start is None:  # checks and compiling come before the first days
             self._start = now, self._done
-            self._bar.set_description()
+            self._bar.set_description(self._what)
         elif self._lines and now - self._reported >= EVERY_S:
             self._reported = now
             logger.info("%s", self._line(now, *self._start))
@@ -60,7 +61,10 @@ class Progress:
     def _line(self, now: float, start: float, before: int) -> str:
         rate = (self._done - before) / max(now - start, 1e-9)
         left = duration((self._total - self._done) / max(rate, 1e-9))
-        return f"{self._done:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
+        what = f"{self._what}: " if self._what else ""
+        return (
+            f"{what}{self._done:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
+        )
 
 
 def duration(seconds: float) -> str:

@@ -1,17 +1,21 @@
 """Fields in stores: what they hold, when they are written, and that memory and disk agree."""
 
+import json
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from graphdown.config.experiment_file import parse_experiment
-from graphdown.data import holders, sample_store
+from graphdown.data import holders, sample_packing, sample_store
 from graphdown.data.load import load_data, source_store
 from graphdown.data.reading import value_samples
 from graphdown.data.sample_store import store_folder
 from graphdown.errors import DataError, GraphdownError
+from graphdown.runtime import locks
 from meshes import Grid
 
 from .files import levels, make
@@ -29,7 +33,8 @@ def small_parts(monkeypatch):
     """Let parts hold a few days and shards others, so that one does not end with the other."""
     monkeypatch.setattr(value_samples, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(sample_store, "PART_BYTES", 2000)
-    monkeypatch.setattr(sample_store, "SHARD_BYTES", 700)
+    monkeypatch.setattr(sample_packing, "PART_BYTES", 2000)
+    monkeypatch.setattr(sample_packing, "SHARD_BYTES", 700)
 
 
 def coarse():
@@ -52,6 +57,13 @@ def fine():
     return ds
 
 
+def experiment_data(tmp_path):
+    return {
+        "target": {"files": [str(tmp_path / "fine.nc")]},
+        "sources": [{"name": "a b", "files": [str(tmp_path / "coarse.nc")]}],
+    }
+
+
 def experiment(tmp_path, **changes):
     if not (tmp_path / "coarse.nc").exists():
         coarse().to_netcdf(tmp_path / "coarse.nc")
@@ -61,10 +73,7 @@ def experiment(tmp_path, **changes):
         "output": str(tmp_path / "run"),
         "predictors": ["tas", "ta850"],
         "targets": ["tas"],
-        "data": {
-            "target": {"files": [str(tmp_path / "fine.nc")]},
-            "sources": [{"name": "a b", "files": [str(tmp_path / "coarse.nc")]}],
-        },
+        "data": experiment_data(tmp_path),
         "periods": PERIODS,
         "training": {"sample_storage": "disk"},
     }
@@ -96,7 +105,7 @@ def test_an_upscaled_target_and_a_view_of_the_world_are_stored_too(tmp_path, mon
     data = {"target": {"files": [str(tmp_path / "fine.nc")]}, "sources": sources}
     made = both(experiment(tmp_path, predictors=["tas"], data=data), tmp_path)
     xr.testing.assert_identical(made[0].sources["up"], made[1].sources["up"].compute())
-    monkeypatch.setattr(sample_store, "PART_BYTES", 30000)
+    monkeypatch.setattr(sample_packing, "PART_BYTES", 30000)
     sources = [{"name": "up", "view": "regular"}]
     data = {"world": {"years": 1, "size": 8, "start_year": 2000}, "sources": sources}
     made = both(experiment(tmp_path, predictors=["tas", "psl"], data=data), tmp_path)
@@ -158,26 +167,98 @@ def test_a_store_that_lost_a_part_is_written_again(tmp_path):
     xr.testing.assert_identical(load_data(asked, tmp_path / "samples").fine.compute(), whole)
 
 
-def test_an_interrupted_store_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
-    asked, parts = experiment(tmp_path), sample_store.parts_of
+def interrupted(asked, folder, monkeypatch, number):
+    """Load an experiment into stores until a part of its number is asked for."""
+    parts, read = sample_packing.parts_of, []
 
-    def one_part(ds, size):
-        for number, part in enumerate(parts(ds, size)):
-            if number == 1:
+    def some_parts(ds, size):
+        for part in parts(ds, size):
+            if len(read) == number:
                 raise KeyboardInterrupt
+            read.append(part)
             yield part
 
     with monkeypatch.context() as patch:
-        patch.setattr(sample_store, "parts_of", one_part)
+        patch.setattr(sample_packing, "parts_of", some_parts)
         with pytest.raises(KeyboardInterrupt):
-            load_data(asked, tmp_path / "samples")
-    assert not list((tmp_path / "samples").iterdir())
-    leftover = tmp_path / "samples" / ".target.zarr.new"  # of a run that was killed
-    leftover.mkdir()
+            load_data(asked, folder)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_an_interrupted_store_is_resumed_from_the_days_that_are_on_the_disk(
+    parts, tmp_path, monkeypatch
+):
+    asked, folder, read = experiment(tmp_path), tmp_path / "samples", []
+    interrupted(asked, folder, monkeypatch, parts)
+    journals = [json.loads(path.read_text()) for path in folder.rglob(sample_packing.JOURNAL)]
+    left = DAYS * (2 - len(list(folder.glob("*.zarr")))) - sum(found["day"] for found in journals)
+    counted = sample_packing.read
+
+    def counting(ds, where):
+        read.append(ds.sizes["time"])
+        return counted(ds, where)
+
+    monkeypatch.setattr(sample_packing, "read", counting)
+    memory, disk = load_data(asked), load_data(asked, folder)
+    for one, other in ((memory.fine, disk.fine), (memory.sources["a b"], disk.sources["a b"])):
+        xr.testing.assert_identical(one, other.compute())
+    assert memory.understood == disk.understood
+    assert sum(read) == left and (left < DAYS) == (parts == 5)
+    assert {path.name for path in folder.iterdir()} == {"target.zarr", "source-a b.zarr"}
+
+
+def test_a_leftover_that_is_no_store_is_replaced(tmp_path):
+    asked = experiment(tmp_path)
+    leftover = tmp_path / "samples" / ".target.zarr.new"
+    leftover.mkdir(parents=True)
     (leftover / "zarr.json").write_text("{}", encoding="utf-8")
     memory = load_data(asked)
     xr.testing.assert_identical(load_data(asked, tmp_path / "samples").fine.compute(), memory.fine)
     assert not leftover.exists()
+
+
+def test_runs_share_a_store_by_what_is_in_it(tmp_path, monkeypatch):
+    data = experiment_data(tmp_path)
+    shared = tmp_path / "shared"
+    first = experiment(tmp_path, data={**data, "store": str(shared)}, training={})
+    assert store_folder(first, "runs/a") == shared
+    known = load_data(first, shared).sources["a b"].compute()
+    stores = sorted(path.name for path in shared.iterdir())
+    assert len(stores) == 2
+    renamed = [{**data["sources"][0], "name": "other"}]
+    same = experiment(
+        tmp_path, name="y", seed=3, data={**data, "sources": renamed, "store": str(shared)}
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(sample_store, "pack", None)
+        xr.testing.assert_identical(load_data(same, shared).sources["other"].compute(), known)
+    fewer = {**PERIODS, "test": ["2000-01-23", "2000-01-25"]}
+    other = experiment(tmp_path, data=data, periods=fewer)
+    assert load_data(other, shared).fine.sizes["time"] < load_data(first, shared).fine.sizes["time"]
+    assert len(list(shared.iterdir())) == 4 and set(stores) < {p.name for p in shared.iterdir()}
+
+
+def test_a_store_that_another_process_writes_is_waited_for(tmp_path, monkeypatch):
+    asked, folder = experiment(tmp_path), tmp_path / "samples"
+    results, pack, started = [], sample_store.pack, []
+
+    def slow(*words):
+        started.append(words[0])
+        time.sleep(0.3)
+        pack(*words)
+
+    monkeypatch.setattr(sample_store, "pack", slow)
+    monkeypatch.setattr(locks, "PAUSE_S", 0.05)
+    threads = [
+        threading.Thread(target=lambda: results.append(load_data(asked, folder).fine.compute()))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    xr.testing.assert_identical(*results)
+    assert len(started) == len(set(started)) == 2
 
 
 def test_a_value_out_of_range_anywhere_is_refused_and_leaves_no_store(tmp_path):
@@ -215,7 +296,7 @@ def test_parts_keep_chunks_whole_and_lose_no_day():
     ds = xr.Dataset({"a": (("time", "x"), np.zeros((40, 100), np.float32))})
     for chunks, expected in ((None, [5] * 8), (2, [4] * 10), (15, [15, 15, 10])):
         chunked = ds if chunks is None else ds.chunk(time=chunks)
-        assert [part.sizes["time"] for part in sample_store.parts_of(chunked, 2000)] == expected
+        assert [part.sizes["time"] for part in sample_packing.parts_of(chunked, 2000)] == expected
 
 
 def test_the_experiment_decides_where_days_are_kept(tmp_path):
