@@ -42,7 +42,10 @@ Predict = Callable[[xr.Dataset], xr.Dataset]
 
 
 def evaluate_run(
-    run: str | Path, data: ExperimentData | None = None, overrides: Sequence[str] = ()
+    run: str | Path,
+    data: ExperimentData | None = None,
+    overrides: Sequence[str] = (),
+    floors: bool = False,
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
@@ -55,6 +58,8 @@ def evaluate_run(
         run: the run's folder; `scores.csv` and `report/index.html` are written there.
         data: the experiment's fields, if they are loaded already.
         overrides: "key.sub=value" strings over the run's experiment, as for files that have moved.
+        floors: whether to add what a perfect emulator would score, as the columns `floor` and
+            `above`.
 
     Returns:
         The tidy table of scores, and the path of the report.
@@ -62,7 +67,7 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import score_cases, write_report
+    from graphdown.evaluation import climate_floors, score_cases, with_floors, write_report
 
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
@@ -77,6 +82,9 @@ def evaluate_run(
     with one_sentence_of(run):
         cases = make_cases(experiment, data, emulator, fitted)
         scores = score_cases(cases)
+        if floors:
+            of_cases = climate_floors({case.name: case.truth for case in cases})
+            scores = with_floors(scores, of_cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
