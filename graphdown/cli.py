@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
@@ -147,6 +147,8 @@ def evaluate(
     *,
     truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     baselines: Annotated[tuple[str, ...], arg(metavar="NAME...")] = (),
+    season: Literal["DJF", "MAM", "JJA", "SON"] | None = None,
+    floors: bool = False,
     overrides: Overrides = (),
 ) -> None:
     """Score a run beside the baselines and write the report.
@@ -161,6 +163,9 @@ def evaluate(
         truth: files or globs to compare a downscaled one with, as they come from the archive: in
             any units and calendar, on the same grid or one that has its points.
         baselines: those to score a run beside, instead of its experiment's.
+        season: score the days of this season of a downscaled file alone.
+        floors: also show what a perfect emulator would score, by the chance of the weather: of
+            members for each other, or of the truth in resampled years.
         overrides: key.sub=value, over the run's experiment, for files that have moved since, as in
             data.sources.0.files=[new/place/*.nc], and for what is scored, as in periods.test.
     """
@@ -174,8 +179,10 @@ def evaluate(
     if truth and (overrides or baselines):
         option = "--set" if overrides else "--baselines"
         raise GraphdownError(f"{option} is for a run, --truth for a file; give one of them.")
+    if season and not truth:
+        raise GraphdownError("--season is for a file that is given with --truth; leave it out.")
     if truth:
-        print(evaluate_files(str(run), truth))
+        print(evaluate_files(str(run), truth, season or "", floors))
         return
     keep_compiled()
     data = None
@@ -183,7 +190,7 @@ def evaluate(
     if experiment is not None:
         data = load_data(experiment, store_folder(experiment, run))
         check_learned_from(run, experiment, data)
-    _show(*evaluate_run(run, data, overrides, baselines))
+    _show(*evaluate_run(run, data, overrides, baselines, floors))
 
 
 def transfer(

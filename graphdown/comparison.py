@@ -64,6 +64,7 @@ def evaluate_run(
     data: ExperimentData | None = None,
     overrides: Sequence[str] = (),
     baselines: Sequence[str] = (),
+    floors: bool = False,
 ) -> tuple["pd.DataFrame", Path]:
     """Score a run and the baselines on the test period, for seen and unseen sources.
 
@@ -80,6 +81,8 @@ def evaluate_run(
         data: the experiment's fields, if they are loaded already.
         overrides: "key.sub=value" strings over the run's experiment, as for files that have moved.
         baselines: those to score, instead of the experiment's.
+        floors: whether to add what a perfect emulator would score, as the columns `floor` and
+            `above`.
 
     Returns:
         The tidy table of scores, and the path of the report.
@@ -87,7 +90,7 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import write_report
+    from graphdown.evaluation import climate_floors, with_floors, write_report
 
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
@@ -103,6 +106,9 @@ def evaluate_run(
         fitted = fit_baselines(experiment, data, scratch=kept)
         with one_sentence_of(run):
             cases, scores = _scored(run, experiment, data, emulator, fitted)
+            if floors:
+                of_cases = climate_floors({case.name: case.truth for case in cases})
+                scores = with_floors(scores, of_cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"

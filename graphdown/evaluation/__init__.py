@@ -3,7 +3,12 @@
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble
 from graphdown.evaluation.evaluate import evaluate
-from graphdown.evaluation.floor import climate_floor, ensemble_floor, with_floors
+from graphdown.evaluation.floor import (
+    climate_floor,
+    climate_floors,
+    ensemble_floor,
+    with_floors,
+)
 from graphdown.evaluation.further_measures import FURTHER
 from graphdown.evaluation.measures import MEASURES, Measure, register_measure
 from graphdown.evaluation.member_scores import evaluate_members
@@ -19,6 +24,7 @@ __all__ = [
     "PROTOCOL",
     "Measure",
     "climate_floor",
+    "climate_floors",
     "ensemble_floor",
     "evaluate",
     "evaluate_by_season",

@@ -91,6 +91,17 @@ def climate_floor(truth: xr.Dataset, draws: int = 10, seed: int = 0) -> xr.Datas
     return _mean_distance(scores, has_floor)
 
 
+def climate_floors(truths: Mapping[str, xr.Dataset], draws: int = 4) -> dict[str, xr.Dataset]:
+    """Floors of several cases, as of `climate_floor`, without those of fewer than two years.
+
+    Args:
+        truths: of each case.
+        draws: how often years are drawn.
+    """
+    years = {case: Days.from_index(ds["time"].to_index()).years for case, ds in truths.items()}
+    return {case: climate_floor(ds, draws) for case, ds in truths.items() if years[case] > 1}
+
+
 def resampled_days(time: xr.DataArray, draws: int, seed: int) -> Iterator[np.ndarray]:
     """Yield for each draw the index of the day that stands in for each day [T], -1 for none.
 

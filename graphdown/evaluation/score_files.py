@@ -8,8 +8,10 @@ import xarray as xr
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble, member_dim
+from graphdown.evaluation.floor import climate_floor, ensemble_floor, with_floors
 from graphdown.evaluation.one_grid import on_one_grid
 from graphdown.evaluation.scored_fields import read_scored
+from graphdown.evaluation.season_filter import of_season
 from graphdown.evaluation.table import format_table, format_value
 
 SHOWN = (
@@ -23,7 +25,9 @@ SHOWN = (
 WIDTH = 21
 
 
-def evaluate_files(prediction: str, truth: Sequence[str]) -> str:
+def evaluate_files(
+    prediction: str, truth: Sequence[str], season: str = "", floors: bool = False
+) -> str:
     """Return the scores of a downscaled file as text.
 
     An ensemble is scored as a whole, and by its mean and its first member.
@@ -32,6 +36,8 @@ def evaluate_files(prediction: str, truth: Sequence[str]) -> str:
         prediction: netCDF, zarr or GRIB file or glob.
         truth: such files or globs, in any units and calendar, on the prediction's grid or on one
             that has its points.
+        season: "DJF", "MAM", "JJA" or "SON", whose days alone are scored; empty for all days.
+        floors: whether the table shows what a perfect emulator would score.
 
     Raises:
         GraphdownError: a file cannot be read, or the two do not match.
@@ -40,15 +46,20 @@ def evaluate_files(prediction: str, truth: Sequence[str]) -> str:
     dim = member_dim(predicted)
     name = Path(prediction).name
     try:
+        if season:
+            predicted, true = of_season(predicted, season), of_season(true, season)
+        floor = (
+            (climate_floor(true) if dim is None else ensemble_floor(predicted)) if floors else None
+        )
         if dim is None:
-            return _table(name, true, {"prediction": predicted})
+            return _table(name, true, {"prediction": predicted}, floor)
         with xr.set_options(keep_attrs=True):
             single = {
                 "ensemble mean": predicted.mean(dim),
                 "first member": predicted.isel({dim: 0}),
             }
         single = {n: ds.drop_vars(dim, errors="ignore") for n, ds in single.items()}
-        lines = _table(name, true, single)
+        lines = _table(name, true, single, floor)
         return f"{lines}\n\n{format_ensemble(evaluate_ensemble(predicted, true))}"
     except ValueError as error:
         raise GraphdownError(" ".join(str(error).split())) from None
@@ -66,7 +77,9 @@ def format_ensemble(scores: xr.Dataset) -> str:
     return "\n\n".join(blocks)
 
 
-def _table(name: str, truth: xr.Dataset, predictions: dict[str, xr.Dataset]) -> str:
-    case = Case(name, False, truth, truth, predictions)
-    table = format_table(score_cases([case]))
+def _table(
+    name: str, truth: xr.Dataset, predictions: dict[str, xr.Dataset], floor: xr.Dataset | None
+) -> str:
+    scores = score_cases([Case(name, False, truth, truth, predictions)])
+    table = format_table(scores if floor is None else with_floors(scores, {name: floor}))
     return table.replace(" (never trained on)", "")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "  "
+FLOOR = "floor (perfect emulator)"
 LACKING = "\N{DAGGER}"  # marks a method that lacks values of the truth
 LEAST_WITH_DECIMALS = 1e-3
 MEASURES_SHOWN = ("rmse", "bias", "p98_bias", "wasserstein1")
@@ -134,10 +135,34 @@ def _block(scores: "pd.DataFrame", measures: Sequence[str]) -> str:
         best = best_methods(values, name)
         cells = [f"{format_value(v)}{'*' if m in best else ' '}" for m, v in values.items()]
         texts.append([f"{label} ", *cells])
+    of_columns = floors(scores, columns)
+    if of_columns:
+        texts[0].append(FLOOR)
+        for text, floor in zip(texts[1:], of_columns, strict=True):
+            text.append(f"{floor} ")
     padded = [_pad(text, left=n == 0) for n, text in enumerate(texts)]
     lines = [GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
     notes = comparison_notes(scores)
     return "\n".join([case_title(scores), _group_line(groups, padded), *lines, *notes])
+
+
+def floors(scores: "pd.DataFrame", columns: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the floor of each column as text, as a distance where a perfect score is not 0.
+
+    Args:
+        scores: one case's rows, see `graphdown.evaluation.floor.with_floors`.
+        columns: (variable, measure) pairs.
+    """
+    known = scores.get("floor")
+    if known is None or not np.isfinite(known).any():
+        return []
+    texts = []
+    for variable, name in columns:
+        rows = (scores["variable"] == variable) & (scores["measure"] == name)
+        sign = "" if MEASURES[name].perfect == 0 else "\N{PLUS-MINUS SIGN}"
+        value = float(known[rows].iloc[0])
+        texts.append(f"{sign if np.isfinite(value) else ''}{format_value(value)}")
+    return texts
 
 
 def _pad(texts: list[str], left: bool) -> list[str]:

@@ -6,17 +6,24 @@ import pytest
 import scipy.stats
 import xarray as xr
 
+from graphdown.cli import main
 from graphdown.evaluation import (
     MEASURES,
+    Case,
     climate_floor,
+    climate_floors,
     ensemble_floor,
     evaluate,
     evaluate_by_season,
     evaluate_members,
+    format_table,
+    score_cases,
     with_floors,
 )
 from graphdown.evaluation.floor import has_floor, resampled_days
+from graphdown.evaluation.report.score_tables import score_table
 from graphdown.evaluation.season_filter import of_season
+from graphdown.evaluation.table import FLOOR, format_value
 
 from .conftest import daily
 
@@ -85,6 +92,11 @@ def test_days_stand_in_for_days_of_the_same_date_or_month():
         next(resampled_days(winters[:60], 1, 0))
 
 
+def test_cases_of_a_single_year_have_no_floor(truth):
+    year = truth.isel(time=slice(0, 365))
+    assert set(climate_floors({"a": truth, "b": year}, draws=1)) == {"a"}
+
+
 def test_floors_stand_beside_scores_and_are_taken_off_them(truth):
     floor = climate_floor(truth, draws=3)
     rows = [("a", "pr", "p98_bias", 3.0), ("a", "tas", "variance_ratio", 90.0)]
@@ -97,6 +109,41 @@ def test_floors_stand_beside_scores_and_are_taken_off_them(truth):
     ratio = float(floor["variance_ratio"].sel(variable="tas"))
     assert table["above"][1] == pytest.approx(10.0 - ratio)
     assert table["floor"][2:].isna().all() and table["above"][2:].isna().all()
+
+
+def test_tables_show_floors_below_the_methods(prediction, truth, members, tmp_path, capsys):
+    case = Case("a", False, truth, truth, {"one": prediction, "two": truth})
+    scores, floor = score_cases([case]), climate_floor(truth, draws=2)
+    shown = ("rmse", "p98_bias", "perkins")
+    assert FLOOR not in format_table(scores, shown)
+    assert all(name != FLOOR for name, _ in score_table(scores, shown).rows)
+    scores = with_floors(scores, {"a": floor})
+    last = format_table(scores, shown).splitlines()[-4]
+    value = format_value(float(floor["p98_bias"].sel(variable="tas")))
+    assert last.startswith(FLOOR) and value in last and "-" in last
+    assert "\N{PLUS-MINUS SIGN}" in last
+    name, cells = score_table(scores, shown).rows[-1]
+    assert name == FLOOR and cells[1].text == value
+
+
+def test_files_are_scored_by_season_beside_their_floors(truth, members, tmp_path, capsys):
+    truth.to_netcdf(tmp_path / "truth.nc")
+    members.assign_coords(realization=range(4)).to_netcdf(tmp_path / "fine.nc")
+    files = [str(tmp_path / "fine.nc"), "--truth", str(tmp_path / "truth.nc")]
+    main(["evaluate", *files, "--season", "JJA", "--floors"])
+    said = capsys.readouterr().out
+    summer = of_season(members, "JJA")
+    rmse = float(ensemble_floor(summer)["rmse"].sel(variable="tas"))
+    assert FLOOR in said and format_value(rmse) in said
+    assert f"{276 * truth.lat.size * truth.lon.size:,} of tas" in said
+    main(["evaluate", *files])
+    assert FLOOR not in capsys.readouterr().out
+    one = [str(tmp_path / "truth.nc"), "--truth", str(tmp_path / "truth.nc"), "--floors"]
+    main(["evaluate", *one])
+    assert FLOOR in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["evaluate", "runs/demo", "--season", "JJA"])
+    assert "--season is for a file" in capsys.readouterr().err
 
 
 def test_measures_that_compare_climates_have_a_floor_and_no_others():

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from graphdown.evaluation.cases import best_methods
 from graphdown.evaluation.measures import MEASURES, Measure
 from graphdown.evaluation.table import (
+    FLOOR,
     column,
+    floors,
     format_value,
     headings,
     method_labels,
@@ -32,6 +34,9 @@ def score_table(scores: "pd.DataFrame", measures: Sequence[str]) -> HtmlTable:
         (label, [TableCell(format_value(values[k][method]), method in best[k]) for k in columns])
         for method, label in method_labels(scores).items()
     ]
+    of_columns = floors(scores, columns)
+    if of_columns:
+        rows.append((FLOOR, [TableCell(text, False) for text in of_columns]))
     explained = [
         (label, MEASURES[name].definition) for label, (_, name) in zip(labels, columns, strict=True)
     ]
