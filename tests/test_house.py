@@ -14,6 +14,7 @@ FLOORS = (
     ("transfer",),
     ("training", "comparison", "downscaling"),
     ("emulator", "evaluation"),
+    ("applicability",),
     ("data",),
     ("config",),
     ("baselines", "output"),

@@ -75,12 +75,27 @@ class DownscaleJob:
             refuse_beyond=self.request.refuse_beyond,
         )
 
+    def check_applicability(self) -> None:
+        """Log how far members of the driving model lie from the training climate, if they do.
+
+        Raises:
+            DataError: one lies outside, and that is refused.
+        """
+        for number in range(len(self.driving.members)):
+            self.emulator.check_applicability(
+                self.driving.dataset(number),
+                historical=self.past,
+                refuse_beyond=self.request.refuse_beyond,
+            )
+
     def whole(self) -> xr.Dataset:
         """The dataset to be, its fields without values yet."""
         target, targets = self.emulator.domain.target, self.emulator.targets
         ensemble = (self.request.members,) if self.request.members else ()
         values = np.zeros((1, *ensemble, target.size, len(targets)), np.float32)
-        first = self.emulator.dataset(values, self.time.isel(time=slice(0, 1)), self.attrs)
+        novelty = None if self.emulator.climate is None else np.zeros(1, np.float32)
+        time = self.time.isel(time=slice(0, 1))
+        first = self.emulator.dataset(values, time, self.attrs, novelty)
         whole = outline(first.assign_attrs(as_attribute(self.fingerprint)), self.time)
         if len(self.driving.members) > 1:
             whole = _with_members(whole, [member.label for member in self.driving.members])

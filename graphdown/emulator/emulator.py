@@ -1,6 +1,7 @@
 """A trained network with all that is needed to use it: downscale any source grid."""
 
 import dataclasses
+import logging
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import cached_property, partial
@@ -10,6 +11,13 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
+from graphdown.applicability.assessment import Assessment, assess, sampled
+from graphdown.applicability.novelty_watch import (
+    NOVELTY,
+    NOVELTY_ATTRS,
+    NoveltyWatch,
+)
+from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
 from graphdown.cf.provenance import driving_attrs, versions
@@ -27,7 +35,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
-from graphdown.errors import GraphdownError
+from graphdown.errors import DataError, GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.heads import Readout
 from graphdown.model.parameters import with_values
@@ -37,6 +45,8 @@ from graphdown.variables.names import variables_of
 from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid, coverage
 from meshes.grids.station_lists import are_stations
+
+logger = logging.getLogger(__name__)
 
 EVERY = slice(None)
 EOFS_PREFIX = "eofs."  # of the names of their arrays, beside those of the parameters
@@ -56,6 +66,7 @@ class Emulator:
         params: the network's parameters by path, as arrays.
         time: the steps that it takes and makes.
         makes_means: whether it makes the means over its steps instead of their sub-steps.
+        climate: of the days that it was trained on, None if it is not known.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Emulator:
     params: Mapping[str, np.ndarray]
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
+    climate: TrainingClimate | None = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -155,9 +167,67 @@ class Emulator:
         inference = self.inference(
             coarse, units, historical, members, seed, refuse_beyond=refuse_beyond
         )
+        self.check_applicability(coarse, units, historical, refuse_beyond)
         with closing(inference.results()) as results:
             values = np.concatenate(list(results))
-        return self.dataset(values, inference.output_time, coarse.attrs)
+        return self.dataset(values, inference.output_time, coarse.attrs, inference.novelty_made())
+
+    def applicability(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+        quick: bool = False,
+    ) -> Assessment:
+        """Whether the emulator may be used on a dataset: how far it lies from the training.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+            quick: look at some 240 days alone, as downscaling does beforehand.
+
+        Raises:
+            DataError: as for `downscale`.
+            GraphdownError: the emulator does not know its training climate.
+        """
+        if self.climate is None:
+            raise GraphdownError(
+                f"The emulator {self.name!r} does not know the climate that it was trained in; "
+                "train it with this version of graphdown."
+            )
+        where, notes, names = "the dataset to downscale", Notes(), self.normaliser.predictors
+        ds = self._predictors(coarse, units, where, notes)
+        ds = ds.isel(time=sampled(ds.sizes["time"])) if quick else ds
+        source, adjustment = SourceDays(ds, names, where, notes), self.adjustment(historical, units)
+        every = source.passed(np.arange(source.grid.size))
+        parts = every if adjustment is None else (adjustment(part) for part in every)
+        return assess(self.climate, source.grid, parts, ds.time, names, self.domain.target)
+
+    def check_applicability(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+        refuse_beyond: bool = False,
+    ) -> None:
+        """Log one sentence if a dataset lies far from the training climate.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+            refuse_beyond: refuse it instead if it lies outside.
+
+        Raises:
+            DataError: it lies outside, and that is refused.
+        """
+        if self.climate is None:
+            return
+        found = self.applicability(coarse, units, historical, quick=True)
+        if refuse_beyond and found.verdict == "outside":
+            raise DataError(
+                f"{found.sentence}; give another input, or leave --refuse-beyond (refuse_beyond) "
+                "out."
+            )
+        if found.verdict != "inside":
+            logger.warning("%s.", found.sentence)
 
     def stream(
         self,
@@ -191,9 +261,10 @@ class Emulator:
             start = 0
             with closing(inference.results()) as results:
                 for values in results:
-                    time = inference.output_time.isel(time=slice(start, start + len(values)))
+                    rows = slice(start, start + len(values))
+                    time = inference.output_time.isel(time=rows)
                     start += len(values)
-                    yield self.dataset(values, time, coarse.attrs)
+                    yield self.dataset(values, time, coarse.attrs, inference.novelty_made(rows))
 
         return Stream(inference.output_time, parts(), inference.source)
 
@@ -219,7 +290,7 @@ class Emulator:
         where, notes = "the dataset to downscale", Notes()
         ds = self._predictors(coarse, units, where, notes).isel(time=days)
         source = SourceDays(ds, self.normaliser.predictors, where, notes)
-        adjustment = self._adjustment(historical, units)
+        adjustment = self.adjustment(historical, units)
         covered = coverage(source.grid, self.domain.target, self.domain.spec.margin_km)
         check_cover(covered, source.grid, self.domain.target, where, notes)
         log_notes(notes.listed())
@@ -238,6 +309,7 @@ class Emulator:
             output_time=self.times_made(time),
             noise=noise,
             watch=RangeWatch(self.normaliser, refuse_beyond),
+            novelty=self._novelty_watch(source.grid, used, time.time),
             mask=self.domain.present(self.targets),
             members=members,
             steps=self.time,
@@ -253,6 +325,14 @@ class Emulator:
         ds = to_canonical(coarse, self.needed, units, where, optional, notes, known)
         check_step(ds, self.time.seconds, where)
         return windowed(ds, self.time)
+
+    def _novelty_watch(
+        self, grid: Grid, nodes: np.ndarray, time: xr.DataArray
+    ) -> NoveltyWatch | None:
+        """What takes the distance of days from the training climate, if that is known."""
+        if self.climate is None:
+            return None
+        return NoveltyWatch(self.climate, grid, nodes, time, self.normaliser.predictors)
 
     def _noise(self, members: int, seed: int) -> EnsembleNoise:
         """Random numbers of an ensemble of so many members, which the emulator must make."""
@@ -330,10 +410,14 @@ class Emulator:
         domain = TargetDomain(at_target.grid, at_target.statics, self.domain.spec, ground=around)
         return dataclasses.replace(self, domain=domain)
 
-    def _adjustment(
+    def adjustment(
         self, historical: xr.Dataset | None, units: Mapping[str, str] | None
     ) -> Adjustment | None:
-        """Adjustment that gives a source the climate of those trained on, None for none."""
+        """Adjustment that gives a source the climate of those trained on, None for none.
+
+        Raises:
+            GraphdownError: the emulator needs historical fields and has none, or the reverse.
+        """
         reference = self.normaliser.reference
         if (reference is None) != (historical is None):
             raise GraphdownError(
@@ -352,7 +436,11 @@ class Emulator:
         return adjustment_to(reference, climate, names, self.normaliser.standardised)
 
     def dataset(
-        self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]
+        self,
+        values: np.ndarray,
+        time: xr.Dataset,
+        source_attrs: Mapping[Any, Any],
+        novelty: np.ndarray | None = None,
     ) -> xr.Dataset:
         """Target values as a CF dataset on the target grid.
 
@@ -361,6 +449,7 @@ class Emulator:
                 without values of a target does not matter.
             time: the coordinate `time` and its bounds, if any, see `graphdown.cf.time_axis`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
+            novelty: distance of the times from the training climate [time], if it is known.
         """
         target = self.domain.target
         values = np.where(self.domain.present(self.targets), values, np.float32(np.nan))
@@ -377,6 +466,8 @@ class Emulator:
         if ensemble:
             numbers = np.arange(values.shape[1], dtype=np.int32)
             out = out.assign_coords({REALIZATION: (REALIZATION, numbers, MEMBER_ATTRS)})
+        if novelty is not None:
+            out[NOVELTY] = ("time", novelty, NOVELTY_ATTRS)
         return out.assign_coords(cf_coordinates(target).coords).assign_coords(time.coords)
 
     def _global_attrs(self, source_attrs: Mapping[Any, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
+from graphdown.applicability.novelty_watch import NoveltyWatch
 from graphdown.data.normalise import Normaliser
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
@@ -27,6 +28,7 @@ from graphdown.variables.time_steps import TimeSpec
 from meshes import Grid
 
 BATCH = 32
+EVERY = slice(None)
 AHEAD = 2  # batches that are made or wait
 
 
@@ -61,6 +63,7 @@ class Inference:
         makes_means: as for `Emulator`.
         watch: compares predictors and outputs with their ranges.
         mask: of the targets [Nt, T], True where outputs count.
+        novelty: takes the distance of the days from the training climate, if that is known.
     """
 
     network: Downscaler
@@ -77,6 +80,14 @@ class Inference:
     members: int = 0
     steps: TimeSpec = field(default_factory=TimeSpec)
     makes_means: bool = False
+    novelty: NoveltyWatch | None = None
+
+    def novelty_made(self, rows: slice = EVERY) -> np.ndarray | None:
+        """Novelty of output times that were made, None if the training climate is not known."""
+        if self.novelty is None:
+            return None
+        times = self.output_time.sizes["time"] // max(len(self.novelty.novelty), 1)
+        return np.repeat(self.novelty.novelty, times)[rows]
 
     def results(self) -> Generator[np.ndarray, None, None]:
         """Yield the targets [time, Nt, T] by batches, the next one being made meanwhile.
@@ -104,6 +115,8 @@ class Inference:
         """Output of the network [days, ..., T], sub-steps included."""
         values = values if self.adjustment is None else self.adjustment(values)
         self.watch.watch_predictors(values, self.time.time.isel(time=days))
+        if self.novelty is not None:
+            self.novelty.watch(values, days)
         if not self.members:
             return run_network(self.network, self.normaliser, self.graph, values, season)
         time = self.time.time.isel(time=days)

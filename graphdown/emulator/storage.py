@@ -5,6 +5,7 @@ parameters.npz   the network's parameters, and EOFs if there are any
 target.nc        target grid, mask, those of variables that have another one, and static fields
 fields.nc        grid of the fields that EOFs belong to
 ground.nc        height and land around a target that does not have them itself
+climate.npz      the climate of the training days, and climate.json with its hash
 """
 
 import json
@@ -18,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 import xarray as xr
 
+from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.cf.provenance import versions
 from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
@@ -38,6 +40,7 @@ from meshes.grids.conventions import bounds_label
 FORMAT = 1
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
+CLIMATE, CLIMATE_SCHEMA, CLIMATE_FORMAT = "climate.npz", "climate.json", 1
 MASK = "target_mask"
 MASK_OF = f"{MASK}_"  # and the name of a variable that has a mask of its own
 NOT_HASHED = ("format", "extensions", "sha256", "versions")
@@ -54,6 +57,8 @@ def save(emulator: Emulator, folder: Path) -> None:
         _write_grid(folder / FIELDS, domain.eofs.grid, xr.Dataset())
     if domain.ground is not None:
         _write_grid(folder / GROUND, domain.ground.grid, domain.ground.statics)
+    if emulator.climate is not None:
+        _write_climate(folder, emulator.climate)
     extensions = needed_extensions(emulator.schema)
     described = {**emulator.schema, "extensions": extensions} if extensions else emulator.schema
     write_schema(folder / SCHEMA, described, emulator.sha256, FORMAT)
@@ -103,7 +108,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
-    return Emulator(name, model, normaliser, domain, params, time)
+    return Emulator(name, model, normaliser, domain, params, time, climate=_climate(folder))
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:
@@ -196,6 +201,24 @@ def _eofs(folder: Path, arrays: Mapping[str, np.ndarray]) -> EOFs | None:
         if name.startswith(EOFS_PREFIX)
     }
     return EOFs(_read_grid(folder / FIELDS)[0], **stored) if stored else None
+
+
+def _write_climate(folder: Path, climate: TrainingClimate) -> None:
+    arrays = climate.arrays()
+    np.savez_compressed(folder / CLIMATE, **arrays)  # type: ignore[arg-type]
+    described = climate.schema
+    sha256 = checkpoint_sha256(arrays, described)
+    write_schema(folder / CLIMATE_SCHEMA, described, sha256, CLIMATE_FORMAT)
+
+
+def _climate(folder: Path) -> TrainingClimate | None:
+    """The training climate, None for an emulator without one."""
+    if not (folder / CLIMATE_SCHEMA).is_file():
+        return None
+    schema = read_schema(folder / CLIMATE_SCHEMA, CLIMATE_FORMAT)
+    arrays = read_parameters(folder, CLIMATE, CLIMATE_SCHEMA, schema, "training")
+    with one_sentence(folder / CLIMATE):
+        return TrainingClimate.of_arrays(arrays)
 
 
 def _masks(domain: TargetDomain) -> dict[str, xr.DataArray]:

@@ -23,6 +23,7 @@ from graphdown.runtime.malloc import keep_freed_memory
 from graphdown.runtime.random_streams import RandomStream
 from graphdown.training.augmentation import make_augmentation
 from graphdown.training.finetuning.finetune_experiment import copy_emulator, pretrained, with_hash
+from graphdown.training.keep_climate import keep_climate
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.preparation import Preparation, prepare_training
 from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
@@ -70,7 +71,8 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
     check_run(experiment, Path(experiment.output))
     with run_lock(Path(experiment.output)):
         folder = open_run(experiment)
-        return Trainer(prepare_training(experiment.by_steps, data), folder).run()
+        emulator = Trainer(prepare_training(experiment.by_steps, data), folder).run()
+        return keep_climate(emulator, experiment.by_steps, data, folder)
 
 
 def load_for(experiment: Experiment) -> ExperimentData:

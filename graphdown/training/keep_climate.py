@@ -1,0 +1,97 @@
+"""The climate of a run's training days, fitted at its end and kept with its emulator."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from graphdown.applicability.fit_climate import SourceRecord, fit_climate
+from graphdown.applicability.training_climate import TrainingClimate
+from graphdown.config.experiment import Experiment
+from graphdown.data.load import ExperimentData
+from graphdown.data.reading.rules import Notes
+from graphdown.data.streaming import SourceDays
+from graphdown.emulator.emulator import Emulator
+from graphdown.emulator.storage import save
+from graphdown.runtime.distributed import is_first, wait_for_all
+from graphdown.training.paired_days import validation_grids, validation_pair
+from graphdown.training.periods import learned_from, with_last_years
+from graphdown.training.run.folder import put
+
+
+def keep_climate(
+    emulator: Emulator, experiment: Experiment, data: ExperimentData, folder: Path
+) -> Emulator:
+    """The emulator with the climate of its training days, kept in the run's folder.
+
+    Args:
+        emulator: as training left it; one that has a climate stays as it is.
+        experiment: of the run, by steps.
+        data: its fields.
+        folder: of the run.
+    """
+    if emulator.climate is not None:
+        return emulator
+    emulator = replace(emulator, climate=climate_of_training(emulator, experiment, data))
+    if is_first():
+        put(folder / "emulator", partial(save, emulator))
+    wait_for_all("climate")
+    return emulator
+
+
+def climate_of_training(
+    emulator: Emulator, experiment: Experiment, data: ExperimentData
+) -> TrainingClimate:
+    """Climate of the days that an emulator learned from, with limits by those held out."""
+    recent = with_last_years(experiment)
+    records = [
+        _record(emulator, experiment, data, name, pair[0], held_out)
+        for name in data.sources
+        for grid in validation_grids(data.banks.get(name))
+        for pair, held_out in (
+            (_learned(recent, data, name, grid), False),
+            (validation_pair(data, recent, name, grid), True),
+        )
+    ]
+    normaliser, domain = emulator.normaliser, emulator.domain
+    return fit_climate(
+        records,
+        normaliser.predictors,
+        normaliser.predictor_transforms,
+        domain.target,
+        domain.spec.encode_radius_km,
+    )
+
+
+def _learned(
+    experiment: Experiment, data: ExperimentData, source: str, grid: int | None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Days of a source that the network learned from, on a grid as for `ExperimentData.pair`."""
+    pair, tuned = data.pair(experiment, source, "train", grid), experiment.finetune
+    share = 0.0 if tuned is None else tuned.validation_share
+    return learned_from(pair, share) if share else pair
+
+
+def _record(
+    emulator: Emulator,
+    experiment: Experiment,
+    data: ExperimentData,
+    source: str,
+    coarse: xr.Dataset,
+    held_out: bool,
+) -> SourceRecord:
+    historical = None
+    if emulator.normaliser.reference is not None:
+        historical = data.history(experiment, source)[0]
+    adjustment = emulator.adjustment(historical, None)
+    names = emulator.normaliser.predictors
+    days = SourceDays(coarse, names, f"the source {source!r}", Notes())
+
+    def values() -> Iterator[np.ndarray]:
+        for part in days.passed(np.arange(days.grid.size)):
+            yield part if adjustment is None else adjustment(part)
+
+    return SourceRecord(source, days.grid, values, coarse["time"], held_out)
