@@ -325,6 +325,56 @@ def _show_applicability(
         print(f"{label}:\n{one.to_text()}" if label else one.to_text())
 
 
+def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool = False) -> None:
+    """Print an emulator's passport: what it learned from, its scores, whose it is.
+
+    Example: graphdown describe runs/demo
+
+    Args:
+        run: the run's folder, or one that `graphdown export` made.
+        json: print JSON instead of text.
+    """
+    import json as json_format
+
+    from graphdown.sharing.describe import passport_of, passport_text
+
+    passport = passport_of(run)
+    print(json_format.dumps(passport, indent=1) if json else passport_text(passport))
+
+
+def export(
+    run: Positional[Annotated[Path, arg(metavar="RUN")]],
+    folder: Positional[Annotated[Path, arg(metavar="FOLDER")]],
+    *,
+    example: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+) -> None:
+    """Export an emulator for others, with passport, example and README.
+
+    Example: graphdown export runs/demo demo-emulator
+
+    Args:
+        run: the run's folder.
+        folder: the new folder.
+        example: files to take the example's days from; the run's own data by default.
+    """
+    from graphdown.sharing.export import export as run_export
+
+    print(f"{run_export(run, folder, example)} is ready; others check it with: graphdown verify")
+
+
+def verify(folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]) -> None:
+    """Check an exported emulator: its files, and that its example comes out alike here.
+
+    Example: graphdown verify demo-emulator
+
+    Args:
+        folder: that `graphdown export` made.
+    """
+    from graphdown.sharing.export import verify as run_verify
+
+    print(run_verify(folder))
+
+
 def graph(
     source: Positional[Annotated[str, arg(metavar="SOURCE")]],
     target: Positional[Annotated[str, arg(metavar="TARGET")]],
@@ -420,6 +470,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "downscale": downscale,
     "evaluate": evaluate,
     "transfer": transfer,
+    "describe": describe,
+    "export": export,
+    "verify": verify,
 }
 
 

@@ -26,6 +26,7 @@ from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
 from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.runtime.atomic import atomic_file
+from graphdown.sharing.keep_evaluation import keep_evaluation
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -79,6 +80,7 @@ def evaluate_run(
         scores = score_cases(cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
+    keep_evaluation(run, emulator, experiment, scores, cases)
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",
@@ -149,7 +151,7 @@ def make_cases(
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         network = downscaling(experiment, data, emulator, name)
-        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)[names]}
+        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)}
         for method, predict in fitted.methods(name).items():
             with fitted.left_out_if_failing(method):
                 made = predict(coarse)[names], predict(past_coarse)[names]

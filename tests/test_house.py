@@ -13,6 +13,7 @@ FLOORS = (
     ("api",),
     ("transfer",),
     ("training", "comparison", "downscaling"),
+    ("sharing",),
     ("emulator", "evaluation"),
     ("applicability",),
     ("data",),

@@ -22,6 +22,7 @@ from graphdown.applicability.day_measures import (
 )
 from graphdown.applicability.misuses import EDGE, Finding, in_percent, misuses
 from graphdown.applicability.novelty_watch import NOVELTY, NOVELTY_ATTRS, covers_region
+from graphdown.applicability.present_values import mean_of_present
 from graphdown.applicability.tally import Tally
 from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.data.reading.rules import counted
@@ -29,6 +30,10 @@ from meshes import EARTH_RADIUS_KM, Grid
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.sphere import angle_to_chord, xyz_to_lonlat
 
+NOT_CALIBRATED = (
+    "not known, for there was nothing to calibrate on; graphdown evaluate calibrates a run on the "
+    "days that it did not learn from"
+)
 Verdict = Literal["inside", "edge", "outside"]
 PLACES = {
     "inside": "inside the range of the training",
@@ -36,6 +41,7 @@ PLACES = {
     "outside": "outside of the range of the training",
 }
 SOME_FAR, MOST_FAR = 0.12, 0.6  # shares of days
+VERY_FAR = 1.5  # novelty, for the median day
 ENOUGH_DAYS = 20
 UNEVEN = 1.3
 MUCH_OUTSIDE = 0.1  # share of a target
@@ -52,12 +58,14 @@ class Assessment:
         findings: what is strange about the input as a whole.
         strangeness: of the means by season and predictor, in half-widths of the training's range.
         where: part of the region that is farthest from the training, in words.
+        expected_error: of the targets, in words.
     """
 
     novelty: xr.DataArray
     findings: tuple[Finding, ...]
     strangeness: xr.DataArray
     where: str
+    expected_error: str = NOT_CALIBRATED
 
     @property
     def far_share(self) -> float:
@@ -68,10 +76,11 @@ class Assessment:
     def verdict(self) -> Verdict:
         """Whether the input is inside of what was learned, at its edge or outside."""
         severities = {finding.severity for finding in self.findings}
-        many = self.novelty.size >= ENOUGH_DAYS and self.far_share > MOST_FAR
-        if "outside" in severities or many or float(self.novelty.median()) > 1.5:
+        share = self.far_share if self.novelty.size >= ENOUGH_DAYS else 0.0
+        very_far = float(self.novelty.median()) > VERY_FAR
+        if "outside" in severities or share > MOST_FAR or very_far:
             return "outside"
-        return "edge" if severities or self.far_share > SOME_FAR else "inside"
+        return "edge" if severities or share > SOME_FAR else "inside"
 
     def to_dataset(self) -> xr.Dataset:
         """Novelty by day and strangeness by season and variable, the verdict as an attribute."""
@@ -79,6 +88,7 @@ class Assessment:
             "verdict": self.verdict,
             "findings": "; ".join(self.sentences),
             "where": self.where,
+            "expected_error": self.expected_error,
         }
         return xr.Dataset({"novelty": self.novelty, "strangeness": self.strangeness}, attrs=attrs)
 
@@ -91,6 +101,7 @@ class Assessment:
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "variables": self.variables,
             "where": self.where,
+            "expected_error": self.expected_error,
         }
 
     @property
@@ -129,9 +140,9 @@ class Assessment:
             (
                 head,
                 f"Why: {reasons}.",
-                f"Variables: {', '.join(self.variables) or 'none'}.",
-                f"Seasons: {self._seasons()}.",
+                f"Variables: {', '.join(self.variables) or 'none'}; {self._seasons()}.",
                 f"Where: {self.where}.",
+                f"Expected error: {self.expected_error}.",
             )
         )
 
@@ -149,7 +160,7 @@ class Assessment:
             for s, name in enumerate(SEASONS)
             if (season == s).any()
         ]
-        return f"days that are far: {', '.join(parts)}"
+        return f"far days by season: {', '.join(parts)}"
 
 
 def sampled(size: int) -> np.ndarray:
@@ -257,7 +268,7 @@ def _turned(
 def _where(tally: Tally) -> str:
     """Part of the region with the largest mean differences, in words."""
     anomalies, level = tally.anomalies, tally.climate.level_of_fields
-    size = np.sqrt(np.nanmean(np.square(anomalies / level), axis=(0, 2)))
+    size = np.sqrt(mean_of_present(np.square(anomalies / level), axis=(0, 2)))
     lon, lat = xyz_to_lonlat(tally.climate.xyz.astype(np.float64))
     lon = (lon - lon[0] + 180.0) % 360.0 - 180.0
     east, north = lon > np.median(lon), lat > np.median(lat)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdown.applicability.day_measures import SEASONS, seasons_of
+from graphdown.applicability.present_values import mean_of_present
 
 FEW_DAYS = 20
 NARROWEST = 0.5  # half-width, of the spread of days: one source and few years range too little
@@ -59,8 +60,8 @@ def block_statistics(seen: SeenDays, usual: np.ndarray) -> dict[str, np.ndarray]
             for name, value in of_season.items():
                 found[name][number] = value
     memory = np.stack([_memory(part, usual) for part in _groups(seen)])
-    found["memory"] = np.nanmean(memory, axis=0)
-    found["least_memory"] = np.nanmin(memory, axis=0)
+    found["memory"] = mean_of_present(memory, axis=0)
+    found["least_memory"] = np.fmin.reduce(memory, axis=0)
     return found
 
 

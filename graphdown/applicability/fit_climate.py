@@ -14,6 +14,7 @@ from graphdown.applicability.day_measures import (
     own_step,
     to_states,
 )
+from graphdown.applicability.present_values import mean_of_present
 from graphdown.applicability.reference_points import ReferencePoints
 from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.model.transforms import NONE
@@ -125,7 +126,7 @@ def _fitted(
     trained = seen.where(~seen.held_out)
     mean = _mean_by_month(trained.states, trained.months)
     centred = trained.states - mean[trained.months]
-    level = np.sqrt(np.nanmean(np.square(centred), axis=(0, 1)))
+    level = np.sqrt(mean_of_present(np.square(centred), axis=(0, 1)))
     level = np.where(np.nan_to_num(level) > 0, level, 1.0)
     patterns, spread, residual = _leading(np.nan_to_num(centred / level))
     usual = _mean_by_month(trained.fields, trained.months)

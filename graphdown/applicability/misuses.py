@@ -9,6 +9,7 @@ import numpy as np
 
 from graphdown.applicability.block_statistics import FEW_DAYS
 from graphdown.applicability.day_measures import MEAN, ROUGHNESS, SEASONS, SPREAD, WET
+from graphdown.applicability.present_values import mean_of_present, ratio
 from graphdown.applicability.tally import Tally
 from graphdown.variables.catalogue import describe
 
@@ -16,6 +17,8 @@ EDGE, OUTSIDE = 2.0, 3.5  # half-widths of the training's seasons
 ALIKE, UNLIKE = 0.6, 1.0  # least likeness that says something, and its loss (Fisher's z)
 FORGETFUL = 0.5  # of the training's memory
 FEWER_WET = 0.3  # of the training's share
+SMOOTHER = -1.25  # half-widths, in the median over variables
+SOMEWHAT_SMOOTH, SMOOTH = 0.87, 0.78  # of the training's variation over short distances
 OTHER_UNITS = 20.0  # factor of the mean
 KELVIN = 273.15
 Severity = Literal["edge", "outside"]
@@ -69,8 +72,10 @@ def _told(found: list[Finding]) -> set[str]:
 def _constant(tally: Tally) -> Iterator[Finding]:
     spread, usual = tally.measures[..., SPREAD], tally.climate.centre[..., SPREAD]
     for v, name in enumerate(tally.climate.predictors):
-        if np.nanmax(spread[:, v] / usual[:, v], initial=0.0) < 1e-3 and _there(tally, v):
-            mean = np.nanmean(tally.measures[:, v, MEAN])
+        if np.fmax.reduce(ratio(spread[:, v], usual[:, v]), initial=0.0) < 1e-3 and _there(
+            tally, v
+        ):
+            mean = mean_of_present(tally.measures[:, v, MEAN])
             yield Finding(
                 "constant",
                 (name,),
@@ -83,7 +88,7 @@ def _units(tally: Tally, told: set[str]) -> Iterator[Finding]:
     strange = tally.strangeness[..., MEAN]
     for v, name in _untold(tally, told):
         ours, theirs = _overall(tally, v)
-        if not np.nanmax(np.abs(strange[:, v]), initial=0.0) > OUTSIDE or not theirs:
+        if not np.fmax.reduce(np.abs(strange[:, v]), initial=0.0) > OUTSIDE or not theirs:
             continue
         factor = ours / theirs
         variable = describe(name)
@@ -113,7 +118,7 @@ def _exchanged(tally: Tally, told: set[str]) -> Iterator[Finding]:
 
     def misfit(values: int, place: int) -> float:
         part = np.abs(measures[:, values, : SPREAD + 1] - centre[:, place, : SPREAD + 1])
-        return float(np.nanmax(part / width[:, place, : SPREAD + 1], initial=0.0))
+        return float(np.nan_to_num(part / width[:, place, : SPREAD + 1]).max())
 
     for (i, one), (j, other) in combinations(_untold(tally, told), 2):
         if describe(one).units != describe(other).units:
@@ -159,7 +164,7 @@ def _places(tally: Tally, turned: Turned, told: set[str]) -> Iterator[Finding]:
             text = f"{listed}: the field is {way}; check the order of rows and coordinates"
             yield Finding("turned", names, text)
             return
-    least = np.nanmin(tally.likeness[:, sorted(unlike)])
+    least = np.fmin.reduce(tally.likeness[:, sorted(unlike)], axis=None)
     if 2 * len(unlike) > len(telling):
         whose = "the fields seem to be of another region, or displaced"
     else:
@@ -173,7 +178,7 @@ def _places(tally: Tally, turned: Turned, told: set[str]) -> Iterator[Finding]:
 
 def _telling(tally: Tally, v: int) -> bool:
     least = tally.climate.least_likeness[:, v]
-    return bool(np.nanmin(np.where(tally.days > 0, least, np.nan), initial=1.0) > ALIKE)
+    return bool(np.fmin.reduce(np.where(tally.days > 0, least, np.nan), initial=1.0) > ALIKE)
 
 
 def _unlike(likeness: np.ndarray, tally: Tally, v: int) -> bool:
@@ -186,7 +191,8 @@ def _unlike(likeness: np.ndarray, tally: Tally, v: int) -> bool:
         np.clip(likeness[seasons, v], -0.999, 0.999)
     )
     short = np.sqrt(tally.climate.season_days[seasons] / tally.days[seasons])
-    return bool(np.nanmedian(loss / np.maximum(short, 1.0)) > UNLIKE)
+    loss = (loss / np.maximum(short, 1.0))[np.isfinite(loss)]
+    return bool(len(loss) and np.median(loss) > UNLIKE)
 
 
 def _wet_days(tally: Tally, told: set[str]) -> Iterator[Finding]:
@@ -208,21 +214,21 @@ def _wet_days(tally: Tally, told: set[str]) -> Iterator[Finding]:
 
 
 def _roughness(tally: Tally, told: set[str]) -> Iterator[Finding]:
-    strange = np.nanmean(tally.strangeness[..., ROUGHNESS], axis=0)
-    ratio = np.nanmean(
-        tally.measures[..., ROUGHNESS] / tally.climate.centre[..., ROUGHNESS], axis=0
-    )
+    strange = mean_of_present(tally.strangeness[..., ROUGHNESS], axis=0)
+    usual = tally.climate.centre[..., ROUGHNESS]
+    shares = mean_of_present(ratio(tally.measures[..., ROUGHNESS], usual), axis=0)
     places = [v for v, _ in _untold(tally, told) if np.isfinite(strange[v])]
     if not places:
         return
-    typical, share = float(np.median(strange[places])), float(np.median(ratio[places]))
-    if typical < -EDGE and share < 0.87:
+    typical, share = float(np.median(strange[places])), float(np.median(shares[places]))
+    if typical < SMOOTHER and share < SOMEWHAT_SMOOTH:
         yield Finding(
             "smooth",
             (),
             f"fields vary over short distances {in_percent(1 - share)} less than the training's: "
             "the source seems to be smoothed or interpolated from a coarser grid; take its "
             "original fields",
+            "outside" if share < SMOOTH else "edge",
         )
     elif typical > OUTSIDE:
         yield Finding(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphdown.applicability.day_measures import MEAN, MEASURES, to_states
+from graphdown.applicability.present_values import mean_of_present
 from graphdown.applicability.reference_points import ReferencePoints
 
 
@@ -129,7 +130,7 @@ class TrainingClimate:
     @cached_property
     def level_of_fields(self) -> np.ndarray:
         """Typical spread of a predictor's regional mean from day to day [V]."""
-        spread = np.nanmean(self.day_spread[..., MEAN], axis=0)
+        spread = mean_of_present(self.day_spread[..., MEAN], axis=0)
         return np.where(spread > 0, spread, 1.0)
 
     @property

@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 from flax import nnx
 
-from graphdown.applicability.assessment import Assessment, assess, sampled
+from graphdown.applicability.assessment import NOT_CALIBRATED, Assessment, assess, sampled
+from graphdown.applicability.error_calibration import ErrorCalibration
 from graphdown.applicability.novelty_watch import (
     NOVELTY,
     NOVELTY_ATTRS,
@@ -35,6 +36,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
+from graphdown.emulator.passport import Passport, short_attrs
 from graphdown.errors import DataError, GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.heads import Readout
@@ -67,6 +69,8 @@ class Emulator:
         time: the steps that it takes and makes.
         makes_means: whether it makes the means over its steps instead of their sub-steps.
         climate: of the days that it was trained on, None if it is not known.
+        calibration: of the errors to expect, None if there was nothing to calibrate on.
+        passport: what it learned from and whose it is, None if it has none.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Emulator:
     time: TimeSpec = dataclasses.field(default_factory=TimeSpec)
     makes_means: bool = False
     climate: TrainingClimate | None = None
+    calibration: ErrorCalibration | None = None
+    passport: Passport | None = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -137,6 +143,7 @@ class Emulator:
         members: int = 0,
         seed: int = 0,
         refuse_beyond: bool = False,
+        expected_error: bool = False,
     ) -> xr.Dataset:
         """Downscale a dataset from any source grid.
 
@@ -151,11 +158,13 @@ class Emulator:
                 mean of distributions and a network's output for noise of zero.
             seed: of the members, which depend on it, on their number and on the date alone.
             refuse_beyond: refuse predictors more than 3 standard deviations outside the range of
-                the training, which are logged else.
+                the training, which are logged else, and an input that lies outside of it.
+            expected_error: add the errors to expect, see `expected_error`.
 
         Returns:
             The targets [time, *target dimensions], float32, with the target's coordinates; with
-            members [time, realization, *target dimensions].
+            members [time, realization, *target dimensions]. If the training climate is known,
+            `novelty` [time] is the distance of the predictors from it.
 
         Raises:
             DataError: a predictor, its units or values are missing, there are several times a
@@ -170,7 +179,11 @@ class Emulator:
         self.check_applicability(coarse, units, historical, refuse_beyond)
         with closing(inference.results()) as results:
             values = np.concatenate(list(results))
-        return self.dataset(values, inference.output_time, coarse.attrs, inference.novelty_made())
+        fine = self.dataset(values, inference.output_time, coarse.attrs, inference.novelty_made())
+        if not expected_error:
+            return fine
+        expected = self.expected_error(coarse, units, historical)
+        return fine.assign({name: field.variable for name, field in expected.data_vars.items()})
 
     def applicability(
         self,
@@ -200,7 +213,37 @@ class Emulator:
         source, adjustment = SourceDays(ds, names, where, notes), self.adjustment(historical, units)
         every = source.passed(np.arange(source.grid.size))
         parts = every if adjustment is None else (adjustment(part) for part in every)
-        return assess(self.climate, source.grid, parts, ds.time, names, self.domain.target)
+        found = assess(self.climate, source.grid, parts, ds.time, names, self.domain.target)
+        if self.calibration is None:
+            return found
+        return dataclasses.replace(found, expected_error=self.calibration.words(found.novelty))
+
+    def expected_error(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+    ) -> xr.Dataset:
+        """Errors to expect of downscaled fields, by time of the output and target.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+
+        Returns:
+            See `graphdown.applicability.error_calibration.ErrorCalibration.of_days`.
+
+        Raises:
+            DataError: as for `downscale`.
+            GraphdownError: there was nothing to calibrate on.
+        """
+        if self.calibration is None:
+            raise GraphdownError(
+                f"The errors to expect of the emulator {self.name!r} are {NOT_CALIBRATED}."
+            )
+        novelty = self.applicability(coarse, units, historical).novelty
+        found = self.calibration.of_days(novelty)
+        rows = np.repeat(np.arange(novelty.size), self.times_a_step)
+        return found.isel(time=rows).assign_coords(self.times_made(time_axis(novelty.time)).coords)
 
     def check_applicability(
         self,
@@ -476,6 +519,7 @@ class Emulator:
             "title": f"Downscaled by graphdown: {self.name}",
             "source": f"graphdown {versions()['graphdown']}, a graph neural network",
             "checkpoint_sha256": self.sha256,
+            **short_attrs(self.passport),
             **driving_attrs(source_attrs),
         }
         if are_stations(self.domain.target):

@@ -6,19 +6,23 @@ target.nc        target grid, mask, those of variables that have another one, an
 fields.nc        grid of the fields that EOFs belong to
 ground.nc        height and land around a target that does not have them itself
 climate.npz      the climate of the training days, and climate.json with its hash
+calibration.npz  the errors to expect, and calibration.json with its hash
+passport.json    see `graphdown.emulator.passport`
 """
 
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
 
+from graphdown.applicability.error_calibration import ErrorCalibration
 from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.cf.provenance import versions
 from graphdown.config.parse import parse_as
@@ -28,6 +32,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import EOFS_PREFIX, Emulator
 from graphdown.emulator.eofs import EOFs
 from graphdown.emulator.needs import load_for_emulator, missing_entries, needed_extensions
+from graphdown.emulator.passport import read_passport, write_passport
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
 from graphdown.runtime.hashing import checkpoint_sha256
@@ -40,10 +45,12 @@ from meshes.grids.conventions import bounds_label
 FORMAT = 1
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
-CLIMATE, CLIMATE_SCHEMA, CLIMATE_FORMAT = "climate.npz", "climate.json", 1
+CLIMATE, CALIBRATION = "climate", "calibration"  # names of an .npz and a .json file each
+FURTHER_FORMAT = 1  # of those
 MASK = "target_mask"
 MASK_OF = f"{MASK}_"  # and the name of a variable that has a mask of its own
 NOT_HASHED = ("format", "extensions", "sha256", "versions")
+Further = TypeVar("Further", TrainingClimate, ErrorCalibration)
 LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
 
 
@@ -58,7 +65,11 @@ def save(emulator: Emulator, folder: Path) -> None:
     if domain.ground is not None:
         _write_grid(folder / GROUND, domain.ground.grid, domain.ground.statics)
     if emulator.climate is not None:
-        _write_climate(folder, emulator.climate)
+        write_further(folder, CLIMATE, emulator.climate)
+    if emulator.calibration is not None:
+        write_further(folder, CALIBRATION, emulator.calibration)
+    if emulator.passport is not None:
+        write_passport(folder, emulator.passport)
     extensions = needed_extensions(emulator.schema)
     described = {**emulator.schema, "extensions": extensions} if extensions else emulator.schema
     write_schema(folder / SCHEMA, described, emulator.sha256, FORMAT)
@@ -108,7 +119,13 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
     )
-    return Emulator(name, model, normaliser, domain, params, time, climate=_climate(folder))
+    emulator = Emulator(name, model, normaliser, domain, params, time)
+    return replace(
+        emulator,
+        climate=_further(folder, CLIMATE, TrainingClimate),
+        calibration=_further(folder, CALIBRATION, ErrorCalibration),
+        passport=read_passport(folder, emulator.sha256),
+    )
 
 
 def write_schema(path: Path, schema: Mapping[str, Any], sha256: str, number: int) -> None:
@@ -203,22 +220,24 @@ def _eofs(folder: Path, arrays: Mapping[str, np.ndarray]) -> EOFs | None:
     return EOFs(_read_grid(folder / FIELDS)[0], **stored) if stored else None
 
 
-def _write_climate(folder: Path, climate: TrainingClimate) -> None:
-    arrays = climate.arrays()
-    np.savez_compressed(folder / CLIMATE, **arrays)  # type: ignore[arg-type]
-    described = climate.schema
-    sha256 = checkpoint_sha256(arrays, described)
-    write_schema(folder / CLIMATE_SCHEMA, described, sha256, CLIMATE_FORMAT)
+def write_further(folder: Path, name: str, values: TrainingClimate | ErrorCalibration) -> None:
+    """Write the climate or the calibration of an emulator into its folder."""
+    arrays, described = values.arrays(), values.schema
+    np.savez_compressed(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    write_schema(
+        folder / f"{name}.json", described, checkpoint_sha256(arrays, described), FURTHER_FORMAT
+    )
 
 
-def _climate(folder: Path) -> TrainingClimate | None:
-    """The training climate, None for an emulator without one."""
-    if not (folder / CLIMATE_SCHEMA).is_file():
+def _further(folder: Path, name: str, kind: type[Further]) -> Further | None:
+    """The climate or the calibration of an emulator, None for one without."""
+    schema_file = f"{name}.json"
+    if not (folder / schema_file).is_file():
         return None
-    schema = read_schema(folder / CLIMATE_SCHEMA, CLIMATE_FORMAT)
-    arrays = read_parameters(folder, CLIMATE, CLIMATE_SCHEMA, schema, "training")
-    with one_sentence(folder / CLIMATE):
-        return TrainingClimate.of_arrays(arrays)
+    schema = read_schema(folder / schema_file, FURTHER_FORMAT)
+    arrays = read_parameters(folder, f"{name}.npz", schema_file, schema, "training")
+    with one_sentence(folder / f"{name}.npz"):
+        return kind.of_arrays(arrays)
 
 
 def _masks(domain: TargetDomain) -> dict[str, xr.DataArray]:

@@ -1,4 +1,4 @@
-"""The climate of a run's training days, fitted at its end and kept with its emulator."""
+"""Climate of the training days and passport, kept with an emulator at the end of its run."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +17,7 @@ from graphdown.data.streaming import SourceDays
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import save
 from graphdown.runtime.distributed import is_first, wait_for_all
+from graphdown.sharing.make_passport import passport_of_training
 from graphdown.training.paired_days import validation_grids, validation_pair
 from graphdown.training.periods import learned_from, with_last_years
 from graphdown.training.run.folder import put
@@ -25,17 +26,18 @@ from graphdown.training.run.folder import put
 def keep_climate(
     emulator: Emulator, experiment: Experiment, data: ExperimentData, folder: Path
 ) -> Emulator:
-    """The emulator with the climate of its training days, kept in the run's folder.
+    """The emulator with the climate of its training days and a passport, kept in the run's folder.
 
     Args:
-        emulator: as training left it; one that has a climate stays as it is.
+        emulator: as training left it; one that has both stays as it is.
         experiment: of the run, by steps.
         data: its fields.
         folder: of the run.
     """
-    if emulator.climate is not None:
+    if emulator.climate is not None and emulator.passport is not None:
         return emulator
     emulator = replace(emulator, climate=climate_of_training(emulator, experiment, data))
+    emulator = replace(emulator, passport=passport_of_training(emulator, experiment, data))
     if is_first():
         put(folder / "emulator", partial(save, emulator))
     wait_for_all("climate")

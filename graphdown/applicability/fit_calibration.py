@@ -1,0 +1,168 @@
+"""Fit the errors to expect on days that the network did not learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from graphdown.applicability.day_measures import months_of, seasons_of
+from graphdown.applicability.error_calibration import (
+    SPANS,
+    ErrorCalibration,
+    span_labels,
+    span_novelty,
+)
+
+COVERED = 0.9
+FEWEST_SPANS = 24  # below, the ends of a 90 % interval are not known
+FEW_DAYS = 15
+ROUNDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class SpanErrors:
+    """Errors of months or seasons, N of them, in T targets.
+
+    Attributes:
+        novelty: of the spans [N].
+        season: they belong to [N].
+        rmse, bias: [N, T].
+        group: name of the source and period [N].
+    """
+
+    novelty: np.ndarray
+    season: np.ndarray
+    rmse: np.ndarray
+    bias: np.ndarray
+    group: np.ndarray
+
+    def where(self, keep: np.ndarray) -> "SpanErrors":
+        """Some of the spans."""
+        return SpanErrors(**{name: values[keep] for name, values in vars(self).items()})
+
+
+def span_errors(
+    group: str, novelty: xr.DataArray, errors: np.ndarray, area: np.ndarray, span: str
+) -> SpanErrors:
+    """Errors by month or season.
+
+    Args:
+        group: name of the source and period.
+        novelty: of the days [time].
+        errors: prediction minus truth [time, N, T]; NaN where there is no truth.
+        area: of the points [N].
+        span: "month" or "season".
+    """
+    label = span_labels(novelty.time, span)
+    season = seasons_of(months_of(novelty.time))
+    rows = [r for n in np.unique(label) if len(r := np.flatnonzero(label == n)) >= FEW_DAYS]
+    squares, means = [], []
+    for days in rows:
+        part = errors[days].astype(np.float64)
+        weight = np.where(np.isfinite(part), area[:, None], 0.0)
+        total = np.maximum(weight.sum(axis=(0, 1)), 1e-30)
+        filled = np.nan_to_num(part)
+        squares.append(np.sqrt((weight * filled**2).sum(axis=(0, 1)) / total))
+        means.append((weight * filled).sum(axis=(0, 1)) / total)
+    count = errors.shape[-1]
+    return SpanErrors(
+        novelty=np.asarray([span_novelty(novelty.values[days]) for days in rows]),
+        season=np.asarray([int(season[days[0]]) for days in rows], np.int64),
+        rmse=np.asarray(squares).reshape(-1, count),
+        bias=np.asarray(means).reshape(-1, count),
+        group=np.full(len(rows), group, dtype=f"U{max(len(group), 1)}"),
+    )
+
+
+def joined(parts: Sequence[SpanErrors]) -> SpanErrors:
+    """Spans of several groups together."""
+    return SpanErrors(
+        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
+
+
+def fit_calibration(
+    errors: SpanErrors, targets: Sequence[str], span: str
+) -> ErrorCalibration | None:
+    """Fit monotone maps from novelty to errors; None if there are too few spans.
+
+    Each target's RMSE is that of its season times a factor that never falls with novelty (pools of
+    adjacent violators, in logarithms). Intervals are conformal: from the ratios of true to expected
+    errors of each group, by the fit to the others (cross-conformal prediction, Vovk 2015).
+
+    Args:
+        errors: of days that the network did not learn from.
+        targets: their names.
+        span: of the errors, "month" or "season".
+    """
+    if len(errors.novelty) < FEWEST_SPANS:
+        return None
+    base, novelty, factor, bias = _maps(errors)
+    whole = ErrorCalibration(
+        names=np.asarray(targets),
+        span=np.asarray(span),
+        base=base,
+        novelty=novelty,
+        factor=factor,
+        bias=bias,
+        ratios=np.ones((2, len(targets))),
+        groups=np.unique(errors.group),
+        spans=np.asarray(len(errors.novelty)),
+    )
+    ratios = conformal_ends(np.concatenate(list(_left_out_ratios(errors, whole))))
+    return ErrorCalibration(**{**whole.arrays(), "ratios": ratios})
+
+
+def best_span(days: int) -> str:
+    """The longer span if so many held-out days are enough of them."""
+    month, season = SPANS
+    return season if days >= 92 * FEWEST_SPANS * 1.5 else month
+
+
+def _left_out_ratios(errors: SpanErrors, whole: ErrorCalibration) -> list[np.ndarray]:
+    """Ratios of true to expected RMSE of each part, by the fit to the others."""
+    groups = np.unique(errors.group)
+    part = np.searchsorted(groups, errors.group)
+    if len(groups) < 2:
+        part = np.arange(len(errors.novelty)) * 4 // len(errors.novelty)
+    found = []
+    for number in np.unique(part):
+        base, novelty, factor, bias = _maps(errors.where(part != number))
+        arrays = whole.arrays() | {"base": base, "novelty": novelty, "factor": factor, "bias": bias}
+        left = errors.where(part == number)
+        expected = ErrorCalibration(**arrays).rmse(left.novelty, left.season)[..., 0]
+        found.append(left.rmse / np.maximum(expected, 1e-30))
+    return found
+
+
+def conformal_ends(ratios: np.ndarray) -> np.ndarray:
+    """Ends [2, T] between which 90 % of further ratios [N, T] lie, by their ranks."""
+    ordered = np.sort(ratios, axis=0)
+    count = len(ordered)
+    tail = 0.5 * (1.0 - COVERED) * (count + 1)
+    low, high = max(int(np.floor(tail)) - 1, 0), min(int(np.ceil(count + 1 - tail)) - 1, count - 1)
+    return np.stack([ordered[low], ordered[high]])
+
+
+def _maps(errors: SpanErrors) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """RMSE by season [4, T], novelty [B], and factor and bias at it [B, T]."""
+    from scipy.optimize import isotonic_regression
+
+    order = np.argsort(errors.novelty)
+    sorted_ = errors.where(order)
+    size = np.log(np.maximum(sorted_.rmse, 1e-30))
+    base = np.full((4, size.shape[1]), np.nan)
+    factor = np.zeros_like(size)
+    for _ in range(ROUNDS):
+        for season in np.unique(sorted_.season):
+            of_season = sorted_.season == season
+            base[season] = (size - factor)[of_season].mean(axis=0)
+        left = size - base[sorted_.season]
+        for t in range(size.shape[1]):
+            factor[:, t] = isotonic_regression(left[:, t]).x
+        factor -= factor.mean(axis=0)
+    bias = np.abs(sorted_.bias)
+    for t in range(bias.shape[1]):
+        bias[:, t] = isotonic_regression(bias[:, t]).x
+    return np.exp(base), sorted_.novelty, np.exp(factor), bias
