@@ -80,7 +80,7 @@ def evaluate_run(
         scores = score_cases(cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
-    keep_evaluation(run, emulator, experiment, scores, cases)
+    keep_evaluation(run, emulator, experiment, data, scores, cases)
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",
@@ -151,7 +151,7 @@ def make_cases(
         coarse, truth = data.pair(experiment, name, "test")
         past_coarse, past_truth = data.pair(experiment, name, "validation")
         network = downscaling(experiment, data, emulator, name)
-        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)}
+        now, past = {GNN: network(coarse)[names]}, {GNN: network(past_coarse)[names]}
         for method, predict in fitted.methods(name).items():
             with fitted.left_out_if_failing(method):
                 made = predict(coarse)[names], predict(past_coarse)[names]

@@ -55,6 +55,7 @@ class Assessment:
 
     Attributes:
         novelty: distance of each day from the training [time]; above 1 is far.
+        means: of the predictors over the region [time, predictor].
         findings: what is strange about the input as a whole.
         strangeness: of the means by season and predictor, in half-widths of the training's range.
         where: part of the region that is farthest from the training, in words.
@@ -62,6 +63,7 @@ class Assessment:
     """
 
     novelty: xr.DataArray
+    means: xr.DataArray
     findings: tuple[Finding, ...]
     strangeness: xr.DataArray
     where: str
@@ -199,6 +201,7 @@ def assess(
     meter, places = DayMeter.of(climate.points, grid, climate.predictors), own_step(predictors)
     tally, months, follows = Tally(climate), months_of(time), follows_of(time)
     novelty, total, start = np.zeros(time.size, np.float32), np.zeros(()), 0
+    means = np.zeros((time.size, len(places)), np.float32)
     with closing(parts):
         for part in parts:
             values = part[..., places]
@@ -207,10 +210,12 @@ def assess(
             days = meter(values)
             tally.add(days, months[rows], follows[rows])
             novelty[rows] = climate.novelty_of(days.fields, months[rows])
+            means[rows] = days.measures[..., MEAN]
             total = total + values.sum(axis=0, dtype=np.float64)
     turned = partial(_turned, climate, tally, meter, grid, total / max(time.size, 1))
     return Assessment(
         novelty=xr.DataArray(novelty, {"time": time}, ("time",), NOVELTY, NOVELTY_ATTRS),
+        means=_of_times(climate, time, means),
         findings=(*_other_target(climate, target), *misuses(tally, turned)),
         strangeness=_by_predictor(climate, tally.strangeness[..., MEAN]),
         where=_where(tally),
@@ -226,6 +231,7 @@ def _unknown(climate: TrainingClimate, time: xr.DataArray) -> Assessment:
     novelty = np.full(time.size, np.nan, np.float32)
     return Assessment(
         novelty=xr.DataArray(novelty, {"time": time}, ("time",), NOVELTY, NOVELTY_ATTRS),
+        means=_of_times(climate, time, np.full((time.size, len(climate.predictors)), np.nan)),
         findings=(Finding("region", (), text),),
         strangeness=_by_predictor(climate, np.full(climate.centre.shape[:2], np.nan)),
         where="outside of it",
@@ -244,6 +250,11 @@ def _other_target(climate: TrainingClimate, target: Grid) -> list[Finding]:
         "emulator knows neither climate nor terrain"
     )
     return [Finding("target", (), text)]
+
+
+def _of_times(climate: TrainingClimate, time: xr.DataArray, values: np.ndarray) -> xr.DataArray:
+    coords = {"time": time, "predictor": list(climate.predictors)}
+    return xr.DataArray(values, coords, ("time", "predictor"))
 
 
 def _by_predictor(climate: TrainingClimate, values: np.ndarray) -> xr.DataArray:

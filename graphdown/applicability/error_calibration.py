@@ -1,6 +1,6 @@
 """The error to expect of an emulator at a distance from its training climate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import xarray as xr
 from graphdown.applicability.day_measures import months_of, seasons_of
 from graphdown.variables.catalogue import describe
 
+LEAST_AMOUNT = 1e-6
 SPANS = ("month", "season")
 EXPECTED = "_expected_rmse"
 ESTIMATES = {
@@ -27,8 +28,11 @@ class ErrorCalibration:
     Attributes:
         names: of the targets [T].
         span: "month" or "season", of which errors are expected.
-        base: RMSE by season at usual novelty [4, T]; NaN for seasons without errors.
+        base: RMSE by season at usual novelty, for an amount of 1 [4, T]; NaN for seasons without
+            errors.
         novelty: at which factors are known, ascending [B].
+        power: of the mean amount that the RMSE grows with, for targets such as precipitation that
+            are predictors too; 0 for others [T].
         factor: of the RMSE, never falling with novelty [B, T].
         bias: size of the bias, never falling with novelty [B, T].
         ratios: by which the RMSE lies below and above what is expected in 90 % of the spans left
@@ -41,6 +45,7 @@ class ErrorCalibration:
     span: np.ndarray
     base: np.ndarray
     novelty: np.ndarray
+    power: np.ndarray
     factor: np.ndarray
     bias: np.ndarray
     ratios: np.ndarray
@@ -72,22 +77,28 @@ class ErrorCalibration:
             "novelty": [float(self.novelty[0]), float(self.novelty[-1])],
         }
 
-    def rmse(self, novelty: np.ndarray, season: np.ndarray) -> np.ndarray:
-        """Expected RMSE and its 90 % interval [spans, T, 3] of spans with that novelty."""
+    def rmse(self, novelty: np.ndarray, season: np.ndarray, amount: np.ndarray) -> np.ndarray:
+        """Expected RMSE and its 90 % interval [spans, T, 3].
+
+        Args:
+            novelty, season: of the spans [spans].
+            amount: mean amounts of the targets [spans, T], see `amounts_of`.
+        """
         factor = _interpolated(novelty, self.novelty, self.factor)
         base = np.where(np.isfinite(self.base), self.base, np.fmax.reduce(self.base, axis=0))
-        expected = base[season] * factor
+        expected = base[season] * factor * amount**self.power
         return np.stack([expected, expected * self.ratios[0], expected * self.ratios[1]], axis=-1)
 
     def bias_size(self, novelty: np.ndarray) -> np.ndarray:
         """Expected size of the bias [spans, T]."""
         return _interpolated(novelty, self.novelty, self.bias)
 
-    def of_days(self, novelty: xr.DataArray) -> xr.Dataset:
+    def of_days(self, novelty: xr.DataArray, means: xr.DataArray) -> xr.Dataset:
         """Expected errors of the month or season of each day.
 
         Args:
             novelty: of the days [time].
+            means: of the predictors over the region [time, predictor].
 
         Returns:
             For each target NAME the expected RMSE `NAME_expected_rmse` [time], the ends of its
@@ -100,7 +111,9 @@ class ErrorCalibration:
         mean = np.asarray([span_novelty(novelty.values[place == n]) for n in range(len(spans))])
         first = np.asarray([int(np.argmax(place == n)) for n in range(len(spans))])
         season = seasons_of(months_of(novelty.time))[first]
-        rmse, bias = self.rmse(mean, season)[place], self.bias_size(mean)[place]
+        daily = amounts_of(means, self.targets)
+        amount = np.stack([daily[place == n].mean(axis=0) for n in range(len(spans))])
+        rmse, bias = self.rmse(mean, season, amount)[place], self.bias_size(mean)[place]
         found: dict[str, Any] = {}
         for t, name in enumerate(self.targets):
             words = f"{{}} of {name} over the region in the {self.span} of the time"
@@ -117,9 +130,9 @@ class ErrorCalibration:
             time=novelty.time
         )
 
-    def words(self, novelty: xr.DataArray) -> str:
-        """Expected errors of some days as a whole."""
-        found = self.of_days(novelty)
+    def words(self, novelty: xr.DataArray, means: xr.DataArray) -> str:
+        """Expected errors of some days as a whole; arguments as for `of_days`."""
+        found = self.of_days(novelty, means)
         parts = []
         for name in self.targets:
             rmse, low, high = (
@@ -138,6 +151,23 @@ class ErrorCalibration:
 
 def _interpolated(novelty: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.ndarray:
     columns = [np.interp(novelty, known, column) for column in values.T]
+    return np.stack(columns, axis=-1)
+
+
+def amounts_of(means: xr.DataArray, targets: Sequence[str]) -> np.ndarray:
+    """Mean amounts [time, T] of those targets that are amounts and predictors too, 1 for others.
+
+    Args:
+        means: of the predictors over the region [time, predictor].
+        targets: names of the T targets.
+    """
+    there = set(means.predictor.values)
+    columns = [
+        np.maximum(means.sel(predictor=name).values, LEAST_AMOUNT)
+        if name in there and describe(name).is_amount
+        else np.ones(means.sizes["time"])
+        for name in targets
+    ]
     return np.stack(columns, axis=-1)
 
 

@@ -17,7 +17,8 @@ from graphdown.applicability.error_calibration import (
 COVERED = 0.9
 FEWEST_SPANS = 24  # below, the ends of a 90 % interval are not known
 FEW_DAYS = 15
-ROUNDS = 4
+ROUNDS = 12
+GREATEST_POWER = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +29,15 @@ class SpanErrors:
         novelty: of the spans [N].
         season: they belong to [N].
         rmse, bias: [N, T].
-        group: name of the source and period [N].
+        amount: mean amounts of the targets, see `amounts_of` [N, T].
+        group: name of the source [N].
     """
 
     novelty: np.ndarray
     season: np.ndarray
     rmse: np.ndarray
     bias: np.ndarray
+    amount: np.ndarray
     group: np.ndarray
 
     def where(self, keep: np.ndarray) -> "SpanErrors":
@@ -43,13 +46,19 @@ class SpanErrors:
 
 
 def span_errors(
-    group: str, novelty: xr.DataArray, errors: np.ndarray, area: np.ndarray, span: str
+    group: str,
+    novelty: xr.DataArray,
+    amount: np.ndarray,
+    errors: np.ndarray,
+    area: np.ndarray,
+    span: str,
 ) -> SpanErrors:
     """Errors by month or season.
 
     Args:
-        group: name of the source and period.
+        group: name of the source.
         novelty: of the days [time].
+        amount: of the targets [time, T], see `amounts_of`.
         errors: prediction minus truth [time, N, T]; NaN where there is no truth.
         area: of the points [N].
         span: "month" or "season".
@@ -71,6 +80,7 @@ def span_errors(
         season=np.asarray([int(season[days[0]]) for days in rows], np.int64),
         rmse=np.asarray(squares).reshape(-1, count),
         bias=np.asarray(means).reshape(-1, count),
+        amount=np.asarray([amount[days].mean(axis=0) for days in rows]).reshape(-1, count),
         group=np.full(len(rows), group, dtype=f"U{max(len(group), 1)}"),
     )
 
@@ -87,9 +97,11 @@ def fit_calibration(
 ) -> ErrorCalibration | None:
     """Fit monotone maps from novelty to errors; None if there are too few spans.
 
-    Each target's RMSE is that of its season times a factor that never falls with novelty (pools of
-    adjacent violators, in logarithms). Intervals are conformal: from the ratios of true to expected
-    errors of each group, by the fit to the others (cross-conformal prediction, Vovk 2015).
+    In logarithms, each target's RMSE is the sum of that of its season, that of its source, which
+    counts as none for others, a multiple of the amount, and a term that never falls with novelty
+    (pools of adjacent violators), fitted in turns. Intervals are conformal: from the ratios of true
+    to expected errors of each group, by the fit to the others (cross-conformal prediction, Vovk
+    2015).
 
     Args:
         errors: of days that the network did not learn from.
@@ -98,14 +110,10 @@ def fit_calibration(
     """
     if len(errors.novelty) < FEWEST_SPANS:
         return None
-    base, novelty, factor, bias = _maps(errors)
     whole = ErrorCalibration(
         names=np.asarray(targets),
         span=np.asarray(span),
-        base=base,
-        novelty=novelty,
-        factor=factor,
-        bias=bias,
+        **_maps(errors),
         ratios=np.ones((2, len(targets))),
         groups=np.unique(errors.group),
         spans=np.asarray(len(errors.novelty)),
@@ -128,10 +136,9 @@ def _left_out_ratios(errors: SpanErrors, whole: ErrorCalibration) -> list[np.nda
         part = np.arange(len(errors.novelty)) * 4 // len(errors.novelty)
     found = []
     for number in np.unique(part):
-        base, novelty, factor, bias = _maps(errors.where(part != number))
-        arrays = whole.arrays() | {"base": base, "novelty": novelty, "factor": factor, "bias": bias}
+        arrays = whole.arrays() | _maps(errors.where(part != number))
         left = errors.where(part == number)
-        expected = ErrorCalibration(**arrays).rmse(left.novelty, left.season)[..., 0]
+        expected = ErrorCalibration(**arrays).rmse(left.novelty, left.season, left.amount)[..., 0]
         found.append(left.rmse / np.maximum(expected, 1e-30))
     return found
 
@@ -145,24 +152,54 @@ def conformal_ends(ratios: np.ndarray) -> np.ndarray:
     return np.stack([ordered[low], ordered[high]])
 
 
-def _maps(errors: SpanErrors) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """RMSE by season [4, T], novelty [B], and factor and bias at it [B, T]."""
+def _maps(errors: SpanErrors) -> dict[str, np.ndarray]:
+    """Attributes `base`, `novelty`, `power`, `factor` and `bias` of `ErrorCalibration`."""
+    ordered = errors.where(np.argsort(errors.novelty, kind="stable"))
+    terms = [_terms(ordered, t) for t in range(errors.rmse.shape[1])]
+    base, power, factor = (np.stack(column, axis=-1) for column in zip(*terms, strict=True))
+    bias = [_rising(column) for column in np.abs(ordered.bias).T]
+    return {
+        "base": np.exp(base),
+        "novelty": ordered.novelty,
+        "power": power,
+        "factor": np.exp(factor),
+        "bias": np.stack(bias, axis=-1),
+    }
+
+
+def _terms(errors: SpanErrors, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Terms of a target's RMSE: of the season [4], of the amount, and of the novelty [N].
+
+    The power of the amount is that within sources and seasons.
+    """
+    size = np.log(np.maximum(errors.rmse[:, t], 1e-30))
+    amount = np.log(errors.amount[:, t])
+    source = np.unique(errors.group, return_inverse=True)[1]
+    cell = np.unique(4 * source + errors.season, return_inverse=True)[1]
+    within = amount - _means(amount, cell)[cell]
+    base, novel, power, own = np.full(4, np.nan), np.zeros(len(size)), 0.0, np.zeros(len(size))
+    for _ in range(ROUNDS):
+        left = size - novel - power * amount - own
+        for season in np.unique(errors.season):
+            base[season] = left[errors.season == season].mean()
+        own_mean = _means(size - novel - power * amount - base[errors.season], source)
+        own = (own_mean - own_mean.mean())[source]
+        rest = size - base[errors.season] - own
+        if (within**2).sum() > 0:
+            slope = (within * (rest - novel)).sum() / (within**2).sum()
+            power = float(np.clip(slope, 0.0, GREATEST_POWER))
+        novel = _rising(rest - power * amount)
+        novel -= novel.mean()
+    return base, np.asarray(power), novel
+
+
+def _means(values: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Mean of values [N] by label [N], numbers from 0."""
+    return np.bincount(label, values) / np.bincount(label)
+
+
+def _rising(values: np.ndarray) -> np.ndarray:
+    """Values [N] nearest to those given that never fall."""
     from scipy.optimize import isotonic_regression
 
-    order = np.argsort(errors.novelty)
-    sorted_ = errors.where(order)
-    size = np.log(np.maximum(sorted_.rmse, 1e-30))
-    base = np.full((4, size.shape[1]), np.nan)
-    factor = np.zeros_like(size)
-    for _ in range(ROUNDS):
-        for season in np.unique(sorted_.season):
-            of_season = sorted_.season == season
-            base[season] = (size - factor)[of_season].mean(axis=0)
-        left = size - base[sorted_.season]
-        for t in range(size.shape[1]):
-            factor[:, t] = isotonic_regression(left[:, t]).x
-        factor -= factor.mean(axis=0)
-    bias = np.abs(sorted_.bias)
-    for t in range(bias.shape[1]):
-        bias[:, t] = isotonic_regression(bias[:, t]).x
-    return np.exp(base), sorted_.novelty, np.exp(factor), bias
+    return np.asarray(isotonic_regression(values).x)

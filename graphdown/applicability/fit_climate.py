@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from graphdown.applicability.block_statistics import SeenDays, block_statistics
+from graphdown.applicability.block_statistics import FEW_DAYS, SeenDays, block_statistics
 from graphdown.applicability.day_measures import (
+    SEASONS,
     DayMeter,
     follows_of,
     months_of,
     own_step,
+    seasons_of,
     to_states,
 )
 from graphdown.applicability.present_values import mean_of_present
@@ -141,14 +143,23 @@ def _fitted(
         patterns=patterns,
         spread=spread,
         residual=residual,
-        limits=np.ones(2),
+        limits=np.ones((len(SEASONS), 2)),
         spacing_km=np.asarray([min(spacing), max(spacing)]),
         **block_statistics(seen, usual),
     )
     reference = seen.where(seen.held_out) if seen.held_out.any() else trained
     standardised = climate.standardised(reference.states, reference.months)
-    limits = np.quantile(climate.distances(standardised), FAR, axis=0)
+    limits = _limits(climate.distances(standardised), seasons_of(reference.months))
     return TrainingClimate(**{**climate.arrays(), "limits": limits})
+
+
+def _limits(distances: np.ndarray, season: np.ndarray) -> np.ndarray:
+    """Limits [4, 2] of distances [days, 2] by season; of all days for seasons with few."""
+    limits = np.tile(np.quantile(distances, FAR, axis=0), (len(SEASONS), 1))
+    for number in range(len(SEASONS)):
+        if (season == number).sum() >= FEW_DAYS:
+            limits[number] = np.quantile(distances[season == number], FAR, axis=0)
+    return limits
 
 
 def _mean_by_month(values: np.ndarray, months: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdown.applicability.day_measures import MEAN, MEASURES, to_states
+from graphdown.applicability.day_measures import MEAN, MEASURES, seasons_of, to_states
 from graphdown.applicability.present_values import mean_of_present
 from graphdown.applicability.reference_points import ReferencePoints
 
@@ -31,8 +31,8 @@ class TrainingClimate:
         patterns: leading EOFs of the standardised differences [K, P * V].
         spread: standard deviation of the days' shares in them [K].
         residual: root mean square of what is left of a day.
-        limits: the greatest distance of 99 % of the validation days, in the patterns and in
-            what is left.
+        limits: the greatest distance of 99 % of the validation days by season, in the patterns and
+            in what is left [4, 2].
         least, greatest: measures of single days [4, V, M].
         centre, half_width: of the measures' means over single seasons [4, V, M].
         day_spread: standard deviation of the measures of days in a season [4, V, M].
@@ -106,14 +106,14 @@ class TrainingClimate:
         outside = np.sqrt(np.mean(np.square(left), axis=1)) / float(self.residual)
         return np.stack([within, outside], axis=1)
 
-    def novelty(self, standardised: np.ndarray) -> np.ndarray:
-        """Distance [days] as the larger of the two, each against its limit: above 1 is far."""
-        return np.asarray((self.distances(standardised) / self.limits).max(axis=1))
-
     def novelty_of(self, fields: np.ndarray, months: np.ndarray) -> np.ndarray:
-        """The novelty [days] of fields at the reference points [days, P, V]."""
+        """The novelty [days] of fields at the reference points [days, P, V].
+
+        It is the larger one of the distances, each against its limit: above 1 is far.
+        """
         states = to_states(fields, [str(t) for t in self.transforms], self.predictors)
-        return self.novelty(self.standardised(states, months))
+        distances = self.distances(self.standardised(states, months))
+        return np.asarray((distances / self.limits[seasons_of(months)]).max(axis=1))
 
     @cached_property
     def nearest_month(self) -> np.ndarray:

@@ -216,7 +216,9 @@ class Emulator:
         found = assess(self.climate, source.grid, parts, ds.time, names, self.domain.target)
         if self.calibration is None:
             return found
-        return dataclasses.replace(found, expected_error=self.calibration.words(found.novelty))
+        return dataclasses.replace(
+            found, expected_error=self.calibration.words(found.novelty, found.means)
+        )
 
     def expected_error(
         self,
@@ -240,10 +242,11 @@ class Emulator:
             raise GraphdownError(
                 f"The errors to expect of the emulator {self.name!r} are {NOT_CALIBRATED}."
             )
-        novelty = self.applicability(coarse, units, historical).novelty
-        found = self.calibration.of_days(novelty)
-        rows = np.repeat(np.arange(novelty.size), self.times_a_step)
-        return found.isel(time=rows).assign_coords(self.times_made(time_axis(novelty.time)).coords)
+        of_input = self.applicability(coarse, units, historical)
+        found = self.calibration.of_days(of_input.novelty, of_input.means)
+        rows = np.repeat(np.arange(of_input.novelty.size), self.times_a_step)
+        time = self.times_made(time_axis(of_input.novelty.time))
+        return found.isel(time=rows).assign_coords(time.coords)
 
     def check_applicability(
         self,

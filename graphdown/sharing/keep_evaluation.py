@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from graphdown.applicability.error_calibration import ErrorCalibration
+from graphdown.applicability.assessment import Assessment
+from graphdown.applicability.error_calibration import ErrorCalibration, amounts_of
 from graphdown.applicability.fit_calibration import (
     SpanErrors,
     best_span,
@@ -16,6 +17,7 @@ from graphdown.applicability.fit_calibration import (
     span_errors,
 )
 from graphdown.config.experiment import Experiment
+from graphdown.data.load import ExperimentData
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.passport import write_passport
 from graphdown.emulator.storage import CALIBRATION, write_further
@@ -28,11 +30,28 @@ from graphdown.sharing.make_passport import (
 )
 from graphdown.variables.names import variables_of
 
-Predicted = tuple[xr.DataArray, xr.Dataset, xr.Dataset]
+
+class Predicted(NamedTuple):
+    """Predictions of days that a network did not learn from.
+
+    Attributes:
+        found: the assessment of the predictors.
+        made: the prediction [time, ...].
+        truth: on the prediction's grid and times.
+    """
+
+    found: Assessment
+    made: xr.Dataset
+    truth: xr.Dataset
 
 
 def keep_evaluation(
-    run: Path, emulator: Emulator, experiment: Experiment, scores: Any, cases: Sequence[Case]
+    run: Path,
+    emulator: Emulator,
+    experiment: Experiment,
+    data: ExperimentData,
+    scores: Any,
+    cases: Sequence[Case],
 ) -> None:
     """Keep scores and expected errors with a run's emulator.
 
@@ -42,6 +61,7 @@ def keep_evaluation(
         run: the run's folder.
         emulator: of the run.
         experiment: that it was scored by.
+        data: its fields.
         scores: the tidy table.
         cases: that were scored; their `reference` holds the validation period.
     """
@@ -51,7 +71,12 @@ def keep_evaluation(
     for case in cases:
         if case.reference is not None:
             made, truth = case.reference
-            predicted[case.name] = made[METHOD].novelty, made[METHOD], truth
+            coarse, _ = data.pair(experiment, case.name, "validation")
+            past = None
+            if emulator.normaliser.reference is not None:
+                past = data.history(experiment, case.name)[0]
+            found = emulator.applicability(coarse, historical=past)
+            predicted[case.name] = Predicted(found, made[METHOD], truth)
     calibration = calibrated(emulator, predicted)
     folder, passport = emulator_folder(run), with_scores(emulator.passport, scores, experiment)
     if calibration is not None:
@@ -64,20 +89,23 @@ def calibrated(emulator: Emulator, predicted: Mapping[str, Predicted]) -> ErrorC
 
     Args:
         emulator: that made them.
-        predicted: by name of the source and period, the novelty [time] of the days, the prediction
-            and the truth on its grid and times.
+        predicted: by name, which is the source's up to a "+".
 
     Returns:
         None if there are too few of them.
     """
     names = variables_of(emulator.normaliser.targets)
-    span = best_span(sum(novelty.time.size for novelty, _, _ in predicted.values()))
+    span = best_span(sum(one.found.novelty.size for one in predicted.values()))
     parts: list[SpanErrors] = []
-    for group, (novelty, made, truth) in predicted.items():
-        grid = emulator.domain.target
-        pairs = [(grid.values(made[n]), grid.values(truth[n])) for n in names]
-        errors = np.stack([a.astype(np.float32) - b for a, b in pairs], axis=-1)
-        known = novelty.where(np.isfinite(novelty), drop=True)
-        if known.size == novelty.size:
-            parts.append(span_errors(group, novelty, errors, grid.area, span))
+    grid = emulator.domain.target
+    for name, (found, made, truth) in predicted.items():
+        if np.isfinite(found.novelty).all():
+            pairs = [(grid.values(made[n]), grid.values(truth[n])) for n in names]
+            errors = np.stack([a.astype(np.float32) - b for a, b in pairs], axis=-1)
+            by_step = errors.reshape(found.novelty.size, -1, *errors.shape[1:])
+            errors = by_step.reshape(len(by_step), -1, errors.shape[-1])
+            area = np.tile(grid.area, by_step.shape[1])
+            amount = amounts_of(found.means, names)
+            group = name.partition("+")[0]
+            parts.append(span_errors(group, found.novelty, amount, errors, area, span))
     return fit_calibration(joined(parts), names, span) if parts else None
