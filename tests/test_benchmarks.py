@@ -31,6 +31,7 @@ SMALLEST = {
     "check_archive": "--gigabytes 0.04 --archives 'one zarr'",
     "epoch": "--days 32 --repeats 1 --years 1 --side 8",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
+    "expected_errors": f"--steps 2 --years 1 --set {SMALL}",
     "fuzz": "--minutes 1 --cases 2 --files 19",
     "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",
     "grid_transfer": (
@@ -39,6 +40,7 @@ SMALLEST = {
     "grids": "--folder data --target EUR-44",
     "inference": "--days 40 --repeats 1 --longer 1 --target 8",
     "measures": "--years 2 --side 8 --turns 1",
+    "novelty": "--side 8 --repeats 1 --years 1",
     "memory": "--only 'as it is' --side 8",
     "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE}",
     "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",
