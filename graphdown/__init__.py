@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from graphdown.model.distributions import register_head
     from graphdown.model.loss_functions import register_loss
     from graphdown.model.transforms import register_transform
+    from graphdown.sharing.describe import describe
+    from graphdown.sharing.export import export, verify
     from graphdown.variables.catalogue import register_variable
     from graphdown.variables.variable import Variable
 
@@ -36,7 +38,9 @@ __all__ = [
     "GraphdownError",
     "Source",
     "Variable",
+    "describe",
     "evaluate",
+    "export",
     "finetune",
     "load",
     "load_experiment",
@@ -50,6 +54,7 @@ __all__ = [
     "register_variable",
     "train",
     "transfer",
+    "verify",
 ]
 
 # Imported on first access, so that the command line handles signals before that.
@@ -59,7 +64,9 @@ _LAZY = {
     "Experiment": "graphdown.config.experiment",
     "Source": "graphdown.config.data",
     "Variable": "graphdown.variables.variable",
+    "describe": "graphdown.sharing.describe",
     "evaluate": "graphdown.evaluation",
+    "export": "graphdown.sharing.export",
     "load": "graphdown.emulator.storage",
     "load_experiment": "graphdown.config.experiment_file",
     "register_baseline": "graphdown.baselines",
@@ -69,6 +76,7 @@ _LAZY = {
     "register_repair": "graphdown.data.reading.rules",
     "register_transform": "graphdown.model.transforms",
     "register_variable": "graphdown.variables.catalogue",
+    "verify": "graphdown.sharing.export",
 }
 
 

@@ -266,6 +266,8 @@ def check(
     experiment: Annotated[Path | None, arg(metavar="EXPERIMENT")] = None,
     file_options: Annotated[FileOptions, arg(name="")] = NO_OPTIONS,
     target_options: Annotated[TargetOptions, arg(name="")] = NO_TARGET_OPTIONS,
+    run: Annotated[Path | None, arg(metavar="RUN")] = None,
+    historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
     full: bool = False,
     json: bool = False,
 ) -> None:
@@ -275,6 +277,9 @@ def check(
 
     The status is 1 if anything would be refused.
 
+    May I use this emulator on them: graphdown check --run runs/demo runs/demo/inputs/shifted.nc
+    says in five lines how far the files lie from what the emulator has learned.
+
     Args:
         files: netCDF, zarr or GRIB files or globs of one source.
         target: files or globs of the target that the source is to be downscaled to; the report then
@@ -283,6 +288,9 @@ def check(
         experiment: an experiment file, all of whose files are checked.
         file_options: properties that the source's files lack.
         target_options: properties that the files of --target lack.
+        run: a run's folder; the files are compared with the climate that its emulator was trained
+            in, and nothing else is reported.
+        historical: with --run, files as for `downscale --historical`.
         full: read all values; without, ranges, minima and maxima are those of a few times, whose
             number the report has.
         json: print JSON instead of text.
@@ -300,11 +308,81 @@ def check(
         option = target_options.options.words()[0].replace("--", "--target-")
         raise GraphdownError(f"{option} is for the files of --target; name them, or drop it.")
     logging.getLogger("graphdown").setLevel(logging.ERROR)  # the report lists all of it
+    if run is not None:
+        _show_applicability(run, files, file_options, historical, json)
+        return
     stated = file_options.request(), target_options.options.request()
     report = run_check(files, target, experiment, *stated, full)
     print(report.to_json() if json else report.to_text())
     if not report.ok:
         sys.exit(1)
+
+
+def _show_applicability(
+    run: Path, files: Sequence[str], options: FileOptions, historical: Sequence[str], as_json: bool
+) -> None:
+    import json
+
+    from graphdown.downscaling.applicability_check import check_for_run
+
+    if not files:
+        raise GraphdownError("--run needs the files that the run's emulator is to be used on.")
+    found = check_for_run(run, files, options, historical)
+    if as_json:
+        print(json.dumps({label: one.to_dict() for label, one in found.items()}, indent=1))
+        return
+    for label, one in found.items():
+        print(f"{label}:\n{one.to_text()}" if label else one.to_text())
+
+
+def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool = False) -> None:
+    """Print an emulator's passport: what it learned from, its scores, whose it is.
+
+    Example: graphdown describe runs/demo
+
+    Args:
+        run: the run's folder, or one that `graphdown export` made.
+        json: print JSON instead of text.
+    """
+    import json as json_format
+
+    from graphdown.sharing.describe import passport_of, passport_text
+
+    passport = passport_of(run)
+    print(json_format.dumps(passport, indent=1) if json else passport_text(passport))
+
+
+def export(
+    run: Positional[Annotated[Path, arg(metavar="RUN")]],
+    folder: Positional[Annotated[Path, arg(metavar="FOLDER")]],
+    *,
+    example: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+) -> None:
+    """Export an emulator for others, with passport, example and README.
+
+    Example: graphdown export runs/demo demo-emulator
+
+    Args:
+        run: the run's folder.
+        folder: the new folder.
+        example: files to take the example's days from; the run's own data by default.
+    """
+    from graphdown.sharing.export import export as run_export
+
+    print(f"{run_export(run, folder, example)} is ready; others check it with: graphdown verify")
+
+
+def verify(folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]) -> None:
+    """Check an exported emulator: its files, and that its example comes out alike here.
+
+    Example: graphdown verify demo-emulator
+
+    Args:
+        folder: that `graphdown export` made.
+    """
+    from graphdown.sharing.export import verify as run_verify
+
+    print(run_verify(folder))
 
 
 def graph(
@@ -402,6 +480,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "downscale": downscale,
     "evaluate": evaluate,
     "transfer": transfer,
+    "describe": describe,
+    "export": export,
+    "verify": verify,
 }
 
 

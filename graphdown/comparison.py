@@ -27,6 +27,7 @@ from graphdown.errors import ExperimentError, GraphdownError
 from graphdown.output.disk_space import check_room
 from graphdown.runtime.atomic import atomic_file
 from graphdown.runtime.scratch import Scratch, ScratchError
+from graphdown.sharing.keep_evaluation import HeldOutErrors, held_out_errors, keep_evaluation
 from graphdown.variables.names import variable_of
 from graphdown.variables.time_steps import TimeSpec
 
@@ -105,12 +106,13 @@ def evaluate_run(
     with Scratch(run, ADVICE) as kept:
         fitted = fit_baselines(experiment, data, scratch=kept)
         with one_sentence_of(run):
-            cases, scores = _scored(run, experiment, data, emulator, fitted)
+            cases, scores, held_out = _scored(run, experiment, data, emulator, fitted)
             if floors:
                 of_cases = climate_floors({case.name: case.truth for case in cases})
                 scores = with_floors(scores, of_cases)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
+    keep_evaluation(run, emulator, experiment, scores, held_out)
     metrics = run / "metrics.csv"
     page = write_report(
         run / "report",
@@ -180,17 +182,24 @@ def _scored(
     data: ExperimentData,
     emulator: Emulator,
     fitted: "FittedBaselines",
-) -> tuple[list["Case"], "pd.DataFrame"]:
-    """Cases without their predictions, which are scored one source after the other; the scores."""
+) -> tuple[list["Case"], "pd.DataFrame", dict[str, HeldOutErrors]]:
+    """Cases without their predictions, which are scored one source after the other.
+
+    Returns:
+        The cases, their scores, and the emulator's errors in the validation period by source.
+    """
     from graphdown.evaluation import score_cases
 
-    cases = []
+    cases, held_out = [], {}
     for name in [*data.sources, *data.unseen]:
         with Scratch(run, ADVICE) as scratch:
             case = _case(experiment, data, emulator, fitted, name, scratch)
             case.settle()
+            errors = held_out_errors(emulator, experiment, data, case)
         cases.append(case)
-    return cases, score_cases(cases)
+        if errors is not None:
+            held_out[name] = errors
+    return cases, score_cases(cases), held_out
 
 
 def make_cases(

@@ -32,6 +32,7 @@ SMALLEST = {
     "epoch": "--days 32 --repeats 1 --years 1 --side 8",
     "evaluate_memory": "--sides 8 --years 1 --methods ridge",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
+    "expected_errors": f"--steps 2 --years 1 --set {SMALL}",
     "fuzz": "--minutes 1 --cases 2 --files 19",
     "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",
     "grid_transfer": (
@@ -41,6 +42,7 @@ SMALLEST = {
     "inference": "--days 40 --repeats 1 --longer 1 --target 8",
     "lazy": "--years 1 --days 32 --target 8 --latitudes 48",
     "measures": "--years 2 --side 8 --turns 1",
+    "novelty": "--side 8 --repeats 1 --years 1",
     "memory": "--only 'as it is' --side 8",
     "messages": f"{DEMO} --steps 2 --repeats 1 --set {ONE_SOURCE}",
     "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",

@@ -50,6 +50,8 @@ class Experiment:
             of .py files. A relative path starts at the experiment file's folder or else, as those
             of data files do, at the working directory.
         seed: seed of all random numbers in training.
+        licence, contact, citation: under which terms the emulator may be used, whom to ask, and
+            what to cite; they go into its passport and into every output.
     """
 
     name: str
@@ -81,6 +83,9 @@ class Experiment:
     time: TimeSpec = field(default_factory=TimeSpec)
     extensions: tuple[str, ...] = ()
     seed: int = 0
+    licence: str = ""
+    contact: str = ""
+    citation: str = ""
 
     def __post_init__(self) -> None:
         """Refuse numbers outside their ranges."""

@@ -7,7 +7,7 @@ from typing import Any
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import experiment_to_dict
 
-NOT_LEARNED = ("name", "output", "baselines")
+NOT_LEARNED = ("name", "output", "baselines", "licence", "contact", "citation")
 PATHS = ("files", "target_files", "file", "run")  # the values read are known by their checksums
 MACHINE = ("backend", "devices", "target_shards", "most_skipped", "sample_storage")
 # A run that is not finished goes on with other ones.

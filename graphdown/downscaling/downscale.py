@@ -77,6 +77,7 @@ def _write_file(job: DownscaleJob, place: Path) -> str:
             "Several members of the driving model go to one zarr store; name an output that ends "
             "in .zarr, or give each member an output of its own."
         )
+    job.check_applicability()
     days = job.time.sizes["time"]
     check_room(output, job.day_bytes * days)
     with Progress(days) as progress:

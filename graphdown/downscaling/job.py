@@ -1,8 +1,8 @@
 """A request to downscale files, resolved: emulator, opened inputs, times and fingerprint."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -41,6 +41,7 @@ class DownscaleJob:
     time: xr.Dataset
     attrs: dict[str, object]
     fingerprint: Fingerprint
+    _expected: dict[int, xr.Dataset] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -66,7 +67,7 @@ class DownscaleJob:
             member: its number.
             days: which of them.
         """
-        return self.emulator.stream(
+        stream = self.emulator.stream(
             self.driving.dataset(member),
             historical=self.past,
             members=self.request.members,
@@ -74,17 +75,65 @@ class DownscaleJob:
             days=days,
             refuse_beyond=self.request.refuse_beyond,
         )
+        if not self.request.expected_error:
+            return stream
+        first = (days.start or 0) * self.emulator.times_a_step
+        return replace(stream, parts=_beside(stream.parts, self.expected(member), first))
+
+    def expected(self, member: int) -> xr.Dataset:
+        """Errors to expect of one member of the driving model [time].
+
+        Raises:
+            GraphdownError: there was nothing to calibrate on.
+        """
+        if member not in self._expected:
+            fields, past = self.driving.dataset(member), self.past
+            self._expected[member] = self.emulator.expected_error(fields, historical=past)
+        return self._expected[member]
+
+    def check_applicability(self) -> None:
+        """Log how far members of the driving model lie from the training climate, if they do.
+
+        Raises:
+            DataError: one lies outside, and that is refused.
+        """
+        for number in range(len(self.driving.members)):
+            self.emulator.check_applicability(
+                self.driving.dataset(number),
+                historical=self.past,
+                refuse_beyond=self.request.refuse_beyond,
+            )
 
     def whole(self) -> xr.Dataset:
         """The dataset to be, its fields without values yet."""
         target, targets = self.emulator.domain.target, self.emulator.targets
         ensemble = (self.request.members,) if self.request.members else ()
         values = np.zeros((1, *ensemble, target.size, len(targets)), np.float32)
-        first = self.emulator.dataset(values, self.time.isel(time=slice(0, 1)), self.attrs)
+        novelty = None if self.emulator.climate is None else np.zeros(1, np.float32)
+        time = self.time.isel(time=slice(0, 1))
+        first = self.emulator.dataset(values, time, self.attrs, novelty)
+        if self.request.expected_error:
+            first = with_fields(first, self.expected(0).isel(time=slice(0, 1)))
         whole = outline(first.assign_attrs(as_attribute(self.fingerprint)), self.time)
         if len(self.driving.members) > 1:
             whole = _with_members(whole, [member.label for member in self.driving.members])
         return prepared(whole, self.request.command)
+
+
+def _beside(
+    parts: Generator[xr.Dataset, None, None], further: xr.Dataset, first: int
+) -> Generator[xr.Dataset, None, None]:
+    """Parts of a stream that begins with the time `first`, with further fields of all times."""
+    with closing(parts):
+        for part in parts:
+            end = first + part.sizes["time"]
+            yield with_fields(part, further.isel(time=slice(first, end)))
+            first = end
+
+
+def with_fields(ds: xr.Dataset, further: xr.Dataset) -> xr.Dataset:
+    """Dataset with further fields of its times."""
+    return ds.assign({name: values.variable for name, values in further.data_vars.items()})
 
 
 @contextmanager

@@ -33,6 +33,8 @@ class DownscaleRequest:
         file_options: metadata that the inputs lack.
         refuse_beyond: refuse predictors more than 3 standard deviations outside the range of the
             training; without, a sentence names them.
+        expected_error: write the errors to expect beside the fields, by month or season, if the run
+            was scored by `graphdown evaluate`; the inputs are read once more for it.
         overwrite: replace the output if it exists, and the unfinished part of another one.
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
@@ -48,6 +50,7 @@ class DownscaleRequest:
     seed: int = 0
     file_options: Annotated[FileOptions, arg(name="")] = field(default_factory=FileOptions)
     refuse_beyond: bool = False
+    expected_error: bool = False
     overwrite: bool = False
     shard: Annotated[str, arg(metavar="I/N")] = ""
     merge: bool = False
@@ -65,6 +68,7 @@ class DownscaleRequest:
     def options(self) -> list[str]:
         """Words of the command line, beside inputs and output, that change values."""
         words = ["--members", str(self.members), "--seed", str(self.seed)] if self.members else []
+        words += ["--expected-error"] if self.expected_error else []
         return words + self.file_options.words()
 
     @property

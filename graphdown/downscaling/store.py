@@ -34,6 +34,7 @@ def fill_store(job: DownscaleJob) -> str:
         Interrupted: a signal asked to stop.
     """
     request, part = job.request, job.request.part
+    job.check_applicability()
     shard = part or Shard()
     unfinished = _begun_or_new(job, shard.count)
     with _resumable_errors(unfinished), unfinished.lock_shard(shard) as journal:

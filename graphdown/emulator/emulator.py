@@ -1,6 +1,7 @@
 """A trained network with all that is needed to use it: downscale any source grid."""
 
 import dataclasses
+import logging
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import cached_property, partial
@@ -9,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from graphdown.applicability.assessment import NOT_CALIBRATED, Assessment, assess, sampled
+from graphdown.applicability.error_calibration import ErrorCalibration
+from graphdown.applicability.novelty_meter import NOVELTY, NOVELTY_ATTRS, NoveltyMeter
+from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.cf.attributes import variable_attrs
 from graphdown.cf.coordinates import cf_coordinates
 from graphdown.cf.provenance import driving_attrs, versions
@@ -20,7 +25,12 @@ from graphdown.data.reading.horizontal import shared_grid
 from graphdown.data.reading.late_look import is_lazy, late, without_days
 from graphdown.data.reading.rules import Notes, log_notes
 from graphdown.data.reading.statics import target_ground
-from graphdown.data.source_adjustment import adjustment_of, climate_later, climate_of
+from graphdown.data.source_adjustment import (
+    Adjustment,
+    adjustment_of,
+    climate_later,
+    climate_of,
+)
 from graphdown.data.streaming import SourceDays
 from graphdown.data.time_windows import check_step, substep_axis, windowed
 from graphdown.emulator.build_network import trained_network
@@ -30,7 +40,8 @@ from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import DayBlocks, Inference, Stream
 from graphdown.emulator.input_range import RangeWatch
 from graphdown.emulator.lazy_days import BlockTask, lazy_days
-from graphdown.errors import GraphdownError
+from graphdown.emulator.passport import Passport, short_attrs
+from graphdown.errors import DataError, GraphdownError
 from graphdown.model import Downscaler, ModelSpec
 from graphdown.model.calibration import Calibration
 from graphdown.model.deep_ensemble import DeepEnsemble
@@ -44,6 +55,8 @@ from meshes.grids.station_lists import are_stations
 
 if TYPE_CHECKING:
     import dask.array as da
+
+logger = logging.getLogger(__name__)
 
 EVERY = slice(None)
 HISTORICAL = "the historical dataset"
@@ -68,6 +81,9 @@ class Emulator:
         loader: function that loads it from its folder, None for one that is in none.
         dependence: correlation of its members' random numbers in time and space.
         calibration: correction of the ranks at which its members are drawn, None for none.
+        climate: of the days that it was trained on, None if it is not known.
+        error_calibration: errors to expect, None if there was nothing to calibrate on.
+        passport: what it learned from and whose it is, None if it has none.
     """
 
     name: str
@@ -81,6 +97,9 @@ class Emulator:
     loader: "partial[Any] | None" = None
     dependence: Dependence = dataclasses.field(default_factory=Dependence)
     calibration: Calibration | None = None
+    climate: TrainingClimate | None = None
+    error_calibration: ErrorCalibration | None = None
+    passport: Passport | None = None
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -155,6 +174,7 @@ class Emulator:
         members: int = 0,
         seed: int = 0,
         refuse_beyond: bool = False,
+        expected_error: bool = False,
     ) -> xr.Dataset:
         """Downscale a dataset from any source grid.
 
@@ -164,6 +184,8 @@ class Emulator:
         result is computed or written: in blocks of BATCH days, by the scheduler of the user's
         choice. What is refused is raised then. Amounts of precipitation, which do not say over
         which time, are looked at in a few stretches at once, and so are times that occur twice.
+        Only values are compared with the training; `applicability` judges such a dataset as a
+        whole.
 
         Args:
             coarse: the predictors [time, *horizontal] and, if known, orog (m).
@@ -174,27 +196,139 @@ class Emulator:
                 mean of distributions and a network's output for noise of zero.
             seed: of the members, which depend on it, on their number and on the date alone.
             refuse_beyond: refuse predictors more than 3 standard deviations outside the range of
-                the training, which are logged else.
+                the training, which are logged else, and an input that lies outside of it.
+            expected_error: add the errors to expect, for which all days are read at once, once
+                more; see `Emulator.expected_error`.
 
         Returns:
             The targets [time, *target dimensions], float32, with the target's coordinates; with
-            members [time, realization, *target dimensions].
+            members [time, realization, *target dimensions]. If the training climate is known,
+            `novelty` [time] is the distance of the predictors from it.
 
         Raises:
             DataError: a predictor, its units or values are missing, there are several times a
                 day, the source covers less than 99 % of the target, or with `refuse_beyond` a
                 predictor is far outside the range of the training.
             GraphdownError: the emulator needs historical fields and has none, or the reverse;
-                or it is asked for members and makes none.
+                or it is asked for members and makes none, or for errors to expect and has none.
         """
         if is_lazy(coarse):
-            return self._lazily(coarse, units, historical, members, seed, refuse_beyond)
+            fine = self._lazily(coarse, units, historical, members, seed, refuse_beyond)
+        else:
+            fine = self._at_once(coarse, units, historical, members, seed, refuse_beyond)
+        if not expected_error:
+            return fine
+        expected = self.expected_error(coarse, units, historical)
+        return fine.assign({name: field.variable for name, field in expected.data_vars.items()})
+
+    def _at_once(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None,
+        historical: xr.Dataset | None,
+        members: int,
+        seed: int,
+        refuse_beyond: bool,
+    ) -> xr.Dataset:
+        """Downscale a dataset into memory; see `downscale`."""
         inference = self.inference(
             coarse, units, historical, members, seed, refuse_beyond=refuse_beyond
         )
+        self.check_applicability(coarse, units, historical, refuse_beyond)
         with closing(inference.results()) as results:
-            values = np.concatenate(list(results))
-        return self.dataset(values, inference.output_time, coarse.attrs)
+            values, novelty = zip(*results, strict=True)
+        far = None if self.climate is None else np.concatenate(novelty)
+        return self.dataset(np.concatenate(values), inference.output_time, coarse.attrs, far)
+
+    def applicability(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+        quick: bool = False,
+    ) -> Assessment:
+        """Whether the emulator may be used on a dataset: how far it lies from the training.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+            quick: look at some 240 days alone, as downscaling does beforehand.
+
+        Raises:
+            DataError: as for `downscale`.
+            GraphdownError: the emulator does not know its training climate.
+        """
+        if self.climate is None:
+            raise GraphdownError(
+                f"The emulator {self.name!r} does not know the climate that it was trained in; "
+                "train it with this version of graphdown."
+            )
+        where, notes, names = "the dataset to downscale", Notes(), self.normaliser.predictors
+        ds = self._predictors(coarse, units, where, notes)
+        ds = ds.isel(time=sampled(ds.sizes["time"])) if quick else ds
+        source, adjustment = SourceDays(ds, names, where, notes), self.adjustment(historical, units)
+        every = source.passed(np.arange(source.grid.size))
+        parts = every if adjustment is None else (adjustment(part) for part in every)
+        found = assess(self.climate, source.grid, parts, ds.time, names, self.domain.target)
+        if self.error_calibration is None:
+            return found
+        return dataclasses.replace(
+            found, expected_error=self.error_calibration.words(found.novelty, found.means)
+        )
+
+    def expected_error(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+    ) -> xr.Dataset:
+        """Errors to expect of downscaled fields, by time of the output and target.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+
+        Returns:
+            See `graphdown.applicability.error_calibration.ErrorCalibration.of_days`.
+
+        Raises:
+            DataError: as for `downscale`.
+            GraphdownError: there was nothing to calibrate on.
+        """
+        if self.error_calibration is None:
+            raise GraphdownError(
+                f"The errors to expect of the emulator {self.name!r} are {NOT_CALIBRATED}."
+            )
+        of_input = self.applicability(coarse, units, historical)
+        found = self.error_calibration.of_days(of_input.novelty, of_input.means)
+        rows = np.repeat(np.arange(of_input.novelty.size), self.times_a_step)
+        time = self.times_made(time_axis(of_input.novelty.time))
+        return found.isel(time=rows).assign_coords(time.coords)
+
+    def check_applicability(
+        self,
+        coarse: xr.Dataset,
+        units: Mapping[str, str] | None = None,
+        historical: xr.Dataset | None = None,
+        refuse_beyond: bool = False,
+    ) -> None:
+        """Log one sentence if a dataset lies far from the training climate.
+
+        Args:
+            coarse, units, historical: as for `downscale`.
+            refuse_beyond: refuse it instead if it lies outside.
+
+        Raises:
+            DataError: it lies outside, and that is refused.
+        """
+        if self.climate is None:
+            return
+        found = self.applicability(coarse, units, historical, quick=True)
+        if refuse_beyond and found.verdict == "outside":
+            raise DataError(
+                f"{found.sentence}; give another input, or leave --refuse-beyond (refuse_beyond) "
+                "out."
+            )
+        if found.verdict != "inside":
+            logger.warning("%s.", found.sentence)
 
     def stream(
         self,
@@ -227,10 +361,10 @@ class Emulator:
         def parts() -> Generator[xr.Dataset, None, None]:
             start = 0
             with closing(inference.results()) as results:
-                for values in results:
+                for values, novelty in results:
                     time = inference.output_time.isel(time=slice(start, start + len(values)))
                     start += len(values)
-                    yield self.dataset(values, time, coarse.attrs)
+                    yield self.dataset(values, time, coarse.attrs, novelty)
 
         return Stream(inference.output_time, parts(), inference.source)
 
@@ -256,11 +390,7 @@ class Emulator:
         self._noise(members, seed)
         ds = self._predictors(coarse, units, where, notes).isel(time=days)
         source = SourceDays(ds, self.normaliser.predictors, where, notes)
-        past, adjustment = self._past(historical, units), None
-        if past is not None:
-            names, target = self.normaliser.predictors, self.domain.target
-            climate = climate_of(past, names, target, HISTORICAL)
-            adjustment = adjustment_of(climate, self.normaliser)
+        adjustment = self.adjustment(historical, units)
         covered = coverage(source.grid, self.domain.target, self.domain.spec.margin_km)
         check_cover(covered, source.grid, self.domain.target, where, notes)
         log_notes(notes.listed())
@@ -296,6 +426,7 @@ class Emulator:
             members=members,
             steps=self.time,
             makes_means=self.makes_means,
+            novelty=self._novelty_meter(source, used),
         )
         return blocks, used
 
@@ -326,8 +457,9 @@ class Emulator:
         time = time_axis(ds.time, ds, coarse)
         like = without_days(ds[names].transpose("time", *grid.dims))
         task = BlockTask(self, like, time.time, where, members, seed, refuse_beyond)
-        values = lazy_days(task, fields, orog, adjustment)
-        return self._outline(values, self.times_made(time), coarse.attrs)
+        values, novelty = lazy_days(task, fields, orog, adjustment)
+        fine = self._outline(values, self.times_made(time), coarse.attrs)
+        return fine if novelty is None else fine.assign({NOVELTY: ("time", novelty, NOVELTY_ATTRS)})
 
     def _outline(
         self, values: "da.Array", time: xr.Dataset, source_attrs: Mapping[Any, Any]
@@ -357,6 +489,12 @@ class Emulator:
         ds = to_canonical(coarse, self.needed, units, where, optional, notes, known, looks_later)
         check_step(ds, self.time.seconds, where)
         return windowed(ds, self.time)
+
+    def _novelty_meter(self, source: Grid, nodes: np.ndarray) -> NoveltyMeter | None:
+        """Function that takes the distance from the training climate, if that is known."""
+        if self.climate is None:
+            return None
+        return NoveltyMeter(self.climate, source, nodes, self.normaliser.predictors)
 
     def _noise(self, members: int, seed: int) -> EnsembleNoise:
         """Random numbers of an ensemble of so many members, which the emulator must make."""
@@ -452,6 +590,20 @@ class Emulator:
         domain = TargetDomain(at_target.grid, at_target.statics, self.domain.spec, ground=around)
         return dataclasses.replace(self, domain=domain, loader=None)
 
+    def adjustment(
+        self, historical: xr.Dataset | None, units: Mapping[str, str] | None
+    ) -> Adjustment | None:
+        """Adjustment that gives a source the climate of those trained on, None for none.
+
+        Raises:
+            GraphdownError: the emulator needs historical fields and has none, or the reverse.
+        """
+        past = self._past(historical, units)
+        if past is None:
+            return None
+        names, target = self.normaliser.predictors, self.domain.target
+        return adjustment_of(climate_of(past, names, target, HISTORICAL), self.normaliser)
+
     def _past(
         self,
         historical: xr.Dataset | None,
@@ -480,7 +632,11 @@ class Emulator:
         return windowed(ds, self.time)
 
     def dataset(
-        self, values: np.ndarray, time: xr.Dataset, source_attrs: Mapping[Any, Any]
+        self,
+        values: np.ndarray,
+        time: xr.Dataset,
+        source_attrs: Mapping[Any, Any],
+        novelty: np.ndarray | None = None,
     ) -> xr.Dataset:
         """Target values as a CF dataset on the target grid.
 
@@ -489,6 +645,7 @@ class Emulator:
                 without values of a target does not matter.
             time: the coordinate `time` and its bounds, if any, see `graphdown.cf.time_axis`.
             source_attrs: global attributes of the coarse input, which say whose fields these are.
+            novelty: distance of the times from the training climate [time], if it is known.
         """
         target = self.domain.target
         values = np.where(self.domain.present(self.targets), values, np.float32(np.nan))
@@ -505,6 +662,8 @@ class Emulator:
         if ensemble:
             numbers = np.arange(values.shape[1], dtype=np.int32)
             out = out.assign_coords({REALIZATION: (REALIZATION, numbers, MEMBER_ATTRS)})
+        if novelty is not None:
+            out[NOVELTY] = ("time", novelty, NOVELTY_ATTRS)
         return out.assign_coords(cf_coordinates(target).coords).assign_coords(time.coords)
 
     def _global_attrs(self, source_attrs: Mapping[Any, Any]) -> dict[str, str]:
@@ -513,6 +672,7 @@ class Emulator:
             "title": f"Downscaled by graphdown: {self.name}",
             "source": f"graphdown {versions()['graphdown']}, a graph neural network",
             "checkpoint_sha256": self.sha256,
+            **short_attrs(self.passport),
             **driving_attrs(source_attrs),
         }
         if are_stations(self.domain.target):

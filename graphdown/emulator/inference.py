@@ -4,13 +4,14 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import xarray as xr
 from flax import nnx
 
+from graphdown.applicability.novelty_meter import NoveltyMeter
 from graphdown.data.normalise import Normaliser
 from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
@@ -47,6 +48,18 @@ class Stream:
     source: Grid
 
 
+class DownscaledBlock(NamedTuple):
+    """Output of a block of days.
+
+    Attributes:
+        values: targets [time, Nt, T], those of members [time, member, Nt, T].
+        novelty: distance from the training climate [time], None if that is not known.
+    """
+
+    values: np.ndarray
+    novelty: np.ndarray | None
+
+
 @dataclass(frozen=True)
 class DayBlocks:
     """Function that downscales a block of days from one source grid.
@@ -59,6 +72,7 @@ class DayBlocks:
         members: how many, 0 for one field a day.
         steps: in time, of which the network takes and makes what; those of days by default.
         makes_means: as for `Emulator`.
+        novelty: distance of the days from the training climate, if that is known.
     """
 
     network: Downscaler | DeepEnsemble
@@ -70,9 +84,12 @@ class DayBlocks:
     members: int = 0
     steps: TimeSpec = field(default_factory=TimeSpec)
     makes_means: bool = False
+    novelty: NoveltyMeter | None = None
 
-    def __call__(self, values: np.ndarray, time: xr.DataArray, watch: RangeWatch) -> np.ndarray:
-        """Targets [time, Nt, T] of a block of days, those of members [time, member, Nt, T].
+    def __call__(
+        self, values: np.ndarray, time: xr.DataArray, watch: RangeWatch
+    ) -> DownscaledBlock:
+        """Downscale a block of days.
 
         The bits of a day may depend on the block of BATCH days that it is made in.
 
@@ -84,13 +101,26 @@ class DayBlocks:
         Raises:
             DataError: a predictor is far outside the range of the training, and that is refused.
         """
-        values = values if self.adjustment is None else self.adjustment(values)
+        values = self._adjusted(values)
         watch.watch_predictors(values, time)
         fields = self._fields(values, time)
         made = self.steps.means_of(fields) if self.makes_means else self.steps.unfolded(fields)
         of_day = np.repeat(np.arange(len(values)), len(made) // len(values))
         watch.watch_outputs(made, self.mask, time.isel(time=of_day))
-        return made
+        return DownscaledBlock(made, self._novelty(values, time))
+
+    def novelty_of(self, values: np.ndarray, time: xr.DataArray) -> np.ndarray | None:
+        """Novelty [time] as in the output of a block of days, without downscaling it."""
+        return self._novelty(self._adjusted(values), time)
+
+    def _adjusted(self, values: np.ndarray) -> np.ndarray:
+        return values if self.adjustment is None else self.adjustment(values)
+
+    def _novelty(self, values: np.ndarray, time: xr.DataArray) -> np.ndarray | None:
+        """Novelty of the output's times, from adjusted predictors."""
+        if self.novelty is None:
+            return None
+        return np.repeat(self.novelty(values, time), 1 if self.makes_means else self.steps.substeps)
 
     def _fields(self, values: np.ndarray, time: xr.DataArray) -> np.ndarray:
         """Output of the network [days, ..., T], sub-steps included."""
@@ -120,11 +150,8 @@ class Inference:
     output_time: xr.Dataset
     watch: RangeWatch
 
-    def results(self) -> Generator[np.ndarray, None, None]:
-        """Yield the targets [time, Nt, T] by batches, the next one being made meanwhile.
-
-        Those of members are [time, member, Nt, T].
-        """
+    def results(self) -> Generator[DownscaledBlock, None, None]:
+        """Yield the output by batches of days, the next one being made meanwhile."""
         days = np.arange(self.time.sizes["time"])
         with closing(self.values()) as parts:
             columns = (regrouped(rows, BATCH) for rows in (parts, [days]))
@@ -132,8 +159,8 @@ class Inference:
             yield from prefetched(self._result, batches, AHEAD, threads=1)
         self.watch.log()
 
-    def _result(self, batch: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Targets of one batch: predictors and numbers of some days."""
+    def _result(self, batch: tuple[np.ndarray, ...]) -> DownscaledBlock:
+        """Output for one batch: predictors and numbers of some days."""
         values, days = batch
         return self.blocks(values, self.time.time.isel(time=days), self.watch)
 

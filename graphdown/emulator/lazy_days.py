@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.data.normalise import Normaliser
 from graphdown.data.reading.coverage_check import check_cover
 from graphdown.data.reading.dates import days_of
@@ -69,6 +70,11 @@ class BlockMaker(Protocol):
     @property
     def times_a_step(self) -> int:
         """Number of times in its output for each step."""
+        ...
+
+    @property
+    def climate(self) -> TrainingClimate | None:
+        """Climate of the days that it was trained on, None if it is not known."""
         ...
 
     @property
@@ -169,14 +175,14 @@ class BlockTask:
         Raises:
             DataError: values are missing at points that the survey found, or the reverse.
         """
-        time = self.time.isel(time=slice(int(numbers[0]), int(numbers[-1]) + 1))
+        time = self._time_of(numbers)
         part, filled = self._filled(dict(zip(self.names, predictors, strict=True)))
         ready = self._ready(there, orog)
         values = field_values(part, self.names, ready.grid)
         self._check(values, ready, time)
-        blocks = replace(ready.blocks, adjustment=adjustment)
+        blocks = replace(ready.blocks, adjustment=adjustment, novelty=None)
         with _NETWORK:
-            made = blocks(ready.nodes(values, self.names), time, ready.watch)
+            made = blocks(ready.nodes(values, self.names), time, ready.watch).values
             news = ready.watch.news()
         for sentence in news:
             warn_user(sentence)
@@ -185,6 +191,28 @@ class BlockTask:
             note_filled(filled, f"{self.where} ({_span(time)})", notes)
             log_notes(notes.listed())
         return self._on_target(made, blocks.mask)
+
+    def novelty(
+        self,
+        numbers: np.ndarray,
+        there: Fields,
+        adjustment: Adjustment | None,
+        orog: np.ndarray | None,
+        *predictors: np.ndarray,
+    ) -> np.ndarray:
+        """Novelty [time] of a block of days; arguments and errors as for `block`."""
+        time = self._time_of(numbers)
+        part, _ = self._filled(dict(zip(self.names, predictors, strict=True)))
+        ready = self._ready(there, orog)
+        values = field_values(part, self.names, ready.grid)
+        self._check(values, ready, time)
+        blocks = replace(ready.blocks, adjustment=adjustment)
+        found = blocks.novelty_of(ready.nodes(values, self.names), time)
+        assert found is not None
+        return found
+
+    def _time_of(self, numbers: np.ndarray) -> xr.DataArray:
+        return self.time.isel(time=slice(int(numbers[0]), int(numbers[-1]) + 1))
 
     def _filled(self, predictors: Fields) -> tuple[xr.Dataset, dict[str, int]]:
         """Dataset of predictors, points below ground filled, and how many were."""
@@ -252,14 +280,18 @@ def lazy_days(
     predictors: Sequence[xr.DataArray],
     orog: xr.DataArray | None,
     adjustment: "da.Array | None",
-) -> "da.Array":
-    """Targets [time, (member,) T, *horizontal] of all days, none of which is made yet.
+) -> tuple["da.Array", "da.Array | None"]:
+    """Targets and novelty of all days, none of which is made yet.
 
     Args:
         task: downscales a block.
         predictors: [time, *horizontal] in the order of the task.
         orog: height of the source [*horizontal], if known.
         adjustment: of the predictors, an array [] that holds it; None without.
+
+    Returns:
+        The targets [time, (member,) T, *horizontal], and the novelty [time], None if the emulator
+        does not know its training climate.
     """
     import dask.array as da
 
@@ -278,17 +310,30 @@ def lazy_days(
     sizes = [len(emulator.targets), *emulator.domain.target.shape]
     sizes = [task.members, *sizes] if task.members else sizes
     new = {f"out{i}": size for i, size in enumerate(sizes)}
+    made = _by_blocks(_block, task, arguments, new)
+    return made, None if emulator.climate is None else _by_blocks(_novelty, task, arguments, {})
+
+
+def _by_blocks(
+    function: Callable[..., np.ndarray],
+    task: BlockTask,
+    arguments: Sequence[Any],
+    new: Mapping[str, int],
+) -> "da.Array":
+    """Array [time, *new] of what a function makes of the arguments of each block of days."""
+    import dask.array as da
+
     return da.blockwise(
-        _block,
+        function,
         ["t", *new],
         *arguments,
         new_axes=new,
-        adjust_chunks={"t": lambda count: count * emulator.times_a_step},
+        adjust_chunks={"t": lambda count: count * task.emulator.times_a_step},
         concatenate=True,
         align_arrays=False,
         dtype=np.float32,
         meta=np.empty((0,) * (1 + len(new)), np.float32),
-        name=f"graphdown-days-{task.token}",
+        name=f"graphdown{function.__name__.replace('_', '-')}-{task.token}",
     )
 
 
@@ -328,6 +373,17 @@ def _block(
     *predictors: np.ndarray,
 ) -> np.ndarray:
     return task.block(numbers, there, adjustment, orog, *predictors)
+
+
+def _novelty(
+    numbers: np.ndarray,
+    task: BlockTask,
+    there: Fields,
+    adjustment: Adjustment | None,
+    orog: np.ndarray | None,
+    *predictors: np.ndarray,
+) -> np.ndarray:
+    return task.novelty(numbers, there, adjustment, orog, *predictors)
 
 
 def _whole(field: xr.DataArray) -> "da.Array":

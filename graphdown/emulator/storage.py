@@ -5,20 +5,26 @@ parameters.npz   the network's parameters, and EOFs if there are any
 target.nc        target grid, mask, those of variables that have another one, and static fields
 fields.nc        grid of the fields that EOFs belong to
 ground.nc        height and land around a target that does not have them itself
+climate.npz      the climate of the training days, and climate.json with its hash
+error_calibration.npz   the errors to expect, and error_calibration.json with its hash
+passport.json    see `graphdown.emulator.passport`
 """
 
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
 
+from graphdown.applicability.error_calibration import ErrorCalibration
+from graphdown.applicability.training_climate import TrainingClimate
 from graphdown.cf.provenance import versions
 from graphdown.config.parse import parse_as
 from graphdown.data.normalise import Normaliser
@@ -28,6 +34,7 @@ from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.emulator import EOFS_PREFIX, Emulator
 from graphdown.emulator.eofs import EOFs
 from graphdown.emulator.needs import load_for_emulator, missing_entries, needed_extensions
+from graphdown.emulator.passport import read_passport, write_passport
 from graphdown.errors import DamageError, GraphdownError
 from graphdown.model import ModelSpec
 from graphdown.model.calibration import Calibration
@@ -41,9 +48,12 @@ from meshes.grids.conventions import bounds_label
 FORMAT = 1
 PARAMETERS, SCHEMA, TARGET = "parameters.npz", "emulator.json", "target.nc"
 FIELDS, GROUND = "fields.nc", "ground.nc"
+CLIMATE, ERROR_CALIBRATION = "climate", "error_calibration"  # names of .npz and .json files
+FURTHER_FORMAT = 1  # of those
 MASK = "target_mask"
 MASK_OF = f"{MASK}_"  # and the name of a variable that has a mask of its own
 NOT_HASHED = ("format", "extensions", "sha256", "versions")
+Further = TypeVar("Further", TrainingClimate, ErrorCalibration)
 LONGEST = 200  # characters of what a library says of a damaged file, which may quote the damage
 
 
@@ -57,6 +67,12 @@ def save(emulator: Emulator, folder: Path) -> None:
         _write_grid(folder / FIELDS, domain.eofs.grid, xr.Dataset())
     if domain.ground is not None:
         _write_grid(folder / GROUND, domain.ground.grid, domain.ground.statics)
+    if emulator.climate is not None:
+        write_further(folder, CLIMATE, emulator.climate)
+    if emulator.error_calibration is not None:
+        write_further(folder, ERROR_CALIBRATION, emulator.error_calibration)
+    if emulator.passport is not None:
+        write_passport(folder, emulator.passport)
     extensions = needed_extensions(emulator.schema)
     described = {**emulator.schema, "extensions": extensions} if extensions else emulator.schema
     write_schema(folder / SCHEMA, described, emulator.sha256, FORMAT)
@@ -101,7 +117,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
     arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
     params = {k: v for k, v in arrays.items() if not k.startswith(EOFS_PREFIX)}
     domain = _domain(folder, spec, arrays)
-    return Emulator(
+    emulator = Emulator(
         name,
         model,
         normaliser,
@@ -112,6 +128,17 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
         loader=partial(load, str(folder.resolve()), tuple(extensions)),
         dependence=dependence,
         calibration=calibration,
+    )
+    return _with_further(emulator, folder)
+
+
+def _with_further(emulator: Emulator, folder: Path) -> Emulator:
+    """The emulator with the training climate, expected errors and passport of its folder."""
+    return replace(
+        emulator,
+        climate=_further(folder, CLIMATE, TrainingClimate),
+        error_calibration=_further(folder, ERROR_CALIBRATION, ErrorCalibration),
+        passport=read_passport(folder, emulator.sha256),
     )
 
 
@@ -220,6 +247,26 @@ def _eofs(folder: Path, arrays: Mapping[str, np.ndarray]) -> EOFs | None:
         if name.startswith(EOFS_PREFIX)
     }
     return EOFs(_read_grid(folder / FIELDS)[0], **stored) if stored else None
+
+
+def write_further(folder: Path, name: str, values: TrainingClimate | ErrorCalibration) -> None:
+    """Write the climate or the expected errors of an emulator into its folder."""
+    arrays, described = values.arrays(), values.schema
+    np.savez_compressed(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    write_schema(
+        folder / f"{name}.json", described, checkpoint_sha256(arrays, described), FURTHER_FORMAT
+    )
+
+
+def _further(folder: Path, name: str, kind: type[Further]) -> Further | None:
+    """The climate or the expected errors of an emulator, None for one without."""
+    schema_file = f"{name}.json"
+    if not (folder / schema_file).is_file():
+        return None
+    schema = read_schema(folder / schema_file, FURTHER_FORMAT)
+    arrays = read_parameters(folder, f"{name}.npz", schema_file, schema, "training")
+    with one_sentence(folder / f"{name}.npz"):
+        return kind.of_arrays(arrays)
 
 
 def _masks(domain: TargetDomain) -> dict[str, xr.DataArray]:

@@ -1,6 +1,7 @@
 """Training of an emulator: data in, run folder out; an interrupted run is resumed."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from graphdown.training.augmentation import make_augmentation
 from graphdown.training.finetuning.finetune_experiment import copy_emulator, pretrained, with_hash
 from graphdown.training.fit_members import MemberFit
 from graphdown.training.folds import learned_rows
+from graphdown.training.keep_climate import keep_climate
 from graphdown.training.parallel import DataParallel, Step, axes_of
 from graphdown.training.preparation import Preparation, prepare_training
 from graphdown.training.pretraining.artifact import pretraining_of, with_pretrained_hash
@@ -73,7 +75,8 @@ def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulato
     check_run(experiment, Path(experiment.output))
     with run_lock(Path(experiment.output)):
         folder = open_run(experiment)
-        return Trainer(prepare_training(experiment.by_steps, data), folder).run()
+        Trainer(prepare_training(experiment.by_steps, data), folder).run()
+        return keep_climate(experiment.by_steps, data, folder)
 
 
 def load_for(experiment: Experiment) -> ExperimentData:
@@ -142,6 +145,7 @@ class Trainer(Trainee):
             emulator = self.load()
             fitted = self._members(emulator)
             if fitted.sha256 != emulator.sha256:
+                fitted = replace(fitted, passport=None)  # that of the emulator before
                 put(self.folder / self.result, partial(save, fitted))
         return fitted
 

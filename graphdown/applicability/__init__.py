@@ -1,0 +1,1 @@
+"""How far an input lies from what an emulator has learned, and what error to expect there."""

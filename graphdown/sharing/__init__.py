@@ -1,0 +1,1 @@
+"""What one gives to others with an emulator: passport, example, and the check of both."""
