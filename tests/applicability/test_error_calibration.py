@@ -31,7 +31,7 @@ def spans(sources, count, seed=0, scatter=0.1):
         rmse=rmse,
         bias=0.1 * rmse,
         amount=np.stack([np.ones(size), amount], axis=-1),
-        group=np.asarray(sources)[source],
+        group=np.asarray([*sources])[source],
     )
 
 
