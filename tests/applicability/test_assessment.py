@@ -104,3 +104,10 @@ def test_downscaling_warns_in_one_sentence_and_has_the_novelty(emulator, test_da
     assert sum("range of the training:" in r.message for r in caplog.records) == 1
     np.testing.assert_allclose(fine.novelty, emulator.applicability(days).novelty, rtol=1e-4)
     assert float(fine.novelty.min()) > 1.0
+
+
+def test_lazy_days_have_the_novelty_of_days_in_memory(emulator, test_days):
+    days = test_days["d"].isel(time=slice(0, 40))
+    lazy = emulator.downscale(days.chunk(time=15))
+    assert lazy.novelty.chunks is not None
+    np.testing.assert_allclose(lazy.novelty, emulator.downscale(days).novelty, rtol=1e-5)
