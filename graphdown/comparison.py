@@ -91,7 +91,7 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import climate_floors, with_floors, write_report
+    from graphdown.evaluation import climate_floors, with_floors
 
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
@@ -113,8 +113,22 @@ def evaluate_run(
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     keep_evaluation(run, emulator, experiment, scores, held_out)
+    return scores, _report(run, experiment, data, fitted, cases, scores)
+
+
+def _report(
+    run: Path,
+    experiment: Experiment,
+    data: ExperimentData,
+    fitted: "FittedBaselines",
+    cases: list["Case"],
+    scores: "pd.DataFrame",
+) -> Path:
+    """Path of the report, which is written here."""
+    from graphdown.evaluation import write_report
+
     metrics = run / "metrics.csv"
-    page = write_report(
+    return write_report(
         run / "report",
         experiment.name,
         cases,
@@ -124,7 +138,6 @@ def evaluate_run(
         notes=_notes(experiment, data, fitted),
         lead=GNN,
     )
-    return scores, page
 
 
 def scored_experiment(run: Path, overrides: Sequence[str] = ()) -> Experiment | None:
