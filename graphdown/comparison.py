@@ -90,7 +90,7 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import climate_floors, with_floors, write_report
+    from graphdown.evaluation import write_report
 
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
@@ -105,10 +105,7 @@ def evaluate_run(
     with Scratch(run, ADVICE) as kept:
         fitted = fit_baselines(experiment, data, scratch=kept)
         with one_sentence_of(run):
-            cases, scores = _scored(run, experiment, data, emulator, fitted)
-            if floors:
-                of_cases = climate_floors({case.name: case.truth for case in cases})
-                scores = with_floors(scores, of_cases)
+            cases, scores = _scored(run, experiment, data, emulator, fitted, floors)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     metrics = run / "metrics.csv"
@@ -180,17 +177,22 @@ def _scored(
     data: ExperimentData,
     emulator: Emulator,
     fitted: "FittedBaselines",
+    floors: bool,
 ) -> tuple[list["Case"], "pd.DataFrame"]:
     """Cases without their predictions, which are scored one source after the other; the scores."""
-    from graphdown.evaluation import score_cases
+    from graphdown.evaluation import climate_floors, score_cases, with_floors
 
-    cases = []
+    cases: list["Case"] = []
+    of_cases: dict[str, xr.Dataset] = {}
     for name in [*data.sources, *data.unseen]:
         with Scratch(run, ADVICE) as scratch:
             case = _case(experiment, data, emulator, fitted, name, scratch)
             case.settle()
+            if floors:
+                of_cases |= climate_floors({name: case.truth})
         cases.append(case)
-    return cases, score_cases(cases)
+    scores = score_cases(cases)
+    return cases, with_floors(scores, of_cases) if floors else scores
 
 
 def make_cases(
