@@ -182,7 +182,7 @@ def _scored(
     """Cases without their predictions, which are scored one source after the other; the scores."""
     from graphdown.evaluation import climate_floors, score_cases, with_floors
 
-    cases: list["Case"] = []
+    cases: list[Case] = []
     of_cases: dict[str, xr.Dataset] = {}
     for name in [*data.sources, *data.unseen]:
         with Scratch(run, ADVICE) as scratch:
