@@ -167,7 +167,7 @@ def variance_tasks(sample: Sample) -> Iterator[Task]:
 
 def unsorted(pair: Pair) -> Pair:
     """Return a copy, whose values are sorted anew when a measure needs it."""
-    return replace(pair)
+    return replace(pair, of_truth={})
 
 
 def distribution_tasks(sample: Sample) -> Iterator[Task]:

@@ -164,8 +164,8 @@ def evaluate(
             any units and calendar, on the same grid or one that has its points.
         baselines: those to score a run beside, instead of its experiment's.
         season: score the days of this season of a downscaled file alone.
-        floors: also show what a perfect emulator would score, by the chance of the weather: of
-            members for each other, or of the truth in resampled years.
+        floors: also show the scores that chance leaves to a perfect emulator: those of members for
+            each other, or of the truth in resampled years, which has other weather.
         overrides: key.sub=value, over the run's experiment, for files that have moved since, as in
             data.sources.0.files=[new/place/*.nc], and for what is scored, as in periods.test.
     """

@@ -91,8 +91,6 @@ def evaluate_run(
     Raises:
         GraphdownError: the folder holds no finished run, or an override is of what it learned.
     """
-    from graphdown.evaluation import climate_floors, with_floors
-
     run = Path(run)
     # Read first: the emulator may need the experiment's extensions.
     experiment = scored_experiment(run, overrides)
@@ -106,10 +104,7 @@ def evaluate_run(
     with Scratch(run, ADVICE) as kept:
         fitted = fit_baselines(experiment, data, scratch=kept)
         with one_sentence_of(run):
-            cases, scores, held_out = _scored(run, experiment, data, emulator, fitted)
-            if floors:
-                of_cases = climate_floors({case.name: case.truth for case in cases})
-                scores = with_floors(scores, of_cases)
+            cases, scores, held_out = _scored(run, experiment, data, emulator, fitted, floors)
     with atomic_file(run / "scores.csv") as new:
         scores.to_csv(new, index=False, float_format="%.6g")
     keep_evaluation(run, emulator, experiment, scores, held_out)
@@ -195,24 +190,30 @@ def _scored(
     data: ExperimentData,
     emulator: Emulator,
     fitted: "FittedBaselines",
+    floors: bool,
 ) -> tuple[list["Case"], "pd.DataFrame", dict[str, HeldOutErrors]]:
     """Cases without their predictions, which are scored one source after the other.
 
     Returns:
         The cases, their scores, and the emulator's errors in the validation period by source.
     """
-    from graphdown.evaluation import score_cases
+    from graphdown.evaluation import climate_floors, score_cases, with_floors
 
-    cases, held_out = [], {}
+    cases: list[Case] = []
+    held_out: dict[str, HeldOutErrors] = {}
+    of_cases: dict[str, xr.Dataset] = {}
     for name in [*data.sources, *data.unseen]:
         with Scratch(run, ADVICE) as scratch:
             case = _case(experiment, data, emulator, fitted, name, scratch)
             case.settle()
             errors = held_out_errors(emulator, experiment, data, case)
+            if floors:
+                of_cases |= climate_floors({name: case.truth})
         cases.append(case)
         if errors is not None:
             held_out[name] = errors
-    return cases, score_cases(cases), held_out
+    scores = score_cases(cases)
+    return cases, with_floors(scores, of_cases) if floors else scores, held_out
 
 
 def make_cases(

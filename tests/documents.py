@@ -114,6 +114,8 @@ def smaller(text: str) -> str:
 
 def _smaller(raw: dict[str, Any]) -> dict[str, Any]:
     training = {"steps": 8, "validate_every": 4, "warmup_steps": 2, "batch_size": 4}
+    if "folds" in raw.get("training", {}):
+        training |= {"ensemble": 2, "folds": 2}
     raw["training"] = raw.get("training", {}) | training
     raw["model"] = raw.get("model", {}) | {"channels": 8, "rounds": 1, "target_channels": 8}
     raw["model"] |= {"target_regression": 0, "eofs": 0}

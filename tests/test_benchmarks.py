@@ -41,6 +41,10 @@ SMALLEST = {
     "grids": "--folder data --target EUR-44",
     "inference": "--days 40 --repeats 1 --longer 1 --target 8",
     "lazy": "--years 1 --days 32 --target 8 --latitudes 48",
+    "little_data": (
+        f"{DEMO} --seeds 1 --rows both --set training.steps=2 training.ensemble=2 "
+        f"training.folds=2 {ONE_SOURCE}"
+    ),
     "measures": "--years 2 --side 8 --turns 1",
     "novelty": "--side 8 --repeats 1 --years 1",
     "memory": "--only 'as it is' --side 8",
@@ -56,6 +60,7 @@ SMALLEST = {
         f"{GRIDS} --seeds 1 --steps 2 --trained fine --set {SMALL} graph.mesh_level=5"
     ),
     "temporal": "data/hourly.yaml --seeds 1 --methods bilinear conserved",
+    "warming_response": f"{DEMO} --set training.steps=2 {ONE_SOURCE}",
     "value_checks": "--side 8 --repeats 1",
     "transfer": f"configs/transfer_ensemble.yaml --quick --set {STUDY} draws=5 '{BLOCKS}'",
 }

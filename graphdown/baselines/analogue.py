@@ -27,6 +27,7 @@ class Analogue(Baseline):
 
     name = "analogue"
     source_bound = True
+    by_day = True
 
     def _learn(
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]

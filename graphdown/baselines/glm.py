@@ -54,6 +54,7 @@ class GLM(Baseline):
 
     name = "GLM"
     source_bound = True
+    by_day = True
 
     def _learn(
         self, pairs: Sequence[Pair], statics: xr.Dataset | None, validation: Sequence[Pair]

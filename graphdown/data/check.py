@@ -23,6 +23,7 @@ from graphdown.data.reading.value_samples import some_times
 from graphdown.data.setting_notices import setting_notices
 from graphdown.errors import DataError, GraphdownError
 from graphdown.runtime.parts import parts_of
+from graphdown.runtime.progress import Progress
 from meshes import Coverage, GraphSpec, Grid, coverage
 
 T = TypeVar("T")
@@ -158,9 +159,11 @@ def of_all_values(ds: xr.Dataset, understood: Understanding) -> Understanding:
     """
     samples = {v.name: Sample(v.name) for v in understood.variables if v.sampled}
     timed = ds[[name for name in samples if name in ds]]
-    for part in parts_of(timed) if samples else ():
-        values = read(part, understood.where)
-        samples = {name: sample.and_in(values[name].values) for name, sample in samples.items()}
+    with Progress(timed.sizes.get("time", 0), what=f"checking {understood.where}") as progress:
+        for part in parts_of(timed) if samples else ():
+            values = read(part, understood.where)
+            samples = {name: one.and_in(values[name].values) for name, one in samples.items()}
+            progress.add(part.sizes["time"])
     notes = Notes()
     for v in understood.variables:
         if v.name in samples:

@@ -15,6 +15,7 @@ from graphdown.data.reading.files import unreadable
 from graphdown.data.reading.missing import days_with_values, with_ground_filled
 from graphdown.data.reading.value_samples import some_times
 from graphdown.runtime.parts import parts_of
+from graphdown.runtime.progress import Progress
 from graphdown.variables.catalogue import STATIC
 
 TIMES = 3  # that stand for all, where not all are read
@@ -90,13 +91,16 @@ class Unread:
         kept: list[np.ndarray] = []
         filled: Counter[str] = Counter()
         merged: xr.Dataset | None = None
-        for part in parts:
-            ready = rules(read(part, where))
-            kept.append(ready.kept)
-            filled.update(ready.filled)
-            if ready.kept.any():
-                some = ready.ds.map(_any_time)
-                merged = some if merged is None else merged.fillna(some)
+        total = lazy.sizes["time"] if self.full else TIMES
+        with Progress(total, what=f"checking {where}") as progress:
+            for part in parts:
+                ready = rules(read(part, where))
+                kept.append(ready.kept)
+                filled.update(ready.filled)
+                if ready.kept.any():
+                    some = ready.ds.map(_any_time)
+                    merged = some if merged is None else merged.fillna(some)
+                progress.add(part.sizes["time"])
         of_days = np.concatenate(kept)
         if not self.full:
             of_days = np.full(lazy.sizes["time"], of_days.any())

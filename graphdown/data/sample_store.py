@@ -25,6 +25,7 @@ import xarray as xr
 from graphdown.config.experiment import Experiment
 from graphdown.data.holders import Ready, Rules, read
 from graphdown.data.reading.horizontal import grid_of
+from graphdown.data.reading.remote import is_url, seen
 from graphdown.data.sample_packing import PART_BYTES, open_array, pack, value_bytes
 from graphdown.errors import GraphdownError
 from graphdown.runtime.atomic import beside
@@ -264,10 +265,13 @@ def _whole(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
 
 def files_seen(paths: Sequence[str]) -> list[list[Any]]:
     """Name of each file, its size in bytes and the time of the last change, wherever it lies."""
-    return [[os.path.basename(os.path.abspath(path)), *_seen(Path(path))] for path in paths]
+    return [[os.path.basename(path.rstrip("/")), *_seen(path)] for path in paths]
 
 
-def _seen(path: Path) -> tuple[int, int]:
+def _seen(name: str) -> tuple[int, int | str]:
+    if is_url(name):
+        return seen(name)
+    path = Path(name)
     inside = [path, *path.rglob("*")] if path.is_dir() else [path]
     stats = [p.stat() for p in inside]
     return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)

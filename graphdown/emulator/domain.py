@@ -10,12 +10,13 @@ from graphdown.data.terrain import Ground, TerrainFeatures, static_names
 from graphdown.emulator.eofs import EOFs
 from graphdown.errors import GraphdownError
 from graphdown.model import GraphArrays, SourceArrays, source_arrays
-from graphdown.model.arrays import with_target
+from graphdown.model.arrays import with_source, with_target
 from graphdown.model.edge_tables import on_device
 from graphdown.model.optimal_interpolation import Patterns
 from graphdown.variables.names import variable_of
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
 
+ALIKE = 4.0  # times as many nodes are worth padding for, rather than another compilation
 NO_MASKS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
@@ -95,6 +96,20 @@ class TargetDomain:
         arrays = source_arrays(graphs, statics, observed)
         return with_target(arrays[0], graphs[0], around, self.patterns()), arrays
 
+    def arrays_alike(
+        self, sources: Sequence[Grid], orogs: Sequence[xr.DataArray | None], around: int = 0
+    ) -> list[GraphArrays]:
+        """Such arrays from each of several sources, those of like size padded alike.
+
+        What is compiled for one of them then serves the others.
+        """
+        made: dict[int, GraphArrays] = {}
+        for group in _of_like_size([source.size for source in sources]):
+            parts = [sources[i] for i in group], [orogs[i] for i in group]
+            graph, arrays = self.several_arrays(*parts, around)
+            made |= {i: with_source(graph, own) for i, own in zip(group, arrays, strict=True)}
+        return [made[i] for i in range(len(sources))]
+
     def used_arrays(
         self, source: Grid, source_orog: xr.DataArray | None, around: int
     ) -> tuple[GraphArrays, np.ndarray]:
@@ -131,6 +146,16 @@ class TargetDomain:
             height = bilinear(source, self.target).apply(values)
         graph = self.graph(source)
         return graph, self.terrain.for_source(graph.source_spacing_km, height)
+
+
+def _of_like_size(sizes: Sequence[int]) -> list[list[int]]:
+    """Indices of sizes in groups, within which the largest is at most ALIKE times the smallest."""
+    groups: list[list[int]] = []
+    for index in np.argsort(sizes, kind="stable").tolist():
+        if not groups or sizes[index] > ALIKE * sizes[groups[-1][0]]:
+            groups.append([])
+        groups[-1].append(index)
+    return groups
 
 
 def by_variable(masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,7 +18,9 @@ def _bias(
 ) -> Measure:
     """Error of an index, whose value at a cell depends on that cell alone."""
     definition = f"area mean of |bias| per cell of {of}"
-    return Measure(name, label, group, units, 0.0, definition, function, absolute=True)
+    return Measure(
+        name, label, group, units, 0.0, definition, function, absolute=True, over="cells"
+    )
 
 
 FURTHER = (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "  "
-FLOOR = "floor (perfect emulator)"
+FLOOR = "floor (chance)"
 LACKING = "\N{DAGGER}"  # marks a method that lacks values of the truth
 LEAST_WITH_DECIMALS = 1e-3
 MEASURES_SHOWN = ("rmse", "bias", "p98_bias", "wasserstein1")

@@ -15,6 +15,7 @@ from graphdown.emulator.domain import TargetDomain, by_variable
 from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.ensemble_noise import EnsembleNoise
 from graphdown.emulator.inference import BATCH
+from graphdown.model import GraphArrays
 from graphdown.model.heads import Readout
 from graphdown.runtime.hashing import array_digest
 from graphdown.training.finetuning.finetune_experiment import domain_for, pretrained
@@ -96,12 +97,20 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
     normaliser = _statistics(recent, data, days, domain, climate, start, pretraining)
     folds = training.folds
     starts = block_starts([source.time for source in days], folds) if folds else None
+    graphs = _graphs(days, domain, model.target_regression)
     samples = [
-        lay_out(source, domain, model.target_regression, training.smoothing_km, starts)
+        lay_out(
+            source,
+            domain,
+            model.target_regression,
+            training.smoothing_km,
+            starts,
+            graphs.get(source.name),
+        )
         for source in days
     ]
     validation = _validation(
-        recent, domain, validation_samples(data, views, domain, adjusted, starts), replay
+        recent, domain, validation_samples(data, views, domain, adjusted, starts, graphs), replay
     )
     return Preparation(
         experiment=recent,
@@ -117,6 +126,16 @@ def prepare_training(experiment: Experiment, data: ExperimentData) -> Preparatio
         ),
         objective=prepare_objective(training, model, recent.targets, samples, domain.target),
     )
+
+
+def _graphs(
+    days: Sequence[PairedDays], domain: TargetDomain, around: int
+) -> dict[str, GraphArrays]:
+    """Graphs from the sources that have grids of their own, by name."""
+    own = [source for source in days if source.bank is None]
+    grids, orogs = [source.grid for source in own], [source.orog for source in own]
+    arrays = domain.arrays_alike(grids, orogs, around)
+    return {source.name: graph for source, graph in zip(own, arrays, strict=True)}
 
 
 def _domain(experiment: Experiment, data: ExperimentData, start: Emulator | None) -> TargetDomain:

@@ -14,7 +14,6 @@ from graphdown.data.source_adjustment import AdjustedDays, Adjustment
 from graphdown.emulator.domain import TargetDomain
 from graphdown.model import GraphArrays
 from graphdown.model.arrays import InterpolationTable
-from graphdown.model.edge_tables import bucket
 from graphdown.model.padding import pad_nodes
 from graphdown.model.source_bank import SourceBank, source_bank
 from graphdown.runtime.random_streams import RandomStream
@@ -24,7 +23,6 @@ from graphdown.training.paired_days import DayValues, PairedDays, paired_days
 from graphdown.training.step import Batch
 from graphdown.variables.forcings import forcings
 from graphdown.variables.time_steps import DAY_HOURS
-from meshes import Grid
 
 
 @dataclass(frozen=True)
@@ -95,14 +93,17 @@ def make_samples(
     around: int = 0,
     adjustment: Adjustment | None = None,
     step_hours: int = DAY_HOURS,
+    graph: GraphArrays | None = None,
 ) -> Samples:
     """Lay out paired datasets (coarse, fine) as samples; `around` is as for `TargetDomain.arrays`.
+
+    `graph` is from the source, if it is laid out already.
 
     Raises:
         DataError: values of the source are missing.
     """
     days = paired_days(name, pair, predictors, targets, domain.target, step_hours)
-    return lay_out(replace(days, adjustment=adjustment), domain, around)
+    return lay_out(replace(days, adjustment=adjustment), domain, around, graph=graph)
 
 
 def lay_out(
@@ -111,6 +112,7 @@ def lay_out(
     around: int = 0,
     smoothing_km: float = 0.0,
     starts: np.ndarray | None = None,
+    graph: GraphArrays | None = None,
 ) -> Samples:
     """Lay out paired days as samples, with a bank to upscale to its training grids.
 
@@ -120,13 +122,15 @@ def lay_out(
         around: as for `TargetDomain.arrays`.
         smoothing_km: as in `TrainingSpec`.
         starts: of the blocks of years, see `graphdown.training.folds`; None for one block.
+        graph: from the source, if it is laid out already.
     """
     bank, season = days.bank, forcings(days.time, days.step_hours)
     block = None if starts is None else blocks_of(days.time, starts)
     if bank is None:
-        graph = domain.arrays(days.grid, days.orog, around)
-        source = _adjusted(_padded(days.source, days.grid), days.adjustment)
-        smoother = make_smoother([days.grid], bucket(days.grid.size), smoothing_km)
+        graph = graph or domain.arrays(days.grid, days.orog, around)
+        nodes = len(graph.source_axes)
+        source = _adjusted(_padded(days.source, nodes), days.adjustment)
+        smoother = make_smoother([days.grid], nodes, smoothing_km)
         return Samples(days.name, source, days.fine, season, graph, smoother=smoother, block=block)
     grids = bank.grids[: bank.training]
     heights: list[xr.DataArray | None] = [None] * len(grids)
@@ -152,10 +156,8 @@ def _adjusted(values: DayValues, adjustment: Adjustment | None) -> DayValues:
     )
 
 
-def _padded(values: DayValues, grid: Grid) -> DayValues:
-    return (
-        values.padded(bucket(grid.size)) if isinstance(values, StoredDays) else pad_nodes(values[:])
-    )
+def _padded(values: DayValues, nodes: int) -> DayValues:
+    return values.padded(nodes) if isinstance(values, StoredDays) else pad_nodes(values[:], nodes)
 
 
 class Drawn(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from graphdown.data.source_adjustment import Adjustment
 from graphdown.emulator.domain import TargetDomain
 from graphdown.emulator.ensemble_noise import EnsembleNoise, MemberNoise
 from graphdown.emulator.inference import BATCH, run_members, run_network
-from graphdown.model import Downscaler
+from graphdown.model import Downscaler, GraphArrays
 from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.loss_functions import fair_crps
 from graphdown.training.folds import blocks_of
@@ -115,6 +116,7 @@ def validation_samples(
     domain: TargetDomain,
     adjustments: Mapping[str, Adjustment],
     starts: np.ndarray | None = None,
+    graphs: Mapping[str, GraphArrays] = MappingProxyType({}),
 ) -> dict[str, list[Samples]]:
     """Validation days of each training source, on each of the grids that training leaves out.
 
@@ -124,9 +126,20 @@ def validation_samples(
         domain: the target.
         adjustments: of the sources that have one.
         starts: of the blocks of years, see `graphdown.training.folds`; None for one block.
+        graphs: from sources that are laid out already, by name.
     """
     return {
-        name: list(_of_source(data, experiments[name], name, domain, adjustments.get(name), starts))
+        name: list(
+            _of_source(
+                data,
+                experiments[name],
+                name,
+                domain,
+                adjustments.get(name),
+                starts,
+                graphs.get(name),
+            )
+        )
         for name in data.sources
     }
 
@@ -138,6 +151,7 @@ def _of_source(
     domain: TargetDomain,
     adjustment: Adjustment | None,
     starts: np.ndarray | None,
+    graph: GraphArrays | None,
 ) -> Iterator[Samples]:
     most = DAYS if starts is None else DAYS * (len(starts) + 1)
     grids = validation_grids(data.banks.get(source))
@@ -152,6 +166,7 @@ def _of_source(
             around=experiment.model.target_regression,
             adjustment=adjustment,
             step_hours=experiment.time.step_hours,
+            graph=graph,
         )
         if starts is not None:
             samples = replace(samples, block=blocks_of(pair[0]["time"], starts))

@@ -5,7 +5,7 @@ import os
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import xarray as xr
 
 from graphdown.data.reading.groups import group_hint
 from graphdown.data.reading.netcdf_classic import STARTS, expected_size
+from graphdown.data.reading.remote import ZARR_MARKS, copied, is_store, is_url, urls_matching
 from graphdown.data.reading.rules import refuse
 from graphdown.data.reading.zarr_chunks import open_store
 from graphdown.errors import DataError
@@ -33,7 +34,6 @@ REFERENCES = (
 )
 GRIB_SUFFIXES = (".grib", ".grb", ".grib1", ".grb1", ".grib2", ".grb2")
 NETCDF_STARTS = (b"CDF", b"\x89HDF")
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 CHUNK_CACHE = 2**20  # bytes
 LARGEST_COPY = 256 * 2**20  # bytes of a file that may be copied to memory
 # Errors that readers raise for broken files, or for attributes of a wrong type.
@@ -71,12 +71,17 @@ def find_paths(files: Sequence[str]) -> list[str]:
     """
     paths: list[str] = []
     for pattern in files:
-        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
+        if is_url(pattern):
+            found = urls_matching(pattern)
+        elif os.path.exists(pattern):
+            found = [pattern]
+        else:
+            found = sorted(glob.glob(pattern, recursive=True))
         if not found:
             raise refuse("no-file", f"No file matches {pattern!r}; check the path.")
         paths += [path for path in found if path not in paths]
     for path in paths:
-        if not os.access(path, os.R_OK):
+        if not is_url(path) and not os.access(path, os.R_OK):
             raise refuse(
                 "no-permission",
                 f"The file {path!r} may not be read; give yourself the permission (chmod u+r).",
@@ -118,6 +123,14 @@ def unreadable(where: str, error: Exception) -> DataError:
 
 
 def _open(path: str) -> list[Piece]:
+    if not is_url(path):
+        return _open_path(path)
+    if is_store(path):
+        return [Piece(path, _open_zarr(path))]
+    return [replace(piece, where=path) for piece in _open_path(copied(path))]
+
+
+def _open_path(path: str) -> list[Piece]:
     start = b"" if os.path.isdir(path) else _first_bytes(path)
     if os.path.isdir(path):
         return [Piece(path, _open_zarr(path))]
@@ -212,7 +225,7 @@ def _check_whole(path: str) -> None:
 
 
 def _open_zarr(path: str) -> xr.Dataset:
-    if not any(os.path.exists(os.path.join(path, mark)) for mark in ZARR_MARKS):
+    if not is_url(path) and not any(os.path.exists(os.path.join(path, m)) for m in ZARR_MARKS):
         raise refuse(
             "unreadable",
             f"{path}: this is a folder but no zarr store; name the files in it, as in "

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from graphdown.data.reading.remote import is_url
+
 GROUP_SEPARATOR = "/"
 
 
@@ -13,6 +15,8 @@ def variables_in_groups(path: str) -> dict[str, list[str]]:
     Groups without variables are left out; empty for other files.
     """
     try:
+        if is_url(path):
+            return {}
         if os.path.isdir(path):
             import zarr
 

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from graphdown.data.reading.fill_codes import CODES, HUGE
+from graphdown.data.reading.remote import files_below, is_url, zarr_store
 from graphdown.data.reading.rules import Notes, refuse
 from graphdown.data.reading.units import Conversion
 from graphdown.variables.catalogue import describe
@@ -44,8 +45,9 @@ def open_store(path: str, **options: Any) -> xr.Dataset:
         "decode_times": False,
         "decode_timedelta": False,
     }
-    raw = xr.open_dataset(path, engine="zarr", **undecoded, **options)
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    store = zarr_store(path)
+    raw = xr.open_dataset(store, engine="zarr", **undecoded, **options)
+    group = zarr.open_group(store, mode="r", use_consolidated=False)
     for name, variable in raw.variables.items():
         array = group[str(name)]
         assert isinstance(array, zarr.Array)
@@ -122,7 +124,7 @@ class StoredArray:
         """The array of a name in the store at a path."""
         import zarr
 
-        group = zarr.open_group(path, mode="r", use_consolidated=False)
+        group = zarr.open_group(zarr_store(path), mode="r", use_consolidated=False)
         return cls(os.path.join(path, name), group[name])
 
     @property
@@ -154,8 +156,15 @@ class StoredArray:
     @cached_property
     def present(self) -> set[tuple[int, ...]]:
         """Places of the chunks or shards that are there."""
-        files = set(_files(self.folder))
-        return {p for p in product(*map(range, self.counts)) if self._key(p) in files}
+        return {p for p in product(*map(range, self.counts)) if self._key(p) in self._sizes}
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """Size in bytes of the files that are there."""
+        if is_url(self.folder):
+            keys = [self._key(place) for place in product(*map(range, self.counts))]
+            return files_below(self.folder, keys)
+        return {f: os.path.getsize(os.path.join(self.folder, f)) for f in _files(self.folder)}
 
     @cached_property
     def absent(self) -> list[tuple[int, ...]]:
@@ -166,7 +175,7 @@ class StoredArray:
     def smallest(self) -> tuple[int, ...]:
         """Place of the one with the smallest file, of up to a thousand that are there."""
         some = sorted(self.present)[:: -(-len(self.present) // MOST_SIZED)]
-        return min(some, key=lambda p: os.path.getsize(os.path.join(self.folder, self._key(p))))
+        return min(some, key=lambda place: self._sizes[self._key(place)])
 
     def _key(self, place: tuple[int, ...]) -> str:
         return str(self.array.metadata.encode_chunk_key(place))

@@ -21,7 +21,7 @@ def hourly_rain(seed):
 def daily_rain(rain):
     """Rain in mm of each day by its date."""
     days = rain.reshape(-1, 24, *rain.shape[1:]).sum(axis=1)
-    return {str(START + 86400 * k)[:10]: day for k, day in enumerate(days)}
+    return {str(START + np.timedelta64(k, "D"))[:10]: day for k, day in enumerate(days)}
 
 
 @dataclass(frozen=True)
