@@ -55,7 +55,7 @@ def passport_of_training(
             "targets": _variables(emulator.targets),
             "climate": None if emulator.climate is None else _climate(emulator.climate),
             "scores": [],
-            "error_calibration": None,
+            "error_calibration": _described(emulator.error_calibration),
             "owner": {
                 "licence": experiment.licence,
                 "contact": experiment.contact,
@@ -94,8 +94,11 @@ def with_error_calibration(
     passport: Mapping[str, Any], calibration: ErrorCalibration | None
 ) -> dict[str, Any]:
     """Passport with what the expected errors were calibrated on."""
-    described = None if calibration is None else calibration.schema
-    return sealed({**passport, "error_calibration": described})
+    return sealed({**passport, "error_calibration": _described(calibration)})
+
+
+def _described(calibration: ErrorCalibration | None) -> dict[str, Any] | None:
+    return None if calibration is None else calibration.schema
 
 
 def emulator_folder(run: str | Path) -> Path:

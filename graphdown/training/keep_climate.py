@@ -33,11 +33,12 @@ def keep_climate(experiment: Experiment, data: ExperimentData, folder: Path) -> 
     """
     with first_before_others("climate"):
         emulator = load(folder)
-        if emulator.climate is None:
-            emulator = replace(emulator, climate=climate_of_training(emulator, experiment, data))
-        if emulator.passport is None:
-            emulator = replace(emulator, passport=passport_of_training(emulator, experiment, data))
-            put(folder / "emulator", partial(save, emulator))
+        if emulator.climate is not None and emulator.passport is not None:
+            return emulator
+        climate = emulator.climate or climate_of_training(emulator, experiment, data)
+        emulator = replace(emulator, climate=climate)
+        emulator = replace(emulator, passport=passport_of_training(emulator, experiment, data))
+        put(folder / "emulator", partial(save, emulator))
     return emulator
 
 
