@@ -137,7 +137,11 @@ def _beside(record: xr.DataArray, time: xr.DataArray, steps: TimeSpec) -> list[x
 
 
 def validation_pair(
-    data: ExperimentData, experiment: Experiment, source: str, grid: int | None, most: int
+    data: ExperimentData,
+    experiment: Experiment,
+    source: str,
+    grid: int | None,
+    most: int | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Validation days of a source, on a grid as for `ExperimentData.pair`.
 
@@ -146,7 +150,7 @@ def validation_pair(
         experiment: whose periods count.
         source: its name.
         grid: number of the grid.
-        most: days to take at most, evenly spread.
+        most: days to take at most, evenly spread; all by default.
     """
     tuned = experiment.finetune
     if tuned is None or not tuned.validation_share:
@@ -155,7 +159,8 @@ def validation_pair(
         pair = data.fields(experiment, source, "train")
         coarse, fine = held_out_of(pair, tuned.validation_share)
     days = coarse.sizes["time"]
-    kept = np.linspace(0, days - 1, min(most, days)).round().astype(int)
+    count = days if most is None else min(most, days)
+    kept = np.linspace(0, days - 1, count).round().astype(int)
     coarse, fine = (ds.isel(time=kept) for ds in (coarse, fine))
     fine, bank = with_times_of(coarse, fine), data.banks.get(source)
     if bank is None:

@@ -170,7 +170,8 @@ def test_an_emulator_keeps_its_dependence_and_its_members_follow_it(tmp_path):
 def test_members_of_a_constant_forecast_persist_as_their_noise_does():
     model = replace(BOTH, noise=0)
     fitted = replace(emulator(model), dependence=Dependence((150.0,), (0.6,)))
-    ranks = fitted.inference(source(days=2), None, None, 1, 0).blocks.noise.draw(0, days(1500)).ranks
+    inference = fitted.inference(source(days=2), None, None, 1, 0)
+    ranks = inference.blocks.noise.draw(0, days(1500)).ranks
     assert NORMALISER.targets == ("tas", "pr")
     amounts = BernoulliGamma(2.0, 0.0, 1.0).quantile(ranks[..., 0])
     spearman = scores_of(ndtr(scores_of(ranks[:, ::5, 0])))
