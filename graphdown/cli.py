@@ -336,7 +336,7 @@ def _show_applicability(
 
 
 def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool = False) -> None:
-    """Print an emulator's passport: what it learned from, its scores, whose it is.
+    """Print an emulator's passport: what it learned from, and its scores.
 
     Example: graphdown describe runs/demo
 
@@ -373,7 +373,7 @@ def export(
 
 
 def verify(folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]) -> None:
-    """Check an exported emulator: its files, and that its example comes out alike here.
+    """Check an exported emulator, and that its example comes out alike.
 
     Example: graphdown verify demo-emulator
 

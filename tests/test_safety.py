@@ -18,6 +18,7 @@ SOURCES = sorted(
 )
 # Libraries that run what they load, or fetch what nobody named.
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+URLS = "remote.py"  # opens the inputs that the user names by URL
 NETWORK = {"urllib.request", "http", "requests", "ftplib", "aiohttp", "fsspec", "smtplib"}
 
 
@@ -39,7 +40,8 @@ def imported(tree):
 def test_no_source_unpickles_runs_or_fetches_anything():
     for path in SOURCES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        wrong = {n for n in imported(tree) if n.split(".")[0] in UNSAFE or n in NETWORK}
+        network = NETWORK - {"fsspec"} if path.name == URLS else NETWORK
+        wrong = {n for n in imported(tree) if n.split(".")[0] in UNSAFE or n in network}
         assert not wrong, path
         check_calls(path, tree)
 

@@ -7,7 +7,7 @@ from graphdown.baselines.boosted_trees import BoostedTrees
 from graphdown.baselines.glm import GLM
 from graphdown.baselines.lapse_rate import LapseRate
 from graphdown.baselines.mean_bias import MeanBias
-from graphdown.baselines.methods import NETWORKS, QUICK, make_baselines
+from graphdown.baselines.methods import NETWORKS, QUICK, STATISTICAL, make_baselines
 from graphdown.baselines.nearest import Nearest
 from graphdown.baselines.networks.baseline import NetworkBaseline
 from graphdown.baselines.networks.deepesd import DeepESD
@@ -23,6 +23,7 @@ __all__ = [
     "GLM",
     "NETWORKS",
     "QUICK",
+    "STATISTICAL",
     "Analogue",
     "Baseline",
     "Bilinear",

@@ -27,6 +27,7 @@ for _method in (*_METHODS, *_STATISTICAL, *_NETWORKS):
     register_baseline(_method)
 QUICK = tuple(method.name for method in _METHODS)
 NETWORKS = tuple(method.name for method in _NETWORKS)
+STATISTICAL = tuple(method.name for method in _STATISTICAL)
 
 
 def make_baselines(

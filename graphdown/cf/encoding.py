@@ -12,7 +12,7 @@ the source's calendar.
 
 import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import cftime
@@ -39,7 +39,7 @@ def encodings(ds: xr.Dataset, zarr: bool) -> dict[Hashable, dict[str, Any]]:
         zarr: for zarr (format 2) instead of netCDF.
     """
     fields = set(ds.data_vars) - descriptions(ds)
-    dates = _date_encoding(ds)
+    dates, days = _date_encoding(ds), _days_in_a_chunk([ds[name].variable for name in fields])
     out: dict[Hashable, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
         encoding: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def encodings(ds: xr.Dataset, zarr: bool) -> dict[Hashable, dict[str, Any]]:
             fill = variable.dtype.type(FILL_VALUE) if name in fields and not is_date else None
             encoding["_FillValue"] = fill
         if variable.ndim and (is_date or variable.dtype.kind in "fiu"):
-            encoding |= _storage(variable, zarr)
+            encoding |= _storage(variable, zarr, days if name in fields else None)
         if is_text(variable) and not zarr:
             encoding["dtype"] = "S1"  # arrays of characters: cdo knows no other text
         out[name] = encoding
@@ -101,8 +101,17 @@ def chunk_sizes(sizes: Mapping[Hashable, int], itemsize: int) -> dict[Hashable, 
     return lengths()
 
 
-def _storage(variable: xr.Variable, zarr: bool) -> dict[str, Any]:
+def _days_in_a_chunk(fields: Iterable[xr.Variable]) -> int | None:
+    """The least length in time of the chunks of some fields: all of them are written together."""
+    sizes = [chunk_sizes(dict(v.sizes), v.dtype.itemsize) for v in fields if "time" in v.dims]
+    return min((lengths["time"] for lengths in sizes), default=None)
+
+
+def _storage(variable: xr.Variable, zarr: bool, days: int | None = None) -> dict[str, Any]:
+    """Chunks and compression of a variable, with so many times in a chunk if that is stated."""
     sizes = chunk_sizes(dict(variable.sizes), variable.dtype.itemsize)
+    if days is not None and "time" in sizes:
+        sizes["time"] = days
     chunks = tuple(sizes[d] for d in variable.dims)
     if zarr:
         from numcodecs import Blosc

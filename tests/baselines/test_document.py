@@ -4,7 +4,7 @@ import fnmatch
 import re
 from pathlib import Path
 
-from graphdown.baselines import NETWORKS, QUICK
+from graphdown.baselines import NETWORKS, QUICK, STATISTICAL
 
 HERE = Path(__file__).parent
 
@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 def test_each_baseline_has_its_row_and_the_tests_named_exist():
     text = (HERE.parent.parent / "docs" / "baselines.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)
-    assert rows[1:] == [*QUICK, *NETWORKS]
+    assert rows[1:] == [*QUICK, *STATISTICAL, *NETWORKS]
     named = re.findall(r"`(test_\w+\.py)(?:::(\w+\*?))?`", text)
     assert len(named) > 15
     for file, test in named:
