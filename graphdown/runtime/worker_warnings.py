@@ -16,10 +16,7 @@ def warn_user(text: str) -> None:
     if distributed is None:
         return
     try:
-        worker = distributed.get_worker()
+        distributed.get_worker()
     except ValueError:
         return
-    import pickle
-
-    event = {"message": pickle.dumps(text), "category": pickle.dumps(UserWarning)}
-    worker.log_event("warn", event)
+    distributed.warn(text)
