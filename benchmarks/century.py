@@ -33,7 +33,7 @@ from graphdown.output.store_plan import StorePlan
 FIRST, VIEW = 1951, "shifted"
 PER_FILE = 10  # years
 POLL_S = 0.1
-SOON_S, LATEST = 10.0, 0.9  # seconds that a kill waits, and the latest share that it waits for
+SOON_S, LATEST = 3.0, 0.9  # seconds that a kill waits, and the latest share that it waits for
 STRETCHES = 5
 GOAL = 1.2
 ONE_YEAR = {"years": 1}  # a single year to downscale needs no leap year to repeat
