@@ -82,11 +82,11 @@ class Mapping:
         for start in range(0, values.shape[1], CELLS_AT_ONCE):
             cells = slice(start, start + CELLS_AT_ONCE)
             both = every[:-1, cells] + every[-1, cells].astype(np.float64)
-            mapped[:, cells] = _mapped(values[:, cells], both[:LEVELS], both[LEVELS:], ratio)
+            mapped[:, cells] = mapped_values(values[:, cells], both[:LEVELS], both[LEVELS:], ratio)
         return mapped
 
 
-def _mapped(x: np.ndarray, before: np.ndarray, after: np.ndarray, ratio: bool) -> np.ndarray:
+def mapped_values(x: np.ndarray, before: np.ndarray, after: np.ndarray, ratio: bool) -> np.ndarray:
     """Return values [T, n] mapped by quantiles [LEVELS, n] of each cell."""
     change = after - before
     mapped = x + interpolated(x, before, change)
