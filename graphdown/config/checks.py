@@ -298,7 +298,6 @@ def _pretraining_sources(experiment: Experiment) -> Iterator[str]:
             yield f"pretraining takes the source {source.name!r} as it is; drop its {key!r}."
 
 
-# In the order in which they are checked.
 def _ignored(experiment: Experiment) -> Iterator[str]:
     """Settings that nothing would use."""
     training, model, finetune = experiment.training, experiment.model, experiment.finetune
@@ -342,6 +341,7 @@ def _ensemble(experiment: Experiment) -> Iterator[str]:
         )
 
 
+# In the order in which they are checked.
 RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _variables,
     _one_target,

@@ -69,10 +69,12 @@ def block_starts(times: Sequence[xr.DataArray], folds: int) -> np.ndarray:
 def _nearest_in_order(places: np.ndarray, ideal: np.ndarray) -> list[int]:
     """The place nearest to each ideal one, each taken once, in order."""
     chosen: list[int] = []
+    first = 0
     for number, wanted in enumerate(ideal):
-        left = len(ideal) - number - 1
-        free = places[len(places[places <= chosen[-1]]) if chosen else 0 : len(places) - left]
-        chosen.append(int(free[np.abs(free - wanted).argmin()]))
+        last = len(places) - (len(ideal) - number - 1)  # the later ones need a place each
+        nearest = first + int(np.abs(places[first:last] - wanted).argmin())
+        chosen.append(int(places[nearest]))
+        first = nearest + 1
     return chosen
 
 

@@ -25,9 +25,9 @@ from graphdown.training.samples import Samples
 from graphdown.variables.names import lag_of, variable_of
 
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-4, 9))
+DECOMPOSITIONS = 240  # most of them to choose the settings by: groups beyond are thinned
 # Of the steps before and after the step itself, if the window has any: the smaller, the more their
 # slopes are penalised.
-DECOMPOSITIONS = 240  # most of them to choose the settings by: groups beyond are thinned
 WINDOW_WEIGHTS = ((1.0, 1.0), (0.7, 0.3), (0.3, 0.7), (0.0, 0.0))
 
 
