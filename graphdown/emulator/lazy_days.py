@@ -175,14 +175,10 @@ class BlockTask:
         Raises:
             DataError: values are missing at points that the survey found, or the reverse.
         """
-        time = self._time_of(numbers)
-        part, filled = self._filled(dict(zip(self.names, predictors, strict=True)))
-        ready = self._ready(there, orog)
-        values = field_values(part, self.names, ready.grid)
-        self._check(values, ready, time)
+        time, ready, values, filled = self._prepared(numbers, there, orog, predictors)
         blocks = replace(ready.blocks, adjustment=adjustment, novelty=None)
         with _NETWORK:
-            made = blocks(ready.nodes(values, self.names), time, ready.watch).values
+            made = blocks(values, time, ready.watch).values
             news = ready.watch.news()
         for sentence in news:
             warn_user(sentence)
@@ -201,18 +197,25 @@ class BlockTask:
         *predictors: np.ndarray,
     ) -> np.ndarray:
         """Novelty [time] of a block of days; arguments and errors as for `block`."""
-        time = self._time_of(numbers)
-        part, _ = self._filled(dict(zip(self.names, predictors, strict=True)))
-        ready = self._ready(there, orog)
-        values = field_values(part, self.names, ready.grid)
-        self._check(values, ready, time)
-        blocks = replace(ready.blocks, adjustment=adjustment)
-        found = blocks.novelty_of(ready.nodes(values, self.names), time)
+        time, ready, values, _ = self._prepared(numbers, there, orog, predictors)
+        found = replace(ready.blocks, adjustment=adjustment).novelty_of(values, time)
         assert found is not None
         return found
 
-    def _time_of(self, numbers: np.ndarray) -> xr.DataArray:
-        return self.time.isel(time=slice(int(numbers[0]), int(numbers[-1]) + 1))
+    def _prepared(
+        self,
+        numbers: np.ndarray,
+        there: Fields,
+        orog: np.ndarray | None,
+        predictors: Sequence[np.ndarray],
+    ) -> tuple[xr.DataArray, PreparedSource, np.ndarray, dict[str, int]]:
+        """Times of a block, its source, checked predictors [days, Ns, V], and how many filled."""
+        time = self.time.isel(time=slice(int(numbers[0]), int(numbers[-1]) + 1))
+        part, filled = self._filled(dict(zip(self.names, predictors, strict=True)))
+        ready = self._ready(there, orog)
+        values = field_values(part, self.names, ready.grid)
+        self._check(values, ready, time)
+        return time, ready, ready.nodes(values, self.names), filled
 
     def _filled(self, predictors: Fields) -> tuple[xr.Dataset, dict[str, int]]:
         """Dataset of predictors, points below ground filled, and how many were."""
@@ -299,10 +302,10 @@ def lazy_days(
     everywhere = shared(task)
     variables = [one for one in predictors if one.name == variable_of(str(one.name))]
     few = [part for one in variables for part in at_some_times(_lazy(one), LOOK)]
-    there = late(_survey, everywhere, *few)
+    there = late(BlockTask.survey, everywhere, *few)
     space = [f"in{i}" for i in range(predictors[0].ndim - 1)]
-    arguments: list[Any] = [da.arange(days, chunks=BATCH), "t"]
-    for given in (everywhere, there, adjustment):
+    arguments: list[Any] = [everywhere, "", da.arange(days, chunks=BATCH), "t"]
+    for given in (there, adjustment):
         arguments += [given, None if given is None else ""]
     arguments += [None, None] if orog is None else [_whole(orog), space]
     for one in predictors:
@@ -310,8 +313,10 @@ def lazy_days(
     sizes = [len(emulator.targets), *emulator.domain.target.shape]
     sizes = [task.members, *sizes] if task.members else sizes
     new = {f"out{i}": size for i, size in enumerate(sizes)}
-    made = _by_blocks(_block, task, arguments, new)
-    return made, None if emulator.climate is None else _by_blocks(_novelty, task, arguments, {})
+    made = _by_blocks(BlockTask.block, task, arguments, new)
+    if emulator.climate is None:
+        return made, None
+    return made, _by_blocks(BlockTask.novelty, task, arguments, {})
 
 
 def _by_blocks(
@@ -333,7 +338,7 @@ def _by_blocks(
         align_arrays=False,
         dtype=np.float32,
         meta=np.empty((0,) * (1 + len(new)), np.float32),
-        name=f"graphdown{function.__name__.replace('_', '-')}-{task.token}",
+        name=f"graphdown-{function.__name__}-{task.token}",
     )
 
 
@@ -358,32 +363,6 @@ def _task_of(
 @lru_cache(maxsize=KEPT)
 def _loaded(load: Callable[..., BlockMaker], arguments: tuple[Any, ...]) -> BlockMaker:
     return load(*arguments)
-
-
-def _survey(task: BlockTask, *values: np.ndarray) -> dict[str, np.ndarray]:
-    return task.survey(*values)
-
-
-def _block(
-    numbers: np.ndarray,
-    task: BlockTask,
-    there: Fields,
-    adjustment: Adjustment | None,
-    orog: np.ndarray | None,
-    *predictors: np.ndarray,
-) -> np.ndarray:
-    return task.block(numbers, there, adjustment, orog, *predictors)
-
-
-def _novelty(
-    numbers: np.ndarray,
-    task: BlockTask,
-    there: Fields,
-    adjustment: Adjustment | None,
-    orog: np.ndarray | None,
-    *predictors: np.ndarray,
-) -> np.ndarray:
-    return task.novelty(numbers, there, adjustment, orog, *predictors)
 
 
 def _whole(field: xr.DataArray) -> "da.Array":
