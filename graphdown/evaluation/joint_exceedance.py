@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphdown.evaluation.multivariate import TOTAL_PRECIPITATION
+from graphdown.evaluation.multivariate import bias_with_rain
 from graphdown.evaluation.paired import Pair
 from graphdown.evaluation.quantiles import quantiles, sorted_by_cell
 from graphdown.evaluation.reduce import counts, divide
@@ -24,8 +24,4 @@ def joint_exceedance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def joint_exceedance_bias(pair: Pair) -> np.ndarray | None:
     """Return the error of the joint exceedance with pr per cell [N]; None but for temperatures."""
-    rain = pair.others.get(TOTAL_PRECIPITATION)
-    if rain is None or not pair.is_temperature:
-        return None
-    predicted = joint_exceedance(pair.prediction, rain.prediction)
-    return predicted - joint_exceedance(pair.truth, rain.truth)
+    return bias_with_rain(pair, joint_exceedance)

@@ -1,5 +1,7 @@
 """Variables together: correlation of temperature and precipitation from day to day."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from graphdown.evaluation.error import correlation_map
@@ -18,8 +20,15 @@ def correlation_with(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def correlation_bias(pair: Pair) -> np.ndarray | None:
     """Return the error of the correlation with pr per cell [N]; None but for temperatures."""
+    return bias_with_rain(pair, correlation_with)
+
+
+def bias_with_rain(pair: Pair, index: Callable[..., np.ndarray]) -> np.ndarray | None:
+    """Return the error per cell [N] of an index of two variables [T, N], the second of them pr.
+
+    It is None for a variable that is no temperature, and without pr.
+    """
     rain = pair.others.get(TOTAL_PRECIPITATION)
     if rain is None or not pair.is_temperature:
         return None
-    predicted = correlation_with(pair.prediction, rain.prediction)
-    return predicted - correlation_with(pair.truth, rain.truth)
+    return index(pair.prediction, rain.prediction) - index(pair.truth, rain.truth)
