@@ -142,7 +142,7 @@ def baseline_rows(study: Study) -> Iterator[dict]:
 def network_rows(study: Study, trained: str, seed: int) -> Iterator[dict]:
     emulator = study.train(trained, seed)
     coarse, truth = study.pair(trained, "test")
-    fine = emulator.downscale(coarse)
+    fine = emulator.downscale(coarse)[list(truth.data_vars)]
     yield from rmse_rows(trained, THERE, fine, truth)
     for target in TRANSFERS[trained]:
         data, (_, truth) = study.targets[target], study.pair(target, "test")
