@@ -56,7 +56,7 @@ def _names(files: Sequence[str], rename: Mapping[str, str] = NOTHING_RENAMED) ->
 
 
 def _names_in(piece: Piece) -> list[str]:
-    known = recognised(piece.ds, piece.where)
+    known = recognised(piece.ds, piece.where, Notes())
     choices = (choose(piece.ds, name, piece.where, Notes()) for name in known)
     taken = {choice.file_name for choice in choices if choice is not None}
     others = [name for name in field_names(piece.ds) if not name.endswith(BOUNDS)]
