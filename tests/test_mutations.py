@@ -22,6 +22,7 @@ from graphdown.model import Downscaler, edge_tables, message
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
+from meshes import Grid
 from meshes.graphs import direct_edges, features
 from meshes.graphs.builder_registry import EDGE_BUILDERS
 from meshes.graphs.builders import kernel_encoder
@@ -35,6 +36,7 @@ from .training.conftest import COARSE, FINE, OTHER, make_experiment, make_traine
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 CELLS = SOURCE.select(np.arange(SOURCE.size))
+SCATTERED = Grid.from_points(*np.random.default_rng(0).uniform((-8, 36), (20, 56), (150, 2)).T)
 ENCODERS = EDGE_BUILDERS["encode"]
 ROTATION = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -283,7 +285,8 @@ MUTATIONS = [
     ),
     Mutation(
         *(2, "cells are drawn by the parts' areas", overlap, "_spacing_km"),
-        *(lambda _: lambda grid: grid.spacing_km, splitting(0, 2)),
+        lambda _: lambda grid: grid.spacing_km,
+        lambda _: invariants.check_split(case(0, "linear", 2), SCATTERED, seed=0),
     ),
     Mutation(
         *(3, "the sender's frame in direct edges", direct_edges, "relative_position"),

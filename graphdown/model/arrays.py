@@ -224,12 +224,20 @@ def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
-    """Return the graph with `offset` added to its encode edges' log_spacing, where they have it."""
-    column = graph.encode.names.column(LOG_SPACING)
-    if column is None:
+    """Return the graph with `offset` added to its source edges' log_spacing, where they have it."""
+    graph = graph._replace(encode=_with_offset(graph.encode, offset))
+    if graph.feedback is None:
         return graph
-    features = tuple(block.at[..., column].add(offset) for block in graph.encode.features)
-    return graph._replace(encode=graph.encode._replace(features=features))
+    edges = _with_offset(graph.feedback.edges, offset)
+    return graph._replace(feedback=graph.feedback._replace(edges=edges))
+
+
+def _with_offset(table: EdgeTable, offset: Array) -> EdgeTable:
+    column = table.names.column(LOG_SPACING)
+    if column is None:
+        return table
+    features = tuple(block.at[..., column].add(offset) for block in table.features)
+    return table._replace(features=features)
 
 
 def with_hidden(graph: GraphArrays, visible: Array) -> GraphArrays:
