@@ -51,8 +51,8 @@ from meshes.geometry.sphere import (
 from meshes.graphs import features
 from meshes.graphs.builder_registry import MESH_BUILDERS
 from meshes.graphs.builders.icosahedral_mesh import icosahedral_mesh
-from meshes.graphs.comparison import Comparison
 from meshes.graphs.direct_edges import direct_edges
+from meshes.graphs.source_comparison import Comparison
 
 from .estimates import on_device
 from .model import plain

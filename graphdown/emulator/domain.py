@@ -15,7 +15,8 @@ from graphdown.model.edge_tables import on_device
 from graphdown.model.optimal_interpolation import Patterns
 from graphdown.variables.names import variable_of
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
-from meshes.graphs.comparison import Comparison
+from meshes.graphs.source_comparison import Comparison
+from meshes.grids.station_lists import are_stations
 
 ALIKE = 4.0  # times as many nodes are worth padding for, rather than another compilation
 NO_MASKS: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -34,6 +35,9 @@ class TargetDomain:
         masks: points [Nt] at which a variable has values, by its name; by default those that the
             grid's mask leaves.
         innovations: whether the network compares its fields with the source.
+
+    Raises:
+        GraphdownError: innovations are asked for at stations, which have no cells.
     """
 
     def __init__(
@@ -46,6 +50,11 @@ class TargetDomain:
         masks: Mapping[str, np.ndarray] = NO_MASKS,
         innovations: bool = False,
     ) -> None:
+        if innovations and are_stations(target):
+            raise GraphdownError(
+                "'model.innovation_rounds' compares the means of cells, and a list of stations has "
+                "none; train an emulator with 'model.innovation_rounds: 0' for stations."
+            )
         self.innovations = innovations
         self.target = target
         self.eofs = eofs

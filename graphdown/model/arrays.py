@@ -24,8 +24,8 @@ from graphdown.model.optimal_interpolation import Observation, Patterns
 from graphdown.model.upscaling import Upscaling
 from meshes import DownscalingGraph, EdgeSet, Grid, SparseWeights
 from meshes.geometry.sphere import east_and_north
-from meshes.graphs.comparison import Comparison
 from meshes.graphs.features import LOG_SPACING
+from meshes.graphs.source_comparison import Comparison
 
 
 class InterpolationTable(NamedTuple):

@@ -10,8 +10,8 @@ from flax import nnx
 
 from graphdown.model import chunks, graph_arrays
 from graphdown.model.innovation import KERNELS, InnovationRound
-from meshes.graphs.comparison import LEAST_COVERED, Comparison
 from meshes.graphs.direct_edges import direct_edges
+from meshes.graphs.source_comparison import LEAST_COVERED, Comparison
 from meshes.remapping.remap import cell_means
 
 from .conftest import MODEL, SCALES, SOURCE, STATICS, TARGET, new_network, predicted, randomised
