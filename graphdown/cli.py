@@ -16,6 +16,7 @@ from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions, TargetOptions
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.errors import GraphdownError
+from graphdown.explanation.explain_request import ExplainRequest
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
 
@@ -352,6 +353,19 @@ def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool
     print(json_format.dumps(passport, indent=1) if json else passport_text(passport))
 
 
+def explain(request: Annotated[ExplainRequest, arg(name="")]) -> None:
+    """Explain which predictors, from how far away, an emulator follows.
+
+    Example: graphdown explain runs/demo runs/demo/inputs/shifted.nc --at 3,50 --variable pr
+
+    Of files of one member of a driving model. The netCDF file has maps by predictor on the source's
+    grid, and the picture beside it shows them.
+    """
+    from graphdown.explanation.explain_files import explain_files
+
+    print(explain_files(request))
+
+
 def export(
     run: Positional[Annotated[Path, arg(metavar="RUN")]],
     folder: Positional[Annotated[Path, arg(metavar="FOLDER")]],
@@ -481,6 +495,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "transfer": transfer,
     "describe": describe,
+    "explain": explain,
     "export": export,
     "verify": verify,
 }

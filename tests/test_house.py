@@ -12,6 +12,7 @@ FLOORS = (
     ("cli",),
     ("api",),
     ("transfer",),
+    ("explanation",),
     ("training", "comparison", "downscaling"),
     ("sharing",),
     ("emulator", "evaluation"),

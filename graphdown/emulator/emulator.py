@@ -403,6 +403,7 @@ class Emulator:
             source=source.grid,
             output_time=self.times_made(time),
             watch=RangeWatch(self.normaliser, refuse_beyond),
+            nodes=used,
         )
 
     def day_blocks(
