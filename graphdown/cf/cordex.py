@@ -122,12 +122,6 @@ class CordexAttributes:
         return made
 
     def _check(self) -> None:
-        missing = [k for k, text in asdict(self).items() if not text and k not in OPTIONAL]
-        if missing:
-            raise GraphdownError(
-                f"CORDEX files need {', '.join(missing)}; state them in the file of "
-                "--drs-attributes, as in 'institution_id: IFCA'."
-            )
         for name, form in FORMS.items():
             text = getattr(self, name)
             if text and not re.fullmatch(form, text):
@@ -135,6 +129,12 @@ class CordexAttributes:
                     f"{name!r} is {text!r}, but must have the form {form} in CORDEX file names; "
                     "correct it in the file of --drs-attributes."
                 )
+        missing = [k for k, text in asdict(self).items() if not text and k not in OPTIONAL]
+        if missing:
+            raise GraphdownError(
+                f"CORDEX files need {', '.join(missing)}; state them in the file of "
+                "--drs-attributes, as in 'institution_id: IFCA'."
+            )
 
     @property
     def source_id(self) -> str:

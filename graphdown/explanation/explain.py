@@ -152,7 +152,8 @@ class _Explanation:
 
         The dispersions are those of the days of the first point, of the second and so on.
         """
-        sample, names = self.target.sample(count), self.emulator.normaliser.predictors
+        sample = self.target.sample(target.xyz, count)
+        names = self.emulator.normaliser.predictors
         nodes, source = inference.nodes, inference.source
         pair = next(iter(wind_pairs(names)), None)
         edges = distance_edges(source, nodes, target.xyz[sample])

@@ -8,7 +8,7 @@ from graphdown.config.regions import PRUDENCE
 from graphdown.emulator.emulator import Emulator
 from graphdown.errors import GraphdownError
 from graphdown.variables.names import variable_of
-from meshes.geometry.sphere import distance_km, lonlat_to_xyz
+from meshes.geometry.sphere import distance_km, lonlat_to_xyz, normalise
 
 FARTHEST = 2.0  # cells' spacings from a place to the nearest point of the target
 
@@ -43,10 +43,22 @@ class ExplainedTarget:
         alone = points[:, None] == np.arange(len(self.area))
         return (alone[..., None] * self.channels).astype(np.float32)
 
-    def sample(self, count: int) -> np.ndarray:
-        """At most so many of the points, spread evenly over their order."""
-        places = np.linspace(0, len(self.points) - 1, min(count, len(self.points)))
-        return self.points[np.rint(places).astype(int)]
+    def sample(self, xyz: np.ndarray, count: int) -> np.ndarray:
+        """At most so many of the points, far from each other.
+
+        The first is the one in the middle, each further one the farthest from those before.
+
+        Args:
+            xyz: unit vectors of all points of the target [Nt, 3].
+            count: how many.
+        """
+        own = xyz[self.points]
+        chosen = [int(distance_km(own, normalise(own.mean(axis=0))).argmin())]
+        nearest = distance_km(own, own[chosen[0]])
+        while len(chosen) < min(count, len(own)):
+            chosen.append(int(nearest.argmax()))
+            nearest = np.minimum(nearest, distance_km(own, own[chosen[-1]]))
+        return self.points[np.sort(chosen)]
 
 
 def explained_target(

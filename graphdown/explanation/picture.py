@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAPS, COLUMNS = 6, 3
 DPI = 110
+LEAST = 1e-4  # share that is shown
 MARGIN = 1.5  # cells around those that count
 
 
@@ -77,6 +78,8 @@ def _draw_maps(figure: "SubFigure", rows: int, explanation: xr.Dataset, names: l
 
 def _draw_distances(ax: "Axes", explanation: xr.Dataset, colours: dict[str, str]) -> None:
     curves = explanation["saliency_by_distance"]
+    counted = np.flatnonzero(curves.max(PREDICTOR).values > LEAST)
+    curves = curves.isel({DISTANCE: slice(counted.max(initial=0) + 2)})
     for name, colour in colours.items():
         values = curves.sel({PREDICTOR: name}).values
         ax.plot(curves[DISTANCE].values, values, color=colour, label=name, drawstyle="steps-mid")
