@@ -19,6 +19,7 @@ from graphdown.errors import GraphdownError
 from graphdown.explanation.explain_request import ExplainRequest
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
+from graphdown.submission.submit_request import SubmitRequest
 
 DEMO = packaged_config("demo")
 NO_OPTIONS = FileOptions()
@@ -399,6 +400,22 @@ def verify(folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]) -> None:
     print(run_verify(folder))
 
 
+def submit(request: Annotated[SubmitRequest, arg(name="")]) -> None:
+    """Make a submission to a benchmark: all domains, trainings, periods.
+
+    Example: graphdown submit cordex-ml-bench bench/data -o graphdown-v1 --members 10 --zip
+
+    CORDEX-ML-Bench asks for the predictions of six runs, one for each domain and training, of all
+    of its test predictors. Everything is checked before anything is made, and the same command
+    makes the files that are left.
+    """
+    from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.submission.ml_bench import submit_ml_bench
+
+    keep_compiled()
+    print(submit_ml_bench(request))
+
+
 def graph(
     source: Positional[Annotated[str, arg(metavar="SOURCE")]],
     target: Positional[Annotated[str, arg(metavar="TARGET")]],
@@ -498,6 +515,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "export": export,
     "verify": verify,
+    "submit": submit,
 }
 
 

@@ -12,7 +12,7 @@ FLOORS = (
     ("cli",),
     ("api",),
     ("transfer",),
-    ("explanation",),
+    ("explanation", "submission"),
     ("training", "comparison", "downscaling"),
     ("sharing",),
     ("emulator", "evaluation"),
