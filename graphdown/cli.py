@@ -357,7 +357,7 @@ def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool
 def explain(request: Annotated[ExplainRequest, arg(name="")]) -> None:
     """Explain which predictors, from how far away, an emulator follows.
 
-    Example: graphdown explain runs/demo runs/demo/inputs/shifted.nc --at 3,50 --variable pr
+    Example: graphdown explain runs/demo runs/demo/inputs/shifted.nc --at 12,50.5 --variable pr
 
     Of files of one member of a driving model. The netCDF file has maps by predictor on the source's
     grid, and the picture beside it shows them.

@@ -2,11 +2,19 @@
 
 from contextlib import closing
 
+import xarray as xr
+
+from graphdown.data.reading.fields import OpenFiles
+from graphdown.data.reading.file_request import Request
 from graphdown.downscaling.driving_inputs import DrivingInputs, historical_fields
+from graphdown.emulator.emulator import Emulator
 from graphdown.emulator.storage import load
-from graphdown.errors import GraphdownError
+from graphdown.errors import DataError, GraphdownError
+from graphdown.evaluation.align import paired_times
+from graphdown.evaluation.one_grid import on_one_grid
 from graphdown.explanation.explain import explain
 from graphdown.explanation.explain_request import ExplainRequest
+from graphdown.explanation.physical_checks import checks_table, physical_checks
 from graphdown.explanation.picture import draw_explanation
 from graphdown.output.writer import check_output, write
 
@@ -40,6 +48,7 @@ def explain_files(request: ExplainRequest) -> str:
             points=request.points,
             historical=past,
         )
+        checks = _checked(request, emulator, driving.dataset(0), past)
     picture = request.output.with_suffix(".png")
     write(found, request.output, request.command)
     draw_explanation(found, picture)
@@ -49,5 +58,30 @@ def explain_files(request: ExplainRequest) -> str:
     return (
         f"{found.attrs['explained_variable']} follows {shares}, from "
         f"{float(found['dispersion'].mean()):.0f} km away in the mean; see {request.output} and "
-        f"{picture}"
+        f"{picture}{checks}"
     )
+
+
+def _checked(
+    request: ExplainRequest, emulator: Emulator, coarse: xr.Dataset, past: xr.Dataset | None
+) -> str:
+    """Physical checks of the downscaled and of the true fields as text, empty without truth.
+
+    Raises:
+        DataError: the truth cannot be read, is on another grid or has other days.
+    """
+    if not request.truth:
+        return ""
+    if "orog" not in emulator.domain.statics:
+        raise GraphdownError("The emulator knows no heights (orog), which --truth is checked by.")
+    with closing(OpenFiles(request.truth, Request(emulator.targets))) as opened:
+        true = opened.read()[0].compute()
+    fine = emulator.downscale(coarse, historical=past)[list(emulator.targets)]
+    fine, true = on_one_grid(fine, true)
+    first, second = paired_times(fine, true)
+    if not first.size:
+        raise DataError("The input and the truth have no day in common; give files of one period.")
+    fine, true = fine.isel(time=first), true.isel(time=second)
+    statics = on_one_grid(emulator.domain.statics, fine)[0]
+    winds = coarse.isel(time=first // emulator.times_a_step).compute()
+    return "\n" + checks_table(*(physical_checks(ds, statics, winds) for ds in (fine, true)))

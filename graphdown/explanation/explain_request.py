@@ -28,6 +28,8 @@ class ExplainRequest:
         season: explain the days of this season alone.
         days: number of days to explain, spread evenly.
         points: number of points of a region to explain one by one.
+        truth: files of the true fields on the emulator's target; the lapse rate, the rain on
+            slopes and the scaling of extreme rain of both are printed.
         output: a name in .nc; the picture, in .png, is written beside it.
         historical: files as for `graphdown downscale --historical`.
         file_options: metadata that the inputs lack.
@@ -42,6 +44,7 @@ class ExplainRequest:
     season: Literal["DJF", "MAM", "JJA", "SON"] | None = None
     days: int = DAYS
     points: int = POINTS
+    truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = ()
     output: Annotated[Path, arg(aliases=["-o"])] = Path("explanation.nc")
     historical: Annotated[tuple[str, ...], arg(metavar="FILE...")] = ()
     file_options: Annotated[FileOptions, arg(name="")] = field(default_factory=FileOptions)
