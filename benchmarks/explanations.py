@@ -37,6 +37,7 @@ from graphdown.data.synthetic.weather import Weather, simulate
 from graphdown.emulator.build_network import new_network
 from graphdown.explanation.explain import explain
 from graphdown.explanation.gradients import DifferentiableEmulator
+from graphdown.explanation.physical_checks import checks_table, physical_checks
 from graphdown.explanation.picture import draw_explanation
 from graphdown.model.parameters import named_values
 from graphdown.variables.forcings import forcings
@@ -78,7 +79,11 @@ def main() -> None:
         *warmed(emulator, coarse, terrain, weather),
         *moistened(emulator, coarse, terrain, weather, options.days),
     ]
-    write(options, rows, found, sanity(emulator, coarse, found["pr"]))
+    fine = emulator.downscale(coarse)
+    truth = data.fine.sel(time=fine.time)
+    statics = emulator.domain.statics
+    checks = checks_table(*(physical_checks(ds, statics, coarse) for ds in (fine, truth)))
+    write(options, rows, found, sanity(emulator, coarse, found["pr"]), checks)
 
 
 def world_at(spec: WorldSpec, times: xr.DataArray) -> tuple[Terrain, Weather]:
@@ -205,6 +210,7 @@ def write(
     rows: list[tuple[str, float, float, float]],
     found: dict[str, xr.Dataset],
     likeness: float,
+    checks: str,
 ) -> None:
     lines = [
         *page_head("What an emulator of the embedded world follows", options),
@@ -221,6 +227,10 @@ def write(
         "",
         f"Maps of the sensitivity of pr have a rank correlation of {likeness:.2f} with those of a "
         "network with random parameters.",
+        "",
+        "Physical checks of the downscaled and of the true fields:",
+        "",
+        *("```text", checks, "```"),
     ]
     for name, ds in found.items():
         shares = ds.saliency_by_distance.sum("distance").values

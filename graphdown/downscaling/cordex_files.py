@@ -79,9 +79,9 @@ def write_cordex_files(request: DownscaleRequest) -> str:
         files = [[_files(job, attributes, days) for days in periods] for attributes in made]
         left = [[_left(job, some) for some in of_member] for of_member in files]
         total = sum(some.stop - some.start for some in periods) * len(members)
-        request.output.mkdir(parents=True, exist_ok=True)
-        check_room(request.output / "files", job.day_bytes * total)
         job.check_applicability()
+        request.output.mkdir(parents=True, exist_ok=True)
+        check_room(request.output, job.day_bytes * total)
         with Progress(total) as progress:
             for number in members:
                 for days, some in zip(periods, left[number], strict=True):

@@ -18,6 +18,8 @@ from graphdown.explanation.physical_checks import checks_table, physical_checks
 from graphdown.explanation.picture import draw_explanation
 from graphdown.output.writer import check_output, write
 
+LEAST_SHARE = 0.005  # that is printed
+
 
 def explain_files(request: ExplainRequest) -> str:
     """Explain files as of a request; return a sentence on what came out.
@@ -53,7 +55,7 @@ def explain_files(request: ExplainRequest) -> str:
     write(found, request.output, request.command)
     draw_explanation(found, picture)
     by_predictor = found["saliency_by_distance"].sum("distance").to_series()
-    leading = by_predictor.sort_values(ascending=False)[:3]
+    leading = by_predictor[by_predictor >= LEAST_SHARE].sort_values(ascending=False)[:3]
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in leading.items())
     return (
         f"{found.attrs['explained_variable']} follows {shares}, from "

@@ -126,7 +126,7 @@ def submit_ml_bench(request: SubmitRequest) -> str:
                 days += job.time.sizes["time"]
                 room += job.time.sizes["time"] * job.day_bytes
     request.output.mkdir(parents=True, exist_ok=True)
-    check_room(request.output / "files", room)
+    check_room(request.output, room)
     with Progress(days) as progress:
         for one in left:
             with opened_job(one.request) as job:

@@ -198,6 +198,19 @@ def test_members_are_realisations_and_the_calendar_stays(folder):
         assert not np.allclose(one.tas, other.tas)
 
 
+def test_members_of_the_driving_model_have_folders_of_their_own(folder):
+    second = source("2025-12-20", 25)
+    second["tas"] = (second.tas + 1).assign_attrs(units="K")
+    second.to_netcdf(folder / "second.nc")
+    call = ["downscale", "run", "r1i1p1f1=in.nc", "r2i1p1f1=second.nc", "-o", "driven"]
+    main([*call, "--drs", "cordex", "--drs-attributes", "drs.yaml"])
+    files = sorted((folder / "driven").rglob("tas_*.nc"))
+    named = [check_names(folder / "driven", path) for path in files]
+    assert [n["driving_variant_label"] for n in named] == 2 * ["r1i1p1f1"] + 2 * ["r2i1p1f1"]
+    with xr.open_dataset(files[0]) as one, xr.open_dataset(files[2]) as other:
+        assert not np.allclose(one.tas, other.tas)
+
+
 def test_files_that_are_there_are_kept_and_others_are_refused(folder, capsys):
     downscale("again")
     files = sorted((folder / "again").rglob("*.nc"))
