@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphdown.emulator.emulator import Emulator
     from graphdown.emulator.storage import load
     from graphdown.evaluation import evaluate, register_measure
+    from graphdown.explanation.explain import explain
     from graphdown.model.distributions import register_head
     from graphdown.model.loss_functions import register_loss
     from graphdown.model.transforms import register_transform
@@ -40,6 +41,7 @@ __all__ = [
     "Variable",
     "describe",
     "evaluate",
+    "explain",
     "export",
     "finetune",
     "load",
@@ -66,6 +68,7 @@ _LAZY = {
     "Variable": "graphdown.variables.variable",
     "describe": "graphdown.sharing.describe",
     "evaluate": "graphdown.evaluation",
+    "explain": "graphdown.explanation.explain",
     "export": "graphdown.sharing.export",
     "load": "graphdown.emulator.storage",
     "load_experiment": "graphdown.config.experiment_file",

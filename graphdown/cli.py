@@ -16,8 +16,10 @@ from graphdown.config.training import FinetuneOptions
 from graphdown.downscaling.file_options import FileOptions, TargetOptions
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.errors import GraphdownError
+from graphdown.explanation.explain_request import ExplainRequest
 from graphdown.runtime.console import notices_shown
 from graphdown.runtime.signals import Interrupted, stopped_at_once
+from graphdown.submission.submit_request import SubmitRequest
 
 DEMO = packaged_config("demo")
 NO_OPTIONS = FileOptions()
@@ -380,6 +382,19 @@ def describe(run: Positional[Annotated[Path, arg(metavar="RUN")]], *, json: bool
     print(json_format.dumps(passport, indent=1) if json else passport_text(passport))
 
 
+def explain(request: Annotated[ExplainRequest, arg(name="")]) -> None:
+    """Explain which predictors, from how far away, an emulator follows.
+
+    Example: graphdown explain runs/demo runs/demo/inputs/shifted.nc --at 12,50.5 --variable pr
+
+    Of files of one member of a driving model. The netCDF file has maps by predictor on the source's
+    grid, and the picture beside it shows them.
+    """
+    from graphdown.explanation.explain_files import explain_files
+
+    print(explain_files(request))
+
+
 def export(
     run: Positional[Annotated[Path, arg(metavar="RUN")]],
     folder: Positional[Annotated[Path, arg(metavar="FOLDER")]],
@@ -411,6 +426,22 @@ def verify(folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]) -> None:
     from graphdown.sharing.export import verify as run_verify
 
     print(run_verify(folder))
+
+
+def submit(request: Annotated[SubmitRequest, arg(name="")]) -> None:
+    """Make a submission to a benchmark: all domains, trainings, periods.
+
+    Example: graphdown submit cordex-ml-bench bench/data -o graphdown-v1 --members 10 --zip
+
+    CORDEX-ML-Bench asks for the predictions of six runs, one for each domain and training, of all
+    of its test predictors. Everything is checked before anything is made, and the same command
+    makes the files that are left.
+    """
+    from graphdown.runtime.compilation_cache import keep_compiled
+    from graphdown.submission.ml_bench import submit_ml_bench
+
+    keep_compiled()
+    print(submit_ml_bench(request))
 
 
 def graph(
@@ -509,8 +540,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "transfer": transfer,
     "describe": describe,
+    "explain": explain,
     "export": export,
     "verify": verify,
+    "submit": submit,
 }
 
 

@@ -33,6 +33,7 @@ SMALLEST = {
     "evaluate_memory": "--sides 8 --years 1 --methods ridge",
     "faults": "--faults 1 --per-round 1 --jobs 1 --works training --steps 15",
     "expected_errors": f"--steps 2 --years 1 --set {SMALL}",
+    "explanations": f"--steps 2 --days 3 --set {ONE_SOURCE}",
     "fuzz": "--minutes 1 --cases 2 --files 19",
     "graph_build": "--repeats 1 --named EUR-44 --sizes 1000",
     "grid_transfer": (

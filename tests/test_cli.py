@@ -39,7 +39,7 @@ def test_help_shows_an_example_that_parses(command, capsys, monkeypatch):
 
     monkeypatch.setitem(COMMANDS, command, record)
     main([command, *words])
-    if "file_options" in given or "request" in given:
+    if "file_options" in given or hasattr(given.get("request"), "file_options"):
         main([command, *words, "--units", "tas=degC", "pr=kg m-2 s-1", "--select", "member=2"])
         options = given.get("file_options") or given["request"].file_options
         request = options.request()

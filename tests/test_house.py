@@ -12,6 +12,7 @@ FLOORS = (
     ("cli",),
     ("api", "demo"),
     ("transfer",),
+    ("explanation", "submission"),
     ("training", "comparison", "downscaling"),
     ("sharing",),
     ("emulator", "evaluation"),

@@ -5,8 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from graphdown.applicability.assessment import Assessment
-from graphdown.data.reading.fields import OpenFiles
-from graphdown.downscaling.driving_inputs import DrivingInputs
+from graphdown.downscaling.driving_inputs import DrivingInputs, historical_fields
 from graphdown.downscaling.file_options import FileOptions
 from graphdown.emulator.storage import load
 
@@ -33,11 +32,7 @@ def check_for_run(
         DataError, GraphdownError: as for `Emulator.applicability`.
     """
     emulator, options = load(run), options or FileOptions()
-    past = None
-    if historical:
-        request = options.request(emulator.needed, emulator.optional_predictors)
-        with closing(OpenFiles(historical, request)) as opened:
-            past = opened.read()[0].compute()
+    past, _ = historical_fields(historical, options, emulator)
     request = options.request(emulator.needed, ["orog", *emulator.optional_predictors])
     with closing(DrivingInputs(files, request)) as driving:
         return {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.downscaling.cordex_files import write_cordex_files
 from graphdown.downscaling.fingerprint import (
     Fingerprint,
     as_attribute,
@@ -36,6 +37,8 @@ def downscale_files(request: DownscaleRequest) -> str:
         Interrupted: a signal asked to stop; a zarr output can be resumed.
     """
     request.check()
+    if request.drs:
+        return write_cordex_files(request)
     existing = fingerprint_in(request.output)
     check_output(request.output, request.overwrite or existing is not None)
     if request.output.suffix == ".nc":

@@ -1,6 +1,7 @@
 """The inputs of `graphdown downscale`: the members of a driving model, from files opened once."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import xarray as xr
 
@@ -9,6 +10,8 @@ from graphdown.data.reading.ensemble_members import along_dimension, driving_mem
 from graphdown.data.reading.fields import OpenFiles
 from graphdown.data.reading.file_request import Request
 from graphdown.data.reading.rules import log_notes
+from graphdown.downscaling.file_options import FileOptions
+from graphdown.emulator.emulator import Emulator
 from graphdown.errors import DataError
 
 LABEL = "driving_variant_label"
@@ -88,3 +91,23 @@ class DrivingInputs:
 
     def _opened(self, member: int) -> OpenFiles:
         return self._files[member if len(self._files) > 1 else 0]
+
+
+def historical_fields(
+    files: Sequence[str], options: FileOptions, emulator: Emulator
+) -> tuple[xr.Dataset | None, Sequence[str]]:
+    """Fields of a driving model in the years of the training, and the paths of their files.
+
+    Args:
+        files: paths or globs; None is returned for none.
+        options: metadata that the files lack.
+        emulator: that needs the fields.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    if not files:
+        return None, ()
+    request = options.request(emulator.needed, emulator.optional_predictors)
+    with closing(OpenFiles(files, request)) as opened:
+        return opened.read()[0].compute(), opened.paths

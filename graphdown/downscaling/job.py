@@ -8,9 +8,8 @@ import numpy as np
 import xarray as xr
 
 from graphdown.cf.encoding import DRIVING_MEMBER
-from graphdown.data.reading.fields import OpenFiles
 from graphdown.data.reading.statics import opened_target, read_statics
-from graphdown.downscaling.driving_inputs import LABEL, DrivingInputs
+from graphdown.downscaling.driving_inputs import LABEL, DrivingInputs, historical_fields
 from graphdown.downscaling.fingerprint import Fingerprint, as_attribute, fingerprint_of
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.emulator.emulator import EVERY, Emulator
@@ -144,7 +143,7 @@ def opened_job(request: DownscaleRequest) -> Iterator[DownscaleJob]:
         DataError, GraphdownError: the emulator, the target or an input cannot be used.
     """
     emulator = _emulator(request)
-    past, historical = _historical(request, emulator)
+    past, historical = historical_fields(request.historical, request.file_options, emulator)
     optional = ["orog", *emulator.optional_predictors]
     predictors = request.file_options.request(emulator.needed, optional)
     with closing(DrivingInputs(request.inputs, predictors)) as driving:
@@ -162,17 +161,6 @@ def _emulator(request: DownscaleRequest) -> Emulator:
     with opened_target(request.target) as place:
         statics = read_statics(request.statics) if request.statics else None
         return emulator.onto(place, statics)
-
-
-def _historical(
-    request: DownscaleRequest, emulator: Emulator
-) -> tuple[xr.Dataset | None, Sequence[str]]:
-    """Historical fields, if any, and the paths of their files."""
-    if not request.historical:
-        return None, ()
-    predictors = request.file_options.request(emulator.needed, emulator.optional_predictors)
-    with closing(OpenFiles(request.historical, predictors)) as opened:
-        return opened.read()[0].compute(), opened.paths
 
 
 def _with_members(whole: xr.Dataset, labels: Sequence[str]) -> xr.Dataset:

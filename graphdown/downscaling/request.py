@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -38,6 +38,11 @@ class DownscaleRequest:
         overwrite: replace the output if it exists, and the unfinished part of another one.
         shard: make part I of N parts of a zarr output.
         merge: make the output of its shards.
+        drs: write files with the names, folders and attributes of the CORDEX-CMIP6 archive, below
+            the folder that the output names.
+        drs_attributes: a YAML file with the attributes that these files need, such as
+            institution_id.
+        years_per_file: years in each of these files.
     """
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
@@ -54,6 +59,9 @@ class DownscaleRequest:
     overwrite: bool = False
     shard: Annotated[str, arg(metavar="I/N")] = ""
     merge: bool = False
+    drs: Literal["cordex"] | None = None
+    drs_attributes: Annotated[Path | None, arg(metavar="FILE.yaml")] = None
+    years_per_file: Literal[1, 5] = 5
 
     @property
     def part(self) -> Shard | None:
@@ -78,6 +86,7 @@ class DownscaleRequest:
         words += ["--target", self.target] if self.target else []
         words += ["--statics", *self.statics] if self.statics else []
         words += ["--historical", *self.historical] if self.historical else []
+        words += ["--drs", self.drs] if self.drs else []
         return shlex.join(words + self.options)
 
     def check(self) -> None:
@@ -98,3 +107,16 @@ class DownscaleRequest:
             )
         if self.part is not None and self.merge:
             raise GraphdownError("Give --merge when all shards are made, without --shard.")
+        self._check_drs()
+
+    def _check_drs(self) -> None:
+        if self.drs is None:
+            if self.drs_attributes is not None:
+                raise GraphdownError("--drs-attributes belongs to --drs cordex; give both.")
+            return
+        if self.part is not None or self.merge or self.expected_error:
+            raise GraphdownError("--drs goes without --shard, --merge and --expected-error.")
+        if self.output.suffix in (".nc", ".zarr") or self.output.is_file():
+            raise GraphdownError(
+                f"With --drs the output is a folder, which {str(self.output)!r} is not; name one."
+            )

@@ -387,7 +387,7 @@ class Emulator:
             DataError, GraphdownError: as for `downscale`.
         """
         where, notes = "the dataset to downscale", Notes()
-        self._noise(members, seed)
+        self.ensemble_noise(members, seed)
         ds = self._predictors(coarse, units, where, notes).isel(time=days)
         source = SourceDays(ds, self.normaliser.predictors, where, notes)
         adjustment = self.adjustment(historical, units)
@@ -403,6 +403,7 @@ class Emulator:
             source=source.grid,
             output_time=self.times_made(time),
             watch=RangeWatch(self.normaliser, refuse_beyond),
+            nodes=used,
         )
 
     def day_blocks(
@@ -421,7 +422,7 @@ class Emulator:
             normaliser=self.normaliser,
             graph=graph,
             adjustment=None,
-            noise=self._noise(members, seed),
+            noise=self.ensemble_noise(members, seed),
             mask=self.domain.present(self.targets),
             members=members,
             steps=self.time,
@@ -441,7 +442,7 @@ class Emulator:
     ) -> xr.Dataset:
         """Downscale a dataset of dask arrays when the result is computed; see `downscale`."""
         where, notes = "the dataset to downscale", Notes()
-        self._noise(members, seed)
+        self.ensemble_noise(members, seed)
         ds = self._predictors(coarse, units, where, notes, looks_later=True)
         names = [name for name in self.normaliser.predictors if name in ds]
         grid, target = shared_grid(ds, names, where), self.domain.target
@@ -496,7 +497,7 @@ class Emulator:
             return None
         return NoveltyMeter(self.climate, source, nodes, self.normaliser.predictors)
 
-    def _noise(self, members: int, seed: int) -> EnsembleNoise:
+    def ensemble_noise(self, members: int, seed: int) -> EnsembleNoise:
         """Random numbers of an ensemble of so many members, which the emulator must make."""
         if members < 0 or seed < 0:
             raise GraphdownError("'members' and 'seed' must not be negative.")

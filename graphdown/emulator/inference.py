@@ -141,6 +141,7 @@ class Inference:
         time: of the days.
         source, output_time: see `Stream`, whose `time` is `output_time`.
         watch: compares predictors and outputs with their ranges.
+        nodes: numbers [Ns] of the source's nodes that the values are of.
     """
 
     blocks: DayBlocks
@@ -149,6 +150,7 @@ class Inference:
     source: Grid
     output_time: xr.Dataset
     watch: RangeWatch
+    nodes: np.ndarray
 
     def results(self) -> Generator[DownscaledBlock, None, None]:
         """Yield the output by batches of days, the next one being made meanwhile."""
@@ -258,17 +260,17 @@ def _in_batches(
             graphdef,
             params,
             scales,
-            _filled(source[days], batch),
-            _filled(season[days], batch),
+            filled(source[days], batch),
+            filled(season[days], batch),
             graph,
-            None if noise is None else _filled(noise[days], batch),
+            None if noise is None else filled(noise[days], batch),
             raw=raw,
         )
         parts.append(np.asarray(fields)[: len(source[days])])
     return np.concatenate(parts)
 
 
-def _filled(days: np.ndarray, batch: int) -> np.ndarray:
+def filled(days: np.ndarray, batch: int) -> np.ndarray:
     """Repeat the last of some days [days, ...] up to the size of a batch: one compilation."""
     missing = batch - len(days)
     return np.pad(days, ((0, missing), *[(0, 0)] * (days.ndim - 1)), "edge")

@@ -113,9 +113,10 @@ class Growing(Rows):
     Args:
         path: a name in .nc or .zarr.
         whole: the dataset to be, see `outline`.
+        classic: whether a netCDF file keeps to the classic data model, as archives demand.
     """
 
-    def __init__(self, path: Path, whole: xr.Dataset) -> None:
+    def __init__(self, path: Path, whole: xr.Dataset, classic: bool = False) -> None:
         file: Any
         lock: Any
         if path.suffix == ".zarr":
@@ -123,7 +124,7 @@ class Growing(Rows):
             file, self._close = opened_zarr(path)
             lock = nullcontext()
         else:
-            file, self._close, lock, chunks = _new_netcdf(path, whole)
+            file, self._close, lock, chunks = _new_netcdf(path, whole, classic)
         super().__init__(file, lock, chunks)
 
     def finish(self) -> None:
@@ -158,13 +159,13 @@ def opened_zarr(path: Path) -> tuple[dict[Hashable, Any], Callable[[], Any]]:
 
 
 def _new_netcdf(
-    path: Path, whole: xr.Dataset
+    path: Path, whole: xr.Dataset, classic: bool
 ) -> tuple[Any, Any, Any, dict[Hashable, tuple[int, ...]]]:
     """The file, a function that closes it, the lock of the HDF5 library, and the fields' chunks."""
     import netCDF4
 
     bare, encoding = _described(whole, zarr=False)
-    file = netCDF4.Dataset(path, "w")
+    file = netCDF4.Dataset(path, "w", format="NETCDF4_CLASSIC" if classic else "NETCDF4")
     store = xr.backends.NetCDF4DataStore(file)
     bare.dump_to_store(store, encoding=encoding, unlimited_dims=["time"])
     file.set_auto_maskandscale(False)

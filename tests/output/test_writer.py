@@ -139,13 +139,13 @@ def checkers():
     return suite
 
 
-def complaints(path):
+def complaints(path, standard="cf:1.10"):
     """Return what the CF checker says against a file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         suite = checkers()
         dataset = suite.load_dataset(str(path))
-        groups, crashes = suite.run_all(dataset, ["cf:1.10"])["cf:1.10"]
+        groups, crashes = suite.run_all(dataset, [standard])[standard]
         dataset.close()
     assert crashes == {}
     failed = [g for g in groups if g.value is False or g.value[0] != g.value[1]]

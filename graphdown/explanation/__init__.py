@@ -1,0 +1,1 @@
+"""Explanations: which predictors at which places an emulator's output follows."""

@@ -1,0 +1,1 @@
+"""Submissions to benchmarks of the community, in one command."""
