@@ -61,7 +61,7 @@ def test_statistics_are_the_same_bit_for_bit(trainers):
 def test_fitted_regressions_are_the_same_bit_for_bit(archive, tmp_path):
     trainers = make_trainers(archive, tmp_path, MODEL)
     for name in ("coefficients", "constants"):
-        one, other = (t.params["regression"][name][...] for t in trainers)
+        one, other = (t.kept["regression"][name][...] for t in trainers)
         np.testing.assert_array_equal(one, other)
 
 
