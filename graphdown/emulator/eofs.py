@@ -23,7 +23,7 @@ NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 5))
 BLOCK_BYTES = 64 * 2**20  # of days that are read at once, in float64
 
 
-class DayBlocks(Protocol):
+class DayArray(Protocol):
     """Values by day [time, node, variable], an array or what reads one in parts."""
 
     @property
@@ -190,8 +190,8 @@ class EOFs:
 
 def fit_eofs(
     grid: Grid,
-    fields: DayBlocks,
-    fine: DayBlocks,
+    fields: DayArray,
+    fine: DayArray,
     count: int,
     columns: np.ndarray,
     warming: np.ndarray,
@@ -245,14 +245,14 @@ class _Anomalies:
         scale: what the anomalies are divided by [V].
     """
 
-    values: DayBlocks
+    values: DayArray
     mean: np.ndarray
     variance: np.ndarray
     warming: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def of(cls, values: DayBlocks, warming: np.ndarray) -> "_Anomalies":
+    def of(cls, values: DayArray, warming: np.ndarray) -> "_Anomalies":
         """Anomalies of days in their own units."""
         first = without_gaps(np.asarray(values[: min(len(values), 2)]))[1]
         total, squares, present = np.zeros(first.shape), np.zeros(first.shape), 0
@@ -300,7 +300,7 @@ class _Anomalies:
         return np.concatenate([anomalies @ sums.T for _, anomalies in self.blocks()])
 
 
-def _blocks(values: DayBlocks) -> Iterator[slice]:
+def _blocks(values: DayArray) -> Iterator[slice]:
     """Yield the days in blocks of bounded size."""
     days, nodes, variables = values.shape
     most = max(1, BLOCK_BYTES // (8 * nodes * variables))

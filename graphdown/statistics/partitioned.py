@@ -17,7 +17,7 @@ Coefficients = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Predictors:
+class DaysToPredict:
     """Days to predict.
 
     Attributes:
@@ -67,7 +67,7 @@ class PartitionedSums:
         x, further, predictands = self.means
         return slopes, factors, predictands[columns] - x @ slopes - further[columns] * factors
 
-    def predict(self, days: Predictors, penalties: Sequence[float]) -> Iterator[np.ndarray]:
+    def predict(self, days: DaysToPredict, penalties: Sequence[float]) -> Iterator[np.ndarray]:
         """Yield predictions [T, N] for each penalty."""
         for penalty in penalties:
             slopes, factors, constants = self.solve(penalty)
@@ -103,7 +103,7 @@ class PartitionedDays:
         slopes = of_y - factors * of_z
         return slopes, factors, means[1] - means[0] @ slopes - means[2] * factors
 
-    def predict(self, days: Predictors, penalties: Sequence[float]) -> Iterator[np.ndarray]:
+    def predict(self, days: DaysToPredict, penalties: Sequence[float]) -> Iterator[np.ndarray]:
         """Yield predictions [T, N] for each penalty."""
         design = Design.of(self.table)
         of_predictand, of_further = design.fit(self.predictands), design.fit(self.further)

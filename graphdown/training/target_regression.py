@@ -10,7 +10,7 @@ from graphdown.data.normalise import Normaliser
 from graphdown.model.spec import ModelSpec
 from graphdown.runtime.progress import Progress
 from graphdown.runtime.threads import in_threads
-from graphdown.statistics.partitioned import Predictors
+from graphdown.statistics.partitioned import DaysToPredict
 from graphdown.training.regression_days import (
     ChannelSpread,
     RegressionDays,
@@ -242,7 +242,10 @@ class _Fitting:
             fit = collected.fit(number, self.splits[split][0], scale)
             table = flat(days.x[:, groups.mesh_of(number)] * scale)
             here = places[thinned.index(number)]
-            predictors, truth = Predictors(table, flat(days.start[:, here])), flat(days.y[:, here])
+            predictors, truth = (
+                DaysToPredict(table, flat(days.start[:, here])),
+                flat(days.y[:, here]),
+            )
             predictions = fit.predict(predictors, PENALTIES)
             errors = [np.nansum((made - truth) ** 2, axis=0) for made in predictions]
             return np.asarray(errors).reshape(len(PENALTIES), -1, checked.y.shape[-1]).sum(axis=1)

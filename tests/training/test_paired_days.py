@@ -92,7 +92,7 @@ def test_random_grids_are_drawn_from_the_targets_own_store(archive, tmp_path):
     for step in range(3):
         for one, other in zip(memory.batch(step)[0], disk.batch(step)[0], strict=True):
             np.testing.assert_array_equal(one, other)
-    (one,), (other,) = ([*t.samples[0].by_grid()][:1] for t in made)
+    (one,), (other,) = ([*t.samples[0].by_grid(10)][:1] for t in made)
     np.testing.assert_array_equal(one.source, other.source)
 
 
