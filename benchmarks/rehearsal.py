@@ -4,7 +4,7 @@ Example: python benchmarks/rehearsal.py --sizes small cut --years 2 8 --folder /
 
 The files are made up, with the names, grids, levels and compression of those that
 configs/eurocordex.yaml asks for, the target on the rotated grid of EUR-11 as RACMO22E has it, the
-driver on a Gaussian grid of 128 latitudes over Europe and the Atlantic, or the globe with `--world`.
+driver on a Gaussian grid of 128 latitudes over Europe and the Atlantic, or the globe by `--world`.
 Sizes are "small", 24 x 24 cells; "cut", 128 x 128 cells of files of the whole domain; and "whole",
 412 x 424. There are so many years to train on, one to validate and at least one to test.
 
