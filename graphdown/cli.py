@@ -322,8 +322,13 @@ def check(
         return
     stated = file_options.request(), target_options.options.request()
     report = run_check(files, target, experiment, *stated, full)
-    print(report.to_json() if json else report.to_text())
-    if report.surveyed is not None and not json:
+    _show_report(report, json)
+
+
+def _show_report(report: Any, as_json: bool) -> None:
+    """Print what a check found, and what its experiment takes; leave with 1 on a problem."""
+    print(report.to_json() if as_json else report.to_text())
+    if report.surveyed is not None and not as_json:
         from graphdown.training.estimate import estimate
 
         print(estimate(*report.surveyed).to_text())

@@ -68,7 +68,8 @@ def initial_network(
     )
     if start is None and experiment.model.target_regression:
         _fit_regression(network, experiment, normaliser, samples, validation)
-    graphdef, params, kept = nnx.split(network, nnx.Param, ...)
+    graphdef, *states = nnx.split(network, nnx.Param, ...)
+    params, kept = states
     if pretraining is not None:
         params = pretraining.into(params)
     if start is None or experiment.finetune is None:

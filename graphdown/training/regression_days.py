@@ -129,15 +129,16 @@ def _days_of_part(samples: Samples) -> int:
 
 def _fields(
     samples: Samples, scales: Scaling, transforms: tuple[str, ...]
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Channels at the mesh, what is corrected, and corrections, by day."""
     graph = samples.graph
     values = jnp.swapaxes(jnp.asarray(samples.source), 0, 1)
     x = graph.to_mesh(standardise(scales, values))
     start = transformed(uncorrected(scales, values, graph), transforms)
     fine = transformed(jnp.swapaxes(jnp.asarray(samples.fine), 0, 1), transforms)
-    columns = x, start / scales.scale, (fine - start) / scales.scale
-    return tuple(np.asarray(jnp.swapaxes(part, 0, 1)) for part in columns)
+    start, y = start / scales.scale, (fine - start) / scales.scale
+    x, start, y = (np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, start, y))
+    return x, start, y
 
 
 @dataclass(frozen=True)
