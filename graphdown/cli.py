@@ -154,6 +154,8 @@ def evaluate(
     run: Positional[Annotated[Path, arg(metavar="RUN|FILE")]],
     *,
     truth: Annotated[tuple[str, ...], arg(metavar="FILE...")] = (),
+    truth_units: Annotated[tuple[str, ...], arg(metavar="NAME=UNITS...")] = (),
+    truth_rename: Annotated[tuple[str, ...], arg(metavar="NAME=NAME...")] = (),
     baselines: Annotated[tuple[str, ...], arg(metavar="NAME...")] = (),
     season: Literal["DJF", "MAM", "JJA", "SON"] | None = None,
     floors: bool = False,
@@ -170,6 +172,8 @@ def evaluate(
         run: the run's folder, or a downscaled file.
         truth: files or globs to compare a downscaled one with, as they come from the archive: in
             any units and calendar, on the same grid or one that has its points.
+        truth_units: units of its variables whose attribute is missing or wrong, as in rr=mm.
+        truth_rename: its names for variables=CF/CMIP names, as in rr=pr.
         baselines: those to score a run beside, instead of its experiment's.
         season: score the days of this season of a downscaled file alone.
         floors: also show the scores that chance leaves to a perfect emulator: those of members for
@@ -187,10 +191,15 @@ def evaluate(
     if truth and (overrides or baselines):
         option = "--set" if overrides else "--baselines"
         raise GraphdownError(f"{option} is for a run, --truth for a file; give one of them.")
-    if season and not truth:
-        raise GraphdownError("--season is for a file that is given with --truth; leave it out.")
+    of_file = {"season": season, "truth-units": truth_units, "truth-rename": truth_rename}
+    needless = [option for option, value in of_file.items() if value and not truth]
+    if needless:
+        raise GraphdownError(
+            f"--{needless[0]} is for a file that is given with --truth; leave it out."
+        )
     if truth:
-        print(evaluate_files(str(run), truth, season or "", floors))
+        statements = FileOptions(truth_units, truth_rename).request()
+        print(evaluate_files(str(run), truth, season or "", floors, statements))
         return
     keep_compiled()
     data = None

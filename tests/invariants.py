@@ -6,7 +6,7 @@ and no layer is silent. How far two results may lie apart, and why so far, is sa
 """
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -40,7 +40,7 @@ from graphdown.training import Trainer, prepare_training
 from graphdown.training.parallel import AXIS
 from graphdown.training.run.checkpoint import Checkpoints, RunProgress
 from graphdown.training.step import initial_state, make_step
-from meshes import DownscalingGraph, Grid, bilinear, build_graph
+from meshes import DownscalingGraph, EdgeSet, Grid, Mesh, bilinear, build_graph
 from meshes.geometry.sphere import (
     EARTH_RADIUS_KM,
     lonlat_to_xyz,
@@ -51,6 +51,8 @@ from meshes.geometry.sphere import (
 from meshes.graphs import features
 from meshes.graphs.builder_registry import MESH_BUILDERS
 from meshes.graphs.builders.icosahedral_mesh import icosahedral_mesh
+from meshes.graphs.direct_edges import direct_edges
+from meshes.graphs.source_comparison import Comparison
 
 from .estimates import on_device
 from .model import plain
@@ -95,21 +97,23 @@ class Case:
     domain: TargetDomain
 
 
-def geometry_of(target: Grid, eofs: EOFs | None = None, order=slice(None)) -> TargetDomain:
+def geometry_of(
+    target: Grid, eofs: EOFs | None = None, order=slice(None), innovations: bool = False
+) -> TargetDomain:
     """The target with a rough orography and a coast, its points in an order."""
     rng = np.random.default_rng(3)
     orog = rng.uniform(0.0, 2000.0, target.size)[order]
     land = rng.uniform(0.0, 1.0, target.size)[order]
     statics = {"orog": target.dataarray(orog, "orog"), "sftlf": target.dataarray(land, "sftlf")}
-    return TargetDomain(target, xr.Dataset(statics), GRAPH_SPEC, eofs)
+    return TargetDomain(target, xr.Dataset(statics), GRAPH_SPEC, eofs, innovations=innovations)
 
 
 @cache
-def case(eofs: int = 0, messages: str = "linear") -> Case:
-    domain = geometry_of(PLACES, random_eofs(eofs) if eofs else None)
+def case(eofs: int = 0, messages: str = "linear", innovations: int = 0) -> Case:
+    domain = geometry_of(PLACES, random_eofs(eofs) if eofs else None, innovations=innovations > 0)
     sizes = (3, 3, 2, len(domain.static_names), 5, 5, 4, TARGET.size, 3 if eofs else 0)
     shape = NetworkShape(*sizes)
-    spec = replace(MODEL, messages=messages)
+    spec = replace(MODEL, messages=messages, innovation_rounds=innovations)
     return Case(randomised(lambda: Downscaler(spec, shape, rngs=nnx.Rngs(0))), domain)
 
 
@@ -136,6 +140,12 @@ def most_padded() -> tuple[DownscalingGraph, ...]:
     return tuple(build_graph(source, PLACES, GRAPH_SPEC) for source in (many, coarse))
 
 
+@cache
+def most_compared() -> tuple[Comparison, ...]:
+    """Comparisons of the same sources."""
+    return tuple(Comparison.between(graph.source, PLACES) for graph in most_padded())
+
+
 Change = Callable[[DownscalingGraph], DownscalingGraph]
 
 
@@ -148,7 +158,11 @@ def laid_out(
     seen = None if domain.eofs is None else domain.eofs.observation(source)
     graphs, every = (graph, *most_padded()), (seen, None, None)
     given = [own if statics is None else statics] * 3
-    return with_target(source_arrays(graphs, given, every)[0], graph, 0, domain.patterns())
+    compared = [None] * 3
+    if domain.innovations:
+        compared = [domain._comparison(source), *most_compared()]
+    arrays = source_arrays(graphs, given, every, compared)
+    return with_target(arrays[0], graph, 0, domain.patterns())
 
 
 @partial(jax.jit, static_argnames="graphdef")
@@ -199,7 +213,7 @@ def check_order_of_target(case: Case, source: Grid, seed: int) -> None:
     if eofs is not None:
         own = eofs.target_mean[order], eofs.target_patterns[:, order]
         eofs = replace(eofs, target_mean=own[0], target_patterns=own[1])
-    domain = geometry_of(PLACES.select(order), eofs, order)
+    domain = geometry_of(PLACES.select(order), eofs, order, case.domain.innovations)
     made = downscaled(case, source, values, domain=domain)
     same(made, downscaled(case, source, values)[:, order])
 
@@ -255,7 +269,7 @@ def check_padding(case: Case, source: Grid) -> None:
     graph, statics = case.domain._graph_and_statics(source, None)
     seen = None if case.domain.eofs is None else case.domain.eofs.observation(source)
     patterns = case.domain.patterns()
-    bare = graph_arrays(graph, statics, observation=seen, patterns=patterns)
+    bare = graph_arrays(graph, statics, 0, seen, patterns, case.domain._comparison(source))
     assert bare.encode.weights[0].size < arrays.encode.weights[0].size
     same(predicted(case.network, values, bare), made)
 
@@ -297,7 +311,8 @@ def check_whole_turns(case: Case, source: Grid, turns: int) -> None:
     """Longitudes that are 360 degrees larger or smaller name the same places."""
     values, full = weather(source.size), 360.0 * turns
     far = replace(source, lon=source.lon + full, corners=source.corners + [full, 0.0])
-    domain = geometry_of(replace(PLACES, lon=PLACES.lon - full), case.domain.eofs)
+    target = replace(PLACES, lon=PLACES.lon - full, corners=PLACES.corners - [full, 0.0])
+    domain = geometry_of(target, case.domain.eofs, innovations=case.domain.innovations)
     made = downscaled(case, far, values, domain=domain)
     same(made, downscaled(case, source, values))
 
@@ -333,7 +348,7 @@ def check_turn(case: Case, source: Grid, degrees: float) -> None:
     """Source, mesh and target, turned together about the Earth's axis, give the same."""
     values, eofs = weather(source.size), case.domain.eofs
     eofs = None if eofs is None else replace(eofs, grid=turned(FIELDS, degrees))
-    domain = geometry_of(turned(PLACES, degrees), eofs)
+    domain = geometry_of(turned(PLACES, degrees), eofs, innovations=case.domain.innovations)
     with mesh_rotated(about_the_axis(degrees)):
         made = downscaled(case, turned(source, degrees), values, domain=domain)
     same(made, downscaled(case, source, values))
@@ -349,19 +364,30 @@ def check_rotation(source: Grid, matrix: np.ndarray) -> None:
     with mesh_rotated(matrix):
         after = build_graph(rotated(source, matrix), rotated(PLACES, matrix), GRAPH_SPEC)
     for name, places in (("encode", before.mesh), ("process", before.mesh), ("decode", PLACES)):
-        old, new = getattr(before, name), getattr(after, name)
-        np.testing.assert_array_equal(new.senders, old.senders)
-        np.testing.assert_array_equal(new.receivers, old.receivers)
-        np.testing.assert_allclose(new.weights, old.weights, atol=1e-6)
-        xyz = places.xyz[old.receivers]
-        frames = tangent_frame(xyz)[:, :2] @ matrix.T, tangent_frame(xyz @ matrix.T)[:, :2]
-        turn = np.einsum("eai,ebi->eab", frames[1], frames[0])
-        expected = old.features.copy()
-        expected[:, :2] = np.einsum("eab,eb->ea", turn, old.features[:, :2])
-        np.testing.assert_allclose(new.features, expected, atol=3e-6)
+        edges_turned(getattr(before, name), getattr(after, name), places, matrix)
     for name in ("to_mesh", "to_target"):
         pair = (getattr(graph, name).matrix().toarray() for graph in (after, before))
         np.testing.assert_allclose(*pair, atol=1e-9)
+
+
+def check_rotation_of_direct_edges(source: Grid, matrix: np.ndarray) -> None:
+    """The same holds for the direct edges."""
+    before = direct_edges(source, PLACES)
+    after = direct_edges(rotated(source, matrix), rotated(PLACES, matrix))
+    edges_turned(before, after, PLACES, matrix)
+
+
+def edges_turned(old: EdgeSet, new: EdgeSet, places: Grid | Mesh, matrix: np.ndarray) -> None:
+    """Edges are the same, but for directions, which turned with the receivers' north."""
+    np.testing.assert_array_equal(new.senders, old.senders)
+    np.testing.assert_array_equal(new.receivers, old.receivers)
+    np.testing.assert_allclose(new.weights, old.weights, atol=1e-6)
+    xyz = places.xyz[old.receivers]
+    frames = tangent_frame(xyz)[:, :2] @ matrix.T, tangent_frame(xyz @ matrix.T)[:, :2]
+    turn = np.einsum("eai,ebi->eab", frames[1], frames[0])
+    expected = old.features.copy()
+    expected[:, :2] = np.einsum("eab,eb->ea", turn, old.features[:, :2])
+    np.testing.assert_allclose(new.features, expected, atol=3e-6)
 
 
 def undirected(network: Downscaler) -> Downscaler:
@@ -387,9 +413,18 @@ def check_rotation_undirected(case: Case, source: Grid, matrix: np.ndarray) -> N
 
 SPACINGS = (4.0, 2.0, 1.0, 0.5)
 REFINED = (-12.0, 32.0, 28.0, 60.0)
+# Fields at the target are as rough as its statics: a source shows how smooth its own field is with
+# cells that are smaller than the target's, of 0.7 degrees.
+BELOW_TARGET = (0.4, 0.2, 0.1, 0.05)
+AROUND_TARGET = (9.0, 45.0, 27.0, 56.0)
 
 
-def check_refinement(case: Case, seed: int) -> None:
+def check_refinement(
+    case: Case,
+    seed: int,
+    spacings: Sequence[float] = SPACINGS,
+    region: Sequence[float] = REFINED,
+) -> None:
     """From ever finer grids of a smooth field the predictions converge.
 
     Each refinement changes the prediction by less than half of what the one before did, and each
@@ -397,22 +432,22 @@ def check_refinement(case: Case, seed: int) -> None:
     spacing throughout (in training it is jittered): log_spacing itself has no limit.
     """
     phase = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, (2, 2))
-    grids = [Grid.regular(spacing, spacing, REFINED) for spacing in SPACINGS]
+    grids = [Grid.regular(spacing, spacing, tuple(region)) for spacing in spacings]
     domain = case.domain
     graphs = [domain.graph(grid) for grid in grids]
     _, statics = domain._graph_and_statics(grids[-1], None)
     made = []
     for spacing, grid, own in zip(
-        SPACINGS,
+        spacings,
         grids,
-        source_arrays(graphs, [statics] * len(grids), [None] * len(grids)),
+        source_arrays(graphs, [statics] * 4, [None] * 4, [*map(domain._comparison, grids)]),
         strict=True,
     ):
         x, y = np.radians(9.0 * grid.lon), np.radians(12.0 * grid.lat)
         waves = [np.sin(x + px) * np.sin(y + py) for px, py in phase]
         values = np.stack([1.0 + 3.0 * waves[0], 2.0 + waves[1]], axis=-1).astype(np.float32)
         arrays = with_spacing_offset(
-            with_target(own, graphs[-1], 0, None), jnp.float32(np.log(SPACINGS[-1] / spacing))
+            with_target(own, graphs[-1], 0, None), jnp.float32(np.log(spacings[-1] / spacing))
         )
         made.append(predicted(case.network, values[None], arrays))
     steps = [rms(fine - coarse) for coarse, fine in pairwise(made)]

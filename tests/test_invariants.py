@@ -27,6 +27,7 @@ NETWORKS = {
     "eofs": (6, "linear"),
     "mlp": (0, "mlp"),
     "attention": (0, "attention"),
+    "innovations": (0, "linear", 2),
 }
 CASES = pytest.mark.parametrize("which", NETWORKS.values(), ids=NETWORKS)
 few = settings(max_examples=4, deadline=None, derandomize=True)
@@ -95,6 +96,7 @@ def test_3_turns_about_the_axis_of_the_earth(which, source, degrees):
 def test_3_rotations_about_any_axis(source, seed):
     matrix = Rotation.from_quat(np.random.default_rng(seed).normal(size=4)).as_matrix()
     invariants.check_rotation(source, matrix)
+    invariants.check_rotation_of_direct_edges(source, matrix)
     invariants.check_rotation_undirected(case(), source, matrix)
 
 
@@ -107,6 +109,12 @@ def test_3_a_turn_of_the_source_alone_is_noticed():
 
 def test_4_refinement():
     invariants.check_refinement(case(), seed=0)
+
+
+@pytest.mark.slow
+def test_4_refinement_with_innovations():
+    grids = invariants.BELOW_TARGET, invariants.AROUND_TARGET
+    invariants.check_refinement(case(0, "linear", 1), 0, *grids)
 
 
 def test_4_refinement_of_modes():

@@ -22,9 +22,11 @@ from graphdown.model import Downscaler, edge_tables, message
 from graphdown.training import Trainer, train
 from graphdown.training.parallel import DataParallel
 from graphdown.training.run.checkpoint import Checkpoints
-from meshes.graphs import features
+from meshes import Grid
+from meshes.graphs import direct_edges, features
 from meshes.graphs.builder_registry import EDGE_BUILDERS
 from meshes.graphs.builders import kernel_encoder
+from meshes.remapping import overlap, remap
 from meshes.remapping.sites import Sites
 
 from . import invariants
@@ -34,6 +36,7 @@ from .training.conftest import COARSE, FINE, OTHER, make_experiment, make_traine
 
 pytestmark = pytest.mark.usefixtures("compiled_in_haste")
 CELLS = SOURCE.select(np.arange(SOURCE.size))
+SCATTERED = Grid.from_points(*np.random.default_rng(0).uniform((-8, 36), (20, 56), (150, 2)).T)
 ENCODERS = EDGE_BUILDERS["encode"]
 ROTATION = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -236,8 +239,8 @@ def direction(_):
     invariants.check_direction(10.0, 50.0, azimuth=30.0, angle=2.0)
 
 
-def splitting(eofs=0):
-    return lambda _: invariants.check_split(case(eofs), CELLS, seed=1)
+def splitting(eofs=0, innovations=0):
+    return lambda _: invariants.check_split(case(eofs, "linear", innovations), CELLS, seed=1)
 
 
 MUTATIONS = [
@@ -271,6 +274,24 @@ MUTATIONS = [
     Mutation(
         *(2, "each part is an observation", Sites, "shares"),
         *(lambda _: lambda sites: np.ones(sites._n_source), splitting(6)),
+    ),
+    Mutation(
+        *(1, "the first five direct edges", direct_edges, "within_radius", first_five),
+        lambda _: invariants.check_order_of_source(case(0, "linear", 2), CELLS, seed=1),
+    ),
+    Mutation(
+        *(2, "each part has a cell of its own", remap, "merge_coincident"),
+        *(lambda _: lambda xyz: (xyz, np.arange(len(xyz))), splitting(0, 2)),
+    ),
+    Mutation(
+        *(2, "cells are drawn by the parts' areas", overlap, "_spacing_km"),
+        lambda _: lambda grid: grid.spacing_km,
+        lambda _: invariants.check_split(case(0, "linear", 2), SCATTERED, seed=0),
+    ),
+    Mutation(
+        *(3, "the sender's frame in direct edges", direct_edges, "relative_position"),
+        seen_from_the_sender,
+        lambda _: invariants.check_rotation_of_direct_edges(CELLS, ROTATION),
     ),
     Mutation(
         *(2, "padding carries weight", edge_tables, "_scatter", heavy_padding),

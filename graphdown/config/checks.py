@@ -245,6 +245,25 @@ def _time_steps(experiment: Experiment) -> Iterator[str]:
         )
 
 
+def _innovations(experiment: Experiment) -> Iterator[str]:
+    model = experiment.model
+    if not model.innovation_rounds:
+        return
+    if not set(experiment.targets) & set(experiment.predictors):
+        yield (
+            "'model.innovation_rounds' compares targets with the source's own values, but no "
+            "target is a predictor; add one to 'predictors', or set it to 0."
+        )
+    hindrances = {
+        "model.heads": bool(model.heads),
+        "time.substeps": experiment.time.substeps > 1,
+        "training.target_shards": experiment.training.target_shards > 1,
+    }
+    for key, is_used in hindrances.items():
+        if is_used:
+            yield f"'model.innovation_rounds' does not go with {key!r}; drop one."
+
+
 def _conserved_mean(experiment: Experiment) -> Iterator[str]:
     model = experiment.model
     if model.conserve_mean and experiment.time.substeps == 1:
@@ -363,6 +382,7 @@ RULES: tuple[Callable[[Experiment], Iterator[str]], ...] = (
     _single_days,
     _time_steps,
     _conserved_mean,
+    _innovations,
     _replay,
     _one_start,
     _pretraining_region,

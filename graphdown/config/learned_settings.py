@@ -27,7 +27,7 @@ def learned_settings(experiment: Experiment) -> dict[str, Any]:
     kept["data"] = {k: v for k, v in raw["data"].items() if k not in ("unseen", "store")}
     kept["periods"] = {k: v for k, v in raw["periods"].items() if k != "test"}
     kept["extensions"] = [Path(name).name for name in raw["extensions"]]
-    return dict(_without_paths(kept))
+    return dict(without_paths(kept))
 
 
 def continued_settings(experiment: Experiment) -> dict[str, Any]:
@@ -48,8 +48,8 @@ def first_difference(a: Any, b: Any, key: str = "") -> str | None:
     return None if a == b else key
 
 
-def _without_paths(value: Any) -> Any:
+def without_paths(value: Any) -> Any:
     """Nested values without those of the keys that name files or runs."""
     if isinstance(value, Mapping):
-        return {k: _without_paths(v) for k, v in value.items() if k not in PATHS}
-    return [_without_paths(v) for v in value] if isinstance(value, list) else value
+        return {k: without_paths(v) for k, v in value.items() if k not in PATHS}
+    return [without_paths(v) for v in value] if isinstance(value, list) else value

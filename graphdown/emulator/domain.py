@@ -15,6 +15,8 @@ from graphdown.model.edge_tables import on_device
 from graphdown.model.optimal_interpolation import Patterns
 from graphdown.variables.names import variable_of
 from meshes import DownscalingGraph, GraphSpec, Grid, bilinear, build_graph
+from meshes.graphs.source_comparison import Comparison
+from meshes.grids.station_lists import are_stations
 
 ALIKE = 4.0  # times as many nodes are worth padding for, rather than another compilation
 NO_MASKS: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -32,6 +34,10 @@ class TargetDomain:
             stations.
         masks: points [Nt] at which a variable has values, by its name; by default those that the
             grid's mask leaves.
+        innovations: whether the network compares its fields with the source.
+
+    Raises:
+        GraphdownError: innovations are asked for at stations, which have no cells.
     """
 
     def __init__(
@@ -42,7 +48,14 @@ class TargetDomain:
         eofs: EOFs | None = None,
         ground: Ground | None = None,
         masks: Mapping[str, np.ndarray] = NO_MASKS,
+        innovations: bool = False,
     ) -> None:
+        if innovations and are_stations(target):
+            raise GraphdownError(
+                "'model.innovation_rounds' compares the means of cells, and a list of stations has "
+                "none; train an emulator with 'model.innovation_rounds: 0' for stations."
+            )
+        self.innovations = innovations
         self.target = target
         self.eofs = eofs
         self.statics = statics
@@ -93,7 +106,8 @@ class TargetDomain:
         graphs, statics = [graph for graph, _ in parts], [fields for _, fields in parts]
         eofs = self.eofs
         observed = [None if eofs is None else eofs.observation(source) for source in sources]
-        arrays = source_arrays(graphs, statics, observed)
+        compared = [self._comparison(source) for source in sources]
+        arrays = source_arrays(graphs, statics, observed, compared)
         return with_target(arrays[0], graphs[0], around, self.patterns()), arrays
 
     def arrays_alike(
@@ -119,12 +133,17 @@ class TargetDomain:
         """
         graph, statics = self._graph_and_statics(source, source_orog)
         used, observation = graph.used_sources(), None
+        comparison = self._comparison(source)
+        if comparison is not None:
+            used = np.union1d(used, comparison.used_sources())
         if self.eofs is not None:
             weights = self.eofs.weights(source)
             used = np.union1d(used, weights.rows)
             observation = self.eofs.observation(source, weights, used)
         graph = graph.of_sources(used)
-        (arrays,) = source_arrays([graph], [statics], [observation])
+        if comparison is not None:
+            comparison = comparison.of_sources(used)
+        (arrays,) = source_arrays([graph], [statics], [observation], [comparison])
         return with_target(arrays, graph, around, self.patterns()), used
 
     def patterns(self) -> Patterns | None:
@@ -136,6 +155,10 @@ class TargetDomain:
         scale = np.where(spread > 0, spread, 1.0)
         arrays = (patterns, mean, mean.mean(axis=0), scale)
         return Patterns(*(on_device(array, np.float32) for array in arrays))
+
+    def _comparison(self, source: Grid) -> Comparison | None:
+        """Comparison of the target's fields with a source, None without innovations."""
+        return Comparison.between(source, self.target) if self.innovations else None
 
     def _graph_and_statics(
         self, source: Grid, source_orog: xr.DataArray | None

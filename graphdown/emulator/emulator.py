@@ -587,7 +587,13 @@ class Emulator:
             )
         names = [name for name in STATIC if name in self.domain.statics]
         at_target, around = target_ground(target, statics, names)
-        domain = TargetDomain(at_target.grid, at_target.statics, self.domain.spec, ground=around)
+        domain = TargetDomain(
+            at_target.grid,
+            at_target.statics,
+            self.domain.spec,
+            ground=around,
+            innovations=self.domain.innovations,
+        )
         return dataclasses.replace(self, domain=domain, loader=None)
 
     def adjustment(

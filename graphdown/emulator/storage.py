@@ -116,7 +116,7 @@ def load(run: str | Path, extensions: Sequence[str] = ()) -> Emulator:
             calibration = parse_as(Calibration, calibration, "calibration")
     arrays = read_parameters(folder, PARAMETERS, SCHEMA, schema, "training")
     params = {k: v for k, v in arrays.items() if not k.startswith(EOFS_PREFIX)}
-    domain = _domain(folder, spec, arrays)
+    domain = _domain(folder, spec, arrays, model.innovation_rounds > 0)
     emulator = Emulator(
         name,
         model,
@@ -142,7 +142,9 @@ def _with_further(emulator: Emulator, folder: Path) -> Emulator:
     )
 
 
-def _domain(folder: Path, spec: GraphSpec, arrays: Mapping[str, np.ndarray]) -> TargetDomain:
+def _domain(
+    folder: Path, spec: GraphSpec, arrays: Mapping[str, np.ndarray], innovations: bool
+) -> TargetDomain:
     """The target of an emulator, with its EOFs if there are any."""
     target, fields = _read_grid(folder / TARGET)
     masks = {n: f for n, f in fields.data_vars.items() if str(n).startswith(MASK_OF)}
@@ -154,6 +156,7 @@ def _domain(folder: Path, spec: GraphSpec, arrays: Mapping[str, np.ndarray]) -> 
         _eofs(folder, arrays),
         ground,
         {str(n).removeprefix(MASK_OF): target.values(f) != 0 for n, f in masks.items()},
+        innovations,
     )
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import xarray as xr
 
+from graphdown.data.reading.file_request import Request
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.cases import Case, score_cases
 from graphdown.evaluation.ensemble import evaluate_ensemble, member_dim
 from graphdown.evaluation.floor import climate_floor, ensemble_floor, with_floors
 from graphdown.evaluation.one_grid import on_one_grid
-from graphdown.evaluation.scored_fields import read_scored
+from graphdown.evaluation.scored_fields import PLAIN, read_scored
 from graphdown.evaluation.season_filter import of_season
 from graphdown.evaluation.table import format_table, format_value
 
@@ -26,7 +27,11 @@ WIDTH = 21
 
 
 def evaluate_files(
-    prediction: str, truth: Sequence[str], season: str = "", floors: bool = False
+    prediction: str,
+    truth: Sequence[str],
+    season: str = "",
+    floors: bool = False,
+    statements: Request = PLAIN,
 ) -> str:
     """Return the scores of a downscaled file as text.
 
@@ -38,11 +43,12 @@ def evaluate_files(
             that has its points.
         season: "DJF", "MAM", "JJA" or "SON", whose days alone are scored; empty for all days.
         floors: whether the table shows what a perfect emulator would score.
+        statements: what the user says of the truth's files, such as units that they lack.
 
     Raises:
         GraphdownError: a file cannot be read, or the two do not match.
     """
-    predicted, true = on_one_grid(*read_scored([prediction], truth))
+    predicted, true = on_one_grid(*read_scored([prediction], truth, statements))
     dim = member_dim(predicted)
     name = Path(prediction).name
     try:

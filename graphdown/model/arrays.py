@@ -19,10 +19,13 @@ from graphdown.model.edge_tables import (
     sum_over_width,
     take,
 )
+from graphdown.model.innovation import Feedback
 from graphdown.model.optimal_interpolation import Observation, Patterns
+from graphdown.model.upscaling import Upscaling
 from meshes import DownscalingGraph, EdgeSet, Grid, SparseWeights
 from meshes.geometry.sphere import east_and_north
 from meshes.graphs.features import LOG_SPACING
+from meshes.graphs.source_comparison import Comparison
 
 
 class InterpolationTable(NamedTuple):
@@ -55,6 +58,7 @@ class SourceArrays(NamedTuple):
         target_statics: float [Nt, statics]; one of them is the height above the source's.
         observation: operator that estimates the EOFs' amplitudes, None without EOFs.
         source_axes: unit vectors east and north at the source nodes [Ns, 2, 3].
+        feedback: compares fields at the target with the source, None without innovations.
     """
 
     encode: EdgeTable
@@ -63,13 +67,15 @@ class SourceArrays(NamedTuple):
     target_statics: Array
     observation: Observation | None
     source_axes: Array
+    feedback: Feedback | None = None
 
 
 class GraphArrays(NamedTuple):
     """Edges, interpolations and static features of one source, mesh and target.
 
     Attributes:
-        encode, to_mesh, to_target, target_statics, observation, source_axes: as in `SourceArrays`.
+        encode, to_mesh, to_target, target_statics, observation, source_axes, feedback: as in
+            `SourceArrays`.
         process, decode: the other edge tables.
         around: int [Nt, K], the K mesh nodes nearest to each target node's nearest mesh node,
             nearest first.
@@ -84,6 +90,7 @@ class GraphArrays(NamedTuple):
     target_statics: Array
     observation: Observation | None
     source_axes: Array
+    feedback: Feedback | None
     process: EdgeTable
     decode: EdgeTable
     around: Array
@@ -98,6 +105,7 @@ def graph_arrays(
     around: int = 0,
     observation: Observation | None = None,
     patterns: Patterns | None = None,
+    comparison: Comparison | None = None,
 ) -> GraphArrays:
     """Lay out a graph for the network; the source is padded to a bucket size.
 
@@ -108,11 +116,12 @@ def graph_arrays(
         observation: operator that estimates the EOFs' amplitudes from the source, as arrays of
             NumPy; None without EOFs.
         patterns: the EOFs at the target.
+        comparison: of fields at the target with the source, None without innovations.
 
     Raises:
         ExperimentError: the mesh has fewer nodes.
     """
-    (source,) = source_arrays([graph], [target_statics], [observation])
+    (source,) = source_arrays([graph], [target_statics], [observation], [comparison])
     return with_target(source, graph, around, patterns)
 
 
@@ -135,14 +144,24 @@ def source_arrays(
     graphs: Sequence[DownscalingGraph],
     target_statics: Sequence[np.ndarray],
     observations: Sequence[Observation | None],
+    comparisons: Sequence[Comparison | None],
 ) -> list[SourceArrays]:
-    """Lay out the source parts of graphs to one target, all padded to the same bucket sizes."""
+    """Lay out the source parts of graphs to one target, all padded to the same bucket sizes.
+
+    Args:
+        graphs: to one target.
+        target_statics: float [Nt, statics], for each graph.
+        observations: operators that estimate the EOFs' amplitudes, None without EOFs.
+        comparisons: of fields at the target with the sources, None without innovations.
+    """
     edges = [(graph.encode.senders, graph.encode.receivers) for graph in graphs]
     padding = Padding.over(edges, max(graph.source.size for graph in graphs))
     donors = [
         bucket(max(most_donors(w) for w in column))
         for column in zip(*((graph.to_mesh, graph.to_target) for graph in graphs), strict=True)
     ]
+    sizes = [(graph.source.size, graph.target.size) for graph in graphs]
+    feedbacks = _feedbacks(comparisons, sizes, padding.senders)
     return [
         SourceArrays(
             _edge_table(graph.encode, (graph.source.size, graph.mesh.size), padding),
@@ -151,9 +170,37 @@ def source_arrays(
             on_device(statics, np.float32),
             None if observation is None else _padded(observation, padding.senders),
             _axes(graph.source, padding.senders),
+            feedback,
         )
-        for graph, statics, observation in zip(graphs, target_statics, observations, strict=True)
+        for graph, statics, observation, feedback in zip(
+            graphs, target_statics, observations, feedbacks, strict=True
+        )
     ]
+
+
+def _feedbacks(
+    comparisons: Sequence[Comparison | None], sizes: Sequence[tuple[int, int]], nodes: int
+) -> list[Feedback | None]:
+    """Lay out comparisons, all padded alike.
+
+    Args:
+        comparisons: of each graph, None for none.
+        sizes: numbers of source and target nodes of each graph.
+        nodes: number of source nodes to pad to.
+    """
+    there = [one for one in comparisons if one is not None]
+    if not there:
+        return [None] * len(comparisons)
+    padding = Padding.over([(one.edges.senders, one.edges.receivers) for one in there], nodes)
+    entries = bucket(max(len(one.means.rows) for one in there))
+
+    def laid_out(one: Comparison, size: tuple[int, int]) -> Feedback:
+        share = np.pad(one.share, (0, nodes - len(one.share)))
+        edges = _edge_table(one.edges, size, padding)
+        return Feedback(edges, Upscaling.of(one.means, entries), on_device(share, np.float32))
+
+    pairs = zip(comparisons, sizes, strict=True)
+    return [None if one is None else laid_out(one, size) for one, size in pairs]
 
 
 def _axes(grid: Grid, nodes: int) -> Array:
@@ -177,12 +224,20 @@ def _nearest_nodes(graph: DownscalingGraph, count: int) -> Array:
 
 
 def with_spacing_offset(graph: GraphArrays, offset: Array) -> GraphArrays:
-    """Return the graph with `offset` added to its encode edges' log_spacing, where they have it."""
-    column = graph.encode.names.column(LOG_SPACING)
-    if column is None:
+    """Return the graph with `offset` added to its source edges' log_spacing, where they have it."""
+    graph = graph._replace(encode=_with_offset(graph.encode, offset))
+    if graph.feedback is None:
         return graph
-    features = tuple(block.at[..., column].add(offset) for block in graph.encode.features)
-    return graph._replace(encode=graph.encode._replace(features=features))
+    edges = _with_offset(graph.feedback.edges, offset)
+    return graph._replace(feedback=graph.feedback._replace(edges=edges))
+
+
+def _with_offset(table: EdgeTable, offset: Array) -> EdgeTable:
+    column = table.names.column(LOG_SPACING)
+    if column is None:
+        return table
+    features = tuple(block.at[..., column].add(offset) for block in table.features)
+    return table._replace(features=features)
 
 
 def with_hidden(graph: GraphArrays, visible: Array) -> GraphArrays:

@@ -15,6 +15,7 @@ from graphdown.model.attention import AttentionMessage, AttentionUpdate
 from graphdown.model.chunks import map_rows
 from graphdown.model.edge_tables import EdgeTable, stack
 from graphdown.model.heads import Readout
+from graphdown.model.innovation import InnovationRound
 from graphdown.model.interaction import (
     EdgeStates,
     InteractionMessage,
@@ -24,6 +25,7 @@ from graphdown.model.interaction import (
 from graphdown.model.layers import Linear
 from graphdown.model.message import LinearMessage, NodeUpdate
 from graphdown.model.spec import ModelSpec
+from meshes.graphs.features import ENCODE_FEATURES
 
 Layer = TypeVar("Layer", bound=nnx.Module)
 
@@ -198,6 +200,10 @@ class Downscaler(nnx.Module):
         self.node_embedding = (
             TargetEmbedding(shape.target_nodes, n, t, outputs, rngs=rngs) if n else None
         )
+        self.innovation_rounds = nnx.List(
+            InnovationRound(shape.targets, len(ENCODE_FEATURES), statics, t, rngs=rngs)
+            for _ in range(spec.innovation_rounds)
+        )
         around = spec.target_regression
         self.regression = (
             TargetRegression(shape.target_nodes, around, shape.predictors, shape.targets)
@@ -214,6 +220,20 @@ class Downscaler(nnx.Module):
         noise: Array | None = None,
     ) -> Array:
         """Return the normalised correction [Nt, B, targets], and further outputs behind it.
+
+        The arguments are those of `correction_and_states`.
+        """
+        return self.correction_and_states(x, forcings, graph, known, noise)[0]
+
+    def correction_and_states(
+        self,
+        x: Array,
+        forcings: Array,
+        graph: GraphArrays,
+        known: Array | None = None,
+        noise: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """Return the correction [Nt, B, outputs] and the states [Nt, B, C] that it is read from.
 
         Args:
             x: normalised predictors at the source nodes [Ns, B, predictors].
@@ -233,7 +253,34 @@ class Downscaler(nnx.Module):
             fitted = self.regression(at_mesh, graph.around, graph.nodes)
             further = ((0, 0), (0, 0), (0, self.readout.further))
             out = out + (jnp.pad(fitted, further) if self.readout.further else fitted)
-        return out
+        return out, h
+
+    def innovated(
+        self, fields: Array, source: Array, scale: Array, states: Array, graph: GraphArrays
+    ) -> Array:
+        """Return the fields [Nt, B, T] with the corrections by their innovations.
+
+        Args:
+            fields: in physical units.
+            source: the source's own values of the targets [Ns, B, T].
+            scale: of the targets' corrections [T], 0 for targets that are not corrected.
+            states: at the target nodes [Nt, B, C].
+            graph: the direct edges, and the means over the source's cells.
+        """
+        assert graph.feedback is not None
+        statics = self._with_numbers(graph.target_statics, graph.nodes)
+        inverse = jnp.where(scale > 0, 1.0 / jnp.where(scale > 0, scale, 1.0), 0.0)
+        for correct in self.innovation_rounds:
+            innovation = graph.feedback.innovation(source, fields) * inverse
+            fields = fields + (correct(innovation, statics, states, graph.feedback.edges) * scale)
+        return fields
+
+    def _with_numbers(self, statics: Array, nodes: Array | None) -> Array:
+        """Static features [Nt, S] with the learned numbers of the nodes behind them."""
+        if self.node_embedding is None:
+            return statics
+        numbers = of_nodes(self.node_embedding.numbers[...], nodes)
+        return jnp.concatenate([statics, numbers], -1)
 
     def _states(
         self,
@@ -281,10 +328,7 @@ class Downscaler(nnx.Module):
         known: Array | None,
         noise: Array | None,
     ) -> Array:
-        statics = graph.target_statics[:, None]
-        if self.node_embedding is not None:
-            numbers = of_nodes(self.node_embedding.numbers[...], graph.nodes)
-            statics = jnp.concatenate([statics, numbers[:, None]], -1)
+        statics = self._with_numbers(graph.target_statics, graph.nodes)[:, None]
         h = self.decode(mesh, statics, graph.decode)
         estimates = () if known is None else (known,)
 

@@ -10,7 +10,7 @@ from graphdown.model.channels import Channels
 from graphdown.model.deep_ensemble import DeepEnsemble
 from graphdown.model.network import Downscaler
 from graphdown.model.optimal_interpolation import LeftOut, estimate
-from graphdown.model.transforms import transformed
+from graphdown.model.transforms import restored, transformed
 from graphdown.variables.winds import carried
 
 
@@ -90,15 +90,41 @@ def outputs(
     values = jnp.swapaxes(source, 0, 1)
     base = uncorrected(scales, values, graph, left_out)
     known = None if graph.patterns is None else graph.patterns.standardise(base)
-    correction = network(standardise(scales, values), forcings, graph, known, noise)
+    inputs = standardise(scales, values), forcings, graph, known, noise
+    correction, states = network.correction_and_states(*inputs)
     corrected = transformed(base, network.readout.transforms)
     if network.regression is not None:
         corrected = network.regression.rescaled(corrected, graph.nodes)
     corrected = corrected + correction[..., : base.shape[-1]] * scales.scale
+    if network.innovation_rounds:
+        corrected = _innovated(network, scales, corrected, values, states, graph)
     corrected = network.readout.conserved(corrected)
     if network.readout.further:
         corrected = jnp.concatenate([corrected, correction[..., base.shape[-1] :]], axis=-1)
     return jnp.swapaxes(corrected, 0, 1)
+
+
+def _innovated(
+    network: Downscaler,
+    scales: Scaling,
+    corrected: Array,
+    values: Array,
+    states: Array,
+    graph: GraphArrays,
+) -> Array:
+    """Targets [Nt, B, T], in the spaces of their transforms, corrected by their innovations.
+
+    Targets that are no predictors have none, and neither have winds: their components at the
+    source point in other directions than at the target.
+    """
+    kinds = network.readout.transforms
+    source = _predictors_of_targets(scales, values)
+    scale = jnp.where(scales.column < values.shape[-1], scales.scale, 0.0)
+    if scales.winds is not None:
+        scale = scale.at[scales.winds.ravel()].set(0.0)
+    fields = restored(corrected, kinds)
+    fields = network.innovated(fields, source, scale, states, graph)
+    return transformed(fields, kinds)
 
 
 def standardise(scales: Scaling, values: Array) -> Array:
@@ -126,13 +152,19 @@ def uncorrected(
         return estimate(
             values, at_source, at_target, scales.column, graph.to_target.__call__, left_out
         )
-    source_values = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
-    if scales.weight is not None:
-        source_values = (source_values * scales.weight).sum(axis=-1)
+    source_values = _predictors_of_targets(scales, values)
     interpolated = graph.to_target(source_values)
     if scales.winds is not None:
         interpolated = _with_winds(interpolated, source_values, scales.winds, graph)
     return interpolated + scales.base
+
+
+def _predictors_of_targets(scales: Scaling, values: Array) -> Array:
+    """Source values [Ns, B, T] that each target is a correction of, 0 for none."""
+    source_values = jnp.take(values, scales.column, axis=-1, mode="fill", fill_value=0.0)
+    if scales.weight is not None:
+        source_values = (source_values * scales.weight).sum(axis=-1)
+    return source_values
 
 
 def _with_winds(

@@ -5,32 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from graphdown.model.arrays import GraphArrays, SourceArrays, with_source
 from graphdown.model.edge_tables import bucket, stack
+from graphdown.model.upscaling import Upscaling
 from meshes import SparseWeights
-
-
-class Upscaling(NamedTuple):
-    """Conservative weights from the fields to a source grid, padded with weights of 0.
-
-    Attributes:
-        receivers: source nodes int [E], ascending.
-        donors: nodes of the fields int [E].
-        weights: float [E].
-    """
-
-    receivers: Array
-    donors: Array
-    weights: Array
-
-    def __call__(self, fields: Array, nodes: int) -> Array:
-        """Return the means [nodes, ...] of fields [Nf, ...]; padded nodes get 0."""
-        extra = (1,) * (fields.ndim - 1)
-        parts = fields[self.donors] * self.weights.reshape(-1, *extra)
-        return jax.ops.segment_sum(parts, self.receivers, nodes, indices_are_sorted=True)
 
 
 class SourceBank(NamedTuple):
@@ -76,14 +56,5 @@ def source_bank(weights: Sequence[SparseWeights], arrays: Sequence[SourceArrays]
         arrays: of each grid.
     """
     size = bucket(max(len(w.rows) for w in weights))
-    upscalings = [_padded(w, size) for w in weights]
+    upscalings = [Upscaling.of(w, size) for w in weights]
     return SourceBank(stack(upscalings), stack(arrays))
-
-
-def _padded(weights: SparseWeights, size: int) -> Upscaling:
-    extra = (0, size - len(weights.rows))
-    return Upscaling(
-        jnp.asarray(np.pad(weights.rows, extra, "edge"), jnp.int32),
-        jnp.asarray(np.pad(weights.cols, extra), jnp.int32),
-        jnp.asarray(np.pad(weights.values, extra), jnp.float32),
-    )

@@ -51,6 +51,9 @@ class ModelSpec:
         attention_heads: of the messages "attention"; they share the channels evenly.
         conserve_mean: with sub-steps in time, whether their mean is made to equal the network's
             own prediction of the coarse step's mean, to rounding.
+        innovation_rounds: corrections by the innovations, what the source shows over its cells
+            beyond the means of the fields made so far; for targets that are predictors
+            themselves. 0 leaves them out.
     """
 
     channels: Size = 64
@@ -67,6 +70,7 @@ class ModelSpec:
     noise: Amount = 0
     attention_heads: Size = 4
     conserve_mean: bool = False
+    innovation_rounds: Annotated[int, Interval(ge=0, le=16)] = 0
 
     @property
     def binding(self) -> tuple[str, ...]:

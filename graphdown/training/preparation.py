@@ -142,10 +142,23 @@ def _domain(experiment: Experiment, data: ExperimentData, start: Emulator | None
     """The target, with its EOFs if the network corrects their estimate."""
     grid, masks = grid_with_masks(data.fine, experiment.targets, "the target")
     if start is not None:
-        domain = TargetDomain(grid, data.statics, experiment.graph, masks=by_variable(masks))
+        domain = TargetDomain(
+            grid,
+            data.statics,
+            experiment.graph,
+            masks=by_variable(masks),
+            innovations=experiment.model.innovation_rounds > 0,
+        )
         return domain_for(start, domain)
     eofs = fit_experiment_eofs(experiment, data, grid) if experiment.model.eofs else None
-    return TargetDomain(grid, data.statics, experiment.graph, eofs, masks=by_variable(masks))
+    return TargetDomain(
+        grid,
+        data.statics,
+        experiment.graph,
+        eofs,
+        masks=by_variable(masks),
+        innovations=experiment.model.innovation_rounds > 0,
+    )
 
 
 def _climate_to_keep(start: Emulator | None, pretraining: Pretrained | None) -> Climate | None:

@@ -124,5 +124,6 @@ def stages_from_target(name: str, rounds: int) -> int | list[int]:
     first = name.split(".")[0]
     if first in ("messages", "updates"):
         return [2 + rounds - k for k in range(rounds)]
-    stages = {"head": 0, "node_embedding": 0, "regression": 0, "target_update": 1, "decode": 2}
+    readouts = ("head", "node_embedding", "regression", "innovation_rounds")
+    stages = {**dict.fromkeys(readouts, 0), "target_update": 1, "decode": 2}
     return stages.get(first, 3 + rounds)

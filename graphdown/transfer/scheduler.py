@@ -9,7 +9,9 @@ import xarray as xr
 
 from graphdown.data.load import ExperimentData, load_data
 from graphdown.runtime.locks import InUseError, locked_meanwhile
+from graphdown.training.run.input_checksums import Checksums
 from graphdown.transfer.eta import RunTimes
+from graphdown.transfer.field_checksums import check_fields, field_checksums
 from graphdown.transfer.plan import Cell, Task, cells_of, scored_on, seeds_of, with_sources
 from graphdown.transfer.spec import Study
 from graphdown.transfer.study_run import StudyRun
@@ -39,6 +41,7 @@ class StudyScheduler:
         self.cells = cells_of(study)
         self.tasks = scored_on(self.cells)
         self._study, self._data = study, data
+        self._checksums: Checksums = {}
         self._times = RunTimes(study, jobs)
         self._done: dict[tuple[Task, int], xr.Dataset] = {}
         # Seed by seed: neighbours differ then, so processes do not compile the same at once.
@@ -119,10 +122,9 @@ class StudyScheduler:
         return False
 
     def _do(self, run: StudyRun) -> None:
-        if self._data is None:
-            self._data = _load(self._study, self.cells)
+        data, checksums = self._fields()
         started = time.monotonic()
-        self._add(run, run.scores(self.tasks[run.task], self._data))
+        self._add(run, run.scores(self.tasks[run.task], data, checksums))
         seconds = time.monotonic() - started
         # JAX keeps all it compiled mapped, and after some 90 networks a process may map no more.
         jax.clear_caches()
@@ -132,6 +134,16 @@ class StudyScheduler:
             f"{seconds:.0f} s; {self._remaining}",
             flush=True,
         )
+
+    def _fields(self) -> tuple[ExperimentData, Checksums]:
+        """The fields and their checksums, which those of the finished runs must equal."""
+        if self._data is None:
+            self._data = _load(self._study, self.cells)
+        if not self._checksums:
+            self._checksums = field_checksums(self._data)
+            for scores in self._done.values():
+                check_fields(scores, self._checksums, self._study.output)
+        return self._data, self._checksums
 
     def _add(self, run: StudyRun, scores: xr.Dataset) -> None:
         self._done[run.key] = scores

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import and_
@@ -14,6 +14,7 @@ import xarray as xr
 from graphdown.comparison import Predict, downscaling, fit_baselines
 from graphdown.config.experiment import Experiment
 from graphdown.config.experiment_file import experiment_to_dict
+from graphdown.config.learned_settings import without_paths
 from graphdown.data.load import ExperimentData
 from graphdown.data.pairing import within
 from graphdown.data.reading.horizontal import ever_present
@@ -64,10 +65,10 @@ class StudyRun:
 
     @property
     def definition(self) -> str:
-        """Everything that its scores depend on, as JSON."""
+        """All settings that its scores depend on, as JSON; fields are known by their checksums."""
         strategy = self.study.strategies[self.task.strategy]
         start = None if self.start is None else self.start.definition
-        experiment = {**experiment_to_dict(self.experiment), "output": ""}
+        experiment = {**without_paths(experiment_to_dict(self.experiment)), "output": ""}
         return json.dumps(
             {
                 "experiment": experiment,
@@ -115,8 +116,16 @@ class StudyRun:
         stored = {str(name) for name in scores["source"].values}
         return scores.sel(source=sources) if set(sources) <= stored else None
 
-    def scores(self, sources: list[str], data: ExperimentData) -> xr.Dataset:
-        """Learn, apply, and return and store the scores on sources."""
+    def scores(
+        self, sources: list[str], data: ExperimentData, checksums: Mapping[str, str]
+    ) -> xr.Dataset:
+        """Learn, apply, and return and store the scores on sources.
+
+        Args:
+            sources: to apply to.
+            data: the fields.
+            checksums: of the fields.
+        """
         started = time.monotonic()
         methods = self._learned(data)
         learned = time.monotonic() - started
@@ -127,6 +136,7 @@ class StudyRun:
         scores = scores.assign_coords(source=sources)
         scores.attrs = {
             "definition": self.definition,
+            "fields": json.dumps(checksums),
             "learning_seconds": learned,
             "scoring_seconds": time.monotonic() - started - learned,
         }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meshes.geometry.sphere import EARTH_RADIUS_KM, xyz_to_lonlat
+from meshes.geometry.triangulation import merge_coincident
 from meshes.grids.base import LONLAT_KINDS
 from meshes.grids.grid import Grid
 from meshes.grids.outline import continuous_lonlat, outline
@@ -30,7 +31,7 @@ def overlap_areas(source: Grid, target: Grid) -> tuple[np.ndarray, np.ndarray, n
     """
     import shapely
 
-    step_km = min(source.spacing_km / 4, target.spacing_km / 4, STEP_KM)
+    step_km = min(_spacing_km(source) / 4, _spacing_km(target) / 4, STEP_KM)
     source_cells, target_cells = (equal_area_polygons(g, step_km) for g in (source, target))
     tree = shapely.STRtree(source_cells)
     west, _, east, _ = shapely.total_bounds(source_cells)
@@ -79,7 +80,7 @@ def equal_area_polygons(grid: Grid, step_km: float) -> np.ndarray:
 
     if grid.kind in LONLAT_KINDS and grid.corners is not None:
         return shapely.polygons(_plane(grid.corners))
-    parts = int(np.clip(np.rint(grid.spacing_km / step_km), 4, MAX_PARTS))
+    parts = int(np.clip(np.rint(_spacing_km(grid) / step_km), 4, MAX_PARTS))
     lonlat, _ = continuous_lonlat(outline(grid, parts))
     polygons = shapely.polygons(_plane(lonlat))
     reach = POLAR_CELLS * np.degrees(grid.spacing_km / EARTH_RADIUS_KM)
@@ -89,6 +90,13 @@ def equal_area_polygons(grid: Grid, step_km: float) -> np.ndarray:
     invalid = ~shapely.is_valid(polygons)
     polygons[invalid] = shapely.buffer(polygons[invalid], 0)
     return polygons
+
+
+def _spacing_km(grid: Grid) -> float:
+    """Median over the places of used points of the square root of the area there, in km."""
+    used = grid.mask if grid.mask.any() else np.ones(grid.size, bool)
+    _, site = merge_coincident(grid.xyz[used])
+    return float(np.median(np.sqrt(np.bincount(site, grid.area[used]))) * EARTH_RADIUS_KM)
 
 
 def _plane(lonlat: np.ndarray) -> np.ndarray:

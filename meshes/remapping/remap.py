@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from meshes.geometry.neighbours import nearest_points
 from meshes.geometry.row_blocks import blocks
 from meshes.geometry.sphere import normalise
-from meshes.geometry.triangulation import Triangulation, cross2, gnomonic
+from meshes.geometry.triangulation import Triangulation, cross2, gnomonic, merge_coincident
 from meshes.grids.grid import Grid
 from meshes.remapping.overlap import overlap_areas
 from meshes.remapping.sites import Sites
@@ -63,15 +63,34 @@ def conservative(source: Grid, target: Grid, min_fraction: float = 1e-6) -> Spar
     Raises:
         ValueError: min_fraction is not in [0, 1].
     """
+    return cell_means(source, target, min_fraction)[0]
+
+
+def cell_means(
+    source: Grid, target: Grid, min_fraction: float = 1e-6
+) -> tuple[SparseWeights, np.ndarray]:
+    """Return `conservative` weights, and the share of each target cell that the source covers.
+
+    Points at the same place share one cell, by their areas.
+
+    Returns:
+        The weights, and the shares [target], 0 for cells without weights.
+    """
     if not 0.0 <= min_fraction <= 1.0:
         raise ValueError(f"min_fraction must lie between 0 and 1, not be {min_fraction}.")
     rows, cols, areas = overlap_areas(source, target)
     used = source.mask[cols]
     rows, cols, areas = rows[used], cols[used], areas[used]
     covered = np.bincount(rows, areas, minlength=target.size)
-    keep = covered[rows] >= max(min_fraction, 1e-12) * target.area[rows]
+    enough = covered >= max(min_fraction, 1e-12) * target.area
+    keep = enough[rows]
     rows, cols, areas = rows[keep], cols[keep], areas[keep]
-    return SparseWeights.collect(rows, cols, areas / covered[rows], (target.size, source.size))
+    shape = target.size, source.size
+    # Coincident points share one cell.
+    _, site = merge_coincident(target.xyz)
+    whole = np.bincount(site, target.area)[site]
+    share = np.where(enough, np.minimum(covered / whole, 1.0), 0.0)
+    return SparseWeights.collect(rows, cols, areas / covered[rows], shape), share
 
 
 _Entries = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -165,6 +165,14 @@ WRONG = {
         {("optional_predictors",): ["pr"], ("model", "eofs"): 5},
         ["'optional_predictors'", "'model.eofs'", "set these to 0"],
     ),
+    "innovations of nothing": (
+        {("model",): {"innovation_rounds": 2}, ("predictors",): ["psl"]},
+        ["'model.innovation_rounds' compares", "no target is a predictor"],
+    ),
+    "innovations of distributions": (
+        {("model",): {"innovation_rounds": 2, "heads": {"tas": "censored-normal"}}},
+        ["'model.innovation_rounds' does not go with 'model.heads'", "drop one"],
+    ),
     "nothing to drop": (
         {("training",): {"variable_dropout": 0.1}},
         ["'optional_predictors' must name"],

@@ -35,9 +35,12 @@ def eofs() -> EOFs:
     )
 
 
-@pytest.mark.parametrize("with_eofs", [False, True])
-def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs):
-    domain = TargetDomain(TARGET, xr.Dataset(), SPEC, eofs() if with_eofs else None)
+@pytest.mark.parametrize(
+    ("with_eofs", "innovations"), [(False, False), (True, False), (False, True)]
+)
+def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs, innovations):
+    parts = eofs() if with_eofs else None
+    domain = TargetDomain(TARGET, xr.Dataset(), SPEC, parts, innovations=innovations)
     whole = domain.arrays(SOURCE)
     part, used = domain.used_arrays(SOURCE, None, 0)
     assert len(used) < SOURCE.size / (4 if with_eofs else 10)
@@ -56,6 +59,12 @@ def test_nodes_of_a_source_that_do_not_count_are_left_out(with_eofs):
         jax.tree.leaves(part[of_target:]), jax.tree.leaves(whole[of_target:]), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
+    if innovations:
+        fields = VALUES[: TARGET.size]
+        ours, theirs = (arrays.feedback.means(fields, SOURCE.size) for arrays in (part, whole))
+        np.testing.assert_array_equal(ours[: len(used)], theirs[used])
+        weights = [np.asarray(arrays.feedback.edges.weights[0]) for arrays in (part, whole)]
+        np.testing.assert_array_equal(np.sort(weights[0]), np.sort(weights[1]))
     if with_eofs:
         ours, theirs = part.observation.gain, whole.observation.gain
         np.testing.assert_allclose(ours[..., : len(used), :], theirs[..., used, :], atol=1e-7)

@@ -45,7 +45,9 @@ def statics(grid):
 
 def emulator(model=MODEL, known=("orog", "sftlf")):
     """An emulator with random parameters."""
-    domain = TargetDomain(TRAINED, statics(TRAINED)[list(known)], SPEC)
+    innovations = model.innovation_rounds > 0
+    known_statics = statics(TRAINED)[list(known)]
+    domain = TargetDomain(TRAINED, known_statics, SPEC, innovations=innovations)
     return random_emulator(model, NORMALISER, domain)
 
 
@@ -104,6 +106,19 @@ def test_onto_another_grid_it_is_what_the_same_network_would_be_there(free, grid
     xr.testing.assert_identical(free.onto(there).downscale(fields()), expected)
     xr.testing.assert_identical(free.onto(grid, there).domain.statics, there)
     assert expected["tas"].dims == ("time", *grid.dims)
+
+
+def test_innovations_go_along_to_a_grid_with_cells_and_not_to_stations(tmp_path):
+    innovating = emulator(replace(MODEL, innovation_rounds=1))
+    there = innovating.onto(FINER, statics(FINER)).downscale(fields())
+    expected = replace(
+        innovating, domain=TargetDomain(FINER, statics(FINER), SPEC, innovations=True)
+    )
+    xr.testing.assert_identical(there, expected.downscale(fields()))
+    save(innovating, tmp_path)
+    xr.testing.assert_identical(load(tmp_path).downscale(fields()), innovating.downscale(fields()))
+    with pytest.raises(GraphdownError, match="a list of stations has none"):
+        innovating.onto(stations(FINER)[0], statics(TRAINED))
 
 
 def test_the_network_knows_no_longitude(free):

@@ -8,6 +8,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphdown.cli import main
 from graphdown.errors import GraphdownError
 from graphdown.evaluation.evaluate import evaluate
 from graphdown.evaluation.score_files import evaluate_files
@@ -188,3 +189,17 @@ def test_the_same_fields_score_perfectly(tas, pr, hour, calendar, flipped, turne
         "tas": "K",
         "pr": "mm day-1",
     }
+
+
+def test_names_and_units_that_the_truth_lacks_are_told(tmp_path, capsys):
+    values = fields(0)
+    canonical(values).to_netcdf(tmp_path / "fine.nc")
+    archive = raw_cordex(values, {"tas": "degC", "pr": "mm day-1"}).rename(pr="rain_sum")
+    del archive["tas"].attrs["units"]
+    archive.to_netcdf(tmp_path / "archive.nc")
+    files = [str(tmp_path / "fine.nc"), "--truth", str(tmp_path / "archive.nc")]
+    main(["evaluate", *files, "--truth-units", "tas=degC", "--truth-rename", "rain_sum=pr"])
+    assert rmse(capsys.readouterr().out) == pytest.approx([0, 0], abs=2e-3)
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path / "fine.nc"), "--truth-units", "tas=degC"])
+    assert "--truth-units is for a file" in capsys.readouterr().err

@@ -29,7 +29,7 @@ def graphs():
 
 @pytest.fixture(scope="module")
 def bank(weights, graphs):
-    return source_bank(weights, source_arrays(graphs, [STATICS] * 4, [None] * 4))
+    return source_bank(weights, source_arrays(graphs, [STATICS] * 4, [None] * 4, [None] * 4))
 
 
 def test_means_on_the_device_are_the_conservative_ones(bank, weights):

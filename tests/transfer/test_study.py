@@ -184,6 +184,24 @@ def test_what_is_done_is_not_done_again_and_another_study_is_refused(
         transfer(other)
 
 
+def test_scores_are_known_by_the_values_that_they_are_of(outcome, data, monkeypatch):
+    monkeypatch.setattr(study_module, "write_page", lambda outcome: None)
+    moved = {
+        "target": {"files": ["elsewhere.nc"]},
+        "sources": [{"name": n, "files": ["elsewhere.nc"]} for n in "abc"],
+    }
+    more = {"Other": {"strategies": ["bilinear"], "train": [["b"]], "apply": ["c"]}}
+    blocks = {**TINY["blocks"], **more}
+    changes = {"experiment": {**TINY["experiment"], "data": moved}, "blocks": blocks}
+    again = study(outcome.study.output, **changes)
+    changed = dataclasses.replace(data, sources={**data.sources, "b": data.sources["b"] * 1.01})
+    with pytest.raises(ExperimentError, match="The values of the source 'b' are not those"):
+        transfer(again, changed)
+    kept = transfer(again, data).scores
+    kept = kept[kept["block"] == "Leave one out"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, outcome.scores)
+
+
 @pytest.mark.slow
 @needs_browser
 def test_the_page_opens_in_a_browser(outcome):

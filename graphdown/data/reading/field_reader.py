@@ -145,7 +145,7 @@ class FieldReader:
     def _recognised(self) -> tuple[str, ...]:
         names: dict[str, None] = {}
         for one in self.series:
-            names |= dict.fromkeys(recognised(one.ds, one.where))
+            names |= dict.fromkeys(recognised(one.ds, one.where, self.notes))
         if names:
             return tuple(names)
         for one in self.series:

@@ -21,6 +21,7 @@ from graphdown.data.reading.vertical import (
     pressure_name,
     pressures,
 )
+from graphdown.errors import DataError
 from graphdown.variables.catalogue import daily_methods, describe, registered, split_level
 
 
@@ -84,19 +85,33 @@ def choose(
     return None if found is None else _at_level(ds, found, name, level, where, notes)
 
 
-def recognised(ds: xr.Dataset, where: str) -> list[str]:
-    """CF/CMIP names of all variables of a dataset that graphdown knows."""
+def recognised(ds: xr.Dataset, where: str, notes: Notes) -> list[str]:
+    """CF/CMIP names of all variables of a dataset that graphdown knows and can read.
+
+    Raises:
+        DataError: the only ones are on levels that are no pressure levels; beside others, these are
+            left out with a notice.
+    """
     surface = [v.name for v in registered().values() if not v.levels]
     names = [name for name in surface if choose(ds, name, where, Notes()) is not None]
     for variable in ds.data_vars:
         family, level = split_level(str(variable))
         if level is not None:
             names.append(f"{family}{level}")
+    unusable: list[DataError] = []
     for family in (v.name for v in registered().values() if v.levels):
-        found = _with_levels(ds, family, where)
-        if found is not None:
-            _, values = pressures(ds[found], Notes(), where)
-            names += [f"{family}{round(p / 100)}" for p in np.atleast_1d(values)]
+        try:
+            found = _with_levels(ds, family, where)
+            if found is not None:
+                _, values = pressures(ds[found], Notes(), where)
+                names += [f"{family}{round(p / 100)}" for p in np.atleast_1d(values)]
+        except DataError as error:
+            unusable.append(error)
+    if unusable and not names:
+        raise unusable[0]
+    for refused in unusable:
+        text = str(refused).removeprefix(f"{where}: ")
+        notes.add("levels-left-out", where, f"left out: {text.rstrip('.')}")
     return list(dict.fromkeys(names))
 
 

@@ -105,6 +105,7 @@ NOTICES = {
     "chunks-absent": "Chunks that a zarr store does not hold read as its fill value, a number or "
     "a missing value.",
     "gap": "Times are absent between the first and the last.",
+    "levels-left-out": "A variable that nobody asked for is on levels that are no pressure levels.",
     "leap-days-absent": "A calendar with leap days lacks every 29 February.",
     "steps-differ": "Variables that are looked at together have different steps.",
     "margin": "The source does not cover all of the margin around the target, or less than 1 % of "

@@ -211,7 +211,13 @@ def _with_masks_of(
     present = before.present(variables) | data.present(variables)
     masks = dict(zip(variables, present.T, strict=True))
     return TargetDomain(
-        before.target, before.statics, before.spec, before.eofs, before.ground, masks
+        before.target,
+        before.statics,
+        before.spec,
+        before.eofs,
+        before.ground,
+        masks,
+        before.innovations,
     )
 
 

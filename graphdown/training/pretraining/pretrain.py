@@ -146,7 +146,9 @@ def _network(experiment: Experiment, normaliser: Normaliser) -> Downscaler:
         *experiment.graph.feature_counts,
         target_nodes=0,
     )
-    free = replace(experiment.model, target_embedding=0, target_regression=0, eofs=0)
+    free = replace(
+        experiment.model, target_embedding=0, target_regression=0, eofs=0, innovation_rounds=0
+    )
     free = replace(free, heads={}, transforms={}, noise=0)
     return Downscaler(free, shape, rngs=nnx.Rngs(experiment.seed))
 

@@ -28,6 +28,7 @@ from .rule_inputs import (
     around_the_target,
     array_given,
     below_ground,
+    beside_hybrid_levels,
     bounded,
     built_by,
     checked,
@@ -213,6 +214,10 @@ NOTICE = {
         built_by(malformed.zarr_chunk_of_missing_values),
     ),
     "gap": ("Ten days without the fifth to the seventh.", built_by(malformed.a_gap)),
+    "levels-left-out": (
+        "Temperature near the surface, and on hybrid levels.",
+        lambda folder: checked(beside_hybrid_levels(), folder),
+    ),
     "leap-days-absent": (
         "Days around 29 February 2000, without it, in the standard calendar.",
         built_by(malformed.leap_day_absent),

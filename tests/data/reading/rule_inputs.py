@@ -76,6 +76,13 @@ def checked(ds: xr.Dataset, folder: Path) -> Lines:
     return (*(str(note) for of in report.understood for note in of.notes), *report.remarks)
 
 
+def beside_hybrid_levels() -> xr.Dataset:
+    """Temperature near the surface and on levels that are no pressure levels."""
+    aloft = malformed.levels([1, 2, 3], units=None, name="lev")
+    aloft.lev.attrs["standard_name"] = "atmosphere_hybrid_sigma_pressure_coordinate"
+    return make("tas").merge(aloft, compat="override")
+
+
 def settings_of(**changes: object) -> Lines:
     """Look at the settings of an experiment."""
     return map(str, setting_notices(experiments.experiment(**changes), height=True))
