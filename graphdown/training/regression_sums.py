@@ -5,6 +5,7 @@ The target nodes that share their nearest mesh node share their predictors, and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import Protocol
 
@@ -262,7 +263,7 @@ class _NodeSums:
     def total(cls, parts: Sequence["_NodeSums"], here: slice) -> "_NodeSums":
         """Sums of several blocks of years at some nodes, as columns."""
         sums = (
-            sum(column)[here].reshape(-1)
+            reduce(np.add, column)[here].reshape(-1)
             for column in zip(*(part.sums() for part in parts), strict=True)
         )
         return cls(sum(part.days for part in parts), *sums)
