@@ -136,9 +136,9 @@ def _fields(
     x = graph.to_mesh(standardise(scales, values))
     start = transformed(uncorrected(scales, values, graph), transforms)
     fine = transformed(jnp.swapaxes(jnp.asarray(samples.fine), 0, 1), transforms)
-    start, y = start / scales.scale, (fine - start) / scales.scale
-    x, start, y = (np.asarray(jnp.swapaxes(part, 0, 1)) for part in (x, start, y))
-    return x, start, y
+    by_node = x, start / scales.scale, (fine - start) / scales.scale
+    channels, corrected, corrections = (np.asarray(jnp.swapaxes(v, 0, 1)) for v in by_node)
+    return channels, corrected, corrections
 
 
 @dataclass(frozen=True)
