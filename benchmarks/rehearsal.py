@@ -309,7 +309,8 @@ def write(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         f"configs/eurocordex.yaml with `model.target_regression: {options.around}`, "
         f"{options.steps} steps of training, one year of validation and a quarter of the training "
         "years, at least one, to test. `evaluate` scores the template's baselines and writes the "
-        "report. The disk holds the run with its packed days and scores, the downscaled fields and compiled programs.",
+        "report. The disk holds the run with its packed days and scores, the downscaled fields and "
+        "compiled programs.",
         "",
         *markdown_table((*head, "disk [GiB]"), table),
     ]
