@@ -70,6 +70,7 @@ def train(
     experiment: Positional[Annotated[Path, arg(metavar="EXPERIMENT")]],
     *,
     overrides: Overrides = (),
+    dry_run: bool = False,
 ) -> None:
     """Train an emulator, or resume an interrupted run.
 
@@ -84,15 +85,22 @@ def train(
     Args:
         experiment: the experiment file.
         overrides: key.sub=value, over the file's values.
+        dry_run: train nothing; print the memory and the disk that the training takes, that of a
+            step as it is compiled for this machine, and what to change if there is too little.
     """
     from graphdown.config.experiment_file import load_experiment
+    from graphdown.data.load import survey_data
     from graphdown.runtime.compilation_cache import keep_compiled
     from graphdown.runtime.distributed import join_processes
     from graphdown.training import train as run_training
+    from graphdown.training.estimate import estimate
 
     join_processes()
     keep_compiled()
     loaded = load_experiment(experiment, overrides)
+    if dry_run:
+        print(estimate(loaded, survey_data(loaded), compiled=True).to_text())
+        return
     run_training(loaded)
     print(f"The emulator is in {loaded.output}; score it with: graphdown evaluate {loaded.output}")
 
@@ -315,7 +323,8 @@ def check(
         target: files or globs of the target that the source is to be downscaled to; the report then
             has the share of it, and of the margin around it, that the source covers, and the days
             in common.
-        experiment: an experiment file, all of whose files are checked.
+        experiment: an experiment file, all of whose files are checked; the report then ends with an
+            estimate of the memory and the disk that it takes.
         file_options: properties that the source's files lack.
         target_options: properties that the files of --target lack.
         run: a run's folder; the files are compared with the climate that its emulator was trained
@@ -343,7 +352,16 @@ def check(
         return
     stated = file_options.request(), target_options.options.request()
     report = run_check(files, target, experiment, *stated, full)
-    print(report.to_json() if json else report.to_text())
+    _show_report(report, json)
+
+
+def _show_report(report: Any, as_json: bool) -> None:
+    """Print what a check found, and what its experiment takes; leave with 1 on a problem."""
+    print(report.to_json() if as_json else report.to_text())
+    if report.surveyed is not None and not as_json:
+        from graphdown.training.estimate import estimate
+
+        print(estimate(*report.surveyed).to_text())
     if not report.ok:
         sys.exit(1)
 

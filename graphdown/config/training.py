@@ -41,8 +41,7 @@ class TrainingSpec:
             those of means over them, which gives members the texture of the truth.
         sample_storage: where the training days are kept: in "memory", or on "disk" in the run's
             folder, which needs little memory for periods of any length. Parameters are the same
-            bit for bit. `model.target_regression` and `model.eofs` are fitted in memory in both
-            cases.
+            bit for bit.
         smoothing_km: augmentation: in each step, a uniformly drawn share in [0, 1] of the source
             fields is replaced by their mean within this distance; 0 turns it off.
         mean_shift: augmentation: largest shift of a predictor's mean, in its standard deviations,

@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
+from graphdown.config.experiment import Experiment
+from graphdown.config.experiment_file import load_experiment
 from graphdown.data.holders import read
+from graphdown.data.load import ExperimentData, region_of, survey_data
 from graphdown.data.pairing import unpaired
 from graphdown.data.reading.cleaning import Sample, check_size
 from graphdown.data.reading.coverage_check import check_cover, covered, note_overlap
@@ -67,6 +70,7 @@ class Report:
         grids: the grid of each set of files, or of an experiment's target and sources, by name.
         coverage: how much of the target and of the margin around it each source covers, by the
             files' or the source's name; empty without a target.
+        surveyed: the experiment with its fields, none of whose values are read; None without one.
     """
 
     understood: tuple[Understanding, ...]
@@ -74,6 +78,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     grids: Mapping[str, GridFound] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    surveyed: tuple[Experiment, ExperimentData] | None = field(default=None, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -200,6 +205,7 @@ class _Check:
         self.grids: dict[str, GridFound] = {}
         self.coverage: dict[str, Coverage] = {}
         self.margin_km = GraphSpec().margin_km
+        self.surveyed: tuple[Experiment, ExperimentData] | None = None
 
     def report(
         self, files: Sequence[str], target: Sequence[str], experiment: str | Path | None
@@ -225,6 +231,7 @@ class _Check:
             tuple(self.remarks),
             self.grids,
             self.coverage,
+            self.surveyed,
         )
 
     def _grid(self, opened: _Opened) -> Grid | None:
@@ -258,9 +265,6 @@ class _Check:
 
     def _of_experiment(self, path: str | Path) -> Grid:
         """Check an experiment's files; return the grid of its target."""
-        from graphdown.config.experiment_file import load_experiment
-        from graphdown.data.load import region_of, survey_data
-
         experiment = load_experiment(path)
         self.margin_km = experiment.graph.margin_km
         data = survey_data(experiment, self.full)
@@ -275,6 +279,8 @@ class _Check:
             source = horizontal_grid(fields, there, where)
             self.grids[where] = GridFound.of(source)
             self.coverage[where] = coverage(source, target, self.margin_km)
+        if experiment.pretrain is None:
+            self.surveyed = experiment, data
         return target
 
     def _cover(self, where: str, source: Grid, target: Grid) -> None:

@@ -1,8 +1,9 @@
 """Estimate fine fields from any source grid, in closed form, by their covariance in training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from itertools import chain, groupby
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
@@ -10,6 +11,8 @@ from scipy.sparse import csr_array
 
 from graphdown.data.grid_bank import LEAST_COVERED
 from graphdown.model.optimal_interpolation import Observation
+from graphdown.runtime.random_streams import RandomStream
+from graphdown.statistics.eigenvectors import leading_eigenvectors
 from graphdown.statistics.least_squares import warm_and_cold, without_gaps
 from meshes import Grid, SparseWeights, conservative
 from meshes.geometry.sphere import EARTH_RADIUS_KM
@@ -17,6 +20,20 @@ from meshes.geometry.triangulation import merge_coincident
 from meshes.remapping.sites import Sites
 
 NOISES = tuple(10.0 ** (k / 2) for k in range(-10, 5))
+BLOCK_BYTES = 64 * 2**20  # of days that are read at once, in float64
+
+
+class DayArray(Protocol):
+    """Values by day [time, node, variable], an array or what reads one in parts."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Days, nodes and variables."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, days: Any) -> np.ndarray: ...
 
 
 class Known(NamedTuple):
@@ -173,14 +190,16 @@ class EOFs:
 
 def fit_eofs(
     grid: Grid,
-    fields: np.ndarray,
-    fine: np.ndarray,
+    fields: DayArray,
+    fine: DayArray,
     count: int,
     columns: np.ndarray,
     warming: np.ndarray,
     target_warming: np.ndarray,
 ) -> EOFs:
     """Fit the leading EOFs of training days; the noise is still to be chosen.
+
+    The days are read a few at a time, as often as the eigenvectors need.
 
     Args:
         grid: of the fields.
@@ -191,77 +210,147 @@ def fit_eofs(
         warming, target_warming: standard deviation of a uniform warming in each predictor [V] and
             target [T], which enters as a pair of days.
     """
-    days, mean = len(fields), fields.mean(axis=0, dtype=np.float64)
-    anomalies = fields - mean
-    scale = np.sqrt(np.mean(anomalies**2, axis=(0, 1)))
-    filled, target_mean = without_gaps(fine)
-    x = _with_warming(anomalies, warming) / scale
-    y = _with_warming(filled - target_mean, target_warming)
-    flat = x.reshape(len(x), -1)
-    top = len(flat)
-    count = min(count, days - 1)
-    _, vectors = eigh(flat @ flat.T, subset_by_index=(top - count, top - 1))
+    x, y = _Anomalies.of(fields, warming), _Anomalies.of(fine, target_warming)
+    scale = np.sqrt(x.variance.mean(axis=0))
+    scaled = replace(x, scale=scale)
+    count = min(count, x.days - 1)
+    vectors = leading_eigenvectors(scaled.gram, x.rows, count, RandomStream.EOF_START)
     # Amplitudes of variance 1: the days' own are sqrt(days) times the vectors.
-    amplitudes = vectors[:, ::-1].T * np.sqrt(days)
-    patterns = (amplitudes @ flat / days).reshape(count, *x.shape[1:])
-    targets = (amplitudes @ y.reshape(len(y), -1) / days).reshape(count, *y.shape[1:])
-    patterns, targets = patterns.astype(np.float32), targets.astype(np.float32)
+    amplitudes = vectors * np.sqrt(x.days)
+    patterns, targets = (
+        (part.times(amplitudes) / part.days).reshape(count, *part.mean.shape).astype(np.float32)
+        for part in (scaled, y)
+    )
     return EOFs(
         grid,
-        mean,
+        x.mean,
         scale,
         patterns,
-        target_mean,
+        y.mean,
         targets,
         columns,
         spacings=np.ones(1),
-        noise=np.ones((1, y.shape[-1])),
+        noise=np.ones((1, y.mean.shape[-1])),
     )
 
 
-def _with_warming(anomalies: np.ndarray, warming: np.ndarray) -> np.ndarray:
-    # Both sides together, or predictors and targets would have different numbers of days.
-    spread = np.broadcast_to(warming, anomalies.shape[1:])
-    return np.concatenate([anomalies, warm_and_cold(spread, len(anomalies))])
+@dataclass(frozen=True, eq=False)
+class _Anomalies:
+    """Anomalies of days from their mean, and a pair of days that a warming enters as.
+
+    Attributes:
+        values: of the days [time, N, V]; missing ones count as the mean.
+        mean, variance: over the days [N, V].
+        warming: its standard deviation [V].
+        scale: what the anomalies are divided by [V].
+    """
+
+    values: DayArray
+    mean: np.ndarray
+    variance: np.ndarray
+    warming: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, values: DayArray, warming: np.ndarray) -> "_Anomalies":
+        """Anomalies of days in their own units."""
+        first = without_gaps(np.asarray(values[: min(len(values), 2)]))[1]
+        total, squares, present = np.zeros(first.shape), np.zeros(first.shape), 0
+        for days in _blocks(values):
+            there = np.isfinite(values[days])
+            anomalies = np.where(there, values[days] - first, 0.0)
+            total += anomalies.sum(axis=0)
+            squares += (anomalies**2).sum(axis=0)
+            present = present + there.sum(axis=0)
+        mean = total / np.maximum(present, 1)
+        variance = (squares - present * mean**2) / len(values)
+        return cls(values, first + mean, variance, np.asarray(warming), np.ones(first.shape[-1]))
+
+    @property
+    def days(self) -> int:
+        """Number of days, without the pair."""
+        return len(self.values)
+
+    @property
+    def rows(self) -> int:
+        """Number of days, with the pair."""
+        return self.days + 2
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield the places of some rows, and their scaled anomalies [rows, N V]."""
+        for days in _blocks(self.values):
+            anomalies = self.values[days] - self.mean
+            np.nan_to_num(anomalies, copy=False)
+            yield days, (anomalies / self.scale).reshape(len(anomalies), -1)
+        # Both sides together, or predictors and targets would have different numbers of days.
+        pair = warm_and_cold(self.warming / self.scale, self.days)
+        spread = np.broadcast_to(pair[:, None], (2, *self.mean.shape))
+        yield slice(self.days, self.rows), spread.reshape(2, -1)
+
+    def times(self, vectors: np.ndarray) -> np.ndarray:
+        """Sums of the anomalies, weighted by vectors [rows, K]: [K, N V]."""
+        total = np.zeros((vectors.shape[1], self.mean.size))
+        for rows, anomalies in self.blocks():
+            total += vectors[rows].T @ anomalies
+        return total
+
+    def gram(self, vectors: np.ndarray) -> np.ndarray:
+        """Matrix of the products of any two rows, times vectors [rows, K]."""
+        sums = self.times(vectors)
+        return np.concatenate([anomalies @ sums.T for _, anomalies in self.blocks()])
 
 
-def choose_noise(eofs: EOFs, validation: Sequence[Known]) -> EOFs:
+def _blocks(values: DayArray) -> Iterator[slice]:
+    """Yield the days in blocks of bounded size."""
+    days, nodes, variables = values.shape
+    most = max(1, BLOCK_BYTES // (8 * nodes * variables))
+    yield from (slice(start, min(start + most, days)) for start in range(0, days, most))
+
+
+def choose_noise(eofs: EOFs, validation: Iterable[Known]) -> EOFs:
     """The EOFs with the noise that does best on validation days, for each target.
 
     Args:
         eofs: as fitted.
-        validation: days from some source grids; the noise is chosen for the finest and for the
-            coarsest of them such that what lies between them does well.
+        validation: days from some source grids, those of a grid in parts that follow each other;
+            the noise is chosen for the finest and for the coarsest of them such that what lies
+            between them does well.
     """
-    spacings = np.asarray([_spacing_km(known.source.area) for known in validation])
-    errors = np.stack([_errors(eofs, known) for known in validation])
-    ends = np.unique([spacings.min(), spacings.max()])
+    spacings, errors = [], []
+    for _, parts in groupby(validation, key=lambda known: id(known.source)):
+        spacing, error = _errors(eofs, parts)
+        spacings.append(spacing)
+        errors.append(error)
+    ends = np.unique([min(spacings), max(spacings)])
     place = (np.log(spacings) - np.log(ends[0])) / max(np.log(ends[-1] / ends[0]), 1e-12)
-    by_target = np.moveaxis(errors, -1, 0)
+    by_target = np.moveaxis(np.stack(errors), -1, 0)
     chosen = np.stack([_best_ends(of_target, place) for of_target in by_target], axis=-1)
     return replace(eofs, spacings=ends, noise=np.asarray(NOISES)[chosen[: len(ends)]])
 
 
-def _errors(eofs: EOFs, known: Known) -> np.ndarray:
-    """Mean square errors of each noise and target [noises, T]."""
+def _errors(eofs: EOFs, parts: Iterator[Known]) -> tuple[float, np.ndarray]:
+    """Spacing of a grid in km, and mean square errors of each noise and target [noises, T]."""
+    first = next(parts)
     target = eofs.target_patterns.reshape(len(eofs.target_patterns), -1)
-    means, mean = eofs.seen_from(known.weights)
+    means, mean = eofs.seen_from(first.weights)
     flat = means.reshape(-1, means.shape[-1])
     squares, vectors = eigh(flat.T @ flat)
-    anomalies = known.values - mean
-    rotated = (anomalies / eofs.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
     # What the EOFs leave is interpolated, a linear map too: so the patterns can take it in.
-    seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
-    direct = _interpolated(known.to_target, seen[..., eofs.columns]) + eofs.target_mean
     shown = np.moveaxis(eofs.as_targets(means), -1, 0)
-    back = _interpolated(known.to_target, shown).reshape(target.shape)
+    back = _interpolated(first.to_target, shown).reshape(target.shape)
     of_rotated = vectors.T @ (target - back)
-    errors = []
-    for noise in NOISES:
-        corrections = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
-        error = corrections.reshape(direct.shape) + direct - known.fine
-        errors.append(np.nanmean(error**2, axis=(0, 1)))
-    return np.asarray(errors)
+    total, present = np.zeros((len(NOISES), eofs.target_mean.shape[-1])), 0
+    for known in chain([first], parts):
+        anomalies = known.values - mean
+        rotated = (anomalies / eofs.scale).reshape(len(anomalies), -1) @ (flat @ vectors)
+        seen = np.concatenate([anomalies, np.zeros_like(anomalies[..., :1])], -1)
+        direct = _interpolated(known.to_target, seen[..., eofs.columns]) + eofs.target_mean
+        present = present + np.isfinite(known.fine).sum(axis=(0, 1))
+        for noise, sums in zip(NOISES, total, strict=True):
+            corrections = (rotated / (np.maximum(squares, 0.0) + noise)) @ of_rotated
+            error = corrections.reshape(direct.shape) + direct - known.fine
+            sums += np.nansum(error**2, axis=(0, 1))
+    return _spacing_km(first.source.area), total / present
 
 
 def _best_ends(errors: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -126,6 +126,10 @@ class TargetEmbedding(nnx.Module):
         return jnp.einsum("tbn,tnv->tbv", self.project(h), readout) + bias[:, None]
 
 
+class ClosedForm(nnx.Variable):
+    """Numbers that are fitted in closed form before training, which leaves them as they are."""
+
+
 class TargetRegression(nnx.Module):
     """A linear regression for each target node on the predictors at the mesh nodes around it.
 
@@ -135,9 +139,9 @@ class TargetRegression(nnx.Module):
 
     def __init__(self, nodes: int, around: int, predictors: int, targets: int) -> None:
         """Create coefficients, factors and constants of zero."""
-        self.coefficients = nnx.Param(jnp.zeros((nodes, around, predictors, targets)))
-        self.factors = nnx.Param(jnp.zeros((nodes, targets)))
-        self.constants = nnx.Param(jnp.zeros((nodes, targets)))
+        self.coefficients = ClosedForm(jnp.zeros((nodes, around, predictors, targets)))
+        self.factors = ClosedForm(jnp.zeros((nodes, targets)))
+        self.constants = ClosedForm(jnp.zeros((nodes, targets)))
 
     def __call__(self, at_mesh: Array, around: Array, nodes: Array | None = None) -> Array:
         """Return each node's regression [Nt, B, targets] on predictors [Nm, B, predictors].

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from graphdown.errors import GraphdownError
+from graphdown.runtime.memory import size_in_words
 
 COMPRESSED = 0.9  # bytes in a file for each byte of float32 fields, at most
 
@@ -21,10 +22,6 @@ def check_room(path: Path, fields: int) -> None:
     needed, free = COMPRESSED * fields, shutil.disk_usage(path.parent).free
     if needed > free:
         raise GraphdownError(
-            f"{str(path)!r} needs about {_size(needed)}, but its disk has {_size(free)} free; make "
-            "room or choose another disk."
+            f"{str(path)!r} needs about {size_in_words(needed)}, but its disk has "
+            f"{size_in_words(free)} free; make room or choose another disk."
         )
-
-
-def _size(size: float) -> str:
-    return f"{size / 2**30:.3g} GiB" if size >= 2**30 else f"{size / 2**20:.3g} MiB"

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 EVERY_S = 60.0
+QUICK_S = 10.0
 
 
 class Progress:
@@ -18,10 +19,14 @@ class Progress:
         total: number of days.
         before: number of days done by an earlier start.
         what: the work, for a line or a bar of its own; empty for the only one of a command.
+        unit: of what is counted.
+        quick: whether the work is often done within seconds: the bar appears after ten.
     """
 
-    def __init__(self, total: int, before: int = 0, what: str = "") -> None:
-        self._total, self._done, self._what = total, before, what
+    def __init__(
+        self, total: int, before: int = 0, what: str = "", unit: str = "days", quick: bool = False
+    ) -> None:
+        self._total, self._done, self._what, self._unit = total, before, what, unit
         self._start: tuple[float, int] | None = None
         self._reported = time.monotonic()
         terminal = sys.stderr.isatty()
@@ -29,7 +34,8 @@ class Progress:
             desc=what or "checking the inputs",
             total=total,
             initial=before,
-            unit=" days",
+            unit=f" {unit}",
+            delay=QUICK_S if quick else 0.0,
             file=sys.stderr,
             disable=not terminal,
         )
@@ -63,7 +69,8 @@ class Progress:
         left = duration((self._total - self._done) / max(rate, 1e-9))
         what = f"{self._what}: " if self._what else ""
         return (
-            f"{what}{self._done:,} of {self._total:,} days, {rate:.3g} days a second, {left} left"
+            f"{what}{self._done:,} of {self._total:,} {self._unit}, {rate:.3g} {self._unit} a "
+            f"second, {left} left"
         )
 
 

@@ -17,6 +17,7 @@ class RandomStream(IntEnum):
     RANK_WAVES = 20  # the random fields that all ranks are made of
     DEPENDENCE_FIT = 21  # what the correlations of members are fitted by
     CALIBRATION = 22  # ranks of values with a probability of their own
+    EOF_START = 23  # the vectors from which the EOFs are iterated
     SOURCE_ORDER = 7919  # which source a step of training draws from
     STUDY_SEEDS = 20060  # which seeds a resample of a transfer study takes
     TRAINING_STEP = 104729

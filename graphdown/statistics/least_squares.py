@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import eigh
 
 NO_SQUARE = 1e-13  # of the largest: below is rounding
 
@@ -74,12 +74,6 @@ class Design:
         mean = predictands.mean(axis=0, dtype=np.float64)
         return Fit(self, mean, self.left.T @ (predictands - mean))
 
-    def fit_partitioned(self, predictands: np.ndarray, further: np.ndarray) -> "PartitionedFit":
-        """Project predictands [T, N] and a further predictor of each of them [T, N]."""
-        y, z = (values - values.mean(axis=0) for values in (predictands, further))
-        square, product = (z * z).sum(axis=0), (z * y).sum(axis=0)
-        return PartitionedFit(self.fit(predictands), self.fit(further), square, product)
-
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -107,76 +101,3 @@ class Fit:
     def shrunk(self, penalty: float) -> np.ndarray:
         """Coefficients [K, N] in the design's basis."""
         return self.projection / (self.design.squares + penalty)[:, None]
-
-
-@dataclass(frozen=True, eq=False)
-class PartitionedFit:
-    """Predictands fitted by the penalised design and by one unpenalised further predictor each.
-
-    By the partitioned normal equations (Frisch and Waugh 1933, Econometrica 1), the factor of the
-    further predictor is the regression of the predictand's residual from the penalised fit on the
-    predictor's.
-
-    Attributes:
-        of_predictand, of_further: their projections on the design.
-        square, product: sums over the days [N] of the further predictor's square, and of its
-            product with the predictand, both without their means.
-    """
-
-    of_predictand: Fit
-    of_further: Fit
-    square: np.ndarray
-    product: np.ndarray
-
-    def factors(self, penalty: float) -> np.ndarray:
-        """Factors [N] of the further predictors; 0 for one that carries no information."""
-        y, z = self.of_predictand.projection, self.of_further.shrunk(penalty)
-        left = self.square - (self.of_further.projection * z).sum(axis=0)
-        both = self.product - (y * z).sum(axis=0)
-        informative = left > NO_SQUARE * self.square
-        return np.divide(both, left, out=np.zeros_like(both), where=informative)
-
-    def coefficients(self, penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coefficients [P, N], the factors [N] and the constants [N]."""
-        factors = self.factors(penalty)
-        slopes, constants = self.of_predictand.coefficients(penalty)
-        further_slopes, further_constants = self.of_further.coefficients(penalty)
-        return slopes - factors * further_slopes, factors, constants - factors * further_constants
-
-    def predict(self, rotated: np.ndarray, further: np.ndarray, penalty: float) -> np.ndarray:
-        """Predictions [T, N] from a table in the design's basis and the further predictors."""
-        left = further - self.of_further.predict(rotated, penalty)
-        return self.of_predictand.predict(rotated, penalty) + self.factors(penalty) * left
-
-
-def solve_partitioned(
-    table: np.ndarray, predictands: np.ndarray, further: np.ndarray, penalty: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients of a `PartitionedFit` for one penalty, without a decomposition.
-
-    The normal equations of the smaller of X'X and XX' are solved by Cholesky factors.
-
-    Args:
-        table: penalised predictors X [T, P].
-        predictands: [T, N], without missing values.
-        further: the unpenalised predictor of each [T, N].
-        penalty: positive.
-
-    Returns:
-        The coefficients [P, N], the factors [N] and the constants [N].
-    """
-    means = [values.mean(axis=0) for values in (table, predictands, further)]
-    x, y, z = (values - m for values, m in zip((table, predictands, further), means, strict=True))
-    both = np.concatenate([y, z], axis=1)
-    days, columns = x.shape
-    square = x.T @ x if columns <= days else x @ x.T
-    square[np.diag_indices_from(square)] += penalty
-    factor = cho_factor(square, overwrite_a=True)
-    solved = cho_solve(factor, x.T @ both) if columns <= days else x.T @ cho_solve(factor, both)
-    of_y, of_z = np.split(solved, 2, axis=1)
-    unexplained = z - x @ of_z
-    left, product = (z * unexplained).sum(axis=0), (y * unexplained).sum(axis=0)
-    informative = left > NO_SQUARE * (z * z).sum(axis=0)
-    factors = np.divide(product, left, out=np.zeros_like(left), where=informative)
-    slopes = of_y - factors * of_z
-    return slopes, factors, means[1] - means[0] @ slopes - means[2] * factors

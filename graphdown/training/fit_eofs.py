@@ -11,7 +11,10 @@ from graphdown.data.normalise import warming_spread
 from graphdown.data.reading.fields import field_values
 from graphdown.emulator.eofs import EOFs, Known, choose_noise, fit_eofs
 from graphdown.errors import ExperimentError
+from graphdown.training.paired_days import training_days
 from meshes import Grid, bilinear
+
+PART_DAYS = 64  # of validation, that are read at once
 
 
 def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Grid) -> EOFs:
@@ -32,15 +35,14 @@ def fit_experiment_eofs(experiment: Experiment, data: ExperimentData, target: Gr
             "'model.eofs' needs exactly one training source, and this with 'grids', since the "
             "EOFs are those of its fields; give one, or set 'model.eofs: 0'."
         )
-    fields, fine = data.fields(experiment, name, "train")
-    _, values = source_arrays(fields, experiment.predictors, f"the source {name!r}")
+    days = training_days(data, experiment, name, target)
     offset = experiment.training.warming_offset
     places = {name: k for k, name in enumerate(experiment.predictors)}
     columns = [places.get(name, len(places)) for name in experiment.targets]
     eofs = fit_eofs(
         bank.fields,
-        values,
-        field_values(fine, experiment.targets, target),
+        days.source,
+        days.fine,
         experiment.model.eofs,
         np.asarray(columns),
         warming=warming_spread(experiment.predictors, offset),
@@ -54,9 +56,13 @@ def _validation(
 ) -> Iterator[Known]:
     """Yield the validation days on the grids that training leaves out, the finest, the coarsest."""
     order = sorted(range(len(bank.grids)), key=lambda k: float(bank.grids[k].area.mean()))
+    fields, fine = data.fields(experiment, name, "validation")
     for number in sorted({*bank.evaluation_grids, order[0], order[-1]}):
-        coarse, fine = data.pair(experiment, name, "validation", number)
-        _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
-        truth = field_values(fine, experiment.targets, target)
         grid = bank.grids[number]
-        yield Known(grid, bank.weights[number], bilinear(grid, target), values, truth)
+        to_target = bilinear(grid, target)
+        for start in range(0, fields.sizes["time"], PART_DAYS):
+            days = slice(start, start + PART_DAYS)
+            coarse = bank.upscale(fields.isel(time=days), number)
+            _, values = source_arrays(coarse, experiment.predictors, f"the source {name!r}")
+            truth = field_values(fine.isel(time=days), experiment.targets, target)
+            yield Known(grid, bank.weights[number], to_target, values, truth)

@@ -51,7 +51,7 @@ def fit_statistics(
         for number in validation_grids(source.bank):
             entering, correction, fine = Moments(), Moments(), Moments()
             start = _start(source, source.on_grid(number), predictors, targets, domain)
-            for part in parts(source.fine):
+            for part in parts(source.fine, source.source):
                 values, truth = source.seen(part, number), source.fine[part]
                 channels = to_channels(values, inputs)
                 entering.add(channels.reshape(-1, channels.shape[-1]))

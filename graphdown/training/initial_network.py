@@ -28,11 +28,14 @@ class InitialNetwork(NamedTuple):
     Attributes:
         graphdef: its structure.
         params: what the optimiser moves.
-        trainable: in fine-tuning, which of the network's parameters these are; None for all.
+        kept: what training leaves as it is, see `whole_network`.
+        trainable: in fine-tuning, which of the network's parameters move; None for all but those
+            that are fitted in closed form.
     """
 
     graphdef: Any
     params: Any
+    kept: Any
     trainable: Trainable | None
 
 
@@ -65,14 +68,15 @@ def initial_network(
     )
     if start is None and experiment.model.target_regression:
         _fit_regression(network, experiment, normaliser, samples, validation)
-    graphdef, params = nnx.split(network)
+    graphdef, *states = nnx.split(network, nnx.Param, ...)
+    params, kept = states
     if pretraining is not None:
         params = pretraining.into(params)
     if start is None or experiment.finetune is None:
-        return InitialNetwork(graphdef, params, None)
-    weights = with_values(params, start.params)
+        return InitialNetwork(graphdef, params, kept, None)
+    weights = with_values(nnx.merge_state(params, kept), start.params)
     trainable = Trainable(experiment.finetune, weights, experiment.model.rounds)
-    return InitialNetwork(graphdef, trainable.start(experiment.seed), trainable)
+    return InitialNetwork(graphdef, trainable.start(experiment.seed), trainable.kept, trainable)
 
 
 def _fit_regression(

@@ -1,5 +1,6 @@
 """The paired days to learn from, in memory or in stores, and the climate of their source."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -209,10 +210,14 @@ def _complete(
     return stored.days(coarse["time"], variables, nearest_used(grid), beside)
 
 
-def parts(values: DayValues) -> Iterator[slice]:
-    """Yield the days of values in parts of about 8 MiB, the same ones wherever they are kept."""
-    days, nodes, variables = values.shape
-    size = max(1, PART_BYTES // (4 * nodes * variables))
+def parts(*values: DayValues) -> Iterator[slice]:
+    """Yield days in parts of about 8 MiB, the same ones wherever they are kept.
+
+    Args:
+        values: of the same days; those of which a day has most count.
+    """
+    days = len(values[0])
+    size = max(1, PART_BYTES // (4 * max(math.prod(v.shape[1:]) for v in values)))
     yield from (slice(start, min(start + size, days)) for start in range(0, days, size))
 
 

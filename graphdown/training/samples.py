@@ -69,19 +69,25 @@ class Samples:
             share=None if self.share is None else self.share[days],
         )
 
-    def by_grid(self) -> Iterator["Samples"]:
-        """Yield samples without a bank: each day on one of the grids, which take turns."""
-        if self.bank is None:
-            yield self
-            return
-        for k in range(self.grids):
-            days = slice(k, None, self.grids)
-            fields = jnp.asarray(self.source[days])
-            source, graph = self.bank.upscaled(fields, k, self.graph)
-            name = f"{self.name}, grid {k}"
-            block = None if self.block is None else self.block[days]
-            fine, season = self.fine[days], self.forcings[days]
-            yield Samples(name, np.asarray(source), fine, season, graph, block=block)
+    def by_grid(self, most: int) -> Iterator["Samples"]:
+        """Yield samples in memory without a bank: each day on one of the grids, which take turns.
+
+        Args:
+            most: days of each of them at most.
+        """
+        for grid in range(self.grids):
+            for start in range(grid, len(self.source), most * self.grids):
+                end = min(start + most * self.grids, len(self.source))
+                yield self._on_grid(slice(start, end, self.grids), grid)
+
+    def _on_grid(self, days: slice, grid: int) -> "Samples":
+        source, graph = self.source[days], self.graph
+        if self.bank is not None:
+            fields, graph = self.bank.upscaled(jnp.asarray(source), grid, graph)
+            source = np.asarray(fields)
+        block = None if self.block is None else self.block[days]
+        fine, season = self.fine[days], self.forcings[days]
+        return Samples(self.name, source, fine, season, graph, block=block)
 
 
 def make_samples(

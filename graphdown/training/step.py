@@ -20,7 +20,7 @@ from graphdown.model.source_bank import SourceBank
 from graphdown.training.augmentation import Augmentation
 from graphdown.training.losses import Gammas, Losses, step_noise
 from graphdown.training.parallel import AXIS
-from graphdown.training.trainable import Trainable
+from graphdown.training.trainable import Trainable, whole_network
 
 Loss = Callable[[Any, Any, Any, Array], Array]
 
@@ -57,7 +57,7 @@ class Constants(NamedTuple):
         area: weight of each target node [Nt], mean 1.
         warmed: 1 for the predictors [V] and for the targets [T] that are air temperatures.
         smoother: means over neighbourhoods of each of the source's grids, None without smoothing.
-        kept: in fine-tuning, the network's parameters before them, see `Trainable.kept`.
+        kept: what training leaves of the network as it is, see `whole_network`.
         gammas: distributions of each cell's wet days, for losses that need them.
         means: over neighbourhoods of the target, for each of `training.multiscale_km`.
     """
@@ -142,7 +142,7 @@ def make_step(
 
     def loss(params: Any, batch: Batch, constants: Constants, number: Array) -> Array:
         """This device's part of the area-weighted mean loss, per value."""
-        whole = params if trainable is None else trainable.whole(params, constants.kept)
+        whole = whole_network(params, constants.kept, trainable)
         shown = _shown(batch, constants, number, augment)
         members = None if losses is None or not losses.model.noise else losses
         noise = None

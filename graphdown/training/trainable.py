@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax import Array
 
 from graphdown.config.training import FinetuneSpec
@@ -86,6 +87,20 @@ class Trainable:
         if self.spec.trainable != "adapters":
             return dict(params)
         return {name: kept[name] + pair["down"] @ pair["up"] for name, pair in params.items()}
+
+
+def whole_network(params: Any, kept: Any, trainable: Trainable | None) -> Any:
+    """All parameters of the network, as a tree.
+
+    Args:
+        params: what the optimiser moves.
+        kept: what training leaves as it is: the numbers that are fitted in closed form or, in
+            fine-tuning, the network's parameters before it. None for nothing.
+        trainable: in fine-tuning, which of the network's parameters move.
+    """
+    if trainable is not None:
+        return trainable.whole(params, kept)
+    return params if kept is None else nnx.merge_state(params, kept)
 
 
 def _adapter(shape: tuple[int, ...], rank: int, rng: np.random.Generator) -> dict[str, Array]:

@@ -43,6 +43,7 @@ from graphdown.training.samples import (
 )
 from graphdown.training.shards import shard_batch, shard_constants, specs_of
 from graphdown.training.step import Batch, Constants, make_optimiser, make_step
+from graphdown.training.trainable import whole_network
 
 
 def train(experiment: Experiment, data: ExperimentData | None = None) -> Emulator:
@@ -118,7 +119,7 @@ class Trainer(Trainee):
         self.samples, self.times, self.turns = prepared.samples, prepared.times, prepared.turns
         self.validation, self.objective = prepared.validation, prepared.objective
         self.graphdef, self.params = network.graphdef, network.params
-        self.trainable = network.trainable
+        self.kept, self.trainable = network.kept, network.trainable
         # The closed forms alone may be the best.
         self.scores_start = network.trainable is not None or experiment.training.folds > 0
         training = experiment.training
@@ -172,10 +173,9 @@ class Trainer(Trainee):
 
     def replicated(self, mapped: DataParallel) -> list[Constants]:
         """Constants of each source on every device."""
-        kept = None if self.trainable is None else mapped.replicate(self.trainable.kept)
-        return [
-            mapped.lay(self.constants_of(samples))._replace(kept=kept) for samples in self.samples
-        ]
+        kept = mapped.replicate(self.kept)
+        each = (self.constants_of(samples)._replace(kept=None) for samples in self.samples)
+        return [mapped.lay(constants)._replace(kept=kept) for constants in each]
 
     def constants_of(self, samples: Samples) -> Constants:
         """Constants of a source, laid out for devices that share target nodes."""
@@ -188,6 +188,7 @@ class Trainer(Trainee):
             area=jnp.asarray(area / area.mean(), jnp.float32),
             warmed=(predictors, targets),
             smoother=samples.smoother,
+            kept=self.kept,
             gammas=self.objective.gammas,
             means=self.objective.means,
         )
@@ -239,5 +240,4 @@ class Trainer(Trainee):
 
     def _whole(self, params: Any) -> Any:
         """All parameters of the network, of those that training moves."""
-        trainable = self.trainable
-        return params if trainable is None else trainable.whole(params, trainable.kept)
+        return whole_network(params, self.kept, self.trainable)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from graphdown.emulator import eofs as eofs_module
 from graphdown.emulator.eofs import NOISES, Known, _best_ends, choose_noise, fit_eofs
-from graphdown.statistics.least_squares import Design
+from graphdown.statistics.least_squares import Design, warm_and_cold
 from meshes import Grid, RandomGrids, bilinear, random_grids
 
 from ..estimates import by_eofs, on_device
@@ -75,6 +76,31 @@ def test_few_modes_keep_the_most_variance():
         best = np.linalg.svd(anomalies.reshape(DAYS, -1), compute_uv=False)[:count]
         assert kept == pytest.approx(np.square(best).sum() / DAYS, rel=1e-5)
         assert kept < all_of_it
+
+
+def test_eofs_of_many_days_are_those_of_a_decomposition_of_all_of_them(monkeypatch):
+    """So many days that the eigenvectors are iterated, read a few at a time."""
+    monkeypatch.setattr(eofs_module, "BLOCK_BYTES", 8 * 17 * FIELDS.size * 2)
+    rng, warming = np.random.default_rng(4), (np.asarray([3.0, 0.0]), np.asarray([2.0]))
+    days = rng.normal(size=(400, 80)) @ X.reshape(80, -1) * 0.2
+    days += 0.3 * rng.normal(size=days.shape)
+    x = days.reshape(400, *X.shape[1:]).astype(np.float32)
+    y = (x[..., :1] + rng.normal(size=(400, FIELDS.size, 1))).astype(np.float32)
+    made = fit_eofs(FIELDS, x, y, 6, NONE, *warming)
+    anomalies = x - x.mean(axis=0, dtype=np.float64)
+    scale = np.sqrt(np.mean(anomalies**2, axis=(0, 1)))
+    np.testing.assert_allclose(made.scale, scale, rtol=1e-10)
+    tables = [
+        np.concatenate([part, warm_and_cold(np.broadcast_to(spread, part.shape[1:]), 400)])
+        for part, spread in zip(
+            (anomalies, y - y.mean(axis=0, dtype=np.float64)), warming, strict=True
+        )
+    ]
+    u, s, _ = np.linalg.svd((tables[0] / scale).reshape(402, -1), full_matrices=False)
+    for patterns, table in ((made.patterns, tables[0] / scale), (made.target_patterns, tables[1])):
+        expected = (u[:, :6].T @ table.reshape(402, -1) / 20.0).reshape(patterns.shape)
+        sign = np.sign(np.sum(expected * patterns, axis=(1, 2), keepdims=True))
+        np.testing.assert_allclose(sign * patterns, expected, atol=1e-6 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("columns", [NONE, PREDICTOR])

@@ -10,6 +10,7 @@ def test_numbers_of_the_streams_never_change():
         "RANK_WAVES": 20,
         "DEPENDENCE_FIT": 21,
         "CALIBRATION": 22,
+        "EOF_START": 23,
         "SOURCE_ORDER": 7919,
         "STUDY_SEEDS": 20060,
         "TRAINING_STEP": 104729,

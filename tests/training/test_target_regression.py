@@ -1,12 +1,13 @@
 """The regression of each target node against normal equations solved node by node."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from graphdown.training import target_regression
-from graphdown.training.target_regression import PENALTIES, fit_target_regression
+from graphdown.training import regression_days, target_regression
+from graphdown.training.target_regression import PENALTIES, _Fitting, fit_target_regression
 from meshes import bilinear
 from meshes.remapping.remap import bilinear_to_points
 
@@ -197,9 +198,85 @@ def test_a_target_node_that_is_always_missing_gets_zeros(trainer, parts):
     assert np.isfinite(fitted.slopes).all() and np.isfinite(fitted.constants).all()
 
 
+def with_gaps(samples, folds):
+    """Samples with days missing at some nodes, in blocks of years."""
+    rng, made = np.random.default_rng(2), []
+    for part in noisy(samples):
+        fine = part.fine.copy()
+        fine[rng.random(fine.shape) < 0.1] = np.nan
+        fine[:, ::9] = part.fine[:, ::9]
+        block = np.arange(len(fine)) * folds // len(fine) if folds else None
+        made.append(replace(part, fine=fine, block=block))
+    return made
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_sums_give_what_the_days_themselves_give(trainer, parts, folds, monkeypatch):
+    train, validation = (with_gaps(samples, folds) for samples in parts[:2])
+    arguments = train, validation, parts[2], (-2.0, 2.0), (), folds
+    monkeypatch.setattr(regression_days, "MOST_DAYS", 7)
+    whole = fit_target_regression(*arguments)
+    monkeypatch.setattr(_Fitting, "_few", lambda *_: True)
+    dense = fit_target_regression(*arguments)
+    assert len(whole) == len(dense) == max(folds, 1)
+    for one, other in zip(whole, dense, strict=True):
+        np.testing.assert_array_equal(one.penalty, other.penalty)
+        assert np.abs(one.slopes).max() > 0.02
+        np.testing.assert_allclose(one.slopes, other.slopes, atol=2e-6)
+        np.testing.assert_allclose(one.factors, other.factors, atol=2e-6)
+        np.testing.assert_allclose(one.constants, other.constants, atol=2e-4)
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_groups_that_are_fitted_in_portions_have_the_same_coefficients(
+    trainer, parts, few, monkeypatch
+):
+    monkeypatch.setattr(_Fitting, "_few", lambda *_: few)
+    monkeypatch.setattr(target_regression, "CHOOSING_FITS", 4)
+    (whole,) = fit_target_regression(*parts)
+    monkeypatch.setattr(target_regression, "COLLECTED_BYTES", 1)
+    (portions,) = fit_target_regression(*parts)
+    np.testing.assert_allclose(portions.slopes, whole.slopes, atol=1e-6)
+    np.testing.assert_allclose(portions.factors, whole.factors, atol=1e-6)
+
+
+class Again:
+    """Days that come again and again, without memory of their own."""
+
+    def __init__(self, values, times):
+        self.values, self.times = values, times
+
+    def __len__(self):
+        return len(self.values) * self.times
+
+    @property
+    def shape(self):
+        return len(self), *self.values.shape[1:]
+
+    def __getitem__(self, days):
+        return self.values[np.arange(len(self))[days] % len(self.values)]
+
+
+def test_memory_does_not_grow_with_the_days(trainer, parts, monkeypatch):
+    monkeypatch.setattr(regression_days, "MOST_DAYS", 59)
+    peaks = []
+    for times in (1, 2, 16):
+        longer = [
+            replace(
+                part, **{n: Again(getattr(part, n), times) for n in ("source", "fine", "forcings")}
+            )
+            for part in parts[0]
+        ]
+        tracemalloc.start()
+        fit_target_regression(longer, *parts[1:])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.3 * peaks[1]  # eight times as many days
+
+
 def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
     (fitted,) = fit_target_regression(*parts, trainer.experiment.training.warming_offset)
-    own = trainer.params["regression"]
+    own = trainer.kept["regression"]
     np.testing.assert_array_equal(own["coefficients"][...], fitted.slopes)
     np.testing.assert_array_equal(own["factors"][...], fitted.factors)
     np.testing.assert_array_equal(own["constants"][...], fitted.constants)
@@ -207,8 +284,8 @@ def test_the_trainer_puts_the_fit_into_the_network(trainer, parts):
 
 def test_targets_that_are_not_named_have_no_regression(two_sources, trainer):
     settings = {"target_regression": AROUND, "regression_targets": ["pr"]}
-    own = make_trainer(two_sources, settings).params["regression"]
-    every = trainer.params["regression"]
+    own = make_trainer(two_sources, settings).kept["regression"]
+    every = trainer.kept["regression"]
     for name in ("coefficients", "factors", "constants"):
         np.testing.assert_array_equal(own[name][..., 0], 0.0)
         np.testing.assert_array_equal(own[name][..., 1], every[name][..., 1])

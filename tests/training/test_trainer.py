@@ -181,7 +181,7 @@ def test_target_nodes_that_are_always_missing_do_not_count_in_the_statistics(dat
 
 def test_a_prediction_that_is_no_number_at_one_node_spoils_the_score(data):
     trainer = make_trainer(data, MODEL)
-    constants = trainer.params["regression"]["constants"]
+    constants = trainer.kept["regression"]["constants"]
     constants[...] = constants[...].at[7, 0].set(np.nan)
     errors = trainer.errors(trainer.params)
     assert np.isnan(errors["tas"]) and np.isfinite(errors["pr"])

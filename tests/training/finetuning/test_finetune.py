@@ -27,7 +27,7 @@ from graphdown.training.finetuning.replay import replay_turns, validation_weight
 from graphdown.training.parallel import DataParallel
 from graphdown.training.periods import held_out_of, learned_from, with_last_years
 from graphdown.training.step import initial_state, make_optimiser, make_step
-from graphdown.training.trainable import Trainable, stages_from_target
+from graphdown.training.trainable import Trainable, stages_from_target, whole_network
 
 from ..conftest import (
     COARSE,
@@ -98,10 +98,10 @@ CASES = {
 
 @pytest.mark.parametrize("trainable", CASES)
 def test_what_is_to_move_is_chosen_by_name(trainable, trainer):
-    names = set(named_values(trainer.params))
+    names = set(named_values(whole_of(trainer)))
     expected = {name for name in names if CASES[trainable](name)}
     assert 0 < len(expected) < len(names)
-    assert set(moves_of(trainer.params, trainable=trainable).start(0)) == expected
+    assert set(moves_of(whole_of(trainer), trainable=trainable).start(0)) == expected
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,11 @@ def test_no_years_give_the_same_bytes(run, other, tmp_path):
         assert (tmp_path / "tuned" / "emulator" / file.name).read_bytes() == file.read_bytes()
 
 
+def whole_of(trainer):
+    """All parameters of the network before the first step."""
+    return whole_network(trainer.params, trainer.kept, None)
+
+
 def moves_of(params, rounds=2, **options):
     return Trainable(FinetuneSpec(run="unused", **options), params, rounds)
 
@@ -170,7 +175,7 @@ def trainer(data):
 
 @pytest.mark.parametrize("kind", ["all", "adapters"])
 def test_the_pull_is_half_the_squared_distance_from_the_start(kind, trainer):
-    trainable = moves_of(trainer.params, trainable=kind, l2_sp=0.3)
+    trainable = moves_of(whole_of(trainer), trainable=kind, l2_sp=0.3)
     own = jax.tree.map(lambda a: a + 0.1, trainable.start(0))
     whole, kept = named_values(trainable.whole(own, trainable.kept)), trainable.kept
     distance = sum(((whole[n] - np.asarray(kept[n])) ** 2).sum(dtype=np.float64) for n in whole)
@@ -179,7 +184,7 @@ def test_the_pull_is_half_the_squared_distance_from_the_start(kind, trainer):
 
 
 def test_adapters_are_low_rank_and_start_at_nothing(trainer):
-    trainable = moves_of(trainer.params, trainable="adapters", rank=2)
+    trainable = moves_of(whole_of(trainer), trainable="adapters", rank=2)
     start = trainable.start(0)
     for name, value in named_values(trainable.whole(start, trainable.kept)).items():
         np.testing.assert_array_equal(value, trainable.kept[name])
@@ -210,7 +215,7 @@ def test_every_parameter_has_its_stage(trainer):
 
 
 def test_the_learning_rate_decays_from_stage_to_stage(trainer):
-    trainable = moves_of(trainer.params, layerwise_decay=0.5)
+    trainable = moves_of(whole_of(trainer), layerwise_decay=0.5)
     names = ("head.bias", "updates.out.kernel", "encode.edge.kernel")
     own = {name: trainable.kept[name] for name in names}
     spec = replace(trainer.experiment.training, warmup_steps=0, weight_decay=0.1)
@@ -225,13 +230,13 @@ def test_the_learning_rate_decays_from_stage_to_stage(trainer):
 
 @pytest.mark.slow
 def test_a_step_with_all_moving_is_the_plain_step(trainer):
-    trainable, spec = moves_of(trainer.params), trainer.experiment.training
+    trainable, spec = moves_of(whole_of(trainer)), trainer.experiment.training
     batch, _ = trainer.batch(0)
     constants, after = trainer.constants_of(trainer.samples[0]), []
     for given, params in ((None, trainer.params), (trainable, trainable.start(0))):
         optimiser = make_optimiser(spec, given)
         mapped = DataParallel(make_step(trainer.graphdef, optimiser, 0.9, given), "shard_map", 1)
-        own = constants._replace(kept=None if given is None else given.kept)
+        own = constants._replace(kept=trainer.kept if given is None else given.kept)
         state, _ = mapped(mapped.replicate(initial_state(params, optimiser)), batch, own)
         after.append(state.params if given is None else given.whole(state.params, given.kept))
     plain, tuned = map(named_values, after)
