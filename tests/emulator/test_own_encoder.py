@@ -55,7 +55,7 @@ def test_the_spacing_offset_finds_its_column(domain):
         assert np.all(change[..., 1:] == 0.0)
     names = replace(arrays.encode.names, names=POSITION)
     bare = arrays._replace(encode=arrays.encode._replace(names=names))
-    assert with_spacing_offset(bare, np.float32(0.25)) is bare
+    assert with_spacing_offset(bare, np.float32(0.25)).encode is bare.encode
 
 
 def test_a_saved_emulator_names_the_encoder_that_is_missing(domain, tmp_path):
