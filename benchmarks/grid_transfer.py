@@ -2,9 +2,11 @@
 
 Same days, same truth, many source grids. Methods:
   random       graphdown trained on random grids;
-  single       graphdown trained on one grid (regular, 1.5 degrees);
   specialist   graphdown trained on the grid that it is applied to;
-  random-plain, single-plain   the first two without EOFs: the network corrects an interpolation;
+  random-plain random without EOFs: the network alone, which corrects an interpolation;
+  random-bare, specialist-bare, plain-bare   these without corrections by innovations;
+  single       random-bare trained on one grid (regular, 1.5 degrees);
+  single-plain the same without EOFs;
   graphcast    single-plain with GraphCast's encoder (sums, lengths in the longest edge);
   unet         U-Net on predictors regridded to its box, trained on the one grid;
   unet-random  the same, trained on random grids;
@@ -52,8 +54,10 @@ TESTS = {
     "icosahedral 1.8": RandomGrids(1, (1.8, 1.8), ("icosahedral",), seed=103),
     "gaussian 2.6": RandomGrids(1, (2.6, 2.6), ("gaussian",), seed=104),
 }
-PLAIN = ("random-plain", "single-plain", "graphcast")
-SEEDED = ("random", "single", "specialist", *PLAIN, "unet", "unet-random")
+PLAIN = ("random-plain", "plain-bare", "single-plain", "graphcast")
+SPECIALISTS = ("specialist", "specialist-bare")
+BARE = ("random-bare", "specialist-bare", "plain-bare", "single", "single-plain", "graphcast")
+SEEDED = ("random", "random-bare", "single", *SPECIALISTS, *PLAIN, "unet", "unet-random")
 METHODS = (*SEEDED, "ridge", "eofs", "bilinear")
 RIVALS = ("single", "graphcast", "unet", "unet-random", "ridge", "eofs")
 MEAN, WORST = 1.03, 1.08  # goals of RMSE over the specialists'
@@ -134,10 +138,10 @@ def score_rows(study: Study, method: str, seed: int) -> Iterator[dict]:
 
 def predictions(study: Study, method: str, seed: int) -> Iterator[tuple[str, Predict]]:
     """Yield each test grid and the method that is applied to it."""
-    if method in ("specialist", "ridge"):
+    if method in (*SPECIALISTS, "ridge"):
         for grid, spec in TESTS.items():
-            if method == "specialist":
-                yield grid, study.train(f"specialist {grid}", seed, spec)
+            if method in SPECIALISTS:
+                yield grid, study.train(f"{method} {grid}", seed, spec, model=model(method))
             else:
                 bank = study.bank(spec)
                 later = [study.pair(bank, "validation")]
@@ -148,16 +152,18 @@ def predictions(study: Study, method: str, seed: int) -> Iterator[tuple[str, Pre
         yield grid, predict
 
 
+def model(method: str) -> dict[str, int]:
+    """Return what a method changes of the model."""
+    bare = {"innovation_rounds": 0} if method in BARE else {}
+    return bare | ({"eofs": 0} if method in PLAIN else {})
+
+
 def shared(study: Study, method: str, seed: int) -> Predict:
     """Return a method that is the same for all grids."""
-    if method == "random":
-        return study.train("random", seed)
-    if method == "single":
-        return study.train("single", seed, SINGLE)
-    if method in PLAIN:
-        grids = None if method == "random-plain" else SINGLE
+    if method in ("random", "random-bare", "single", *PLAIN):
+        grids = SINGLE if method in ("single", "single-plain", "graphcast") else None
         encoder = {"encoder": "graphcast"} if method == "graphcast" else {}
-        return study.train(method, seed, grids, graph=encoder, model={"eofs": 0})
+        return study.train(method, seed, grids, graph=encoder, model=model(method))
     if method == "eofs":
         return study.train("eofs", seed, training={"steps": 1, "learning_rate": 1e-12})
     single = study.bank(SINGLE)
@@ -200,7 +206,7 @@ def table(part: pd.DataFrame) -> list[str]:
 
 
 def reading(part: pd.DataFrame) -> list[str]:
-    """Return sentences on the goals that the emulator of random grids reaches or misses."""
+    """Return sentences on the goals that emulators of random grids reach or miss."""
     by = part.groupby(["method", "grid"])["rmse"].mean().unstack()[list(TESTS)]
     if "random" not in by.index:
         return []
@@ -236,7 +242,7 @@ def picture(scores: pd.DataFrame, path: Path) -> None:
             mean = part[part["method"] == method].groupby("grid")["rmse"].mean()
             if len(mean):
                 values = mean.reindex(list(TESTS))
-                style = "--" if method in ("specialist", "ridge") else "-"
+                style = "--" if method in (*SPECIALISTS, "ridge") else "-"
                 axis.plot(spacing, values, style, marker="o", label=method, color=colours(number))
         axis.set(title=variable, xlabel="source spacing [degrees]", yscale="log")
         axis.set_ylabel(f"RMSE [{units.get(variable, '1')}]")

@@ -4,7 +4,8 @@ No embedding, regression or EOFs bind the networks to their target. From one coa
   another region     trained on one half of the domain, applied to the other half;
   coarser            trained on the fine target, applied to the means of 2 x 2 cells;
   finer              trained on those means, applied to the fine target;
-  stations           trained on the fine target, applied to some of its land cells as points.
+  stations           trained on the fine target, applied to some of its land cells as points, if
+                     the network makes no corrections by innovations, which need cells.
 They are compared with graphdown trained on the target itself, with interpolation, and with methods
 that learn from the target: a mean bias and a ridge regression per cell.
 
@@ -152,7 +153,8 @@ def network_rows(study: Study, trained: str, seed: int) -> Iterator[dict]:
         if trained == "fine":
             averaged = upscaled(fine, 2)
             yield from rmse_rows(target, "the same, averaged from fine", averaged, truth)
-            yield from station_rows(study, emulator, fine)
+            if not emulator.model.innovation_rounds:  # which need cells
+                yield from station_rows(study, emulator, fine)
         if target == "fine":
             between = interpolated(fine, grid)
             yield from rmse_rows(target, "the same, interpolated from its means", between, truth)

@@ -30,19 +30,38 @@ def demo(
     output: Annotated[str, arg(aliases=["-o"])] = "",
     experiment: Path = DEMO,
     *,
+    quick: bool = False,
     overrides: Overrides = (),
 ) -> None:
     """Train on the embedded world, score it and write the report.
 
-    Example: graphdown demo
+    Example: graphdown demo --quick
+
+    With --quick nothing is trained: an emulator that is installed with graphdown downscales a month
+    of a GCM that it never saw, in less than a minute.
 
     Args:
-        output: the run's folder; that of the experiment if empty.
+        output: the run's folder; that of the experiment, or graphdown-demo, if empty.
         experiment: the experiment file.
+        quick: downscale a month with the installed emulator.
         overrides: key.sub=value, over the file's values, as in training.steps=200.
     """
+    if quick:
+        _quick_demo(output, experiment, overrides)
+        return
     changes = (*overrides, f"output={output}") if output else overrides
     _train_and_evaluate(experiment, changes)
+
+
+def _quick_demo(output: str, experiment: Path, overrides: Sequence[str]) -> None:
+    from graphdown.demo.quick import FOLDER, quick_demo
+    from graphdown.runtime.compilation_cache import keep_compiled
+
+    if overrides or experiment != DEMO:
+        raise GraphdownError("--quick trains nothing; leave out the experiment and --set.")
+    keep_compiled()
+    found = quick_demo(Path(output or FOLDER))
+    print("", *found.sentences, sep="\n")
 
 
 def train(

@@ -10,7 +10,7 @@ from . import house
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("api",),
+    ("api", "demo"),
     ("transfer",),
     ("training", "comparison", "downscaling"),
     ("sharing",),

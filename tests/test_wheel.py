@@ -1,10 +1,12 @@
 """A wheel, installed into an environment of its own, works in a folder outside of the checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from importlib.metadata import version
 from pathlib import Path
@@ -106,6 +108,22 @@ def test_every_data_file_of_the_packages_is_in_the_wheel(installed):
         files = [p.relative_to(ROOT) for p in files if "__pycache__" not in p.parts]
         files += [Path("graphdown/config/files") / p.name for p in (ROOT / "configs").iterdir()]
         assert [p for p in files if not (site / p).is_file()] == []
+
+
+def test_the_quick_demo_gives_a_picture_and_a_page_in_a_minute(call):
+    start = time.monotonic()
+    output = call("graphdown", "demo", "--quick")
+    assert time.monotonic() - start < 60
+    assert "graphdown-demo/index.html" in output
+    code = (
+        "from pathlib import Path; from PIL import Image; import xarray as xr;"
+        "folder = Path('graphdown-demo'); assert Image.open(folder / 'demo.png').width > 1000;"
+        "assert 'data:image/png;base64' in (folder / 'index.html').read_text();"
+        "assert xr.open_dataset(folder / 'fine.nc').tas.sizes['time'] == 31"
+    )
+    call("python", "-c", code)
+    numbers = [float(n) for n in re.findall(r"(\d+\.\d+)", output.splitlines()[-2])]
+    assert numbers[0] < 0.5 * numbers[1] and numbers[2] < 0.75 * numbers[3]
 
 
 def test_the_commands_work_in_an_empty_folder(call):

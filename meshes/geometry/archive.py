@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,13 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile: the file is damaged, or no
             .npz file.
     """
+    try:
+        return _read(path)
+    except (zlib.error, RuntimeError) as error:  # the latter for what zipfile cannot unpack
+        raise zipfile.BadZipFile(str(error)) from None
+
+
+def _read(path: str | Path) -> dict[str, np.ndarray]:
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         for member in members:
