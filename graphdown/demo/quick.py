@@ -7,8 +7,8 @@ from pathlib import Path
 
 import xarray as xr
 
-from graphdown.demo.month import GCM, write_month
 from graphdown.demo.day_picture import draw_day
+from graphdown.demo.month import GCM, write_month
 from graphdown.downscaling.applicability_check import check_for_run
 from graphdown.downscaling.downscale import downscale_files
 from graphdown.downscaling.request import DownscaleRequest
