@@ -8,6 +8,7 @@ from graphdown.cli import main
 from graphdown.config.experiment_file import load_experiment
 from graphdown.config.packaged import packaged_config
 from graphdown.demo.make_emulator import MOST_BYTES, keep_emulator
+from graphdown.demo.month import MONTH, UNSEEN, WORLD
 from graphdown.demo.quick import QuickDemo, installed_emulator, quick_demo
 from graphdown.errors import GraphdownError
 
@@ -18,7 +19,10 @@ def test_the_installed_emulator_is_that_of_the_experiment_and_small():
     emulator = graphdown.load(folder)
     assert emulator.model == experiment.model and emulator.domain.spec == experiment.graph
     assert emulator.targets == experiment.targets
-    assert "shifted" not in emulator.passport["training"]["sources"]
+    assert experiment.data.world == WORLD
+    assert [source.view for source in experiment.data.unseen] == [UNSEEN]
+    assert UNSEEN not in emulator.passport["training"]["sources"]
+    assert experiment.periods.test[1] == MONTH[:4]
     assert emulator.passport["emulator"]["sha256"] == emulator.sha256
 
 
