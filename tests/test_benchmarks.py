@@ -53,7 +53,7 @@ SMALLEST = {
     "rain": f"{DEMO} --seeds 1 --steps 2 --methods mse bilinear --set {ONE_SOURCE}",
     "rehearsal": (
         "--years 1 --steps 2 --around 3 --set training.batch_size=4 graph.mesh_level=4 "
-        "graph.encode_radius_km=400 model.channels=8 model.rounds=1"
+        "graph.encode_radius_km=400 model.channels=8 model.rounds=1 baselines=[ridge]"
     ),
     "scaling": "--side 8 --repeats 1 --cases 1x1 2x1",
     "seeds": f"{DEMO} --seeds 1 --set training.steps=2 baselines=[bilinear] {ONE_SOURCE}",

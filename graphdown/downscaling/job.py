@@ -136,13 +136,19 @@ def with_fields(ds: xr.Dataset, further: xr.Dataset) -> xr.Dataset:
 
 
 @contextmanager
-def opened_job(request: DownscaleRequest) -> Iterator[DownscaleJob]:
+def opened_job(
+    request: DownscaleRequest, emulator: Emulator | None = None
+) -> Iterator[DownscaleJob]:
     """Job of a request; its input files are opened once, here, and closed in the end.
+
+    Args:
+        request: what to downscale.
+        emulator: of the request's run on its target, if it is loaded already.
 
     Raises:
         DataError, GraphdownError: the emulator, the target or an input cannot be used.
     """
-    emulator = _emulator(request)
+    emulator = emulator or _emulator(request)
     past, historical = historical_fields(request.historical, request.file_options, emulator)
     optional = ["orog", *emulator.optional_predictors]
     predictors = request.file_options.request(emulator.needed, optional)

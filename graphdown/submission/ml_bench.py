@@ -15,6 +15,7 @@ from graphdown.downscaling.fingerprint import as_attribute, differences, fingerp
 from graphdown.downscaling.job import DownscaleJob, opened_job
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.emulator.emulator import REALIZATION
+from graphdown.emulator.storage import load
 from graphdown.errors import DataError, GraphdownError
 from graphdown.output.disk_space import check_room
 from graphdown.output.writer import write_parts
@@ -116,9 +117,10 @@ def submit_ml_bench(request: SubmitRequest) -> str:
         Interrupted: a signal asked to stop; the same command makes the files that are left.
     """
     predictions = _predictions(request)
+    emulators = {run: load(run) for run in {one.request.run for one in predictions}}
     left, days, room = [], 0, 0
     for one in predictions:
-        with opened_job(one.request) as job:
+        with opened_job(one.request, emulators[one.request.run]) as job:
             one.check(job)
             BenchForm.of(request.templates, one.test.domain, job)
             if not one.is_made(job, request.overwrite):
@@ -129,7 +131,7 @@ def submit_ml_bench(request: SubmitRequest) -> str:
     check_room(request.output, room)
     with Progress(days) as progress:
         for one in left:
-            with opened_job(one.request) as job:
+            with opened_job(one.request, emulators[one.request.run]) as job:
                 _write(job, one, BenchForm.of(request.templates, one.test.domain, job), progress)
     packed = f" and {_zipped(request.output, predictions)}" if request.zip else ""
     return f"{len(predictions)} files are in {request.output}{packed}, {len(left)} of them new"

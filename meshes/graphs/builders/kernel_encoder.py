@@ -13,12 +13,22 @@ SPACING_SCALE_KM = 100.0
 
 def check_radius(graph: GraphData) -> None:
     """Refuse encode edges that are longer than the radius of their mesh node."""
-    used = graph.source.xyz[graph.source.mask]
-    radius = enlarged_radius_km(used, graph.mesh.xyz, graph.spec.encode_radius_km)
+    radius = _used_and_radius(graph)[1]
     limit = radius[graph.encode.receivers] * (1.0 + 1e-6)
     refuse(
         graph.edge_lengths_km("encode") > limit, "encode: edge {} is longer than its node's radius"
     )
+
+
+def _used_and_radius(nodes: GraphNodes) -> tuple[np.ndarray, np.ndarray]:
+    """Return the used source points around the mesh, and the radius of each mesh node in km."""
+    used = nodes.neighbourhood.points
+    radius_km = nodes.spec.encode_radius_km
+    radius = enlarged_radius_km(nodes.source.xyz[used], nodes.mesh.xyz, radius_km)
+    if radius.max() > nodes.neighbourhood.reach_km:
+        used = np.flatnonzero(nodes.source.mask)
+        radius = enlarged_radius_km(nodes.source.xyz[used], nodes.mesh.xyz, radius_km)
+    return used, radius
 
 
 @edge_builder("encode", "kernel", ENCODE_FEATURES, check=check_radius)
@@ -30,13 +40,8 @@ def kernel_edges(nodes: GraphNodes) -> EdgeSet:
     units of the radius; log_spacing is log(sqrt(cell area) / 100 km).
     """
     source, mesh, radius_km = nodes.source, nodes.mesh, nodes.spec.encode_radius_km
-    used = nodes.neighbourhood.points
+    used, radius = _used_and_radius(nodes)
     xyz = source.xyz[used]
-    radius = enlarged_radius_km(xyz, mesh.xyz, radius_km)
-    if radius.max() > nodes.neighbourhood.reach_km:
-        used = np.flatnonzero(source.mask)
-        xyz = source.xyz[used]
-        radius = enlarged_radius_km(xyz, mesh.xyz, radius_km)
     senders, receivers = within_radius(xyz, mesh.xyz, radius)
     position, distance = relative_position(xyz[senders], mesh.xyz[receivers], radius_km)
     weights = source.area[used][senders] * kernel(distance * radius_km / radius[receivers])
