@@ -194,8 +194,10 @@ def write(options: argparse.Namespace, study: Study) -> None:
 
 def table(part: pd.DataFrame) -> list[str]:
     rows = []
-    specialists = part[part["method"] == "specialist"].groupby("grid")["rmse"].mean()
-    for method in [m for m in METHODS if m in set(part["method"])]:
+    present = set(part["method"])
+    trained_there = next((name for name in SPECIALISTS if name in present), "")
+    specialists = part[part["method"] == trained_there].groupby("grid")["rmse"].mean()
+    for method in [m for m in METHODS if m in present]:
         scores = part[part["method"] == method]
         by_grid = scores.groupby("grid")["rmse"]
         cells = [mean_and_spread(by_grid.get_group(grid).to_numpy()) for grid in TESTS]
