@@ -1,10 +1,6 @@
 """Files downscaled to a netCDF file or a zarr store."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-
-import xarray as xr
 
 from graphdown.downscaling.cordex_files import write_cordex_files
 from graphdown.downscaling.fingerprint import (
@@ -13,7 +9,7 @@ from graphdown.downscaling.fingerprint import (
     differences,
     fingerprint_in,
 )
-from graphdown.downscaling.job import DownscaleJob, opened_job
+from graphdown.downscaling.job import DownscaleJob, counted_parts, opened_job
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.downscaling.store import fill_store, merge_shards
 from graphdown.errors import GraphdownError
@@ -25,7 +21,6 @@ from graphdown.output.writer import (
     write_parts_in,
 )
 from graphdown.runtime.progress import Progress
-from graphdown.runtime.signals import deferred_stop
 
 
 def downscale_files(request: DownscaleRequest) -> str:
@@ -85,13 +80,8 @@ def _write_file(job: DownscaleJob, place: Path) -> str:
     check_room(output, job.day_bytes * days)
     with Progress(days) as progress:
         stream = job.stream(0)
-        with closing(stream.parts) as parts, deferred_stop() as stop:
-
-            def counted() -> Iterator[xr.Dataset]:
-                for part in parts:
-                    stop.check()
-                    progress.add(part.sizes["time"])
-                    yield part.assign_attrs(as_attribute(job.fingerprint))
-
-            write_parts_in(place, counted(), stream.time, output, job.request.command)
+        with counted_parts(stream.parts, progress) as parts:
+            attrs = as_attribute(job.fingerprint)
+            whole = (part.assign_attrs(attrs) for part in parts)
+            write_parts_in(place, whole, stream.time, output, job.request.command)
     return f"Wrote {job.summary} to {output}"

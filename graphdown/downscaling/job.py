@@ -17,6 +17,8 @@ from graphdown.emulator.inference import Stream
 from graphdown.emulator.storage import load
 from graphdown.output.chunk_buffer import outline
 from graphdown.output.writer import prepared
+from graphdown.runtime.progress import Progress
+from graphdown.runtime.signals import deferred_stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,26 @@ def _beside(
             end = first + part.sizes["time"]
             yield with_fields(part, further.isel(time=slice(first, end)))
             first = end
+
+
+@contextmanager
+def counted_parts(
+    parts: Generator[xr.Dataset, None, None], progress: Progress
+) -> Iterator[Iterator[xr.Dataset]]:
+    """Parts of a stream, counted as they are taken; a signal stops them before the next one.
+
+    Raises:
+        Interrupted: a signal asked to stop.
+    """
+    with closing(parts), deferred_stop() as stop:
+
+        def counted() -> Iterator[xr.Dataset]:
+            for part in parts:
+                stop.check()
+                progress.add(part.sizes["time"])
+                yield part
+
+        yield counted()
 
 
 def with_fields(ds: xr.Dataset, further: xr.Dataset) -> xr.Dataset:

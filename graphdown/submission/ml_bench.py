@@ -1,8 +1,6 @@
 """A submission to CORDEX-ML-Bench: predictions for all of its tests, by the runs trained for it."""
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import xarray as xr
 from graphdown.cf.provenance import versions
 from graphdown.data.reading.units import conversion
 from graphdown.downscaling.fingerprint import as_attribute, differences, fingerprint_in
-from graphdown.downscaling.job import DownscaleJob, opened_job
+from graphdown.downscaling.job import DownscaleJob, counted_parts, opened_job
 from graphdown.downscaling.request import DownscaleRequest
 from graphdown.emulator.emulator import REALIZATION
 from graphdown.emulator.storage import load
@@ -21,7 +19,6 @@ from graphdown.output.disk_space import check_room
 from graphdown.output.writer import write_parts
 from graphdown.runtime.atomic import atomic_file
 from graphdown.runtime.progress import Progress
-from graphdown.runtime.signals import deferred_stop
 from graphdown.submission.ml_bench_layout import (
     DOMAINS,
     TARGETS,
@@ -259,15 +256,9 @@ def _write(job: DownscaleJob, one: Prediction, form: BenchForm, progress: Progre
     path = one.request.output
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = job.stream(0)
-    with closing(stream.parts) as parts, deferred_stop() as stop:
-
-        def formed() -> Iterator[xr.Dataset]:
-            for part in parts:
-                stop.check()
-                progress.add(part.sizes["time"])
-                yield form.part(part, attrs)
-
-        write_parts(formed(), stream.time, path, one.request.command)
+    with counted_parts(stream.parts, progress) as parts:
+        formed = (form.part(part, attrs) for part in parts)
+        write_parts(formed, stream.time, path, one.request.command)
 
 
 def _zipped(folder: Path, predictions: list[Prediction]) -> Path:
